@@ -1,0 +1,59 @@
+"""One frozen Config for a node, and where its files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 5001
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a node was told at its start. Sizes in bytes, money in base units."""
+
+    data: Path
+    """The data folder: everything a node keeps."""
+    host: str = LOOPBACK
+    port: int = DEFAULT_PORT
+    peers: tuple[str, ...] = ()
+    manual: bool = False
+    """Neither push nor pull by itself: a class watches what `replace_chain` does."""
+    development: bool = False
+    """Wallet and mining open without a token; loopback only."""
+    allow_hosts: tuple[str, ...] = ()
+    min_fee: int = 1
+    """Least fee of a transfer that this node takes into its mempool."""
+    mempool_bytes: int = 32_000_000
+
+    @property
+    def coin_file(self) -> Path:
+        return self.data / "coin.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "chain.db"
+
+    @property
+    def wallet_file(self) -> Path:
+        return self.data / "wallet.json"
+
+    @property
+    def token_file(self) -> Path:
+        return self.data / "api.token"
+
+    @property
+    def node_lock(self) -> Path:
+        """Held by the node for as long as it lives."""
+        return self.data / "node.lock"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the mining worker for as long as it lives; holds its status as JSON."""
+        return self.data / "worker.lock"
+
+    @property
+    def bells(self) -> Path:
+        """Folder of the FIFOs by which a node's processes wake each other after a commit."""
+        return self.data / "bells"

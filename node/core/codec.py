@@ -1,0 +1,200 @@
+"""Bytes <-> values, canonical: each value has one encoding, every other byte string is `Malformed`."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from struct import Struct
+from typing import Final
+
+from node.core.errors import Malformed
+from node.core.hashing import sha256d, tag_prefix
+from node.core.types import HEADER_SIZE, MAX_EXTRA, Block, Coinbase, Header, Transaction, Transfer
+
+_HEADER: Final = Struct("<I32s32sIII")
+_COINBASE: Final = Struct("<BI33sQB")
+_TRANSFER: Final = Struct("<B33s33sQQQB")
+_SIGNATURE_SIZE: Final = 64
+COINBASE_BASE: Final = _COINBASE.size
+TRANSFER_BASE: Final = _TRANSFER.size + _SIGNATURE_SIZE
+MAX_TRANSFER: Final = TRANSFER_BASE + 255
+"""No transfer that decodes is longer, in bytes."""
+_COINBASE_VERSION: Final = 0
+_TRANSFER_VERSION: Final = 1
+INNER_NODE_SIZE: Final = 64
+"""Bytes that no transaction may have: it could pass for an inner node of a Merkle tree."""
+_TRANSFER_TAG: Final = tag_prefix("moneyer/transfer")
+
+
+def encode_header(header: Header) -> bytes:
+    """80 bytes."""
+    return _HEADER.pack(
+        header.version, header.prev_hash, header.merkle_root, header.timestamp, header.bits, header.nonce
+    )
+
+
+def decode_header(raw: bytes) -> Header:
+    """Header of exactly 80 bytes. Raises Malformed."""
+    if len(raw) != HEADER_SIZE:
+        raise Malformed("a header has 80 bytes", expected=HEADER_SIZE, found=len(raw))
+    return Header(*_HEADER.unpack(raw))
+
+
+def block_hash(header: Header) -> bytes:
+    return sha256d(encode_header(header))
+
+
+def encode_transaction(transaction: Transaction) -> bytes:
+    if isinstance(transaction, Coinbase):
+        return (
+            _COINBASE.pack(
+                _COINBASE_VERSION,
+                transaction.height,
+                transaction.receiver,
+                transaction.amount,
+                len(transaction.extra),
+            )
+            + transaction.extra
+        )
+    return encode_unsigned(transaction) + transaction.signature
+
+
+def encode_unsigned(transfer: Transfer) -> bytes:
+    """The bytes of a transfer before its signature."""
+    return (
+        _TRANSFER.pack(
+            _TRANSFER_VERSION,
+            transfer.sender,
+            transfer.receiver,
+            transfer.amount,
+            transfer.fee,
+            transfer.sequence,
+            len(transfer.memo),
+        )
+        + transfer.memo
+    )
+
+
+def transaction_size(transaction: Transaction) -> int:
+    """Bytes on the wire."""
+    if isinstance(transaction, Coinbase):
+        return COINBASE_BASE + len(transaction.extra)
+    return TRANSFER_BASE + len(transaction.memo)
+
+
+def txid(transaction: Transaction) -> bytes:
+    return sha256d(encode_transaction(transaction))
+
+
+def sighash(chain_id: bytes, transfer: Transfer) -> bytes:
+    """The 32-byte digest that a transfer's signature signs, on the chain whose genesis hash is `chain_id`."""
+    return sha256(_TRANSFER_TAG + chain_id + encode_unsigned(transfer)).digest()
+
+
+def decode_transaction(raw: bytes, offset: int = 0) -> tuple[Transaction, int]:
+    """The transaction that begins at `offset`, and the offset behind it. Raises Malformed."""
+    if offset >= len(raw):
+        raise Malformed("the bytes end before a transaction", offset=offset)
+    version = raw[offset]
+    if version == _TRANSFER_VERSION:
+        start = offset + _TRANSFER.size
+        if start > len(raw):
+            raise Malformed("the bytes end within a transfer", offset=offset)
+        _, sender, receiver, amount, fee, sequence, length = _TRANSFER.unpack_from(raw, offset)
+        middle = start + length
+        end = middle + _SIGNATURE_SIZE
+        if end > len(raw):
+            raise Malformed("the bytes end within a transfer", offset=offset)
+        return Transfer(sender, receiver, amount, fee, sequence, raw[start:middle], raw[middle:end]), end
+    if version == _COINBASE_VERSION:
+        return _decode_coinbase(raw, offset)
+    raise Malformed("unknown transaction version", expected="0 or 1", found=version)
+
+
+def _decode_coinbase(raw: bytes, offset: int) -> tuple[Coinbase, int]:
+    start = offset + COINBASE_BASE
+    if start > len(raw):
+        raise Malformed("the bytes end within a coinbase", offset=offset)
+    _, height, receiver, amount, length = _COINBASE.unpack_from(raw, offset)
+    end = start + length
+    if length > MAX_EXTRA:
+        raise Malformed("extra is too long", expected=f"at most {MAX_EXTRA}", found=length)
+    if end > len(raw):
+        raise Malformed("the bytes end within a coinbase", offset=offset)
+    if end - offset == INNER_NODE_SIZE:
+        raise Malformed("no transaction may be 64 bytes long", found=INNER_NODE_SIZE)
+    return Coinbase(height, receiver, amount, raw[start:end]), end
+
+
+def decode_transfer(raw: bytes) -> Transfer:
+    """A transfer on its own. Raises Malformed, also for a coinbase and for trailing bytes."""
+    transaction, end = decode_transaction(raw)
+    if not isinstance(transaction, Transfer):
+        raise Malformed("a coinbase cannot stand alone")
+    if end != len(raw):
+        raise Malformed("bytes follow the transfer", expected=end, found=len(raw))
+    return transaction
+
+
+def decode_transfers(raw: bytes) -> list[Transfer]:
+    """Transfers end to end, as `/p2p/transactions` carries them. Raises Malformed."""
+    transfers = []
+    offset = 0
+    while offset < len(raw):
+        transaction, offset = decode_transaction(raw, offset)
+        if not isinstance(transaction, Transfer):
+            raise Malformed("a coinbase cannot stand alone")
+        transfers.append(transaction)
+    return transfers
+
+
+def encode_count(count: int) -> bytes:
+    """CompactSize, minimal form."""
+    if count < 0xFD:
+        return bytes([count])
+    if count <= 0xFFFF:
+        return b"\xfd" + count.to_bytes(2, "little")
+    if count <= 0xFFFFFFFF:
+        return b"\xfe" + count.to_bytes(4, "little")
+    return b"\xff" + count.to_bytes(8, "little")
+
+
+def decode_count(raw: bytes, offset: int = 0) -> tuple[int, int]:
+    """A CompactSize at `offset`, and the offset behind it. Raises Malformed when truncated or not minimal."""
+    if offset >= len(raw):
+        raise Malformed("the bytes end before the count", offset=offset)
+    first = raw[offset]
+    if first < 0xFD:
+        return first, offset + 1
+    size = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
+    end = offset + 1 + size
+    if end > len(raw):
+        raise Malformed("the bytes end within the count", offset=offset)
+    count = int.from_bytes(raw[offset + 1 : end], "little")
+    if raw[offset:end] != encode_count(count):
+        raise Malformed("the count is in a longer form than needed", found=count)
+    return count, end
+
+
+def encode_body(transactions: tuple[Transaction, ...]) -> bytes:
+    return encode_count(len(transactions)) + b"".join(map(encode_transaction, transactions))
+
+
+def decode_body(raw: bytes) -> tuple[Transaction, ...]:
+    """Every transaction of a body. Raises Malformed, also for trailing bytes."""
+    count, offset = decode_count(raw)
+    transactions = []
+    for _ in range(count):
+        transaction, offset = decode_transaction(raw, offset)
+        transactions.append(transaction)
+    if offset != len(raw):
+        raise Malformed("bytes follow the last transaction", expected=offset, found=len(raw))
+    return tuple(transactions)
+
+
+def encode_block(block: Block) -> bytes:
+    return encode_header(block.header) + encode_body(block.transactions)
+
+
+def decode_block(raw: bytes) -> Block:
+    """A whole block. Raises Malformed."""
+    return Block(decode_header(raw[:HEADER_SIZE]), decode_body(raw[HEADER_SIZE:]))

@@ -1,0 +1,123 @@
+"""The body in context: apply a block to accounts, and undo it. Arithmetic on a mapping of payload -> Account."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+
+from node.core.errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
+from node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
+
+Accounts = MutableMapping[bytes, Account]
+"""Payload (33 bytes) -> confirmed Account; one that is missing is (0, 0)."""
+
+
+def check_sequence(transfer: Transfer, account: Account) -> None:
+    if transfer.sequence != account.sequence:
+        raise BadSequence(
+            f"the sender's next sequence is {account.sequence}, not {transfer.sequence}",
+            expected=account.sequence,
+            found=transfer.sequence,
+        )
+
+
+def check_funds(transfer: Transfer, account: Account) -> None:
+    if account.balance < transfer.cost:
+        raise InsufficientFunds(
+            f"the sender has {account.balance} base units, amount and fee are {transfer.cost}",
+            expected=f"at least {transfer.cost}",
+            found=account.balance,
+        )
+
+
+def check_coinbase_height(coinbase: Coinbase, height: int) -> None:
+    if coinbase.height != height:
+        raise BadCoinbaseHeight("the coinbase names another height", expected=height, found=coinbase.height)
+
+
+def check_coinbase_amount(coinbase: Coinbase, reward: int) -> None:
+    if coinbase.amount != reward:
+        raise BadCoinbaseAmount(
+            "the coinbase does not mint exactly subsidy and fees", expected=reward, found=coinbase.amount
+        )
+
+
+def check_signature(is_valid: bool) -> None:
+    if not is_valid:
+        raise BadSignature("the signature is not the sender's, or not for this chain")
+
+
+def coinbase_of(block: Block) -> Coinbase:
+    """The first transaction of a block that passed `rules.check_one_coinbase`."""
+    coinbase = block.transactions[0]
+    assert isinstance(coinbase, Coinbase)  # noqa: S101 - held by check_one_coinbase
+    return coinbase
+
+
+def transfers_of(block: Block) -> list[Transfer]:
+    """A block's transfers, in order."""
+    return [transaction for transaction in block.transactions if isinstance(transaction, Transfer)]
+
+
+def apply_transfer(accounts: Accounts, transfer: Transfer) -> None:
+    """Raises BadSequence or InsufficientFunds before anything has changed."""
+    account = accounts.get(transfer.sender, NO_ACCOUNT)
+    check_sequence(transfer, account)
+    check_funds(transfer, account)
+    accounts[transfer.sender] = Account(account.balance - transfer.cost, account.sequence + 1)
+    receiver = accounts.get(transfer.receiver, NO_ACCOUNT)
+    accounts[transfer.receiver] = Account(receiver.balance + transfer.amount, receiver.sequence)
+
+
+def undo_transfer(accounts: Accounts, transfer: Transfer) -> None:
+    receiver = accounts[transfer.receiver]
+    accounts[transfer.receiver] = Account(receiver.balance - transfer.amount, receiver.sequence)
+    sender = accounts[transfer.sender]
+    accounts[transfer.sender] = Account(sender.balance + transfer.cost, sender.sequence - 1)
+
+
+def _credit(accounts: Accounts, payload: bytes, amount: int) -> None:
+    if not amount:  # a coinbase of nothing (all is minted, no fees) makes no account
+        return
+    account = accounts.get(payload, NO_ACCOUNT)
+    accounts[payload] = Account(account.balance + amount, account.sequence)
+
+
+def apply_block(accounts: Accounts, block: Block, *, height: int, subsidy: int, signatures: Sequence[bool]) -> None:
+    """Connect a block that passed every check in isolation, or raise the code of the first transaction that fails.
+
+    `signatures[i]` tells whether the i-th transfer's signature is valid. On an error `accounts` may be half
+    changed: give a copy or throw it away.
+    """
+    transfers = transfers_of(block)
+    for transfer, is_valid in zip(transfers, signatures, strict=True):
+        check_signature(is_valid)
+        apply_transfer(accounts, transfer)
+    coinbase = coinbase_of(block)
+    check_coinbase_height(coinbase, height)
+    check_coinbase_amount(coinbase, subsidy + sum(transfer.fee for transfer in transfers))
+    _credit(accounts, coinbase.receiver, coinbase.amount)
+
+
+def undo_block(accounts: Accounts, block: Block) -> None:
+    """Exact inverse of `apply_block`; an account that becomes (0, 0) is none and leaves the mapping."""
+    coinbase = coinbase_of(block)
+    _credit(accounts, coinbase.receiver, -coinbase.amount)
+    for transfer in reversed(transfers_of(block)):
+        undo_transfer(accounts, transfer)
+    for payload in payloads_of(block):
+        if accounts.get(payload) == NO_ACCOUNT:
+            del accounts[payload]
+
+
+def apply_genesis(accounts: Accounts, genesis: Block) -> None:
+    """Credit the premine."""
+    for transaction in genesis.transactions:
+        if transaction.amount:
+            _credit(accounts, transaction.receiver, transaction.amount)
+
+
+def payloads_of(block: Block) -> set[bytes]:
+    """Every account that the block touches."""
+    touched = {transaction.receiver for transaction in block.transactions}
+    touched.update(transfer.sender for transfer in transfers_of(block))
+    return touched

@@ -1,0 +1,121 @@
+"""From ready transfers to an unsolved block."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from node.core import codec
+from node.core.coin import Coin
+from node.core.errors import RuleError
+from node.core.hashing import merkle_root
+from node.core.ledger import apply_transfer
+from node.core.types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
+
+_COUNT_SIZE = 5  # CompactSize of any count that fits a block
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a template needs to know of the block that it builds on."""
+
+    block_hash: bytes
+    height: int
+    median_time_past: int
+    next_bits: int
+
+
+FEE_RATE_SCALE = 100_000
+"""Two rates f/s and g/t that differ do so by 1/(s·t) at least, and no valid transfer has over 296 bytes
+(296² < 100,000): rounding never makes them equal. The highest, 2**53 · 100,000 / 156, fits a signed 64-bit column."""
+
+
+def fee_rate(transfer: Transfer) -> int:
+    """Base units a hundred thousand bytes, rounded down: what orders the mempool and a block."""
+    return transfer.fee * FEE_RATE_SCALE // codec.transaction_size(transfer)
+
+
+def select_transfers(ready: Iterable[Transfer], accounts: Mapping[bytes, Account], room: int) -> list[Transfer]:
+    """Ready transfers by fee per byte into at most `room` bytes, never breaking a sender's order.
+
+    `ready` is in order of arrival (which breaks ties) and each sender's are in order of sequence; `accounts` holds
+    their confirmed state. One that does not apply takes its sender's later ones with it.
+    """
+    queues: dict[bytes, list[tuple[int, Transfer]]] = {}
+    for arrival, transfer in enumerate(ready):
+        queues.setdefault(transfer.sender, []).append((arrival, transfer))
+    heap: list[tuple[int, int, bytes, int]] = []
+
+    def offer(sender: bytes, index: int) -> None:
+        if index < len(queues[sender]):
+            arrival, transfer = queues[sender][index]
+            heapq.heappush(heap, (-fee_rate(transfer), arrival, sender, index))
+
+    for sender in queues:
+        offer(sender, 0)
+    view = dict(accounts)
+    chosen: list[Transfer] = []
+    while heap:
+        _, _, sender, index = heapq.heappop(heap)
+        transfer = queues[sender][index][1]
+        size = codec.transaction_size(transfer)
+        if size > room:
+            continue
+        try:
+            apply_transfer(view, transfer)
+        except RuleError:
+            continue
+        chosen.append(transfer)
+        room -= size
+        if room < codec.TRANSFER_BASE:
+            break
+        offer(sender, index + 1)
+    return chosen
+
+
+def _checked(extra: bytes) -> bytes:
+    """Raises ValueError for an `extra` whose coinbase no node would decode."""
+    if len(extra) > MAX_EXTRA or codec.COINBASE_BASE + len(extra) == codec.INNER_NODE_SIZE:
+        raise ValueError(f"extra has at most {MAX_EXTRA} bytes, and not 17: {len(extra)}")
+    return extra
+
+
+def build_template(
+    coin: Coin,
+    parent: Parent,
+    ready: Iterable[Transfer],
+    accounts: Mapping[bytes, Account],
+    *,
+    receiver: bytes,
+    now: int,
+    extra: bytes,
+) -> Block:
+    """An unsolved block (nonce 0) on `parent` that pays `receiver` (33-byte payload).
+
+    `extra`: at most 100 bytes, and not 17. `now`: whole Unix seconds. The timestamp may lie beyond `clock_tolerance`
+    on a chain that runs ahead of the clock: the miner waits then.
+    """
+    room = coin.max_block_bytes - HEADER_SIZE - _COUNT_SIZE - codec.COINBASE_BASE - MAX_EXTRA
+    transfers = select_transfers(ready, accounts, room)
+    height = parent.height + 1
+    reward = coin.subsidy(height) + sum(transfer.fee for transfer in transfers)
+    transactions: tuple[Transaction, ...] = (Coinbase(height, receiver, reward, _checked(extra)), *transfers)
+    header = Header(
+        version=1,
+        prev_hash=parent.block_hash,
+        merkle_root=merkle_root([codec.txid(transaction) for transaction in transactions]),
+        timestamp=max(now, parent.median_time_past + 1),
+        bits=parent.next_bits,
+        nonce=0,
+    )
+    return Block(header, transactions)
+
+
+def with_extra(template: Block, extra: bytes) -> Block:
+    """The same template with another `extra`, so that the nonces can be tried again."""
+    coinbase = template.transactions[0]
+    assert isinstance(coinbase, Coinbase)  # noqa: S101 - every template begins with one
+    transactions: tuple[Transaction, ...] = (replace(coinbase, extra=_checked(extra)), *template.transactions[1:])
+    root = merkle_root([codec.txid(transaction) for transaction in transactions])
+    return Block(replace(template.header, merkle_root=root), transactions)

@@ -1,0 +1,34 @@
+"""No process outlives the one that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+_POLL = 0.5
+
+
+def end_this_process() -> None:
+    """Ask this process to end as SIGTERM does, so that its own clean-up runs."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int | None = None) -> None:
+    """Call `on_death` within about half a second of the death of the parent process (`parent`, else the one now).
+
+    A killed launcher cannot tell its children; the kernel does, by giving them another parent.
+    """
+    first = os.getppid() if parent is None else parent
+    # A child of init was orphaned before it came here, or was started by init itself: nobody to watch.
+    if first == 1 and parent is None:
+        return
+
+    def watch() -> None:
+        gone = threading.Event()
+        while os.getppid() == first:
+            gone.wait(_POLL)
+        on_death()
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()

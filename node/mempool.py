@@ -1,0 +1,238 @@
+"""The mempool's policy (`docs/protocol.md`, Mempool): which transfers wait for a block, and which go first.
+
+The rows are in the database, so that a restart keeps them and the worker sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from node.core import codec, ledger, rules
+from node.core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap
+from node.core.types import Transfer
+from node.signatures import check_signatures
+from node.store import accounts, transactions
+from node.store import mempool as rows
+from node.store.engine import Store
+from node.store.errors import StoreUnavailable
+
+MAX_GAP = 64
+"""Sequences that a waiting transfer may be ahead of the sender's next one."""
+
+READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`status`: ready, waiting or confirmed; `known`: it was here before."""
+
+    txid: bytes
+    status: str
+    known: bool
+
+
+class _CheckOnly(Exception):
+    """Rolls a trial back."""
+
+    def __init__(self, accepted: Accepted) -> None:
+        self.accepted = accepted
+
+
+class Mempool:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.coin = store.coin
+
+    def accept_transfer(self, transfer: Transfer) -> Accepted:
+        """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable."""
+        self._check_alone(transfer)
+        return self._store.write(lambda conn: self.take(conn, transfer))
+
+    def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
+        """Several in one commit, in order; what was refused stands as its error."""
+        answers: list[Accepted | RuleError | None] = [self._problem_alone(transfer) for transfer in transfers]
+        whole = [transfer for transfer, problem in zip(transfers, answers, strict=True) if problem is None]
+        signatures = iter(check_signatures(self.coin.chain_id, whole))
+
+        def job(conn: Connection) -> list[Accepted | RuleError]:
+            done: list[Accepted | RuleError] = []
+            for transfer, problem in zip(transfers, answers, strict=True):
+                try:
+                    if isinstance(problem, RuleError):
+                        raise problem
+                    ledger.check_signature(next(signatures))
+                    with conn.begin_nested():
+                        done.append(self.take(conn, transfer))
+                except RuleError as error:
+                    done.append(error)
+            return done
+
+        return self._store.write(job)
+
+    def check_transfer(self, transfer: Transfer) -> Accepted:
+        """What `accept_transfer` would say; changes nothing."""
+        self._check_alone(transfer)
+
+        def trial(conn: Connection) -> None:
+            raise _CheckOnly(self.take(conn, transfer))
+
+        try:
+            self._store.write(trial)
+        except _CheckOnly as answer:
+            return answer.accepted
+        raise StoreUnavailable("the trial did not run")
+
+    def next_sequence(self, payload: bytes) -> int:
+        """The sequence of the sender's next transfer, behind what is ready in the pool."""
+        with self._store.read() as conn:
+            return rows.view(conn, payload, 0).run_end
+
+    def _check_alone(self, transfer: Transfer) -> None:
+        rules.check_transaction_in_isolation(transfer)
+        ledger.check_signature(check_signatures(self.coin.chain_id, [transfer])[0])
+
+    @staticmethod
+    def _problem_alone(transfer: Transfer) -> RuleError | None:
+        try:
+            rules.check_transaction_in_isolation(transfer)
+        except RuleError as error:
+            return error
+        return None
+
+    def take(self, conn: Connection, transfer: Transfer) -> Accepted:
+        """Policy, within a write transaction, for a transfer that passed every check on its own."""
+        txid = codec.txid(transfer)
+        known = _known(conn, txid)
+        if known is not None:
+            return known
+        view = rows.view(conn, transfer.sender, transfer.sequence)
+        _check_sequence(transfer, view)
+        self._check_fee(transfer, view)
+        _check_funds(transfer, view)
+        if view.slot_txid is not None:
+            rows.remove(conn, [view.slot_txid])
+        is_ready = transfer.sequence <= view.run_end
+        rows.add(conn, txid, transfer, ready=is_ready)
+        if transfer.sequence == view.run_end:
+            _fill_gap(conn, transfer)
+        if view.pool_bytes + codec.transaction_size(transfer) > self._store.config.mempool_bytes:
+            self._evict(conn, txid)
+        return Accepted(txid, READY if is_ready else WAITING, known=False)
+
+    def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
+        least = self._store.config.min_fee
+        if transfer.fee < least:
+            raise FeeTooLow(f"this node asks a fee of at least {least} base units", expected=least, found=transfer.fee)
+        if view.slot_txid is not None:
+            least = max(view.slot_fee + 1, -(-view.slot_fee * 11 // 10))
+            if transfer.fee < least:
+                raise FeeTooLow(
+                    f"another transfer has sequence {transfer.sequence}: to replace it takes a fee of at least {least}",
+                    expected=least,
+                    found=transfer.fee,
+                )
+
+    def _evict(self, conn: Connection, newcomer: bytes) -> None:
+        """Make room: waiting before ready, the lowest fee per byte first."""
+        while rows.totals(conn)[1] > self._store.config.mempool_bytes:
+            victim = rows.worst(conn)
+            if victim is None or victim.txid == newcomer:
+                raise MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
+            rows.remove(conn, [victim.txid])
+            if victim.ready:
+                later = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
+                rows.set_ready(
+                    conn, [(row.txid, False) for row in later if row.transfer.sequence > victim.transfer.sequence]
+                )
+
+
+def _known(conn: Connection, txid: bytes) -> Accepted | None:
+    row = rows.get(conn, txid)
+    if row is not None:
+        return Accepted(txid, READY if row.ready else WAITING, known=True)
+    if transactions.find(conn, txid) is not None:
+        return Accepted(txid, CONFIRMED, known=True)
+    return None
+
+
+def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
+    if transfer.sequence < view.account.sequence:
+        raise BadSequence(
+            f"the sender's sequence {transfer.sequence} is used: the next one is {view.account.sequence}",
+            expected=view.run_end,
+            found=transfer.sequence,
+        )
+    if transfer.sequence > view.run_end + MAX_GAP:
+        raise SequenceGap(
+            f"the sender's next sequence is {view.run_end}: {transfer.sequence} is more than {MAX_GAP} ahead",
+            expected=f"{view.run_end} to {view.run_end + MAX_GAP}",
+            found=transfer.sequence,
+        )
+
+
+def _check_funds(transfer: Transfer, view: rows.SenderView) -> None:
+    free = view.account.balance - (view.pool_cost - view.slot_cost)
+    if transfer.cost > free:
+        raise InsufficientFunds(
+            f"the sender has {view.account.balance} base units confirmed, of which {free} are not spoken for; "
+            f"amount and fee are {transfer.cost}",
+            expected=f"at most {free}",
+            found=transfer.cost,
+        )
+
+
+def _fill_gap(conn: Connection, transfer: Transfer) -> None:
+    """What waited right behind `transfer` is ready now."""
+    changes = []
+    following = transfer.sequence + 1
+    for row in rows.of_sender(conn, transfer.sender):
+        if row.transfer.sequence == following and not row.ready:
+            changes.append((row.txid, True))
+            following += 1
+    rows.set_ready(conn, changes)
+
+
+def after_tip_change(
+    conn: Connection,
+    mempool: Mempool,
+    *,
+    confirmed: Sequence[bytes],
+    returned: Sequence[Transfer],
+    touched: Iterable[bytes],
+) -> None:
+    """Bring the pool in step with a new tip, within the transaction that made it.
+
+    `confirmed`: txids of the connected blocks. `returned`: transfers of the disconnected ones, oldest first.
+    `touched`: payloads whose balance fell or whose sequence moved.
+    """
+    rows.remove(conn, confirmed)
+    for sender in rows.senders_among(conn, touched):
+        _settle(conn, sender)
+    for transfer in returned:
+        try:
+            with conn.begin_nested():
+                mempool.take(conn, transfer)
+        except RuleError:
+            continue  # it conflicts with the new chain, or its money was only on the old one
+
+
+def _settle(conn: Connection, sender: bytes) -> None:
+    """Drop what a sender's confirmed state no longer allows; mark the rest ready or waiting."""
+    account = accounts.account(conn, sender)
+    left, following = account.balance, account.sequence
+    gone, changes = [], []
+    for row in rows.of_sender(conn, sender):
+        left -= row.transfer.cost
+        if row.transfer.sequence < account.sequence or left < 0:
+            gone.append(row.txid)
+            left += row.transfer.cost
+            continue
+        is_ready = row.transfer.sequence == following
+        following += is_ready
+        if is_ready != row.ready:
+            changes.append((row.txid, is_ready))
+    rows.remove(conn, gone)
+    rows.set_ready(conn, changes)

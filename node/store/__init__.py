@@ -1,0 +1,1 @@
+"""The database: SQLAlchemy Core. Functions take a connection and never commit; `engine.Store` opens and commits."""

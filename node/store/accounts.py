@@ -1,0 +1,47 @@
+"""Accounts as they stand at the tip, and their history."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, func, or_, select
+
+from node.core.types import NO_ACCOUNT, Account
+from node.store.tables import account_history, accounts
+from node.store.transactions import Place
+
+_ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
+_HISTORY = (
+    select(account_history.c.height, account_history.c.position)
+    .join_from(account_history, accounts, account_history.c.account_id == accounts.c.account_id)
+    .where(accounts.c.payload == bindparam("payload"))
+    .order_by(account_history.c.height.desc(), account_history.c.position.desc())
+)
+
+
+def account(conn: Connection, payload: bytes) -> Account:
+    """Confirmed balance and sequence; zeros for one never used."""
+    row = conn.execute(_ACCOUNT, {"payload": payload}).first()
+    return Account(row.balance, row.sequence) if row else NO_ACCOUNT
+
+
+def history(conn: Connection, payload: bytes, before: Place | None, limit: int) -> list[Place]:
+    """Places of the transactions that touch an account, newest first, those older than `before`."""
+    statement = _HISTORY.limit(limit)
+    if before is not None:
+        statement = statement.where(
+            account_history.c.height <= before.height,
+            or_(account_history.c.height < before.height, account_history.c.position < before.position),
+        )
+    return [Place(height, position) for height, position in conn.execute(statement, {"payload": payload})]
+
+
+def everyone(conn: Connection) -> dict[bytes, Account]:
+    """Every account that is one; for checks and tests."""
+    rows = conn.execute(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence))
+    found = {payload: Account(balance, sequence) for payload, balance, sequence in rows}
+    return {payload: account for payload, account in found.items() if account != NO_ACCOUNT}
+
+
+def total(conn: Connection) -> int:
+    """Sum of all balances, base units."""
+    found: int = conn.execute(select(func.coalesce(func.sum(accounts.c.balance), 0))).scalar_one()
+    return found

@@ -1,0 +1,72 @@
+"""Wakes a node's other processes after a commit: one FIFO a process, in the folder `bells`.
+
+A ring carries no news: who hears it looks at `data_version`. FIFOs have file permissions, no port and no limit on
+the length of a path; one that nobody reads any more is removed by whoever rings it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+
+_SUFFIX = ".bell"
+
+
+class Doorbell:
+    """This process's bell. `on_ring` runs in the bell's own thread."""
+
+    def __init__(self, folder: Path, on_ring: Callable[[], None]) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
+        self._path = folder / f"{os.getpid()}-{token_hex(4)}{_SUFFIX}"
+        os.mkfifo(self._path, 0o600)
+        # Read and write: a FIFO whose last writer has gone would otherwise be readable for ever.
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._on_ring = on_ring
+        self._stop_read, self._stop_write = os.pipe()
+        self._thread = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+        self._thread.start()
+
+    def ring_others(self) -> None:
+        """Ring every other process's bell; never blocks."""
+        for path in self._folder.iterdir():
+            if path.suffix == _SUFFIX and path != self._path:
+                _ring(path)
+
+    def close(self) -> None:
+        os.write(self._stop_write, b".")
+        self._thread.join()
+        for descriptor in (self._descriptor, self._stop_read, self._stop_write):
+            os.close(descriptor)
+        self._path.unlink(missing_ok=True)
+
+    def _listen(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._descriptor, selectors.EVENT_READ)
+            selector.register(self._stop_read, selectors.EVENT_READ)
+            while True:
+                ready = [key.fd for key, _ in selector.select()]
+                if self._stop_read in ready:
+                    return
+                os.read(self._descriptor, 4096)
+                self._on_ring()
+
+
+def _ring(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # its reader is dead
+            path.unlink(missing_ok=True)
+        return
+    try:
+        os.write(descriptor, b".")
+    except OSError:
+        pass  # full: it has rings enough
+    finally:
+        os.close(descriptor)

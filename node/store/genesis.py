@@ -1,0 +1,41 @@
+"""The first rows of a new database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from secrets import token_bytes
+
+from sqlalchemy import Connection
+
+from node.core import codec
+from node.core.coin import Coin
+from node.core.hashing import show
+from node.store import blocks, ledger, mempool, meta
+from node.store.errors import StoreRefused
+
+
+def check_coin(conn: Connection, coin: Coin, database: Path) -> bool:
+    """Whether the database is still empty. Raises StoreRefused when it holds another coin's chain."""
+    chain_id = meta.get(conn, "chain_id")
+    if chain_id is None:
+        return True
+    if chain_id != coin.chain_id:
+        raise StoreRefused(
+            f"{database} holds another coin's chain (genesis {show(chain_id)[:16]}…) than coin.toml describes "
+            f"({coin.name}, genesis {show(coin.chain_id)[:16]}…): put the first coin.toml back, or give another "
+            "--data folder"
+        )
+    return False
+
+
+def write(conn: Connection, coin: Coin) -> None:
+    """Genesis and what belongs to it, unless another process was first."""
+    if meta.get(conn, "chain_id") is not None:
+        return
+    meta.put(conn, "chain_id", coin.chain_id)
+    meta.put(conn, "node_id", token_bytes(16))
+    mempool.create_totals(conn)
+    block = coin.genesis
+    body = codec.encode_body(block.transactions)
+    blocks.add(conn, blocks.NewBlock(block, coin.chain_id, body, height=0, work=0))
+    ledger.connect_genesis(conn, coin)

@@ -1,0 +1,24 @@
+"""Facts about this database: which chain it holds, and this node's own id."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from node.store.tables import meta
+
+
+def get(conn: Connection, key: str) -> bytes | None:
+    """The value of a key."""
+    return conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+
+
+def put(conn: Connection, key: str, value: bytes) -> None:
+    """Set a key that is not there yet."""
+    conn.execute(meta.insert().values(key=key, value=value))
+
+
+def node_id(conn: Connection) -> str:
+    """32 hex digits made at random when the database was: by them a node knows itself under another name."""
+    value = get(conn, "node_id")
+    assert value is not None  # noqa: S101 - written with genesis
+    return value.hex()

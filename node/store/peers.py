@@ -1,0 +1,77 @@
+"""Peers that this node knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from node.store.tables import peers
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """A peer. `url`: canonical `http://host:port`; `work`: cumulative, as it claims; times Unix seconds."""
+
+    url: str
+    node_id: str | None
+    state: str
+    height: int
+    work: int
+    agent: str
+    direction: str
+    added_at: int
+    last_seen: int | None
+    latency_ms: int | None
+    score: int
+    banned_until: int | None
+
+
+def listed(conn: Connection) -> list[PeerRow]:
+    """Every peer, the oldest first."""
+    rows = conn.execute(select(peers).order_by(peers.c.added_at, peers.c.url))
+    return [
+        PeerRow(
+            url=row.url,
+            node_id=row.node_id,
+            state=row.state,
+            height=row.height,
+            work=int.from_bytes(row.work, "big"),
+            agent=row.agent,
+            direction=row.direction,
+            added_at=row.added_at,
+            last_seen=row.last_seen,
+            latency_ms=row.latency_ms,
+            score=row.score,
+            banned_until=row.banned_until,
+        )
+        for row in rows
+    ]
+
+
+def count(conn: Connection) -> int:
+    return conn.execute(select(func.count()).select_from(peers)).scalar_one()
+
+
+def save(conn: Connection, row: PeerRow) -> None:
+    """Insert, or replace what was known of this url."""
+    values = {
+        "node_id": row.node_id,
+        "state": row.state,
+        "height": row.height,
+        "work": row.work.to_bytes(32, "big"),
+        "agent": row.agent,
+        "direction": row.direction,
+        "added_at": row.added_at,
+        "last_seen": row.last_seen,
+        "latency_ms": row.latency_ms,
+        "score": row.score,
+        "banned_until": row.banned_until,
+    }
+    if not conn.execute(update(peers).where(peers.c.url == row.url).values(values)).rowcount:
+        conn.execute(insert(peers).values(url=row.url, **values))
+
+
+def remove(conn: Connection, url: str) -> bool:
+    """Whether there was such a peer."""
+    return bool(conn.execute(delete(peers).where(peers.c.url == url)).rowcount)

@@ -1,0 +1,210 @@
+"""The one schema. A change here wants a migration: a test holds the two together.
+
+Hashes, payloads and bodies are raw bytes. Money is whole base units. Rows say what is; anything that can be derived
+(the tip, a balance's history) has no column of its own, but for `mempool_totals`, whose sum would be a scan.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from node.core.types import MAX_MONEY
+
+SCHEMA_REVISION = "0001"
+"""The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _size(column: str, size: int) -> CheckConstraint:
+    return CheckConstraint(f"length({column}) = {size}", name=f"{column}_size")
+
+
+def _money(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} BETWEEN 0 AND {MAX_MONEY}", name=column)
+
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("joined", Integer, primary_key=True),  # order in which blocks joined the tree: breaks ties of work
+    Column("block_hash", LargeBinary, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("work", LargeBinary, nullable=False),  # cumulative, 32 bytes big-endian: sorts as the number does
+    Column("status", Text, nullable=False),  # stored (never connected yet), connected (valid), invalid
+    Column("main_chain", Boolean, nullable=False),
+    Column("invalid_code", Text),
+    Column("header", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("tx_count", Integer, nullable=False),
+    Column("miner", LargeBinary, nullable=False),
+    Column("reward", BigInteger, nullable=False),
+    Column("fees", BigInteger, nullable=False),
+    UniqueConstraint("block_hash"),
+    _size("block_hash", 32),
+    _size("prev_hash", 32),
+    _size("work", 32),
+    _size("header", 80),
+    CheckConstraint("height >= 0", name="height"),
+    CheckConstraint("status IN ('stored', 'connected', 'invalid')", name="status"),
+    CheckConstraint("(status = 'invalid') = (invalid_code IS NOT NULL)", name="invalid_code"),
+    CheckConstraint("NOT main_chain OR status = 'connected'", name="main_chain"),
+    Index(
+        "ix_blocks_main_chain",
+        "height",
+        unique=True,
+        sqlite_where=text("main_chain"),
+        postgresql_where=text("main_chain"),
+    ),
+    Index("ix_blocks_prev_hash", "prev_hash"),
+    Index("ix_blocks_work", "work"),
+)
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("joined", Integer, ForeignKey("blocks.joined"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # as on the wire, behind the header
+    Column("offsets", LargeBinary, nullable=False),  # u32 little-endian each: where a transaction begins in body
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("txid", LargeBinary, primary_key=True),
+    Column("height", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    _size("txid", 32),
+    sqlite_with_rowid=False,
+)
+"""Main chain only."""
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", Integer, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("balance", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    UniqueConstraint("payload"),
+    _size("payload", 33),
+    _money("balance"),
+    _money("sequence"),
+)
+"""Confirmed state at the tip. A row of (0, 0) is no account: it only keeps its number."""
+
+account_history = Table(
+    "account_history",
+    metadata,
+    Column("account_id", Integer, primary_key=True),
+    Column("height", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Main chain only: which transactions touched an account."""
+
+mempool = Table(
+    "mempool",
+    metadata,
+    Column("arrived", Integer, primary_key=True),
+    Column("txid", LargeBinary, nullable=False),
+    Column("sender", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("receiver", LargeBinary, nullable=False),
+    Column("cost", BigInteger, nullable=False),  # amount + fee
+    Column("fee", BigInteger, nullable=False),
+    Column("fee_rate", BigInteger, nullable=False),  # core.template.fee_rate
+    Column("size", Integer, nullable=False),
+    Column("ready", Boolean, nullable=False),  # else waiting behind a gap
+    Column("raw", LargeBinary, nullable=False),
+    UniqueConstraint("txid"),
+    UniqueConstraint("sender", "sequence"),
+    _size("txid", 32),
+    _size("sender", 33),
+    _size("receiver", 33),
+    _money("cost"),
+    _money("fee"),
+    CheckConstraint("size = length(raw)", name="size"),
+    Index("ix_mempool_eviction", "ready", "fee_rate", "arrived"),
+    Index("ix_mempool_receiver", "receiver"),
+    Index("ix_mempool_sender_cost", "sender", "ready", "sequence", "cost"),
+)
+
+mempool_totals = Table(
+    "mempool_totals",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    CheckConstraint("row = 1", name="one_row"),
+    CheckConstraint("count >= 0 AND bytes >= 0", name="not_negative"),
+)
+
+peers = Table(
+    "peers",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("node_id", Text),
+    Column("state", Text, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("work", LargeBinary, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("added_at", Integer, nullable=False),
+    Column("last_seen", Integer),
+    Column("latency_ms", Integer),
+    Column("score", Integer, nullable=False),
+    Column("banned_until", Integer),
+    _size("work", 32),
+    CheckConstraint("length(url) <= 300 AND length(agent) <= 100", name="bounded"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("job_id", Text, nullable=False),
+    Column("receiver", LargeBinary),
+    Column("wanted", Integer, nullable=False),
+    Column("mined", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("last_hash", LargeBinary),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    UniqueConstraint("job_id"),
+    CheckConstraint("state IN ('open', 'done', 'failed')", name="state"),
+    CheckConstraint("wanted >= 1 AND mined BETWEEN 0 AND wanted", name="mined"),
+    Index("ix_jobs_state", "state", "number"),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""chain_id, node_id."""
