@@ -1,0 +1,52 @@
+# make run      three nodes and three workers (Ctrl-C ends them)
+# make test     the tests          make lint        ruff, mypy, the layers, the schema
+# make bench    the figures        make test-crash  kill -9 at random moments
+# make wheels   shows that every dependency installs from wheels, on each Python and system
+# make clean    takes away .venv and caches; data folders stay
+#
+# The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
+
+.PHONY: run test lint bench test-crash wheels clean
+.DEFAULT_GOAL := run
+
+BIN := .venv/bin
+TESTS ?=
+export PYTHON
+
+# honcho's children find `moneyer` and `python` here.
+RUN_IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.venv/.ready-run: pyproject.toml constraints.txt tools/venv.sh
+	@tools/venv.sh run
+
+.venv/.ready-dev: pyproject.toml constraints.txt tools/venv.sh
+	@tools/venv.sh dev
+
+run: .venv/.ready-run
+	@$(RUN_IN_VENV) exec $(BIN)/honcho -f Procfile start
+
+test: .venv/.ready-dev
+	$(BIN)/pytest -n 2 --dist loadfile -m "not crash" $(TESTS)
+
+test-crash: .venv/.ready-dev
+	$(BIN)/pytest -m crash $(TESTS)
+
+lint: .venv/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy node worker migrations tests bench tools
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m schema tests
+
+bench: .venv/.ready-dev
+	@for file in bench/bench_*.py; do \
+		echo "== $$file"; \
+		$(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; \
+	done
+
+wheels: .venv/.ready-dev
+	$(BIN)/python tools/check_wheels.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,138 @@
+"""Phrase -> seed (BIP39) -> key (BIP32) at one documented path. Addresses hang on it: see `docs/wallet.md`."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from node.core.keys import is_secret, public_key
+from node.core.types import KEY_KIND
+from node.wallet.errors import BadPhrase
+
+if TYPE_CHECKING:
+    from mnemonic import Mnemonic
+
+COIN_TYPE = 0x4D4E5952
+"""`MNYR` in ASCII, 1296980306: one for every Moneyer coin, not registered in SLIP-0044. Never to be changed."""
+
+MAX_ACCOUNT = 2**31 - 1
+
+DEVELOPMENT_PHRASE = "test test test test test test test test test test test junk"
+"""Published, and known far beyond Moneyer: what its keys own belongs to everybody."""
+
+DEVELOPMENT_NAMES = ("alice", "bob", "carol", "dave", "erin")
+"""Accounts 0 to 4 of the development phrase."""
+
+_PHRASE_LENGTHS = (12, 15, 18, 21, 24)
+_NEW_PHRASE_BITS = 128  # twelve words: the strength of the curve itself
+_MAX_PHRASE = 24 * 16  # characters; the longest word has 8
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A secret key (32 bytes), its x-only public key (32 bytes) and the path it was derived at, if it was."""
+
+    secret: bytes = field(repr=False)
+    public_key: bytes
+    path: str | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The 33 bytes behind the key's address, on every coin."""
+        return bytes([KEY_KIND]) + self.public_key
+
+    @classmethod
+    def from_secret(cls, secret: bytes, path: str | None = None) -> Key:
+        """Raises ValueError for what is no secret key (32 bytes, 1..n-1)."""
+        if not is_secret(secret):
+            raise ValueError("this is no secret key: 32 bytes, not zero and below the order of the curve")
+        return cls(secret, public_key(secret), path)
+
+
+def account_path(account: int) -> str:
+    """Where the key of an account (0..2**31-1) lies: BIP44, first address of the account. Raises ValueError."""
+    if not 0 <= account <= MAX_ACCOUNT:
+        raise ValueError(f"an account is a number from 0 to {MAX_ACCOUNT}, not {account}")
+    return f"m/44'/{COIN_TYPE}'/{account}'/0/0"
+
+
+def key_from_phrase(phrase: str, account: int) -> Key:
+    """The key of an account of a BIP39 phrase (English words, no BIP39 passphrase). Raises BadPhrase, ValueError."""
+    path = account_path(account)
+    return Key.from_secret(derive(seed_from_phrase(phrase), path), path)
+
+
+def development_keys() -> dict[str, Key]:
+    """The five named keys of every development network. Anybody can spend what they own."""
+    seed = seed_from_phrase(DEVELOPMENT_PHRASE)
+    paths = {name: account_path(account) for account, name in enumerate(DEVELOPMENT_NAMES)}
+    return {name: Key.from_secret(derive(seed, path), path) for name, path in paths.items()}
+
+
+def derive(seed: bytes, path: str) -> bytes:
+    """The 32-byte secret at a BIP32 path of a 16- to 64-byte seed."""
+    # Here and not above: it brings `cryptography`, which a node that only opens its wallet has no use for.
+    from slip10 import SLIP10
+
+    secret: bytes = SLIP10.from_seed(seed).get_privkey_from_path(path)
+    return secret
+
+
+def random_key() -> Key:
+    """A key that no phrase leads to; the file it is kept in is all there is of it."""
+    while not is_secret(secret := secrets.token_bytes(32)):
+        pass
+    return Key.from_secret(secret)
+
+
+def new_phrase() -> str:
+    """Twelve English words of fresh entropy (128 bits)."""
+    return _english().generate(_NEW_PHRASE_BITS)
+
+
+def seed_from_phrase(phrase: str, passphrase: str = "") -> bytes:
+    """The 64-byte BIP39 seed of a phrase that passes `check_phrase`. Raises BadPhrase."""
+    return _english().to_seed(check_phrase(phrase), passphrase)
+
+
+def check_phrase(phrase: str) -> str:
+    """The phrase in lower case with single spaces. Raises BadPhrase: which word is unknown, and the nearest one."""
+    if len(phrase) > _MAX_PHRASE:
+        raise BadPhrase("this is too long for a recovery phrase", expected="12 to 24 words")
+    words = _english().normalize_string(phrase).lower().split()
+    for position, word in enumerate(words, 1):
+        if word not in _english().wordlist:
+            raise _unknown_word(position, word)
+    if len(words) not in _PHRASE_LENGTHS:
+        raise BadPhrase(
+            f"a recovery phrase has 12, 15, 18, 21 or 24 words; this one has {len(words)}",
+            expected=list(_PHRASE_LENGTHS),
+            found=len(words),
+        )
+    plain = " ".join(words)
+    if not _english().check(plain):
+        raise BadPhrase(
+            "every word is known, but they don't belong together: one is wrong, missing or in another's place"
+        )
+    return plain
+
+
+def _unknown_word(position: int, word: str) -> BadPhrase:
+    shown = word if len(word) <= 16 else word[:15] + "…"
+    nearest = difflib.get_close_matches(word[:16], _english().wordlist, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return BadPhrase(
+        f"word {position}, {shown!r}, is not one of the 2048 words of a recovery phrase{hint}",
+        position=position,
+        nearest=nearest[0] if nearest else None,
+    )
+
+
+@cache
+def _english() -> Mnemonic:
+    from mnemonic import Mnemonic
+
+    return Mnemonic("english")

@@ -1,0 +1,71 @@
+"""What a wallet refuses, each with a sentence to act on. None ever holds a secret key or a passphrase."""
+
+from __future__ import annotations
+
+from node.core.errors import MoneyerError
+
+
+class WalletError(MoneyerError):
+    """Root of what the wallet refuses."""
+
+    code = "wallet_error"
+
+
+class BadPhrase(WalletError):
+    """A recovery phrase with an unknown word, a wrong length or a wrong checksum."""
+
+    code = "bad_phrase"
+
+
+class BadName(WalletError):
+    """A name that no account may have."""
+
+    code = "bad_name"
+
+
+class NameTaken(WalletError):
+    """The wallet has this name, or this key, already."""
+
+    code = "name_taken"
+
+
+class UnknownKey(WalletError):
+    """This wallet does not hold the key of that account."""
+
+    code = "unknown_key"
+
+
+class WalletLocked(WalletError):
+    """The file is encrypted and was opened without its passphrase."""
+
+    code = "wallet_locked"
+
+
+class WalletExists(WalletError):
+    """A wallet is never written over."""
+
+    code = "wallet_exists"
+
+
+class WalletMissing(WalletError):
+    """There is no wallet at that path."""
+
+    code = "wallet_missing"
+
+
+class WalletUnreadable(WalletError):
+    """Damaged, of a newer version, too large, or the passphrase is wrong."""
+
+    code = "wallet_unreadable"
+
+
+class WrongWallet(WalletError):
+    """A development wallet where a real one belongs, or the other way round."""
+
+    code = "wrong_wallet"
+
+
+class WalletBusy(WalletError):
+    """Another process holds the wallet's folder."""
+
+    code = "wallet_busy"

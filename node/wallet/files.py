@@ -1,0 +1,114 @@
+"""Files that hold secrets: 0600 whatever the umask, bounded when read, whole or not there when written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from node.wallet.errors import WalletBusy, WalletExists, WalletMissing, WalletUnreadable
+
+_PATIENCE = 10.0  # seconds for another process's write; one takes milliseconds
+_PRIVATE = 0o600
+# Some filesystems (exFAT, some network shares) know no hard links.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def read_private(path: Path, limit: int) -> bytes:
+    """All of a regular file of at most `limit` bytes. Raises WalletMissing, WalletUnreadable, OSError."""
+    try:
+        # O_NONBLOCK: opening a pipe that stands in the file's place must not wait for a writer.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise WalletMissing(f"there is no wallet at {path}", path=str(path)) from None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise WalletUnreadable(f"{path} is no regular file", path=str(path))
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise WalletUnreadable(
+            f"{path} is too large for a wallet: is it another file?", path=str(path), expected=f"at most {limit} bytes"
+        )
+    return content
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One writer at a time among the processes that use this folder. Raises WalletBusy after 10 s."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise WalletBusy(f"another process has held {folder} for {_PATIENCE:.0f} s: is one stopped?")
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_private(path: Path, content: bytes, *, replace: bool) -> None:
+    """Put `content` at `path`: after a crash the old file or the new one. The caller holds `locked(path.parent)`.
+
+    With `replace` false an existing file stays as it is. Raises WalletExists, OSError.
+    """
+    _sweep(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, _PRIVATE)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        if replace:
+            temporary.replace(path)
+        else:
+            _put_new(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    exists = WalletExists(f"{path} exists and is not written over", path=str(path))
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise exists from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # The lock keeps our own processes out between these two lines.
+        if path.exists():
+            raise exists from None
+        temporary.replace(path)
+
+
+def _sweep(path: Path) -> None:
+    """Take away what a killed writer left: it holds secrets."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,195 @@
+"""The keys of a data folder, by name: `wallet.json`, opened, created once and added to.
+
+A `Wallet` is a frozen view of the file as it was read; whoever adds a key gets a new one.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from node.core.types import KEY_KIND
+from node.wallet import walletfile
+from node.wallet.derive import (
+    DEVELOPMENT_PHRASE,
+    Key,
+    development_keys,
+    key_from_phrase,
+    new_phrase,
+    random_key,
+)
+from node.wallet.errors import (
+    BadName,
+    NameTaken,
+    UnknownKey,
+    WalletExists,
+    WalletLocked,
+    WalletMissing,
+    WrongWallet,
+)
+from node.wallet.files import locked, read_private, write_private
+from node.wallet.walletfile import Account, Secrets, WalletFile
+
+WALLET_FILE = "wallet.json"
+MINER = "miner"
+"""Every node's own account: its rewards go there unless it is told an address."""
+
+_RESERVED = frozenset({"coinbase"})  # the tutorial endpoints show it as the sender of a reward
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wallet:
+    """What a wallet file holds. `names`: name -> 33-byte payload, in the file's order.
+
+    `locked`: the file is encrypted and no passphrase was given; names are known, secrets are not.
+    """
+
+    names: Mapping[str, bytes]
+    development: bool
+    locked: bool
+    _secrets: Mapping[bytes, bytes] = field(repr=False)
+
+    def payload_of(self, name: str) -> bytes | None:
+        """The payload of a name; None for one that is not here."""
+        return self.names.get(name)
+
+    def name_of(self, payload: bytes) -> str | None:
+        """The name of a payload; None for one that is not here."""
+        return next((name for name, held in self.names.items() if held == payload), None)
+
+    def secret_for(self, payload: bytes) -> bytes:
+        """The 32-byte secret key behind a payload. Raises UnknownKey, WalletLocked."""
+        name = self.name_of(payload)
+        if name is None:
+            raise UnknownKey(
+                "this node's wallet does not hold the key of that account: send from the node that does",
+                known=list(self.names)[:20],
+            )
+        if self.locked:
+            raise WalletLocked(f"the wallet is encrypted: give its passphrase to spend from {name}", name=name)
+        return self._secrets[payload]
+
+
+def check_name(name: str) -> str:
+    """`name`, if an account may have it. Raises BadName."""
+    if not re.fullmatch(walletfile.NAME_PATTERN[1:-1], name) or name in _RESERVED:
+        raise BadName(
+            "a name has 1 to 32 of a-z, 0-9, _ and -, begins with a letter and is not 'coinbase'",
+            expected=walletfile.NAME_PATTERN,
+            found=name[:40],
+        )
+    return name
+
+
+def open_wallet(path: Path, *, passphrase: str | None = None) -> Wallet:
+    """The wallet at `path`; an encrypted one without its passphrase comes locked.
+
+    Raises WalletMissing, WalletUnreadable (damaged, newer, wrong passphrase), OSError.
+    """
+    file = _read(path)
+    return _view(file, walletfile.open_secrets(file, passphrase))
+
+
+def create_wallet(
+    path: Path,
+    keys: Mapping[str, Key],
+    *,
+    development: bool,
+    phrase: str | None = None,
+    passphrase: str | None = None,
+) -> Wallet:
+    """Write a new wallet; `phrase` is the one that keys with a path come from; a passphrase encrypts it.
+
+    Raises WalletExists, BadName, NameTaken, WalletBusy, OSError. Nothing is ever written over.
+    """
+    accounts: tuple[Account, ...] = ()
+    for name, key in keys.items():
+        accounts += (_account(accounts, name, key, imported=False),)
+    secrets = Secrets(phrase, {name: key.secret.hex() for name, key in keys.items()})
+    content, file = walletfile.encode(accounts, secrets, development=development, passphrase=passphrase)
+    with locked(path.parent):
+        write_private(path, content, replace=False)
+    return _view(file, secrets)
+
+
+def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphrase: str | None = None) -> Wallet:
+    """Add a key to the wallet at `path`; an encrypted one wants its passphrase.
+
+    Raises BadName, NameTaken, WalletLocked, and what `open_wallet` and `create_wallet` raise.
+    """
+    with locked(path.parent):
+        old = _read(path)
+        secrets = walletfile.open_secrets(old, passphrase)
+        if secrets is None:
+            raise WalletLocked("the wallet is encrypted: give its passphrase to add a key")
+        accounts = (*old.accounts, _account(old.accounts, name, key, imported=imported))
+        secrets = Secrets(secrets.phrase, {**secrets.keys, name: key.secret.hex()})
+        content, file = walletfile.encode(
+            accounts,
+            secrets,
+            development=old.development,
+            passphrase=None if old.encryption is None else passphrase,
+        )
+        write_private(path, content, replace=True)
+    return _view(file, secrets)
+
+
+def ensure_wallet(data_folder: Path, *, development: bool) -> Wallet:
+    """The wallet of a data folder, made at the first call: processes that call at once get the same one.
+
+    Development: the five published names and `miner`, a random key of this folder. Else `miner` alone, account 0 of
+    a fresh phrase that the file keeps. Raises WrongWallet where the folder's wallet is of the other sort.
+    """
+    path = data_folder / WALLET_FILE
+    try:
+        wallet = open_wallet(path)
+    except WalletMissing:
+        data_folder.mkdir(parents=True, exist_ok=True)
+        try:
+            wallet = _first_wallet(path, development=development)
+        except WalletExists:
+            wallet = open_wallet(path)
+    if wallet.development != development:
+        raise WrongWallet(_WRONG[wallet.development].format(path=path), path=str(path))
+    return wallet
+
+
+_WRONG = {
+    True: "{path} is a development wallet, whose keys are published, and this is no development network: "
+    "start with --dev, or take another data folder",
+    False: "{path} is a wallet of your own, and a development network leaves its wallet open to every program here: "
+    "start without --dev, or take another data folder",
+}
+
+
+def _first_wallet(path: Path, *, development: bool) -> Wallet:
+    if development:
+        keys = {**development_keys(), MINER: random_key()}
+        return create_wallet(path, keys, development=True, phrase=DEVELOPMENT_PHRASE)
+    phrase = new_phrase()
+    return create_wallet(path, {MINER: key_from_phrase(phrase, 0)}, development=False, phrase=phrase)
+
+
+def _read(path: Path) -> WalletFile:
+    return walletfile.decode(read_private(path, walletfile.MAX_FILE))
+
+
+def _account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) -> Account:
+    check_name(name)
+    public_key = key.public_key.hex()
+    for account in held:
+        if account.name == name:
+            raise NameTaken(f"the wallet has an account {name} already: take another name", name=name)
+        if account.public_key == public_key:
+            raise NameTaken(f"the wallet holds this key already, as {account.name}", name=account.name)
+    return Account(name, public_key, key.path, imported, int(time.time()))
+
+
+def _view(file: WalletFile, secrets: Secrets | None) -> Wallet:
+    names = {account.name: bytes([KEY_KIND]) + bytes.fromhex(account.public_key) for account in file.accounts}
+    held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
+    return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held))

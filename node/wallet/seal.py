@@ -1,0 +1,95 @@
+"""The wallet's encryption: scrypt, then ChaCha20-Poly1305; the cost is bounded before it is paid.
+
+`cryptography` is imported in the functions that need it: an open wallet never does.
+"""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from typing import Annotated, Literal
+
+import msgspec
+
+from node.wallet.errors import WalletUnreadable
+
+MAX_PASSPHRASE = 1024
+"""Characters."""
+
+_N, _R, _P = 2**17, 8, 1  # 128 MiB and some half a second: what OWASP asks of scrypt
+_MAX_MEMORY = 256 * 2**20  # bytes; scrypt takes 128 * n * r
+_MAX_PASSES = 4
+_KEY_SIZE = 32
+
+Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+Salt = Annotated[Hex, msgspec.Meta(min_length=32, max_length=128)]
+Nonce = Annotated[Hex, msgspec.Meta(min_length=24, max_length=24)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**30)]
+
+
+class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a wallet's secrets are sealed; `salt` and `nonce` in hex."""
+
+    kdf: Literal["scrypt"]
+    n: Positive
+    r: Positive
+    p: Positive
+    salt: Salt
+    cipher: Literal["chacha20-poly1305"]
+    nonce: Nonce
+
+
+def fresh_encryption() -> Encryption:
+    """A new salt and nonce, made for every write: no key and nonce ever meet twice."""
+    return Encryption(
+        kdf="scrypt",
+        n=_N,
+        r=_R,
+        p=_P,
+        salt=secrets.token_hex(16),
+        cipher="chacha20-poly1305",
+        nonce=secrets.token_hex(12),
+    )
+
+
+def seal(encryption: Encryption, passphrase: str, plain: bytes, bound: bytes) -> bytes:
+    """Ciphertext and tag; `bound` stays readable but can't be changed without breaking the seal."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    return ChaCha20Poly1305(_key(encryption, passphrase)).encrypt(bytes.fromhex(encryption.nonce), plain, bound)
+
+
+def unseal(encryption: Encryption, passphrase: str, sealed: bytes, bound: bytes) -> bytes:
+    """What `seal` was given. Raises WalletUnreadable, the same for a wrong passphrase and a changed file."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    try:
+        return ChaCha20Poly1305(_key(encryption, passphrase)).decrypt(bytes.fromhex(encryption.nonce), sealed, bound)
+    except InvalidTag:
+        raise WalletUnreadable("the passphrase is wrong, or the wallet file is damaged") from None
+
+
+def check_cost(encryption: Encryption) -> None:
+    """Raises WalletUnreadable for scrypt parameters that no wallet of ours has: they would only stop the machine."""
+    power_of_two = encryption.n > 1 and encryption.n & (encryption.n - 1) == 0
+    if not power_of_two or 128 * encryption.n * encryption.r > _MAX_MEMORY or encryption.p > _MAX_PASSES:
+        raise WalletUnreadable(
+            "the wallet file asks for an absurd amount of work to be opened: it is damaged, or a trap",
+            expected=f"n a power of two, 128·n·r at most {_MAX_MEMORY} bytes, p at most {_MAX_PASSES}",
+            found={"n": encryption.n, "r": encryption.r, "p": encryption.p},
+        )
+
+
+def _key(encryption: Encryption, passphrase: str) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    check_cost(encryption)
+    if not 1 <= len(passphrase) <= MAX_PASSPHRASE:
+        raise WalletUnreadable(f"a passphrase has 1 to {MAX_PASSPHRASE} characters")
+    # The same passphrase from two keyboards may come as different code points.
+    typed = unicodedata.normalize("NFKC", passphrase).encode("utf-8", "surrogatepass")
+    scrypt = Scrypt(
+        salt=bytes.fromhex(encryption.salt), length=_KEY_SIZE, n=encryption.n, r=encryption.r, p=encryption.p
+    )
+    return scrypt.derive(typed)
