@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("arrived", name="pk_mempool"),
         sa.UniqueConstraint("sender", "sequence", name="uq_mempool_sender_sequence"),
         sa.UniqueConstraint("txid", name="uq_mempool_txid"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_mempool_eviction", "mempool", ["ready", "fee_rate", "arrived"], unique=False)
     op.create_index("ix_mempool_receiver", "mempool", ["receiver"], unique=False)

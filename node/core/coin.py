@@ -6,6 +6,7 @@ Two nodes with different coins can never share a block: the genesis block commit
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -120,7 +121,7 @@ class Coin:
         """The 33-byte payload of an address. Raises BadAddress."""
         return decode_address(self.hrp, address)
 
-    def next_bits(self, window: list[pow.TimedBits], height: int) -> int:
+    def next_bits(self, window: Sequence[pow.TimedBits], height: int) -> int:
         """The bits that the block at `height` must carry; `window` as in `pow.next_bits`."""
         return pow.next_bits(
             window,

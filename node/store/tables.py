@@ -151,6 +151,7 @@ mempool = Table(
     Index("ix_mempool_eviction", "ready", "fee_rate", "arrived"),
     Index("ix_mempool_receiver", "receiver"),
     Index("ix_mempool_sender_cost", "sender", "ready", "sequence", "cost"),
+    sqlite_autoincrement=True,  # a number is never given twice: who remembers the last one it saw misses nothing
 )
 
 mempool_totals = Table(
