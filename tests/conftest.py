@@ -1,0 +1,39 @@
+"""Settings for the whole suite: how hypothesis searches, and where the vectors lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# No deadline: the machine may be busy. CI must fail for the same reason twice, so it draws the same examples.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def vector_file(name: str) -> Path:
+    """A file of ../shared/vectors, or of the folder MONEYER_VECTORS.
+
+    Skips the test where it is absent; fails it instead when MONEYER_REQUIRE_VECTORS=1.
+    """
+    path = Path(os.environ.get("MONEYER_VECTORS") or REPOSITORY.parent / "shared" / "vectors") / name
+    if not path.is_file():
+        why = f"{path} is absent; set MONEYER_VECTORS to the folder that has it"
+        if os.environ.get("MONEYER_REQUIRE_VECTORS") == "1":
+            pytest.fail(why)
+        pytest.skip(why)
+    return path
+
+
+@pytest.fixture(scope="session")
+def vectors() -> dict[str, Any]:
+    """moneyer.json of this repository, read once; do not change it."""
+    loaded: dict[str, Any] = json.loads((REPOSITORY / "tests" / "vectors" / "moneyer.json").read_text("utf-8"))
+    return loaded

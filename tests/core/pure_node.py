@@ -1,0 +1,127 @@
+"""A node without store, clock or network: the rules of `node.core` in the protocol's order, the tree in dictionaries.
+
+It is slow and simple on purpose: what it says of a block is what the pure functions say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from node.core import codec, fork, keys, ledger, pow, rules
+from node.core.coin import Coin
+from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
+from node.core.types import HEADER_SIZE, Account, Block
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A block of the tree, with what its place there says."""
+
+    block: Block
+    tip: fork.Tip
+
+
+@dataclass
+class PureNode:
+    coin: Coin
+    tree: dict[bytes, Entry] = field(default_factory=dict)
+    invalid: dict[bytes, RuleError] = field(default_factory=dict)
+    accounts: dict[bytes, Account] = field(default_factory=dict)
+    tip: bytes = b""
+
+    def __post_init__(self) -> None:
+        genesis = self.coin.genesis
+        self.tip = self.coin.chain_id
+        self.tree[self.tip] = Entry(genesis, fork.Tip(self.tip, 0, 0, 0))
+        ledger.apply_genesis(self.accounts, genesis)
+
+    def copy(self) -> PureNode:
+        """One that goes its own way."""
+        other = PureNode(self.coin)
+        other.tree, other.invalid, other.accounts = dict(self.tree), dict(self.invalid), dict(self.accounts)
+        other.tip = self.tip
+        return other
+
+    def accept(self, raw: bytes, now: int) -> str:
+        """The interface's word for what became of the block. Raises RuleError."""
+        rules.check_size(len(raw), self.coin)
+        header = codec.decode_header(raw[:HEADER_SIZE])
+        block_hash = codec.block_hash(header)
+        if block_hash in self.invalid:
+            raise self.invalid[block_hash]
+        if block_hash in self.tree:
+            return "already_known"
+        rules.check_header_in_isolation(header, block_hash, self.coin)
+        rules.check_not_genesis(header)
+        if header.prev_hash in self.invalid:
+            raise InvalidParent("the parent is invalid")
+        if header.prev_hash not in self.tree:
+            return "orphan"
+        parent = self.tree[header.prev_hash].tip
+        rules.check_header_in_context(header, self.context(header.prev_hash), self.coin, now)
+        try:
+            block = codec.decode_block(raw)
+            rules.check_body_in_isolation(block, [codec.txid(transaction) for transaction in block.transactions])
+        except RuleError as error:
+            if error.code not in NOT_THE_HEADERS_FAULT:
+                self.invalid[block_hash] = error
+            raise
+        work = parent.work + pow.block_work(pow.decode_bits(header.bits))
+        entry = Entry(block, fork.Tip(block_hash, parent.height + 1, work, len(self.tree)))
+        self.tree[block_hash] = entry
+        if not fork.wins(entry.tip, self.tree[self.tip].tip):
+            return "side_branch"
+        return self._move(entry.tip)
+
+    def _move(self, target: fork.Tip) -> str:
+        current = self.tree[self.tip].tip
+        route = fork.route(
+            (current.block_hash, current.height),
+            (target.block_hash, target.height),
+            lambda block_hash: self.tree[block_hash].block.header.prev_hash,
+        )
+        accounts = dict(self.accounts)
+        for block_hash in route.disconnect:
+            ledger.undo_block(accounts, self.tree[block_hash].block)
+        for number, block_hash in enumerate(route.connect):
+            try:
+                self._connect(accounts, self.tree[block_hash])
+            except RuleError as error:
+                self.invalid[block_hash] = error
+                for below in route.connect[number + 1 :]:
+                    self.invalid[below] = InvalidParent("the parent is invalid")
+                for bad in route.connect[number:]:
+                    del self.tree[bad]
+                raise
+        self.accounts, self.tip = accounts, target.block_hash
+        return "reorganized" if route.disconnect else "extended"
+
+    def _connect(self, accounts: dict[bytes, Account], entry: Entry) -> None:
+        transfers = ledger.transfers_of(entry.block)
+        digests = [codec.sighash(self.coin.chain_id, transfer) for transfer in transfers]
+        checks = [(each.public_key, digest, each.signature) for each, digest in zip(transfers, digests, strict=True)]
+        ledger.apply_block(
+            accounts,
+            entry.block,
+            height=entry.tip.height,
+            subsidy=self.coin.subsidy(entry.tip.height),
+            signatures=keys.verify_many(checks),
+        )
+
+    def context(self, parent: bytes) -> rules.HeaderContext:
+        """What the ancestors ask of a header on `parent`."""
+        height = self.tree[parent].tip.height + 1
+        span = max(rules.MEDIAN_SPAN, self.coin.difficulty_window + 1)
+        window = [header for header, _ in zip(self._ancestors(parent), range(span), strict=False)][::-1]
+        return rules.HeaderContext(
+            height=height,
+            bits=self.coin.next_bits(window, height),
+            median_time_past=pow.median_time_past([row.timestamp for row in window[-rules.MEDIAN_SPAN :]]),
+        )
+
+    def _ancestors(self, block_hash: bytes) -> Iterator[pow.TimedBits]:
+        while block_hash in self.tree:
+            header = self.tree[block_hash].block.header
+            yield pow.TimedBits(header.timestamp, header.bits)
+            block_hash = header.prev_hash

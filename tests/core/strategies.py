@@ -1,0 +1,67 @@
+"""Hypothesis strategies for the values of the protocol: every value that the wire can carry, valid or not."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from node.core.address import encode_address
+from node.core.coin import Coin
+from node.core.types import MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
+
+u32 = st.integers(0, 2**32 - 1)
+u64 = st.integers(0, 2**64 - 1)
+hashes = st.binary(min_size=32, max_size=32)
+payloads = st.binary(min_size=33, max_size=33)
+
+headers = st.builds(Header, version=u32, prev_hash=hashes, merkle_root=hashes, timestamp=u32, bits=u32, nonce=u32)
+coinbases = st.builds(
+    Coinbase,
+    height=u32,
+    receiver=payloads,
+    amount=u64,
+    extra=st.binary(max_size=100).filter(lambda extra: len(extra) != 17),
+)
+transfers = st.builds(
+    Transfer,
+    sender=payloads,
+    receiver=payloads,
+    amount=u64,
+    fee=u64,
+    sequence=u64,
+    memo=st.binary(max_size=255),
+    signature=st.binary(min_size=64, max_size=64),
+)
+transactions: st.SearchStrategy[Transaction] = st.one_of(coinbases, transfers)
+blocks = st.builds(Block, header=headers, transactions=st.lists(transactions, max_size=4).map(tuple))
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
+_odd = st.text(st.sampled_from("\x00\x07\b\t\n\f\r\x1b\x7f\x80\x85\u2028\ufeff\"'\\#[]= 𝄞éa"), min_size=1, max_size=64)
+
+
+@st.composite
+def coins(draw: st.DrawFn) -> Coin:
+    """Coins that a file can hold, names and messages the odder the better."""
+    hrp = draw(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=16))
+    retarget = draw(st.booleans())
+    block_time = draw(st.integers(2 if retarget else 1, 86400))
+    keys_ = draw(st.lists(st.binary(min_size=32, max_size=32), max_size=4, unique=True))
+    rows = tuple((encode_address(hrp, b"\0" + each), draw(st.integers(1, 10**12))) for each in keys_)
+    message = draw(_texts | _odd | st.just(""))
+    return Coin(
+        name=draw(_texts | _odd),
+        symbol=draw(st.text("ABCXYZ0189", min_size=1, max_size=12)),
+        hrp=hrp,
+        decimals=draw(st.integers(0, 8)),
+        timestamp=draw(st.integers(0, 2**32 - 1)),
+        block_time=block_time,
+        pow_limit=draw(st.sampled_from([0x207FFFFF, 0x1F00FFFF, 0x1D00FFFF, 0x2100FF00, 0x03123456, 0x01120000])),
+        reward=draw(st.integers(0, MAX_MONEY)),
+        message=message.encode()[:100].decode(errors="ignore"),
+        retarget=retarget,
+        difficulty_window=draw(st.integers(3, 1000)),
+        max_block_bytes=draw(st.integers(10_000, 32_000_000)),
+        clock_tolerance=draw(st.integers(1, min(7200, 6 * block_time) if retarget else 7200)),
+        halving_interval=draw(st.integers(0, 2**32 - 1)),
+        max_supply=draw(st.integers(sum(amount for _, amount in rows), MAX_MONEY)),
+        premine=rows,
+    )

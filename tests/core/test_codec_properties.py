@@ -1,0 +1,153 @@
+"""Each value has one encoding; each other byte string is `Malformed`, and nothing else is ever raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core import codec
+from node.core.errors import Malformed
+from node.core.types import HEADER_SIZE, Block, Coinbase, Header, Transaction, Transfer
+from tests.core import strategies as values
+
+
+def canonical(raw: bytes, decode: Callable[[bytes], object], encode: Callable[..., bytes]) -> bool:
+    """Whether `raw` decodes; if so it must be what its value encodes to. Any error but Malformed escapes."""
+    try:
+        value = decode(raw)
+    except Malformed:
+        return False
+    assert encode(value) == raw
+    return True
+
+
+def encode_transfers(transfers: list[Transfer]) -> bytes:
+    return b"".join(map(codec.encode_transaction, transfers))
+
+
+@given(values.headers)
+def test_a_header_has_80_bytes_and_comes_back(header: Header) -> None:
+    raw = codec.encode_header(header)
+    assert len(raw) == 80
+    assert codec.decode_header(raw) == header
+
+
+@given(values.transactions)
+def test_a_transaction_comes_back_and_its_size_is_known(transaction: Transaction) -> None:
+    raw = codec.encode_transaction(transaction)
+    assert codec.decode_transaction(raw) == (transaction, len(raw))
+    assert codec.transaction_size(transaction) == len(raw) != 64
+
+
+@given(values.blocks)
+def test_a_block_comes_back(block: Block) -> None:
+    assert codec.decode_block(codec.encode_block(block)) == block
+
+
+@given(st.lists(values.transfers, max_size=4))
+def test_transfers_end_to_end_come_back(transfers: list[Transfer]) -> None:
+    assert codec.decode_transfers(encode_transfers(transfers)) == transfers
+
+
+@given(values.blocks, st.binary(min_size=1, max_size=40))
+def test_a_block_cut_anywhere_or_followed_by_anything_is_malformed(block: Block, tail: bytes) -> None:
+    raw = codec.encode_block(block)
+    for end in range(len(raw)):
+        with pytest.raises(Malformed):
+            codec.decode_block(raw[:end])
+    with pytest.raises(Malformed):
+        codec.decode_block(raw + tail)
+
+
+@given(values.transfers, st.binary(min_size=1, max_size=40))
+def test_a_transfer_cut_anywhere_or_followed_by_anything_is_malformed(transfer: Transfer, tail: bytes) -> None:
+    raw = codec.encode_transaction(transfer)
+    for end in range(len(raw)):
+        with pytest.raises(Malformed):
+            codec.decode_transfer(raw[:end])
+    with pytest.raises(Malformed):
+        codec.decode_transfer(raw + tail)
+
+
+@given(values.coinbases)
+def test_a_coinbase_is_no_transfer(coinbase: Coinbase) -> None:
+    raw = codec.encode_transaction(coinbase)
+    with pytest.raises(Malformed):
+        codec.decode_transfer(raw)
+    with pytest.raises(Malformed):
+        codec.decode_transfers(raw)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_count_has_one_form(count: int) -> None:
+    minimal = codec.encode_count(count)
+    assert codec.decode_count(minimal) == (count, len(minimal))
+    for first, size in ((0xFD, 2), (0xFE, 4), (0xFF, 8)):
+        if count < 256**size:
+            form = bytes([first]) + count.to_bytes(size, "little")
+            if form != minimal:
+                with pytest.raises(Malformed):
+                    codec.decode_count(form)
+
+
+@pytest.mark.parametrize("count", [0, 252, 253, 254, 255, 256, 2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**64 - 1])
+def test_counts_at_the_edges_of_their_forms_come_back(count: int) -> None:
+    raw = codec.encode_count(count)
+    assert codec.decode_count(b"?" + raw, 1) == (count, 1 + len(raw))
+
+
+@given(values.blocks, st.sampled_from([(0xFD, 2), (0xFE, 4), (0xFF, 8)]))
+def test_a_block_whose_count_is_longer_than_needed_is_malformed(block: Block, form: tuple[int, int]) -> None:
+    raw = codec.encode_block(block)
+    first, size = form
+    longer = bytes([first]) + len(block.transactions).to_bytes(size, "little")
+    with pytest.raises(Malformed):
+        codec.decode_block(raw[:HEADER_SIZE] + longer + raw[HEADER_SIZE + 1 :])
+
+
+@pytest.mark.parametrize("count", [1, 252, 253, 2**16, 2**32, 2**64 - 1])
+def test_a_count_without_its_transactions_is_malformed_at_once(count: int) -> None:
+    with pytest.raises(Malformed):
+        codec.decode_body(codec.encode_count(count))
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_malformed_or_canonical(raw: bytes) -> None:
+    canonical(raw, codec.decode_body, codec.encode_body)
+    canonical(raw, codec.decode_block, codec.encode_block)
+    canonical(raw, codec.decode_transfer, codec.encode_transaction)
+    canonical(raw, codec.decode_transfers, encode_transfers)
+    canonical(raw, codec.decode_header, codec.encode_header)
+
+
+@given(values.blocks, st.data())
+def test_a_block_with_a_byte_changed_is_malformed_or_another_block(block: Block, data: st.DataObject) -> None:
+    raw = bytearray(codec.encode_block(block))
+    position = data.draw(st.integers(0, len(raw) - 1))
+    raw[position] ^= data.draw(st.integers(1, 255))
+    if canonical(bytes(raw), codec.decode_block, codec.encode_block):
+        assert codec.decode_block(bytes(raw)) != block
+
+
+@given(values.coinbases, st.integers(101, 255))
+def test_an_extra_over_100_bytes_is_malformed(coinbase: Coinbase, length: int) -> None:
+    raw = codec.encode_transaction(coinbase)[: codec.COINBASE_BASE - 1] + bytes([length]) + bytes(length)
+    with pytest.raises(Malformed):
+        codec.decode_transaction(raw)
+
+
+@given(values.coinbases)
+def test_a_coinbase_of_64_bytes_is_malformed(coinbase: Coinbase) -> None:
+    raw = codec.encode_transaction(coinbase)[: codec.COINBASE_BASE - 1] + b"\x11" + bytes(17)
+    assert len(raw) == 64
+    with pytest.raises(Malformed):
+        codec.decode_transaction(raw)
+
+
+@given(values.coinbases, st.integers(2, 255))
+def test_an_unknown_version_is_malformed(coinbase: Coinbase, version: int) -> None:
+    with pytest.raises(Malformed):
+        codec.decode_transaction(bytes([version]) + codec.encode_transaction(coinbase)[1:] + bytes(300))

@@ -1,0 +1,132 @@
+"""A template always applies, fits its block, and keeps each sender's order, whatever lies in the mempool."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core import codec, ledger, rules, template
+from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
+from tests.support import ChainBuilder, easy_coin, key, transfer
+
+PEOPLE = [key(name) for name in ("alice", "bob", "carol")]
+MINER = key("miner")
+
+
+def unsigned(sender: int, sequence: int, amount: int, fee: int, memo: int = 0) -> Transfer:
+    receiver = PEOPLE[(sender + 1) % len(PEOPLE)].payload
+    return Transfer(PEOPLE[sender].payload, receiver, amount, fee, sequence, b"m" * memo, bytes(64))
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> tuple[list[Transfer], dict[bytes, Account]]:
+    """Accounts, and transfers in an order of arrival that keeps each sender's sequences; not all of them apply."""
+    accounts = {person.payload: Account(draw(st.integers(0, 1000)), draw(st.integers(0, 3))) for person in PEOPLE}
+    following = [account.sequence for account in accounts.values()]
+    pool = []
+    for sender in draw(st.lists(st.integers(0, len(PEOPLE) - 1), max_size=20)):
+        following[sender] += draw(st.sampled_from([0] * 9 + [1]))  # now and then a gap
+        amount, fee = draw(st.integers(1, 300)), draw(st.integers(0, 50))
+        pool.append(unsigned(sender, following[sender], amount, fee, draw(st.integers(0, 140))))
+        following[sender] += 1
+    return pool, accounts
+
+
+@given(pools(), st.integers(0, 4000))
+def test_what_is_selected_applies_fits_and_keeps_each_senders_order(
+    pool: tuple[list[Transfer], dict[bytes, Account]], room: int
+) -> None:
+    ready, accounts = pool
+    before = dict(accounts)
+    chosen = template.select_transfers(ready, accounts, room)
+    assert accounts == before
+    assert sum(map(codec.transaction_size, chosen)) <= room
+    assert len(set(map(codec.txid, chosen))) == len(chosen)
+    view = dict(accounts)
+    for each in chosen:
+        ledger.apply_transfer(view, each)
+    for person in PEOPLE:
+        sequences = [each.sequence for each in chosen if each.sender == person.payload]
+        first = accounts[person.payload].sequence
+        assert sequences == list(range(first, first + len(sequences)))
+
+
+@given(st.lists(st.lists(st.integers(0, 100), max_size=6), min_size=3, max_size=3))
+def test_with_room_and_money_all_is_taken_and_each_is_the_best_that_its_senders_order_allows(
+    fees: list[list[int]],
+) -> None:
+    queues = [[unsigned(sender, n, 1, fee) for n, fee in enumerate(each)] for sender, each in enumerate(fees)]
+    ready = [each for queue in queues for each in queue]
+    accounts = {person.payload: Account(10_000, 0) for person in PEOPLE}
+    chosen = template.select_transfers(ready, accounts, 100_000)
+    assert sorted(map(codec.txid, chosen)) == sorted(map(codec.txid, ready))
+    for each in chosen:
+        heads = [queue[0] for queue in queues if queue]
+        assert template.fee_rate(each) == max(map(template.fee_rate, heads))
+        next(queue for queue in queues if queue and queue[0] == each).pop(0)
+
+
+@given(st.integers(0, MAX_MONEY), st.integers(0, 140), st.integers(0, MAX_MONEY), st.integers(0, 140))
+def test_fee_rates_compare_as_the_exact_fractions_do(fee: int, memo: int, other_fee: int, other_memo: int) -> None:
+    one, two = unsigned(0, 0, 1, fee, memo), unsigned(0, 0, 1, other_fee, other_memo)
+    exact = fee * codec.transaction_size(two) - other_fee * codec.transaction_size(one)
+    rounded = template.fee_rate(one) - template.fee_rate(two)
+    assert (exact > 0) == (rounded > 0)
+    assert (exact < 0) == (rounded < 0)
+    assert template.fee_rate(one) < 2**63
+
+
+def test_fee_rates_that_differ_least_are_told_apart() -> None:
+    sizes = range(codec.TRANSFER_BASE, codec.TRANSFER_BASE + 141)
+    cheap = {size: template.fee_rate(unsigned(0, 0, 1, 1, size - codec.TRANSFER_BASE)) for size in sizes}
+    assert len(set(cheap.values())) == len(sizes)
+
+
+def test_a_full_pool_makes_a_block_within_the_size_that_solves_the_rules() -> None:
+    coin = easy_coin(premine=[(person, 10**9) for person in PEOPLE], max_block_bytes=10_000)
+    chain = ChainBuilder(coin)
+    ready = [transfer(coin, person, MINER, 5, fee=n, sequence=n) for n in range(40) for person in PEOPLE]
+    parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
+    made = template.build_template(
+        coin, parent, ready, chain.accounts, receiver=MINER.payload, now=coin.timestamp + 5, extra=b"first"
+    )
+    again = template.with_extra(made, bytes(100))
+    for block in (made, again):
+        raw = codec.encode_block(block)
+        rules.check_size(len(raw), coin)
+        txids = [codec.txid(transaction) for transaction in block.transactions]
+        rules.check_body_in_isolation(codec.decode_block(raw), txids)
+        chain.branch(0, "template").append(block)
+    assert len(codec.encode_block(again)) > 10_000 - codec.TRANSFER_BASE - 10
+    assert ledger.transfers_of(made) == ledger.transfers_of(again)
+    assert made.header.merkle_root != again.header.merkle_root
+
+
+def test_an_empty_pool_makes_a_block_that_pays_the_subsidy() -> None:
+    chain = ChainBuilder(easy_coin())
+    parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
+    made = template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=b"x")
+    assert made.header.timestamp == chain.median_time_past + 1  # the clock is behind
+    chain.append(made)
+    assert chain.account(MINER) == Account(chain.coin.reward, 0)
+    assert chain.account(key("nobody")) == NO_ACCOUNT
+
+
+@pytest.mark.parametrize("length", [17, 101])
+def test_an_extra_that_no_node_would_decode_is_refused_at_once(length: int) -> None:
+    chain = ChainBuilder(easy_coin())
+    parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
+    made = template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=b"")
+    with pytest.raises(ValueError, match="17"):
+        template.with_extra(made, bytes(length))
+    with pytest.raises(ValueError, match="17"):
+        template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=bytes(length))
+
+
+def test_a_transfer_that_fits_to_the_byte_is_taken_and_one_byte_less_is_too_little() -> None:
+    each = unsigned(0, 0, 1, 1, memo=3)
+    accounts = {each.sender: Account(10, 0)}
+    size = codec.transaction_size(each)
+    assert template.select_transfers([each], accounts, size) == [each]
+    assert template.select_transfers([each], accounts, size - 1) == []

@@ -1,0 +1,258 @@
+"""What every test may use: coins that are quick to mine, named keys, signed transfers, solved blocks, whole branches.
+
+All of it is deterministic: the same calls make the same bytes. Nothing here reads a clock but `wait_until`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from node.core import codec, fork, keys, ledger, pow
+from node.core.address import encode_address
+from node.core.coin import Coin
+from node.core.hashing import merkle_root
+from node.core.rules import MEDIAN_SPAN
+from node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
+
+T = TypeVar("T")
+
+EASY_BITS = 0x207FFFFF
+"""Every second hash solves a block."""
+GENESIS_TIME = 1_700_000_000
+"""Unix seconds; some years ago, so that real nodes never find a builder's chain ahead of their clock."""
+ZERO_AUX = bytes(32)
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "the condition") -> T:
+    """The first truthy value of `condition()`, asked every 20 ms. AssertionError after `timeout` seconds.
+
+    An exception that `condition` raises is not caught: write the ones that may come on the way into the condition.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {timeout} s for {message}; at last: {value!r}")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A made-up person. `secret`: 32 bytes; `payload`: the 33 bytes of their address."""
+
+    name: str
+    secret: bytes
+    payload: bytes
+
+    def address(self, coin: Coin) -> str:
+        return coin.address(self.payload)
+
+
+@cache
+def key(name: str) -> Key:
+    """The same name, the same key, in every test."""
+    secret = sha256(b"moneyer tests: " + name.encode()).digest()
+    return Key(name, secret, bytes([KEY_KIND]) + keys.public_key(secret))
+
+
+def easy_coin(*, premine: Iterable[tuple[Key | str, int]] = (), **changes: Any) -> Coin:
+    """A development coin: solved at once, never retargeted, two hours of clock. `premine`: (Key or address, units)."""
+    hrp = changes.get("hrp", "easy")
+    rows = tuple((who if isinstance(who, str) else encode_address(hrp, who.payload), units) for who, units in premine)
+    fields: dict[str, Any] = {
+        "name": "Easy Coin",
+        "symbol": "EASY",
+        "hrp": hrp,
+        "decimals": 6,
+        "timestamp": GENESIS_TIME,
+        "block_time": 10,
+        "pow_limit": EASY_BITS,
+        "reward": 10_000_000,
+        "retarget": False,
+        "clock_tolerance": 7200,
+        "premine": rows,
+    }
+    return Coin(**{**fields, **changes})
+
+
+def payload_of(who: Key | bytes) -> bytes:
+    """33 bytes, of a Key or as they are."""
+    return who if isinstance(who, bytes) else who.payload
+
+
+def sign(coin: Coin, transfer: Transfer, signer: Key) -> Transfer:
+    """The transfer with `signer`'s signature, whoever its sender is."""
+    return replace(transfer, signature=keys.sign(signer.secret, codec.sighash(coin.chain_id, transfer), ZERO_AUX))
+
+
+def transfer(
+    coin: Coin,
+    sender: Key,
+    receiver: Key | bytes,
+    amount: int,
+    fee: int = 0,
+    sequence: int = 0,
+    memo: bytes = b"",
+) -> Transfer:
+    """A signed transfer; amounts in base units. No rule is checked, so that bad ones can be made too."""
+    unsigned = Transfer(sender.payload, payload_of(receiver), amount, fee, sequence, memo, bytes(64))
+    return sign(coin, unsigned, sender)
+
+
+def mine(block: Block) -> Block:
+    """The block with the first nonce that solves its own bits (hashlib; for easy bits only)."""
+    target = pow.decode_bits(block.header.bits)
+    head = codec.encode_header(block.header)[:76]
+    for nonce in range(2**32):
+        raw = head + nonce.to_bytes(4, "little")
+        if int.from_bytes(sha256(sha256(raw).digest()).digest(), "little") <= target:
+            return replace(block, header=replace(block.header, nonce=nonce))
+    raise AssertionError("no nonce solves this block")
+
+
+def rebuild(block: Block, transactions: Sequence[Transaction]) -> Block:
+    """The block with another body, its merkle root right, solved again."""
+    root = merkle_root([codec.txid(transaction) for transaction in transactions])
+    return mine(Block(replace(block.header, merkle_root=root), tuple(transactions)))
+
+
+def block_on(
+    coin: Coin,
+    parent: Header,
+    height: int,
+    transfers: Sequence[Transfer] = (),
+    receiver: Key | bytes | None = None,
+    timestamp: int | None = None,
+    *,
+    bits: int | None = None,
+    extra: bytes = b"",
+    amount: int | None = None,
+    version: int = 1,
+) -> Block:
+    """A solved block at `height` on `parent`.
+
+    Defaults: paid to key("miner"), `block_time` after the parent, the coin's `pow_limit`, a coinbase of subsidy + fees.
+    """
+    reward = coin.subsidy(height) + sum(each.fee for each in transfers) if amount is None else amount
+    coinbase = Coinbase(height, payload_of(receiver or key("miner")), reward, extra)
+    header = Header(
+        version=version,
+        prev_hash=codec.block_hash(parent),
+        merkle_root=bytes(32),
+        timestamp=parent.timestamp + coin.block_time if timestamp is None else timestamp,
+        bits=coin.pow_limit if bits is None else bits,
+        nonce=0,
+    )
+    return rebuild(Block(header, ()), (coinbase, *transfers))
+
+
+class ChainBuilder:
+    """A valid chain in memory from genesis on, with its accounts; `branch` grows others from it.
+
+    `blocks[h]` is the block at height h. `name` stands in each coinbase's `extra`, so that two branches never make the
+    same block.
+    """
+
+    def __init__(self, coin: Coin, name: str = "main") -> None:
+        self.coin = coin
+        self.name = name
+        self.blocks: list[Block] = [coin.genesis]
+        self.accounts: dict[bytes, Account] = {}
+        ledger.apply_genesis(self.accounts, coin.genesis)
+
+    @property
+    def height(self) -> int:
+        return len(self.blocks) - 1
+
+    @property
+    def tip(self) -> Block:
+        return self.blocks[-1]
+
+    @property
+    def tip_hash(self) -> bytes:
+        return codec.block_hash(self.tip.header)
+
+    @property
+    def work(self) -> int:
+        """Sum over the blocks, genesis left out."""
+        return sum(pow.block_work(pow.decode_bits(block.header.bits)) for block in self.blocks[1:])
+
+    @property
+    def raw(self) -> list[bytes]:
+        """The encoded blocks above genesis, oldest first."""
+        return [codec.encode_block(block) for block in self.blocks[1:]]
+
+    @property
+    def median_time_past(self) -> int:
+        """That the next block must exceed."""
+        return pow.median_time_past([block.header.timestamp for block in self.blocks[-MEDIAN_SPAN:]])
+
+    @property
+    def next_bits(self) -> int:
+        window = [pow.TimedBits(block.header.timestamp, block.header.bits) for block in self.blocks]
+        return self.coin.next_bits(window, self.height + 1)
+
+    def as_tip(self, joined: int) -> fork.Tip:
+        return fork.Tip(self.tip_hash, self.height, self.work, joined)
+
+    def account(self, who: Key | bytes) -> Account:
+        return self.accounts.get(payload_of(who), NO_ACCOUNT)
+
+    def transfer(self, sender: Key, receiver: Key | bytes, amount: int, fee: int = 0, memo: bytes = b"") -> Transfer:
+        """A signed transfer with the sender's next confirmed sequence."""
+        return transfer(self.coin, sender, receiver, amount, fee, self.account(sender).sequence, memo)
+
+    def next_block(
+        self,
+        transfers: Sequence[Transfer] = (),
+        receiver: Key | bytes | None = None,
+        timestamp: int | None = None,
+        **changes: Any,
+    ) -> Block:
+        """A solved block on the tip, not added; right unless `changes` (keywords of `block_on`) say otherwise."""
+        if timestamp is None:
+            timestamp = max(self.tip.header.timestamp + self.coin.block_time, self.median_time_past + 1)
+        extra = sha256(f"{self.name} {self.height + 1}".encode()).digest()[:8]
+        settings = {"bits": self.next_bits, "extra": extra, **changes}
+        return block_on(self.coin, self.tip.header, self.height + 1, transfers, receiver, timestamp, **settings)
+
+    def append(self, block: Block) -> Block:
+        """Add a block that `next_block` made. Raises the ledger's errors, and is then unusable."""
+        height = self.height + 1
+        signatures = [
+            keys.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
+            for each in ledger.transfers_of(block)
+        ]
+        ledger.apply_block(
+            self.accounts, block, height=height, subsidy=self.coin.subsidy(height), signatures=signatures
+        )
+        self.blocks.append(block)
+        return block
+
+    def add(
+        self,
+        transfers: Sequence[Transfer] = (),
+        receiver: Key | bytes | None = None,
+        timestamp: int | None = None,
+        **changes: Any,
+    ) -> Block:
+        """`next_block`, added."""
+        return self.append(self.next_block(transfers, receiver, timestamp, **changes))
+
+    def grow(self, count: int, receiver: Key | bytes | None = None) -> list[Block]:
+        """Add `count` blocks without transfers."""
+        return [self.add(receiver=receiver) for _ in range(count)]
+
+    def branch(self, height: int, name: str) -> ChainBuilder:
+        """Another chain that shares this one's blocks up to and including `height`."""
+        other = ChainBuilder(self.coin, name)
+        for block in self.blocks[1 : height + 1]:
+            other.append(block)
+        return other
