@@ -1,0 +1,1 @@
+"""Node to node: bounded requests, the peer table, headers-first sync."""

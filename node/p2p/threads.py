@@ -1,0 +1,87 @@
+"""Small helpers around threads. All daemons: none keeps a process from ending."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T], limit: int) -> list[R]:
+    """`function` of every item, in their order, up to `limit` at once. Raises the first error that one raised."""
+    results: dict[int, R] = {}
+    errors: list[Exception] = []
+    todo: queue.SimpleQueue[tuple[int, T]] = queue.SimpleQueue()
+    for numbered in enumerate(items):
+        todo.put(numbered)
+
+    def work() -> None:
+        while not errors:
+            try:
+                index, item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results[index] = function(item)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, name="peers", daemon=True) for _ in range(min(limit, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[index] for index in range(len(items))]
+
+
+class OneAtATime(Generic[R]):
+    """Runs a job for many callers: who comes while one is under way shares the next one."""
+
+    def __init__(self, job: Callable[[], R]) -> None:
+        self._job = job
+        self._changed = threading.Condition()
+        self._begun = self._finished = 0
+        self._result: R | BaseException | None = None
+
+    def run(self) -> R:
+        """The result of a run that began after this call. Raises what the job raised."""
+        with self._changed:
+            wanted = self._begun + 1
+            while self._finished < min(self._begun, wanted):
+                self._changed.wait()
+            if self._finished < wanted:
+                self._begun += 1
+                lead = True
+            else:
+                lead = False
+        if lead:
+            self._lead()
+        return self._shared()
+
+    @property
+    def running(self) -> bool:
+        with self._changed:
+            return self._finished < self._begun
+
+    def _lead(self) -> None:
+        try:
+            result: R | BaseException = self._job()
+        except BaseException as error:
+            result = error
+        with self._changed:
+            self._result = result
+            self._finished = self._begun
+            self._changed.notify_all()
+
+    def _shared(self) -> R:
+        with self._changed:
+            result = self._result
+        if isinstance(result, BaseException):
+            raise result
+        return result  # type: ignore[return-value] # set by the run that is over

@@ -1,0 +1,90 @@
+"""Real nodes' stores and real, small HTTP peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from node.chain import Chain
+from node.config import Config
+from node.core.coin import Coin
+from node.mempool import Mempool
+from node.p2p.peers import Peers
+from node.p2p.sync import Sync
+from node.store import blocks
+from node.store.blocks import BlockRow
+from node.store.engine import Store
+from node.store.peers import PeerRow
+from tests.p2p.hostile import PeerServer, Route
+from tests.support import ChainBuilder
+
+NOW = 1_900_000_000
+DEADLINE = 2.0
+"""Total seconds of a request to a peer."""
+
+
+@dataclass(frozen=True)
+class Node:
+    store: Store
+    chain: Chain
+    mempool: Mempool
+    peers: Peers
+    sync: Sync
+
+    def take(self, builder: ChainBuilder, start: int = 1) -> None:
+        """Accept a builder's blocks from a height on."""
+        for raw in builder.raw[start - 1 :]:
+            self.chain.accept_block(raw, NOW)
+
+    @property
+    def tip(self) -> BlockRow:
+        with self.store.read() as conn:
+            return blocks.tip(conn)
+
+    def row(self, block_hash: bytes) -> BlockRow | None:
+        with self.store.read() as conn:
+            return blocks.by_hash(conn, block_hash)
+
+    def peer(self, url: str) -> PeerRow:
+        return next(row for row in self.peers.listed() if row.url == url)
+
+
+Serve = Callable[[dict[str, Route]], PeerServer]
+MakeNode = Callable[[Coin], Node]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start peers; they end with the test."""
+    servers: list[PeerServer] = []
+
+    def start(routes: dict[str, Route]) -> PeerServer:
+        servers.append(PeerServer(routes))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def make_node(tmp_path: Path) -> Iterator[MakeNode]:
+    """Open nodes on folders of their own; they are closed with the test."""
+    nodes: list[Node] = []
+
+    def make(coin: Coin) -> Node:
+        config = Config(data=tmp_path / f"node{len(nodes)}")
+        store = Store.open(config, coin)
+        mempool = Mempool(store)
+        chain = Chain(store, mempool)
+        peers = Peers(store, config, deadline=DEADLINE)
+        nodes.append(Node(store, chain, mempool, peers, Sync(chain, mempool, peers)))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.peers.close()
+        node.store.close()

@@ -1,0 +1,150 @@
+"""Total time and total bytes: what a peer can make a request cost."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from node.p2p.client import PeerClient
+from node.p2p.errors import (
+    BadAnswer,
+    PeerError,
+    PeerTimeout,
+    PeerUnreachable,
+    TooLarge,
+)
+from tests.p2p.conftest import Serve
+from tests.p2p.hostile import Wire, as_bytes, drip, flood, honest
+from tests.support import ChainBuilder, easy_coin
+
+COIN = easy_coin()
+HELLO = "GET /p2p/hello"
+OK = b"HTTP/1.1 200 OK\r\n"
+MEGABYTE = bytes(1 << 20)
+
+
+@pytest.fixture(scope="module")
+def chain() -> ChainBuilder:
+    builder = ChainBuilder(COIN)
+    builder.grow(12)
+    return builder
+
+
+def test_a_redirect_is_not_followed_nor_its_body_read(serve: Serve, chain: ChainBuilder) -> None:
+    target = serve(honest(chain))
+    head = f"HTTP/1.1 302 Found\r\nLocation: {target.url}/p2p/hello\r\n\r\n".encode()
+    server = serve({HELLO: lambda _: flood(head, MEGABYTE)})
+    with pytest.raises(BadAnswer, match="redirect"):
+        PeerClient(server.url, 10).hello()
+    assert target.asked == []
+    assert server.written < 64 << 20
+
+
+def test_a_compressed_answer_is_refused_unread(serve: Serve) -> None:
+    bomb = gzip.compress(bytes(50 << 20))
+    server = serve({HELLO: as_bytes(bomb, Content_Encoding="gzip")})
+    with pytest.raises(BadAnswer, match="compressed"):
+        PeerClient(server.url).hello()
+    assert server.headers[0]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        OK + b"Content-Length: 10000000000\r\n\r\n",
+        OK + b"\r\n",
+        OK + b"Content-Length: 9" + b"9" * 300 + b"\r\n\r\n",
+    ],
+)
+def test_a_body_without_end_stops_at_the_cap(serve: Serve, head: bytes) -> None:
+    server = serve({HELLO: lambda _: flood(head, MEGABYTE)})
+    with pytest.raises((TooLarge, BadAnswer)):
+        PeerClient(server.url, 10).hello()
+    assert server.written < 64 << 20
+
+
+def test_chunks_without_end_stop_at_the_cap(serve: Serve) -> None:
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    server = serve({HELLO: lambda _: flood(OK + b"Transfer-Encoding: chunked\r\n\r\n", chunk)})
+    with pytest.raises(TooLarge):
+        PeerClient(server.url, 10).hello()
+    assert server.written < 64 << 20
+
+
+@pytest.mark.parametrize("head", [OK + b"X-Long: ", OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"", b"\x00" * 100])
+def test_a_line_without_end_is_given_up(serve: Serve, head: bytes) -> None:
+    server = serve({HELLO: lambda _: flood(head, b"a" * 65_536)})
+    with pytest.raises((BadAnswer, PeerUnreachable)):
+        PeerClient(server.url, 10).hello()
+    assert server.written < 64 << 20
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda: drip(OK + b"X-Slow: " + b"a" * 10_000),
+        lambda: drip(OK + b"Content-Length: 10000\r\n\r\n" + b"a" * 10_000),
+        lambda: drip(OK + b"\r\n" + b"a" * 10_000),
+        lambda: drip(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 10_000),
+        lambda: drip(iter(lambda: b"HTTP/1.1 100 Continue\r\n\r\n", b"")),
+        lambda: lambda out, closing: closing.wait(),
+    ],
+    ids=["headers", "body", "body until close", "chunks", "100-continue", "silence"],
+)
+def test_a_peer_that_drips_meets_the_total_deadline(serve: Serve, lie: Callable[[], Wire]) -> None:
+    server = serve({HELLO: lambda _: lie()})
+    with pytest.raises(PeerTimeout):
+        PeerClient(server.url, 0.4).hello()
+
+
+def test_a_peer_that_never_reads_meets_the_total_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(PeerTimeout):
+        PeerClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", 0.4).push_block(bytes(30_000_000))
+
+
+def test_a_slow_peer_holds_up_no_other(serve: Serve, chain: ChainBuilder) -> None:
+    stuck = serve({HELLO: lambda _: drip(b"a" * 10_000)})
+
+    def wait() -> None:
+        with suppress(PeerError):
+            PeerClient(stuck.url, 30).hello()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert PeerClient(serve(honest(chain)).url, 5).hello().height == 12
+    assert waiting.is_alive()
+
+
+def test_a_kept_connection_is_not_hurt_by_an_old_deadline(serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    client = PeerClient(server.url, 0.3)
+    client.hello()
+    passed = threading.Event()
+    passed.wait(0.5)
+    client.hello()
+    assert server.connections == 1
+
+
+def test_many_deadlines_share_one_thread(serve: Serve) -> None:
+    server = serve({HELLO: lambda _: lambda out, closing: closing.wait()})
+    clients = [PeerClient(server.url, 0.4) for _ in range(20)]
+    outcomes: list[str] = []
+
+    def ask(client: PeerClient) -> None:
+        try:
+            client.hello()
+        except PeerError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=ask, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert outcomes == ["timeout"] * 20
+    assert sum(thread.name == "deadlines" for thread in threading.enumerate()) == 1

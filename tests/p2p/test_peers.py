@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from node.core.hashing import show
+from node.p2p import peers as peers_module
+from node.p2p.errors import (
+    BadChain,
+    BadUrl,
+    Banned,
+    IsSelf,
+    NewerProtocol,
+    OtherCoin,
+    PeerError,
+    PeerUnreachable,
+    TableFull,
+)
+from node.p2p.peers import BAN_SECONDS
+from node.p2p.threads import OneAtATime, in_threads
+from node.p2p.urls import parse_peer_url
+from node.store import peers as table
+from tests.p2p.conftest import MakeNode, Node, Serve
+from tests.p2p.hostile import Route, as_bytes, as_json, drip, hello_of, honest
+from tests.support import ChainBuilder, easy_coin, wait_until
+
+COIN = easy_coin()
+
+
+@pytest.fixture
+def chain() -> ChainBuilder:
+    builder = ChainBuilder(COIN)
+    builder.grow(3)
+    return builder
+
+
+@pytest.fixture
+def node(make_node: MakeNode) -> Node:
+    return make_node(COIN)
+
+
+def test_a_peer_is_listed_with_what_it_said(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    row = node.peers.add(server.url + "/")
+    assert [row] == node.peers.listed()
+    assert (row.url, row.state, row.height, row.work) == (server.url, "connected", 3, chain.work)
+    assert (row.agent, row.direction, row.score) == ("moneyer-test/1", "outbound", 100)
+    assert row.last_seen is not None
+    assert row.latency_ms is not None
+
+
+def test_a_peer_added_twice_stands_once(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    first = node.peers.add(server.url)
+    chain.grow(1)
+    server.routes = honest(chain)
+    second = node.peers.add(server.url)
+    assert [second] == node.peers.listed()
+    assert (second.added_at, second.height) == (first.added_at, 4)
+
+
+def test_another_coins_node_is_refused_by_a_sentence_that_names_both(node: Node, serve: Serve) -> None:
+    other = ChainBuilder(easy_coin(name="Other"))
+    with pytest.raises(OtherCoin) as refused:
+        node.peers.add(serve(honest(other)).url)
+    assert show(COIN.chain_id) in str(refused.value)
+    assert show(other.coin.chain_id) in str(refused.value)
+    assert refused.value.code == "other_coin"
+    assert node.peers.listed() == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_itself_under_any_name_is_refused(node: Node, serve: Serve, chain: ChainBuilder, host: str) -> None:
+    server = serve(honest(chain, node_id=node.peers.node_id))
+    with pytest.raises(IsSelf) as refused:
+        node.peers.add(f"http://{host}:{server.port}")
+    assert refused.value.code == "self"
+    assert node.peers.listed() == []
+
+
+def test_a_newer_protocol_is_refused(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    with pytest.raises(NewerProtocol):
+        node.peers.add(serve(honest(chain, protocol=2)).url)
+    assert node.peers.listed() == []
+
+
+def test_many_are_added_at_once_and_each_failure_says_why(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    good, html, stuck = serve(honest(chain)), serve({"GET /p2p/hello": as_bytes(b"<html>")}), serve(dripping())
+    gone = serve({})
+    gone.close()
+    results = node.peers.add_many([html.url, stuck.url, good.url, "file:///etc/passwd", gone.url])
+    codes = [each.code if isinstance(each, PeerError) else each.url for each in results]
+    assert codes == ["bad_answer", "timeout", good.url, "bad_url", "unreachable"]
+    assert [row.url for row in node.peers.listed()] == [good.url]
+
+
+def dripping() -> dict[str, Route]:
+    return {"GET /p2p/hello": lambda _: drip(b"a" * 10_000)}
+
+
+def test_a_peer_is_removed_by_host_and_port(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    node.peers.add(server.url)
+    assert node.peers.remove(f"127.0.0.1:{server.port}")
+    assert not node.peers.remove(f"127.0.0.1:{server.port}")
+    assert node.peers.listed() == []
+    with pytest.raises(BadUrl):
+        node.peers.remove("169.254.169.254:80")
+
+
+def test_a_peer_that_was_gone_is_found_again(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    node.peers.add(server.url)
+    honest_routes, server.routes = server.routes, {}
+    for _ in range(3):
+        assert node.peers.greet_all() == []
+    assert node.peer(server.url).state == "down"
+    server.routes = honest_routes
+    assert [greeting.url.url for greeting in node.peers.greet_all()] == [server.url]
+    assert node.peer(server.url).state == "connected"
+
+
+def test_being_away_never_bans_a_peer(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    url = parse_peer_url(node.peers.add(serve(honest(chain)).url).url)
+    for _ in range(200):
+        node.peers.blame(url, PeerUnreachable("gone"))
+    row = node.peer(url.url)
+    assert (row.score, row.banned_until) == (1, None)
+
+
+def test_lying_bans_a_peer_and_the_ban_ends(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    url = parse_peer_url(node.peers.add(serve(honest(chain)).url).url)
+    for _ in range(2):
+        node.peers.blame(url, BadChain("lies"))
+    row = node.peer(url.url)
+    now = int(time.time())
+    assert row.banned_until is not None
+    assert now < row.banned_until <= now + BAN_SECONDS
+    assert node.peers.greet_all() == []
+    with pytest.raises(Banned):
+        node.peers.add(url.url, inbound=True)
+    node.store.write(lambda conn: table.save(conn, replace(row, banned_until=now - 1)))
+    assert [greeting.url for greeting in node.peers.greet_all()] == [url]
+    assert node.peer(url.url).banned_until is None
+
+
+def test_the_table_is_bounded_and_the_worst_make_room(
+    node: Node, serve: Serve, chain: ChainBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers_module, "MAX_PEERS", 4)
+    servers = [serve(honest(chain)) for _ in range(6)]
+    results = node.peers.add_many([server.url for server in servers])
+    assert [isinstance(each, TableFull) for each in results] == [False] * 4 + [True] * 2
+    with pytest.raises(TableFull):
+        node.peers.add(servers[5].url)
+    gone = servers[1]
+    gone.routes = {}
+    node.peers.greet_all()
+    node.peers.add(servers[5].url)
+    listed = {row.url for row in node.peers.listed()}
+    assert listed == {server.url for server in (servers[0], servers[2], servers[3], servers[5])}
+
+
+def test_the_table_outlives_the_node(node: Node, serve: Serve, chain: ChainBuilder, make_node: MakeNode) -> None:
+    server = serve(honest(chain))
+    row = node.peers.add(server.url)
+    again = peers_module.Peers(node.store, node.store.config)
+    assert again.listed() == [row]
+    assert again.node_id == node.peers.node_id
+    assert make_node(COIN).peers.node_id != node.peers.node_id
+
+
+def test_a_ban_is_lifted_by_the_nodes_owner(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    url = parse_peer_url(node.peers.add(serve(honest(chain)).url).url)
+    for _ in range(2):
+        node.peers.blame(url, BadChain("lies"))
+    assert node.peers.add(url.url).banned_until is None
+
+
+def test_a_peer_that_asked_itself_is_inbound(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    assert node.peers.add(serve(honest(chain)).url, inbound=True).direction == "inbound"
+
+
+def test_a_hello_may_say_anything_of_its_own_url(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve({"GET /p2p/hello": as_json(hello_of(chain, url="http://169.254.169.254"))})
+    assert node.peers.add(server.url).url == server.url
+
+
+def test_work_in_threads_keeps_its_order_and_raises_what_was_raised() -> None:
+    assert in_threads(lambda number: number * 2, list(range(50)), 8) == [number * 2 for number in range(50)]
+    assert in_threads(lambda number: number, [], 8) == []
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda number: 1 // number, [1, 0, 2], 2)
+
+
+def test_callers_that_come_in_the_middle_share_the_next_run() -> None:
+    begun: list[int] = []
+    gate = threading.Semaphore(0)
+
+    def job() -> int:
+        number = len(begun)
+        begun.append(number)
+        gate.acquire(timeout=30)
+        return number
+
+    runs = OneAtATime(job)
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda: results.append(runs.run())) for _ in range(5)]
+    threads[0].start()
+    wait_until(lambda: begun == [0])
+    for thread in threads[1:]:
+        thread.start()
+    assert runs.running
+    wait_until(lambda: len(vars(runs._changed)["_waiters"]) == 4)
+    gate.release()
+    wait_until(lambda: begun == [0, 1])
+    gate.release()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(results) == [0, 1, 1, 1, 1]
+    assert not runs.running
