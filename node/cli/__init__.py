@@ -1,0 +1,1 @@
+"""The command line `moneyer`: one file a group of commands. Modules here load nothing heavy: commands do, when run."""

@@ -1,0 +1,175 @@
+"""Commands on a data folder, with or without its node running: `verify` and `db`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from node.cli.options import FILE, data_folder, existing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from node.config import Config
+
+
+@click.command()
+@data_folder
+def verify(data: Path) -> None:
+    """Check every block of a data folder, from genesis on.
+
+    Proof of work, signatures and every balance. The node may be running.
+
+    \b
+    moneyer verify --data data/node1
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from node.store.engine import Store, load_coin
+    from node.verify import verify_chain
+
+    config = _up_to_date(data)
+    store = Store.open(config, load_coin(config), check_file=False)
+    try:
+        columns = (
+            TextColumn("verifying"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("blocks"),
+            TimeRemainingColumn(),
+        )
+        # On stderr, and only on a terminal: stdout has the result alone.
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("verifying", total=None)
+            result = verify_chain(store, lambda done, total: bar.update(task, completed=done, total=total))
+    finally:
+        store.close()
+    click.echo(f"every block is right, from genesis to height {result.height}")
+
+
+@click.group()
+def db() -> None:
+    """The database of a data folder: upgrade, check, back up."""
+
+
+@db.command()
+@data_folder
+def upgrade(data: Path) -> None:
+    """Bring the database to this program's schema, behind a backup (a node does so itself when it starts)."""
+    from node.store import schema
+
+    config = _config(data)
+    with _alone(config):
+        before = _revision(config)
+        schema.prepare(config.database)
+        after = _revision(config)
+    click.echo(f"{config.database} is at schema {after}{'' if before == after else f', upgraded from {before}'}")
+
+
+@db.command()
+@data_folder
+def check(data: Path) -> None:
+    """Check the database file: pages, indexes, references. (`moneyer verify` checks what stands in it.)"""
+    config = _up_to_date(data)
+    with _reading(config) as conn:
+        wrong = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(20)") if row[0] != "ok"]
+        wrong += [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+    if wrong:
+        raise click.ClickException(_damaged(config, f"{wrong[0]}; {len(wrong)} findings"))
+    click.echo(f"{config.database} is whole")
+
+
+@db.command()
+@data_folder
+@click.argument("file", type=FILE)
+def backup(data: Path, file: Path) -> None:
+    """Copy the database to FILE, also while its node runs. FILE must not exist.
+
+    \b
+    moneyer db backup --data data/node1 chain-monday.db
+    """
+    from node.store import schema
+
+    config = _with_database(data)
+    schema.backup(config.database, file)
+    click.echo(f"{config.database} was copied to {file} ({file.stat().st_size} bytes)")
+
+
+def _config(data: Path) -> Config:
+    from node.config import Config
+
+    return Config(data=existing(data))
+
+
+def _with_database(data: Path) -> Config:
+    config = _config(data)
+    if not config.database.is_file():
+        raise click.ClickException(f"{data} has no chain yet: start its node once")
+    return config
+
+
+def _up_to_date(data: Path) -> Config:
+    """Looking must not change a file: an older schema is left to `db upgrade`."""
+    from node.store.tables import SCHEMA_REVISION
+
+    config = _with_database(data)
+    if (found := _revision(config)) != SCHEMA_REVISION:
+        raise click.ClickException(
+            f"{config.database} has schema {found}, and this program's is {SCHEMA_REVISION}: "
+            f"`moneyer db upgrade --data {data}` first"
+        )
+    return config
+
+
+def _revision(config: Config) -> str | None:
+    from node.store.schema import revision_of
+
+    if not config.database.is_file():
+        return None
+    with _reading(config) as conn:
+        return revision_of(conn)
+
+
+@contextmanager
+def _reading(config: Config) -> Iterator[Connection]:
+    """A connection to a file that may be damaged. Raises StoreRefused for what it cannot read."""
+    from sqlalchemy.exc import DBAPIError
+
+    from node.store.connect import open_engine
+    from node.store.errors import StoreRefused
+
+    engine = open_engine(config.database, write=False)
+    try:
+        with engine.connect() as conn:
+            yield conn
+    except DBAPIError as error:
+        raise StoreRefused(_damaged(config, str(error.orig))) from None
+    finally:
+        engine.dispose()
+
+
+def _damaged(config: Config, how: str) -> str:
+    return (
+        f"{config.database} is damaged or no database ({how}). Nothing was changed: move it away and start the node "
+        "again (the chain comes back from peers), or put a backup in its place"
+    )
+
+
+@contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    from node.locks import Held, hold
+
+    try:
+        lock = hold(config.node_lock)
+    except Held:
+        raise click.ClickException(f"the node of {config.data} is running: stop it first") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,81 @@
+"""The development coin: quick to mine, and five people have money from the start."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from node.core.coin import Coin
+from node.core.types import MAX_MONEY
+from node.net.coinfiles import COIN_FILE, make_once, place_coin, read_coin
+
+SYMBOL = "DEV"
+DECIMALS = 6
+PREMINE = 1000
+"""Coins each of the five named accounts has in genesis."""
+POW_LIMIT = 0x1F00FFFF
+"""65,536 hashes a block, a tenth of a second of one core in Python; every block hash begins with four zeros."""
+
+
+def development_coin(now: int) -> Coin:
+    """The coin of a network that starts at `now` (Unix seconds; so each network is a coin of its own)."""
+    # Deriving keys loads a good part of the curve's library: only who makes a coin pays for it.
+    from node.core.address import encode_address
+    from node.wallet.derive import development_keys
+
+    unit = 10**DECIMALS
+    return Coin(
+        name="Development Coin",
+        symbol=SYMBOL,
+        hrp="dev",
+        decimals=DECIMALS,
+        message="worth nothing: everybody knows the keys",
+        timestamp=now,
+        block_time=5,
+        retarget=False,
+        pow_limit=POW_LIMIT,
+        clock_tolerance=7200,  # tens of thousands of blocks can be mined at once
+        reward=10 * unit,
+        max_supply=MAX_MONEY,
+        premine=tuple((encode_address("dev", key.payload), PREMINE * unit) for key in development_keys().values()),
+    )
+
+
+def ensure_coin(path: Path, like: Path | None = None) -> Coin:
+    """The development coin at `path`, made now unless it is there: as the one in the file `like`, where that exists.
+
+    Safe for nodes that start at once. Raises BadCoin, OSError.
+    """
+
+    def make() -> Coin:
+        return read_coin(like) if like is not None and like.exists() else development_coin(int(time.time()))
+
+    return make_once(path, make)
+
+
+def prepare_folder(data: Path, coin_file: Path | None, *, development: bool) -> None:
+    """See to it that `data` holds its `coin.toml` before a node opens it.
+
+    With `coin_file` it is that coin. On a development network a coin that is missing is made, at `coin_file` if one is
+    named: the network's nodes start at once and share it. Raises BadCoin, OSError.
+    """
+    own = data / COIN_FILE
+    if coin_file is not None:
+        if development:
+            ensure_coin(coin_file, like=own)
+        place_coin(coin_file, data)
+    elif development:
+        ensure_coin(own)
+
+
+def node_folder(data: Path, number: int) -> Path:
+    """The data folder of a network's node; the first is 1."""
+    return data / f"node{number}"
+
+
+def ensure_network(data: Path, nodes: int) -> Coin:
+    """Make, once, the coin of a network and its `nodes` data folders. Raises BadCoin, OSError."""
+    coin = ensure_coin(data / COIN_FILE)
+    for number in range(1, nodes + 1):
+        place_coin(data / COIN_FILE, node_folder(data, number))
+    return coin

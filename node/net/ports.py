@@ -1,0 +1,28 @@
+"""Which ports of this machine are free."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable
+
+HIGHEST = 65535
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Could a server bind here now? Binding plainly shows it even where the other one shares its port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections of an ended one that linger in TIME_WAIT are no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def taken(ports: Iterable[int], host: str = "127.0.0.1") -> list[int]:
+    """Those of `ports` that some program holds."""
+    return [port for port in ports if not is_free(port, host)]

@@ -1,0 +1,149 @@
+"""`moneyer verify` and `moneyer db` on real data folders."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from node.chain import Chain
+from node.config import Config
+from node.core.coinfile import coin_to_toml
+from node.locks import hold
+from node.store.driver import driver
+from node.store.engine import Store, load_coin
+from node.store.tables import SCHEMA_REVISION
+from tests.cli.support import moneyer, refusal
+from tests.support import ChainBuilder, easy_coin, key
+
+BLOCKS = 12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder with a chain of BLOCKS blocks, its node not running."""
+    data = tmp_path / "node"
+    data.mkdir()
+    coin = easy_coin(premine=[(key("alice"), 1000)])
+    (data / "coin.toml").write_text(coin_to_toml(coin))
+    config = Config(data=data)
+    store = Store.open(config, load_coin(config))
+    chain, builder = Chain(store), ChainBuilder(coin)
+    builder.add([builder.transfer(key("alice"), key("bob"), 10)])
+    builder.grow(BLOCKS - 1)
+    for raw in builder.raw:
+        chain.accept_block(raw, int(time.time()))
+    store.close()
+    return data
+
+
+def change(folder: Path, statement: str) -> None:
+    """Change a database behind Moneyer's back."""
+    connection = driver.connect(str(folder / "chain.db"))
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_verify_checks_every_block_and_says_so(folder: Path) -> None:
+    done = moneyer("verify", "--data", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"every block is right, from genesis to height {BLOCKS}\n"
+
+
+def test_verify_works_while_the_node_runs(folder: Path) -> None:
+    lock = hold(Config(data=folder).node_lock)
+    try:
+        assert moneyer("verify", "--data", folder).returncode == 0
+    finally:
+        lock.release()
+
+
+def test_verify_finds_money_that_no_block_made(folder: Path) -> None:
+    change(folder, "UPDATE accounts SET balance = balance + 1 WHERE sequence = 1")
+    said = refusal(moneyer("verify", "--data", folder))
+    assert "balances" in said
+
+
+@pytest.mark.parametrize("command", [("verify",), ("db", "check"), ("db", "upgrade"), ("db", "backup", "x.db")])
+def test_what_is_no_data_folder_is_a_sentence(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = refusal(moneyer(*command, "--data", tmp_path / "nothing", cwd=tmp_path))
+    assert "no data folder" in said
+    assert not (tmp_path / "nothing").exists()
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_a_folder_whose_node_never_ran_has_no_chain_yet(tmp_path: Path) -> None:
+    (tmp_path / "coin.toml").write_text(coin_to_toml(easy_coin()))
+    assert "no chain yet" in refusal(moneyer("verify", "--data", tmp_path))
+    assert not (tmp_path / "chain.db").exists()
+
+
+def test_check_finds_a_whole_file_whole(folder: Path) -> None:
+    done = moneyer("db", "check", "--data", folder)
+    assert (done.returncode, done.stdout) == (0, f"{folder / 'chain.db'} is whole\n")
+
+
+def test_check_finds_a_damaged_page(folder: Path) -> None:
+    path = folder / "chain.db"
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = bytes(4096)
+    path.write_bytes(content)
+    assert "is damaged" in refusal(moneyer("db", "check", "--data", folder))
+    assert path.read_bytes() == content
+
+
+def test_what_is_no_database_is_a_sentence(folder: Path) -> None:
+    path = folder / "chain.db"
+    path.write_bytes(b"not a database at all" * 1000)
+    for command in (("verify",), ("db", "check"), ("db", "upgrade")):
+        assert "database" in refusal(moneyer(*command, "--data", folder))
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_upgrade_leaves_the_newest_schema_as_it_is(folder: Path) -> None:
+    done = moneyer("db", "upgrade", "--data", folder)
+    assert (done.returncode, done.stdout) == (0, f"{folder / 'chain.db'} is at schema {SCHEMA_REVISION}\n")
+    assert not list(folder.glob("*.backup"))
+
+
+def test_upgrade_keeps_away_from_a_running_node(folder: Path) -> None:
+    lock = hold(Config(data=folder).node_lock)
+    try:
+        assert "is running: stop it first" in refusal(moneyer("db", "upgrade", "--data", folder))
+    finally:
+        lock.release()
+
+
+def test_a_newer_schema_is_refused_and_left(folder: Path) -> None:
+    change(folder, "UPDATE alembic_version SET version_num = '9999'")
+    assert "newer Moneyer" in refusal(moneyer("db", "upgrade", "--data", folder))
+    assert "9999" in refusal(moneyer("verify", "--data", folder))
+    connection = driver.connect(str(folder / "chain.db"))
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    connection.close()
+
+
+def test_backup_copies_a_database_in_use_for_the_owner_only(folder: Path, tmp_path: Path) -> None:
+    config = Config(data=folder)
+    store = Store.open(config, load_coin(config))
+    target = tmp_path / "copy.db"
+    try:
+        done = moneyer("db", "backup", target, "--data", folder)
+    finally:
+        store.close()
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    connection = sqlite3.connect(target)
+    assert connection.execute("SELECT count(*) FROM blocks").fetchone() == (BLOCKS + 1,)
+    connection.close()
+
+
+def test_backup_never_writes_over_a_file(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mine.txt"
+    target.write_text("precious")
+    assert "mine.txt" in refusal(moneyer("db", "backup", target, "--data", folder))
+    assert target.read_text() == "precious"

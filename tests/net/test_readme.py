@@ -1,0 +1,37 @@
+"""What README shows is what nodes answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.net.network import Network
+from tools import transcript
+
+pytestmark = pytest.mark.timeout(180)
+
+CHANGING = [
+    (r"[0-9a-f]{10}…", "HASH"),
+    (r"dev1[a-z0-9]{6}…", "ADDRESS"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\+00:00|Z)", "TIME"),
+    (r'("proof": )\d+', r"\1NONCE"),
+]
+
+
+def without_what_changes(answer: str) -> str:
+    """An answer without its line breaks too: where they are may hang on the length of a nonce."""
+    for pattern, word in CHANGING:
+        answer = re.sub(pattern, word, answer)
+    return "".join(answer.split())
+
+
+def test_the_walk_through_of_readme_is_what_nodes_answer(tmp_path: Path) -> None:
+    text = transcript.README.read_text("utf-8")
+    network = Network(tmp_path)
+    with network.honcho() as launcher:
+        network.wait_until_up(launcher)
+        for command, shown in zip(transcript.commands(text), transcript.answers(text), strict=True):
+            found = transcript.run(command, network.first_port)
+            assert without_what_changes(found) == without_what_changes(shown), command
