@@ -1,0 +1,92 @@
+"""Hash rates: each engine against the plain loop that anyone would write first, and blocks a second of an easy job.
+
+make bench, or .venv/bin/python -m bench.bench_mine
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+
+from bench.common import SHORT, Figure, at_least, folder, in_turns, plain, ratios, report, seconds
+from node.config import Config
+from node.core.coin import Coin
+from node.store import jobs
+from node.store.engine import Store
+from worker.config import parse_mode
+from worker.engines import ENGINES, EngineFailed, make
+from worker.miner import Miner
+from worker.pool import HasherPool
+
+NONCES = 1 << 16 if SHORT else 1 << 18
+ROUNDS = 5 if SHORT else 11
+BLOCKS = 100 if SHORT else 500
+_NEVER = 1 << 200  # a target that no nonce tried here meets, and that is compared as a real one is
+_HEADER = bytes(range(80))
+
+
+def plain_loop() -> float:
+    """Million hashes a second."""
+
+    def loop() -> None:
+        for nonce in range(NONCES):
+            digest = sha256(sha256(_HEADER[:76] + nonce.to_bytes(4, "little")).digest()).digest()
+            if int.from_bytes(digest, "little") <= _NEVER:
+                raise AssertionError
+
+    return NONCES / seconds(loop) / 1e6
+
+
+def engine_rate(name: str) -> float:
+    """Million hashes a second."""
+    engine = make(name)
+    return NONCES / seconds(lambda: engine.search(_HEADER, _NEVER, 0, NONCES)) / 1e6
+
+
+def engine_figures() -> list[Figure]:
+    figures: list[Figure] = []
+    for name in ENGINES:
+        try:
+            make(name)
+        except EngineFailed as error:
+            print(f"{name}: {error}")
+            continue
+        rates, loops = in_turns(ROUNDS, lambda name=name: engine_rate(name), plain_loop)  # type: ignore[misc]
+        if not figures:
+            figures.append(plain("plain sha256d loop", loops, "million hashes/s"))
+        figures.append(at_least(f"engine {name}, one core", rates, "million hashes/s", 0.7))
+        figures.append(plain(f"engine {name} / plain loop", ratios(rates, loops), "×"))
+    return figures
+
+
+def easy_job() -> float:
+    """Blocks a second of a job on the easiest development coin: template, search, durable commit."""
+    coin = Coin("Bench", "BENCH", "bench", 6, 1_700_000_000, 10, 0x207FFFFF, 10, retarget=False, clock_tolerance=7200)
+    with folder() as data:
+        store = Store.open(Config(data=data), coin)
+        try:
+            job_id = store.write(lambda conn: jobs.create(conn, BLOCKS, None, int(time.time()))).job_id
+            miner = Miner(store, HasherPool("hashlib", 1), parse_mode("demand"), lambda: bytes([0]) + _HEADER[:32])
+
+            def work() -> None:
+                while miner.offers.blocks < BLOCKS:
+                    miner.step()
+
+            rate = BLOCKS / seconds(work)
+            with store.read() as conn:
+                job = jobs.get(conn, job_id)
+            if job is None or job.state != jobs.DONE:
+                raise AssertionError(f"the job did not end: {job}")
+            return rate
+        finally:
+            store.close()
+
+
+def main() -> None:
+    figures = engine_figures()
+    figures.append(at_least("a job at pow_limit 207fffff", [easy_job() for _ in range(3)], "blocks/s", 100))
+    report("mine", figures)
+
+
+if __name__ == "__main__":
+    main()

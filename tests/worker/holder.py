@@ -1,0 +1,12 @@
+"""A process that is a node as far as a worker can see: it holds node.lock until it is killed or its stdin closes."""
+
+import sys
+from pathlib import Path
+
+from node.config import Config
+from node.locks import hold
+
+if __name__ == "__main__":
+    lock = hold(Config(data=Path(sys.argv[1])).node_lock)
+    print("held", flush=True)
+    sys.stdin.read()

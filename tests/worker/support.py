@@ -1,0 +1,178 @@
+"""A node for workers to mine for: a data folder whose lock is held here, or by a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from node.chain import Chain
+from node.config import Config
+from node.core.coin import Coin
+from node.core.coinfile import coin_to_toml
+from node.locks import LockFile, hold, is_held
+from node.mempool import Mempool
+from node.store import blocks, jobs
+from node.store.engine import Store
+from node.store.jobs import JobRow
+from node.wallet.keystore import ensure_wallet
+from tests.support import wait_until
+from worker.hasher import main as hasher_main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MILD = 0x1F00FFFF
+"""Compact bits: 65,536 hashes to a block, too many for the supervisor to search by itself."""
+HARD = 0x1E00FFFF
+"""16.8 million hashes to a block: some ten seconds of one process."""
+HOPELESS = 0x1A00FFFF
+assert hasher_main.__module__ == "worker.hasher"
+
+
+class NodeFolder:
+    """A data folder with an open store, whose node is this process. A context manager."""
+
+    def __init__(self, data: Path, coin: Coin, *, lock: bool = True) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.coin = coin
+        self.config = Config(data=data, development=True)
+        self.config.coin_file.write_text(coin_to_toml(coin), "utf-8")
+        self.wallet = ensure_wallet(data, development=True)
+        self.store = Store.open(self.config, coin)
+        self.chain = Chain(self.store)
+        self.mempool = Mempool(self.store)
+        self.lock: LockFile | None = hold(self.config.node_lock) if lock else None
+        self.workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> NodeFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for worker in self.workers:
+            worker.kill()
+            if kind is not None:
+                print(worker.errors())
+        self.store.close()
+        if self.lock is not None:
+            self.lock.release()
+
+    def worker(self, *options: str) -> WorkerProcess:
+        """Start a worker on this folder; killed at the end of the test."""
+        worker = WorkerProcess(self.config, *options)
+        self.workers.append(worker)
+        return worker
+
+    def ready_worker(self, *options: str) -> WorkerProcess:
+        """A worker that has come up."""
+        worker = self.worker(*options)
+        worker.wait_ready()
+        return worker
+
+    @property
+    def height(self) -> int:
+        return self.tip.height
+
+    def reached(self, height: int) -> bool:
+        return self.height >= height
+
+    @property
+    def tip(self) -> blocks.BlockRow:
+        with self.store.read() as conn:
+            return blocks.tip(conn)
+
+    def block(self, height: int) -> blocks.BlockRow:
+        with self.store.read() as conn:
+            row = blocks.by_height(conn, height)
+        assert row is not None
+        return row
+
+    def ask(self, wanted: int, receiver: bytes | None = None) -> str:
+        """A new mining job's id."""
+        return self.store.write(lambda conn: jobs.create(conn, wanted, receiver, int(time.time()))).job_id
+
+    def job(self, job_id: str) -> JobRow:
+        with self.store.read() as conn:
+            row = jobs.get(conn, job_id)
+        assert row is not None
+        return row
+
+    def wait_done(self, job_id: str, timeout: float = 30) -> JobRow:
+        wait_until(lambda: self.job(job_id).state != jobs.OPEN, timeout, "the job to end")
+        return self.job(job_id)
+
+
+class WorkerProcess:
+    def __init__(self, config: Config, *options: str, through: list[str] | None = None) -> None:
+        """`through`: a command that starts the worker's command as its child."""
+        self.config = config
+        self._errors = config.data / f"worker-{time.monotonic_ns()}.log"
+        command = [*(through or []), sys.executable, "-m", "worker", "--data", str(config.data), *options]
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors)
+
+    def errors(self) -> str:
+        return self._errors.read_text("utf-8")
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: self.alive_status().get("pid") or self.process.poll() is not None, 30, "the worker")
+        assert self.process.poll() is None, self.errors()
+
+    def alive_status(self) -> dict[str, Any]:
+        """What the lock file says while it is held; else nothing."""
+        if not is_held(self.config.worker_lock):
+            return {}
+        with suppress(ValueError):
+            status: dict[str, Any] = json.loads(self.config.worker_lock.read_bytes())
+            if status["pid"] == self.pid:
+                return status
+        return {}
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def hashers(self) -> list[int]:
+        """Process ids of its living hashing processes (Linux)."""
+        return [pid for pid in children(self.pid) if b"spawn_main" in command_line(pid)]
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def command_line(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no such process lives (a zombie does not)."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

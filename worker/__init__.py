@@ -1,0 +1,1 @@
+"""Moneyer's mining worker: `miner` turns a template into a block, `engines` search for the nonce."""

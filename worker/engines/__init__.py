@@ -1,0 +1,123 @@
+"""Hash engines: each tries nonces on an 80-byte header. They know bytes only, nothing of chains or processes.
+
+A new engine is one file and one line in `ENGINES`; the tests run every engine against plain hashlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from time import perf_counter
+from typing import Protocol
+
+from worker.engines.hashlib_engine import HashlibEngine
+
+AUTO = "auto"
+NONCES = 2**32
+"""Values that a header's nonce can take."""
+
+_TRIAL = 1 << 15  # nonces by which engines are compared
+
+
+class Engine(Protocol):
+    """Something that searches nonces. One object serves one process and one thread."""
+
+    name: str
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        """A nonce of `start_nonce … start_nonce + count - 1` (below 2**32) that solves the header, or None.
+
+        Solves: the little-endian number of SHA-256d of the header with that nonce is at most `target`. Where several
+        do, any may be the answer. The header's own last four bytes are not looked at.
+        """
+        ...
+
+
+class EngineFailed(Exception):
+    """An engine cannot run here or gave a wrong answer; the message says which."""
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"hashlib": HashlibEngine}
+"""Name -> what makes one. Making may be slow (compiling) and may raise anything where the engine cannot run."""
+
+
+def make(name: str) -> Engine:
+    """The engine of that name, having passed its self-test. Raises EngineFailed."""
+    if name not in ENGINES:
+        raise EngineFailed(f"there is no engine {name!r}: take {AUTO} or one of {', '.join(ENGINES)}")
+    try:
+        engine = ENGINES[name]()
+        self_test(engine)
+    except EngineFailed:
+        raise
+    except Exception as error:  # an engine may stand on anything: a compiler, a device
+        raise EngineFailed(f"the engine {name} does not run here: {error}") from error
+    return engine
+
+
+def choose(name: str) -> str:
+    """`name` itself where it passes its self-test; for `auto` the fastest that does. Raises EngineFailed."""
+    if name != AUTO:
+        make(name)
+        return name
+    passing: dict[str, Engine] = {}
+    for candidate in ENGINES:
+        try:
+            passing[candidate] = make(candidate)
+        except EngineFailed:
+            continue
+    if not passing:
+        raise EngineFailed("no engine passes its self-test on this machine")
+    if len(passing) == 1:
+        return next(iter(passing))
+    return max(passing, key=lambda candidate: speed(passing[candidate], _TRIAL))
+
+
+def speed(engine: Engine, count: int) -> float:
+    """Hashes a second over `count` nonces that are all tried."""
+    began = perf_counter()
+    engine.search(bytes(80), 0, 0, count)
+    return count / (perf_counter() - began)
+
+
+def solves(header80: bytes, target: int, nonce: int) -> bool:
+    """Whether the header with `nonce` meets `target`, by plain hashlib: the judge of every engine."""
+    digest = sha256(sha256(header80[:76] + nonce.to_bytes(4, "little")).digest()).digest()
+    return int.from_bytes(digest, "little") <= target
+
+
+# Headers of Bitcoin's blocks 0 and 125552, with their nonces.
+_KNOWN = (
+    "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3"
+    "888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c",
+    "0100000081cd02ab7e569e8bcd9317e2fe99f2de44d49ab2b8851ba4a308000000000000e320b6c2fffc8d750423db8b1eb942ae710e951e"
+    "d797f7affc8892b0f1fc122bc7f5d74df2b9441a42a14695",
+)
+_DIFFICULTY_1 = 0xFFFF << 208
+
+
+def self_test(engine: Engine) -> None:
+    """Compare an engine with plain hashlib. Raises EngineFailed on the first wrong answer."""
+    for known in _KNOWN:
+        header = bytes.fromhex(known)
+        nonce = int.from_bytes(header[76:], "little")
+        _expect(engine, header, _DIFFICULTY_1, max(0, nonce - 700), 1000, {nonce})
+        _expect(engine, header, _DIFFICULTY_1, nonce, 1, {nonce})
+        _expect(engine, header, _DIFFICULTY_1, nonce - 257, 257, set())
+        _expect(engine, header, _DIFFICULTY_1, nonce + 1, 300, set())
+        exact = sha256(sha256(header).digest()).digest()
+        _expect(engine, header, int.from_bytes(exact, "little"), nonce, 1, {nonce})
+        _expect(engine, header, int.from_bytes(exact, "little") - 1, nonce, 1, set())
+        for zero_bits in (1, 4, 9):
+            target = (1 << 256 - zero_bits) - 1
+            for start, count in ((0, 3), (250, 517), (NONCES - 600, 600), (NONCES - 1, 1)):
+                right = {tried for tried in range(start, start + count) if solves(header, target, tried)}
+                _expect(engine, header, target, start, count, right)
+
+
+def _expect(engine: Engine, header: bytes, target: int, start: int, count: int, right: set[int]) -> None:
+    found = engine.search(header, target, start, count)
+    if (found not in right) if right else (found is not None):
+        raise EngineFailed(
+            f"the engine {engine.name} failed its self-test: {found} for {count} nonces from {start} of {header.hex()}"
+        )

@@ -1,0 +1,222 @@
+"""Double SHA-256 of an 80-byte header as LLVM IR: one function that tries many nonces, `LANES` at a time.
+
+SHA-256 (FIPS 180-4) is written once, over words of three kinds, and what a word is decides where its code goes:
+
+- a Python int is known now: it is folded here, and no code is emitted;
+- a scalar hangs on the header but not on the nonce: it is computed once a call, before the loop;
+- a vector hangs on the nonce: it is computed in the loop, one nonce a lane.
+
+So the midstate, the rounds and the part of the message schedule that don't hang on the nonce leave the loop by
+themselves. The rounds whose results nobody reads are dropped by LLVM: of the second hash only the last word is asked
+for, which stands after 61 of the 64 rounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """An LLVM value: `i32`, or a vector of one `i32` a lane."""
+
+    name: str
+    vector: bool
+
+
+Word = int | Register
+
+
+def _primes(count: int) -> list[int]:
+    found: list[int] = []
+    candidate = 2
+    while len(found) < count:
+        if all(candidate % prime for prime in found):
+            found.append(candidate)
+        candidate += 1
+    return found
+
+
+def _root_bits(prime: int, power: int) -> int:
+    """The first 32 bits of the fraction of the square (2) or cube (3) root of a prime, exactly."""
+    scaled = prime << 32 * power
+    low, high = 0, 1 << 40
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle**power <= scaled else (low, middle - 1)
+    return low & _MASK
+
+
+K = tuple(_root_bits(prime, 3) for prime in _primes(64))
+INITIAL = tuple(_root_bits(prime, 2) for prime in _primes(8))
+
+
+class _Code:
+    """Collects instructions: `before` the loop and `inside` it."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.before: list[str] = []
+        self.inside: list[str] = []
+        self._count = 0
+        self._splats: dict[str, str] = {}
+
+    def emit(self, vector: bool, text: str) -> Register:
+        """`text` with `TYPE` for the type and `SUFFIX` for that of an intrinsic."""
+        self._count += 1
+        register = Register(f"%v{self._count}", vector)
+        kind, suffix = (f"<{self.lanes} x i32>", f"v{self.lanes}i32") if vector else ("i32", "i32")
+        line = f"{register.name} = {text.replace('TYPE', kind).replace('SUFFIX', suffix)}"
+        (self.inside if vector else self.before).append(line)
+        return register
+
+    def operand(self, word: Word, vector: bool) -> str:
+        """How `word` is written in an instruction on vectors or on scalars."""
+        if isinstance(word, int):
+            return f"splat (i32 {word})" if vector else str(word)
+        return self.splat(word) if vector and not word.vector else word.name
+
+    def splat(self, word: Register) -> str:
+        if word.name not in self._splats:
+            name = f"%s{len(self._splats)}"
+            kind = f"<{self.lanes} x i32>"
+            self.before += [
+                f"{name}.0 = insertelement {kind} poison, i32 {word.name}, i64 0",
+                f"{name} = shufflevector {kind} {name}.0, {kind} poison, <{self.lanes} x i32> zeroinitializer",
+            ]
+            self._splats[word.name] = name
+        return self._splats[word.name]
+
+    def binary(self, operation: str, left: Word, right: Word) -> Word:
+        """`add`, `xor` or `and`."""
+        if isinstance(left, int) and isinstance(right, int):
+            return {"add": left + right, "xor": left ^ right, "and": left & right}[operation] & _MASK
+        if 0 in (left, right):
+            return 0 if operation == "and" else left if right == 0 else right
+        vector = any(isinstance(word, Register) and word.vector for word in (left, right))
+        return self.emit(vector, f"{operation} TYPE {self.operand(left, vector)}, {self.operand(right, vector)}")
+
+    def add(self, *words: Word) -> Word:
+        """Sum, ints and scalars first so that they stay out of the loop; vectors in the order in which they come."""
+        total: Word = 0
+        for word in sorted(words, key=_kind):
+            total = self.binary("add", total, word)
+        return total
+
+    def rotate(self, word: Word, bits: int) -> Word:
+        if isinstance(word, int):
+            return (word >> bits | word << 32 - bits) & _MASK
+        name = self.operand(word, word.vector)
+        amount = self.operand(bits, word.vector)
+        return self.emit(word.vector, f"call TYPE @llvm.fshr.SUFFIX(TYPE {name}, TYPE {name}, TYPE {amount})")
+
+    def shift(self, word: Word, bits: int) -> Word:
+        if isinstance(word, int):
+            return word >> bits
+        return self.emit(word.vector, f"lshr TYPE {word.name}, {self.operand(bits, word.vector)}")
+
+    def swap(self, word: Register) -> Register:
+        """The bytes of each word the other way round."""
+        return self.emit(word.vector, f"call TYPE @llvm.bswap.SUFFIX(TYPE {word.name})")
+
+    def xor(self, first: Word, second: Word, third: Word) -> Word:
+        return self.binary("xor", self.binary("xor", first, second), third)
+
+
+def _kind(word: Word) -> int:
+    return 0 if isinstance(word, int) else 1 + word.vector
+
+
+def _schedule(code: _Code, message: list[Word]) -> list[Word]:
+    """The 64 words that the rounds take, of a block of 16."""
+    words = list(message)
+    for i in range(16, 64):
+        early, late = words[i - 15], words[i - 2]
+        small0 = code.xor(code.rotate(early, 7), code.rotate(early, 18), code.shift(early, 3))
+        small1 = code.xor(code.rotate(late, 17), code.rotate(late, 19), code.shift(late, 10))
+        words.append(code.add(words[i - 16], small0, words[i - 7], small1))
+    return words
+
+
+def _rounds(code: _Code, state: list[Word], words: list[Word]) -> list[Word]:
+    a, b, c, d, e, f, g, h = state
+    for constant, word in zip(K, words, strict=True):
+        big1 = code.xor(code.rotate(e, 6), code.rotate(e, 11), code.rotate(e, 25))
+        choice = code.binary("xor", code.binary("and", code.binary("xor", f, g), e), g)
+        first = code.add(constant, word, h, choice, big1)
+        big0 = code.xor(code.rotate(a, 2), code.rotate(a, 13), code.rotate(a, 22))
+        both = code.binary("xor", a, b)
+        majority = code.binary("xor", code.binary("and", both, code.binary("xor", a, c)), a)
+        a, b, c, d, e, f, g, h = code.add(first, big0, majority), a, b, c, code.add(d, first), e, f, g
+    return [a, b, c, d, e, f, g, h]
+
+
+def _compress(code: _Code, state: list[Word], message: list[Word]) -> list[Word]:
+    after = _rounds(code, state, _schedule(code, message))
+    return [code.add(old, new) for old, new in zip(state, after, strict=True)]
+
+
+FUNCTION = "scan"
+
+
+def module(lanes: int) -> str:
+    """LLVM IR of `i64 scan(ptr header, i32 top, i32 start, i64 count)`.
+
+    It tries `start, start + 1, …` as nonce of the 80-byte `header`, at least `count` of them and at most `lanes - 1`
+    more, and returns the first offset from `start` whose hash has a top word (its last four bytes, as a little-endian
+    number) of at most `top`, else -1.
+    """
+    code = _Code(lanes)
+    header: list[Word] = []
+    for i in range(19):
+        code.before.append(f"%p{i} = getelementptr i8, ptr %header, i64 {4 * i}")
+        header.append(code.swap(code.emit(False, f"load i32, ptr %p{i}, align 1")))
+    nonce = code.swap(Register("%nonce", True))
+    midstate = _compress(code, list(INITIAL), header[:16])
+    first = _compress(code, midstate, [*header[16:], nonce, 1 << 31, *[0] * 10, 640])
+    second = _compress(code, list(INITIAL), [*first, 1 << 31, *[0] * 6, 256])
+    assert isinstance(second[7], Register)  # noqa: S101 - it hangs on the nonce
+    found = code.swap(second[7]).name
+    before, inside = "\n  ".join(code.before), "\n  ".join(code.inside)
+    vector = f"<{lanes} x i32>"
+    steps = ", ".join(f"i32 {lane}" for lane in range(lanes))
+    return f"""
+declare i32 @llvm.fshr.i32(i32, i32, i32)
+declare {vector} @llvm.fshr.v{lanes}i32({vector}, {vector}, {vector})
+declare i32 @llvm.bswap.i32(i32)
+declare {vector} @llvm.bswap.v{lanes}i32({vector})
+declare i{lanes} @llvm.cttz.i{lanes}(i{lanes}, i1)
+
+define i64 @{FUNCTION}(ptr %header, i32 %top, i32 %start, i64 %count) nounwind {{
+before:
+  {before}
+  %start.0 = insertelement {vector} poison, i32 %start, i64 0
+  %start.v = shufflevector {vector} %start.0, {vector} poison, {vector} zeroinitializer
+  %first = add {vector} %start.v, <{steps}>
+  %top.0 = insertelement {vector} poison, i32 %top, i64 0
+  %top.v = shufflevector {vector} %top.0, {vector} poison, {vector} zeroinitializer
+  br label %loop
+loop:
+  %done = phi i64 [ 0, %before ], [ %done.next, %more ]
+  %nonce = phi {vector} [ %first, %before ], [ %nonce.next, %more ]
+  {inside}
+  %hit = icmp ule {vector} {found}, %top.v
+  %mask = bitcast <{lanes} x i1> %hit to i{lanes}
+  %none = icmp eq i{lanes} %mask, 0
+  br i1 %none, label %more, label %hits
+more:
+  %done.next = add nuw i64 %done, {lanes}
+  %nonce.next = add {vector} %nonce, splat (i32 {lanes})
+  %again = icmp ult i64 %done.next, %count
+  br i1 %again, label %loop, label %nothing
+hits:
+  %lane = call i{lanes} @llvm.cttz.i{lanes}(i{lanes} %mask, i1 true)
+  %lane.wide = zext i{lanes} %lane to i64
+  %offset = add i64 %done, %lane.wide
+  ret i64 %offset
+nothing:
+  ret i64 -1
+}}
+"""

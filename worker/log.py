@@ -1,0 +1,64 @@
+"""The worker's lines on the terminal: one an event, never a flood."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+from node.core.hashing import show
+
+log = logging.getLogger("moneyer.worker")
+
+_PAUSE = 1.0
+
+
+class Summary:
+    """A line a mined block; where they come faster than one a second, one for several."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+        self._count = 0
+        self._height = 0
+        self._hash = b""
+        self._late = 0
+
+    def late(self) -> None:
+        """A block was solved on a tip that had moved on meanwhile: lost, and said so."""
+        self._late += 1
+        self.flush()
+
+    def block(self, height: int, block_hash: bytes) -> None:
+        self._count += 1
+        self._height, self._hash = height, block_hash
+        self.flush()
+
+    def flush(self, *, now: bool = False) -> None:
+        """Say what has not been said, if the last line is a second old (or `now`)."""
+        if not (self._count or self._late) or (monotonic() - self._said < _PAUSE and not now):
+            return
+        if self._count == 1:
+            log.info("mined block %d, %s", self._height, show(self._hash))
+        elif self._count:
+            log.info("mined %d blocks, the last is %d, %s", self._count, self._height, show(self._hash))
+        if self._late:
+            log.info("came too late, another block was first: %d", self._late)
+        self._count, self._late, self._said = 0, 0, monotonic()
+
+
+class Trouble:
+    """Says what keeps the worker from its work: once, not at every try."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def say(self, sentence: str) -> None:
+        # The same sentence with other numbers in it is the same trouble.
+        kind = "".join(letter for letter in sentence if not letter.isdigit())
+        if kind != self._said:
+            log.warning("%s", sentence)
+            self._said = kind
+
+    def over(self) -> None:
+        if self._said:
+            log.info("all well again")
+            self._said = ""

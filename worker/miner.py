@@ -1,0 +1,225 @@
+"""From a template to a block: template -> search -> stale? -> accept_block.
+
+`Miner.step` does whatever is to be done now and says how long it may sleep; its supervisor sleeps on the doorbell and
+on the hashing processes' pipes. All of it runs in one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
+
+from node.chain import Chain
+from node.core.errors import MoneyerError
+from node.core.types import Block
+from node.store.driver import DatabaseError
+from node.store.engine import Store
+from node.store.errors import StoreUnavailable
+from worker import engines
+from worker.config import Kind, Mode
+from worker.demand import Look, Rhythm, look, wants_block
+from worker.log import Trouble
+from worker.messages import Unit
+from worker.offers import Offers, Work
+from worker.pool import HasherPool
+from worker.work import WorkSource, new_extra
+
+log = logging.getLogger("moneyer.worker")
+
+UNIT = 1 << 24
+"""Nonces that a hashing process gets at once: seconds of work, so that asking for more costs nothing."""
+REFRESH = 1.5
+"""Seconds that a template stands at least before new transfers replace it."""
+AGE = 20.0
+"""Seconds after which a template gets the time of now."""
+IDLE = 5.0
+"""Seconds between two looks when nothing is heard."""
+RETRY = 0.5
+"""Seconds before the database is tried again."""
+_OWN_EXPECTED = 1 << 15
+"""Targets that take no more hashes are searched right here first: a pipe's way there and back takes longer."""
+_OWN_SLICE = 1 << 12
+_MAX_BAD_RESULTS = 3
+_KEPT_WORKS = 16
+
+
+class Miner:
+    def __init__(
+        self,
+        store: Store,
+        pool: HasherPool,
+        mode: Mode,
+        receiver: Callable[[], bytes],
+        *,
+        nonces: int = engines.NONCES,
+    ) -> None:
+        """`receiver` gives the payload that is paid where a job names none; it may raise MoneyerError or OSError.
+
+        `nonces`: tried of a header before the coinbase's `extra` moves on.
+        """
+        self._store = store
+        self._chain = Chain(store)
+        self._pool = pool
+        self._receiver = receiver
+        self._nonces = nonces
+        self._own_engine = engines.make("hashlib")
+        self._own_left = 0
+        """Hashes that this process still tries of the present template before it leaves it to the others."""
+        self._seen: Look | None = None
+        self._work: Work | None = None
+        self._work_version = -1
+        """`data_version` that the present template, or there being nothing to mine, is known to fit."""
+        self._works: OrderedDict[int, Work] = OrderedDict()
+        self._template_id = 0
+        self._retry_at = 0.0
+        self._bad_results = 0
+        self._trouble = Trouble()
+        self.offers = Offers(store, self._chain)
+        self.switch(mode)
+
+    @property
+    def searching(self) -> bool:
+        return self._work is not None
+
+    def switch(self, mode: Mode) -> None:
+        """Another mode from the next step on."""
+        self.mode = mode
+        self._rhythm = Rhythm(mode.seconds)
+
+    def step(self) -> float:
+        """Do what is to be done; the seconds until there may be more, if nothing is heard before."""
+        self._collect()
+        self.offers.summary.flush()
+        if monotonic() < self._retry_at:
+            return self._retry_at - monotonic()
+        try:
+            return self._advance()
+        except StoreUnavailable as error:
+            self._trouble.say(f"{error.message}; trying again")
+        except DatabaseError as error:
+            self._trouble.say(f"the database cannot be read now ({error}); trying again")
+        except MoneyerError as error:  # no receiver: a wallet that cannot be read, say
+            self._drop()
+            self._trouble.say(f"cannot mine: {error.message}")
+        except OSError as error:
+            self._drop()
+            self._trouble.say(f"cannot mine: {error}")
+        self._retry_at = monotonic() + RETRY
+        return RETRY
+
+    def _advance(self) -> float:
+        if self._seen is None or self._store.data_version() != self._seen.version:
+            self._seen = look(self._store)
+            self._rhythm.see(self._seen.tip_hash, ours=self._seen.tip_hash == self.offers.own_tip)
+        if self.offers.waiting:
+            return self._submit(self._seen)
+        if not wants_block(self.mode, self._seen, self._rhythm):
+            self._drop()
+            self._trouble.over()
+            return min(IDLE, self._rhythm.wait) if self.mode.kind is Kind.INTERVAL else IDLE
+        self._work = self._fitting_work(self._seen)
+        if self._work is None:
+            return IDLE
+        ahead = self._work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
+        if ahead > 0:
+            self._pool.pause()
+            self._trouble.say(f"the chain is {ahead} s ahead of what this clock allows; waiting")
+            return min(1.0, ahead)
+        self._trouble.over()
+        return self._search(self._work, self._seen)
+
+    def _submit(self, seen: Look) -> float:
+        accepted = self.offers.submit(seen.tip_hash)
+        self._work, self._seen = None, None
+        if not accepted:
+            self._retry_at = monotonic() + RETRY
+        return 0
+
+    # templates
+
+    def _fitting_work(self, seen: Look) -> Work | None:
+        """What is searched now, or something newer where that no longer fits; None where there is nothing to mine."""
+        job_id = seen.job.job_id if seen.job else None
+        receiver = (seen.job.receiver if seen.job else None) or self._receiver()
+        work, known = self._work, seen.version == self._work_version
+        if work and work.serves(seen.tip_hash, receiver, job_id):
+            age = monotonic() - work.built
+            # New transfers wait a moment for others: a template costs more than they gain.
+            if age < REFRESH or (known and age < AGE):
+                return work
+        elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
+            return None
+        template = self._chain.template(receiver, int(time.time()), new_extra())
+        self._work_version = seen.version
+        if job_id is None and self.mode.kind is Kind.INSTANT and len(template.block.transactions) == 1:
+            self._drop()
+            return None
+        if (
+            work
+            and work.serves(template.parent.block_hash, receiver, job_id)
+            and work.source.template.transactions[1:] == template.block.transactions[1:]
+            and monotonic() - work.built < AGE
+        ):
+            return work
+        return self._new_work(template.block, template.parent.block_hash, receiver, job_id)
+
+    def _new_work(self, block: Block, parent_hash: bytes, receiver: bytes, job_id: str | None) -> Work:
+        self._template_id += 1
+        source = WorkSource(block, self._template_id, nonces=self._nonces)
+        work = Work(source, parent_hash, receiver, job_id, monotonic())
+        self._works[self._template_id] = work
+        if len(self._works) > _KEPT_WORKS:
+            self._works.popitem(last=False)
+        easy = source.expected_hashes <= _OWN_EXPECTED
+        self._own_left = 4 * max(source.expected_hashes, _OWN_SLICE) if easy else 0
+        return work
+
+    def _drop(self) -> None:
+        if self._work is not None:
+            self._work = None
+            self._pool.pause()
+
+    # searching
+
+    def _search(self, work: Work, seen: Look) -> float:
+        source = work.source
+        if self._own_left > 0:
+            unit = source.take(_OWN_SLICE)
+            self._own_left -= unit.count
+            nonce = self._own_engine.search(unit.header, unit.target, unit.start, unit.count)
+            if nonce is not None:
+                self._offer(work, unit, nonce)
+            return 0
+        self._pool.start()
+        units = [source.take(UNIT) for _ in range(self._pool.idle(source.template_id))]
+        if units:
+            self._pool.feed(units)
+        return IDLE if seen.version == self._work_version else max(0.0, REFRESH - (monotonic() - work.built))
+
+    def _collect(self) -> None:
+        finds, lost = self._pool.collect()
+        for report in finds:
+            work = self._works.get(report.unit.template_id)
+            if work is not None and report.nonce is not None:
+                self._offer(work, report.unit, report.nonce)
+        for unit in lost:
+            work = self._works.get(unit.template_id)
+            if work is not None:
+                work.source.put_back(unit)
+
+    def _offer(self, work: Work, unit: Unit, nonce: int) -> None:
+        """Put a find before the chain, once hashlib says so too."""
+        block = work.source.solve(unit, nonce)
+        if block is None:
+            return
+        if engines.solves(unit.header, unit.target, nonce):
+            self.offers.add(block, work)
+            return
+        self._bad_results += 1
+        log.error("the engine %s found nonce %d, which solves nothing: not offered", self._pool.engine, nonce)
+        if self._bad_results >= _MAX_BAD_RESULTS and self._pool.engine != "hashlib":
+            log.error("the engine %s is wrong too often: hashlib takes over", self._pool.engine)
+            self._pool.change_engine("hashlib")

@@ -1,0 +1,200 @@
+"""The hashing processes, seen from their supervisor: started when first needed, fed, replaced when they die."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from time import monotonic
+from types import ModuleType
+
+from worker import hasher
+from worker.messages import Report, Unit
+
+log = logging.getLogger("moneyer.worker")
+
+_SHORT_LIFE = 2.0
+"""Seconds; a process that dies younger than this is started again only after `_PAUSE`."""
+_PAUSE = 1.0
+_JOIN = 0.7
+"""Seconds that processes get to end by themselves."""
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    number: int
+    process: SpawnProcess | None = None
+    connection: Connection | None = None
+    unit: Unit | None = None
+    """What it searches; `position`: below it all has been tried, by its last report."""
+    position: int = 0
+    rate: float = 0.0
+    started: float = 0.0
+    start_at: float = 0.0
+
+
+class HasherPool:
+    """`processes` hashing processes of one engine. Not for use by two threads."""
+
+    def __init__(self, engine: str, processes: int) -> None:
+        self.engine = engine
+        self._slots = [_Slot(number) for number in range(1, processes + 1)]
+        self._context = get_context("spawn")
+        self._wanted = False
+
+    def start(self) -> None:
+        """Start what does not run. Done by itself from the first `feed` on."""
+        self._wanted = True
+        for slot in self._slots:
+            if slot.process is None and monotonic() >= slot.start_at:
+                self._launch(slot)
+
+    def waitables(self) -> list[Connection | int]:
+        """What `multiprocessing.connection.wait` shall watch: reports and deaths."""
+        things: list[Connection | int] = []
+        for slot in self._slots:
+            if slot.process is not None and slot.connection is not None:
+                things += [slot.connection, slot.process.sentinel]
+        return things
+
+    def collect(self) -> tuple[list[Report], list[Unit]]:
+        """(finds, unfinished units of processes that died); the dead are replaced."""
+        finds: list[Report] = []
+        lost: list[Unit] = []
+        for slot in self._slots:
+            alive = self._read(slot, finds)
+            if slot.process is not None and (not alive or not slot.process.is_alive()):
+                lost += self._bury(slot)
+        if self._wanted:
+            self.start()
+        return finds, lost
+
+    def idle(self, template_id: int) -> int:
+        """Running processes that do not search a unit of that template."""
+        return sum(slot.connection is not None and not _searches(slot, template_id) for slot in self._slots)
+
+    def feed(self, units: Collection[Unit]) -> None:
+        """One unit each to processes that search nothing, or something of another template."""
+        self.start()
+        waiting = list(units)
+        for slot in self._slots:
+            if waiting and not _searches(slot, waiting[-1].template_id):
+                self._send(slot, waiting.pop())
+
+    def pause(self) -> None:
+        """Drop every search."""
+        for slot in self._slots:
+            if slot.unit is not None:
+                self._send(slot, None)
+                slot.rate = 0.0
+
+    def change_engine(self, engine: str) -> None:
+        """Replace every process by one of another engine."""
+        self.engine = engine
+        self.stop()
+
+    @property
+    def hashrate(self) -> float:
+        """Hashes a second of those that search now, by their last reports."""
+        return sum(slot.rate for slot in self._slots if slot.unit is not None)
+
+    def stop(self) -> None:
+        """End every process; returns within about a second."""
+        self._wanted = False
+        running = [slot for slot in self._slots if slot.process is not None]
+        for slot in running:
+            if slot.connection is not None:
+                slot.connection.close()  # they end by themselves when they see it
+                slot.connection = None
+        deadline = monotonic() + _JOIN
+        for slot in running:
+            assert slot.process is not None  # noqa: S101 - filtered above
+            slot.process.join(max(0.0, deadline - monotonic()))
+            if slot.process.is_alive():
+                slot.process.kill()
+                slot.process.join()
+            slot.process.close()
+            slot.process, slot.unit, slot.rate = None, None, 0.0
+
+    def _launch(self, slot: _Slot) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=hasher.main, args=(theirs, self.engine), name=f"moneyer-hasher-{slot.number}", daemon=True
+        )
+        try:
+            with _no_main_module():
+                process.start()
+        except OSError as error:  # no memory, or too many processes
+            log.warning("hashing process %d cannot be started: %s; trying again", slot.number, error)
+            ours.close()
+            slot.start_at = monotonic() + _PAUSE
+            return
+        finally:
+            theirs.close()
+        slot.process, slot.connection, slot.started = process, ours, monotonic()
+        slot.unit, slot.rate = None, 0.0
+
+    def _read(self, slot: _Slot, finds: list[Report]) -> bool:
+        """Take what a process has said; False when its pipe is closed."""
+        try:
+            while slot.connection is not None and slot.connection.poll():
+                report: Report = slot.connection.recv()
+                if slot.unit is None or report.unit != slot.unit:
+                    if report.nonce is not None:
+                        finds.append(report)  # of a unit that was taken from it meanwhile
+                    continue
+                slot.position = report.position
+                if report.hashes and report.seconds > 0:
+                    slot.rate = report.hashes / report.seconds
+                if report.nonce is not None:
+                    finds.append(report)
+                if report.nonce is not None or report.position == slot.unit.start + slot.unit.count:
+                    slot.unit = None
+        except (EOFError, OSError):
+            return False
+        return True
+
+    def _send(self, slot: _Slot, unit: Unit | None) -> None:
+        if slot.connection is None:
+            return
+        slot.unit, slot.position = unit, unit.start if unit else 0
+        # An OSError: it died; `collect` buries it and gives back what it had.
+        with suppress(OSError):
+            slot.connection.send(unit)
+
+    def _bury(self, slot: _Slot) -> list[Unit]:
+        assert slot.process is not None  # noqa: S101 - asked by the caller
+        slot.process.kill()
+        slot.process.join()
+        log.warning(
+            "hashing process %d ended (exit status %s); it is replaced", slot.process.pid, slot.process.exitcode
+        )
+        slot.process.close()
+        if slot.connection is not None:
+            slot.connection.close()
+        lost = [slot.unit.rest(slot.position)] if slot.unit else []
+        young = monotonic() - slot.started < _SHORT_LIFE
+        slot.process, slot.connection, slot.unit, slot.rate = None, None, None, 0.0
+        slot.start_at = monotonic() + _PAUSE if young else 0.0
+        return lost
+
+
+def _searches(slot: _Slot, template_id: int) -> bool:
+    """A slot without a process counts as busy: there is nobody to feed."""
+    return slot.connection is None or (slot.unit is not None and slot.unit.template_id == template_id)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keeps `spawn` from importing the parent's main script anew in the child: a hashing process needs none of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,272 @@
+"""The worker's main process: waits for its node, mines for it, and ends with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import wait as wait_for_any
+from time import monotonic
+
+from node.core.coin import Coin
+from node.core.errors import BadCoin, MoneyerError
+from node.lifecycle import watch_parent
+from node.locks import Held, LockFile, hold, is_held, wait_released
+from node.store.engine import Store, load_coin
+from node.store.errors import StoreRefused
+from node.wallet.keystore import MINER, open_wallet
+from worker import engines
+from worker.config import BadWorkerOption, WorkerConfig, parse_mode
+from worker.miner import Miner
+from worker.pool import HasherPool
+
+log = logging.getLogger("moneyer.worker")
+
+__all__ = ["WorkerConfig", "run"]
+
+_POLL = 0.1
+_NODE_SECONDS = 30.0
+"""A node that was started at the same moment has this long to come up."""
+_END_SECONDS = 1.6
+"""An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
+_STATUS_SECONDS = 1.0
+_LISTEN_SECONDS = 0.5
+
+
+class _Refused(MoneyerError):
+    code = "worker_refused"
+
+
+class _Ending:
+    """Whether this process shall end, and a pipe that becomes readable when something wants attention."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._done = threading.Event()
+        # A signal handler may touch no lock that the interrupted code may hold: it writes a byte, a thread goes on.
+        self._ask_read, self._ask_write = os.pipe()
+        self.read_end, self._write_end = os.pipe()
+        for end in (self._ask_write, self.read_end, self._write_end):
+            os.set_blocking(end, False)
+        threading.Thread(target=self._end, name="end", daemon=True).start()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Ask this process to end; from a signal handler too."""
+        _write_byte(self._ask_write)
+
+    def done(self) -> None:
+        self._done.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; True as soon as the end is asked for."""
+        return self._asked.wait(seconds)
+
+    def wake(self) -> None:
+        _write_byte(self._write_end)
+
+    def rest(self) -> None:
+        """Take what `wake` wrote."""
+        with suppress(BlockingIOError):
+            os.read(self.read_end, 4096)
+
+    def _end(self) -> None:
+        os.read(self._ask_read, 1)
+        self._asked.set()
+        self.wake()
+        if not self._done.wait(_END_SECONDS):
+            os._exit(0)
+
+
+def _write_byte(descriptor: int) -> None:
+    with suppress(BlockingIOError):  # full: it is readable as it is
+        os.write(descriptor, b".")
+
+
+def run(worker: WorkerConfig) -> int:
+    """Mine until SIGTERM, or until the node or whoever started this process is gone. Gives the exit status.
+
+    0: ended as asked, or with its node. 1: refused, the sentence is on stderr.
+    """
+    if not logging.getLogger().handlers and not log.handlers:
+        logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=sys.stderr)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+    ending = _Ending()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.ask())
+    watch_parent()
+    try:
+        _serve(worker, ending)
+    except MoneyerError as error:
+        if not ending.asked:
+            print(f"worker: {error.message}", file=sys.stderr, flush=True)
+            return 1
+    finally:
+        ending.done()
+    return 0
+
+
+def _serve(worker: WorkerConfig, ending: _Ending) -> None:
+    worker.check()
+    engine = _choose(worker.engine)
+    if not _node_is_up(worker, ending):
+        return
+    threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()
+    try:
+        lock = hold(worker.config.worker_lock)
+    except Held:
+        raise _Refused(f"{worker.data} has a worker already: a node has one (more hashing: --processes)") from None
+    try:
+        coin, store = _open(worker, ending)
+        try:
+            pool = HasherPool(engine, worker.processes)
+            miner = Miner(store, pool, parse_mode(worker.mode), _receiver(worker, coin))
+            _Supervisor(worker, store, pool, miner, lock, ending).mine()
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+def _choose(name: str) -> str:
+    try:
+        return engines.choose(name)
+    except engines.EngineFailed as error:
+        raise _Refused(str(error)) from None
+
+
+def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
+    """Wait for the node of the data folder; False when this process shall end first. Raises _Refused."""
+    deadline = monotonic() + _NODE_SECONDS
+    while not is_held(worker.config.node_lock):
+        if monotonic() > deadline:
+            raise _Refused(f"no node runs on {worker.data}: start one with `moneyer node --data {worker.data}`")
+        if ending.wait(_POLL):
+            return False
+    return True
+
+
+def _end_with_node(worker: WorkerConfig, ending: _Ending) -> None:
+    try:
+        wait_released(worker.config.node_lock)
+        log.info("the node has ended, and so does its worker")
+    finally:  # a lock file that is gone is as good as a free one
+        ending.ask()
+
+
+def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
+    """The node's database. A node that is just starting may still be making it."""
+    deadline = monotonic() + _NODE_SECONDS
+    while True:
+        try:
+            coin = load_coin(worker.config)
+            return coin, Store.open(worker.config, coin, check_file=False)
+        except (StoreRefused, BadCoin):
+            if monotonic() > deadline or ending.wait(_POLL):
+                raise
+
+
+def _receiver(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
+    """What gives the payload that rewards go to. Raises BadAddress for an address that is none."""
+    if worker.address is not None:
+        payload = coin.payload(worker.address)
+        return lambda: payload
+    known: list[bytes] = []
+
+    def of_wallet() -> bytes:
+        if not known:
+            miner = open_wallet(worker.config.wallet_file).payload_of(MINER)
+            if miner is None:
+                raise BadWorkerOption(f"the wallet has no account {MINER!r}: say with --address who gets the rewards")
+            known.append(miner)
+        return known[0]
+
+    return of_wallet
+
+
+class _Supervisor:
+    """The loop: a step of the miner, then sleep until the doorbell, a hashing process or a signal wakes it."""
+
+    def __init__(
+        self, worker: WorkerConfig, store: Store, pool: HasherPool, miner: Miner, lock: LockFile, ending: _Ending
+    ) -> None:
+        self._worker = worker
+        self._store = store
+        self._pool = pool
+        self._miner = miner
+        self._lock = lock
+        self._ending = ending
+        self._status: dict[str, object] = {}
+        self._status_at = -_STATUS_SECONDS
+
+    def mine(self) -> None:
+        listener = threading.Thread(target=self._listen, name="listen", daemon=True)
+        listener.start()
+        log.info(
+            "mining for %s: mode %s, engine %s, hashing processes: %d",
+            self._worker.data,
+            self._miner.mode,
+            self._pool.engine,
+            self._worker.processes,
+        )
+        try:
+            while not self._ending.asked:
+                seconds = self._miner.step()
+                if not self._write_status() or self._miner.searching:
+                    seconds = min(seconds, _STATUS_SECONDS)
+                if seconds > 0:
+                    wait_for_any([self._ending.read_end, *self._pool.waitables()], seconds)
+                    self._ending.rest()
+        finally:
+            self._miner.offers.summary.flush(now=True)
+            self._pool.stop()
+            self._ending.ask()
+            self._store.wake()
+            listener.join(_END_SECONDS / 2)
+
+    def _listen(self) -> None:
+        """Wake the loop at each commit of any process of the node."""
+        seen = -1
+        while not self._ending.asked:
+            try:
+                version = self._store.wait_for_change(seen, _LISTEN_SECONDS)
+            except Exception as error:  # the loop meets the same trouble, and says what it is
+                log.debug("waiting for a change: %s", error)
+                self._ending.wait(_POLL)
+                continue
+            if version != seen:
+                seen = version
+                self._ending.wake()
+
+    def _write_status(self) -> bool:
+        """At a change, but once a second at most; False when that has to wait. The API reads it in the lock file."""
+        offers = self._miner.offers
+        status: dict[str, object] = {
+            "pid": os.getpid(),
+            "engine": self._pool.engine,
+            "hashrate": int(self._pool.hashrate),
+            "mode": str(self._miner.mode),
+            "processes": self._worker.processes,
+            "searching": self._miner.searching,
+            "blocks": offers.blocks,
+            "stale": offers.stale,
+        }
+        if status == self._status:
+            return True
+        if monotonic() - self._status_at < _STATUS_SECONDS:
+            return False
+        self._status_at = monotonic()
+        try:
+            self._lock.write(json.dumps(status).encode())
+        except OSError:
+            return False  # a full disk: the lock itself still says that we live
+        self._status = status
+        return True
