@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from node.core import codec, fork, ledger
-from node.core.errors import MoneyerError, RuleError
+from node.core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
+from node.core.hashing import show
 from node.core.types import Block, Transfer
 from node.mempool import Mempool, after_tip_change
-from node.outcomes import Extended, Outcome, Reorganized, SideBranch
+from node.outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
 from node.signatures import check_signatures
-from node.store import blocks
-from node.store import ledger as ledger_rows
+from node.store import blocks, jobs, tree
+from node.store import mempool as mempool_rows
 from node.store.engine import Store
+from node.store.ledger import Ledger
+
+_AT_ONCE = 4_000
+"""Transfers whose signatures are handed to the threads together: enough for each, and no whole branch in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A new block that passed every check in isolation. `txids`: of its transactions, in order."""
 
-    new: blocks.NewBlock
+    new: tree.NewBlock
     txids: list[bytes]
+
+
+Candidates = dict[bytes, Candidate]
+"""New blocks by hash, in the order in which they join."""
+
+
+class Step(NamedTuple):
+    """A block on the way. `is_signed`: it was connected before, so its signatures are valid for ever."""
+
+    block_hash: bytes
+    height: int
+    is_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,125 +62,151 @@ class SignaturesWanted(MoneyerError):
 
 
 class Signatures:
-    """Signature checks of the blocks that a new one may cause to be connected, made before the transaction."""
+    """Signature checks of the blocks that new ones may cause to be connected, made before the transaction."""
 
-    def __init__(self, store: Store, candidate: Candidate) -> None:
+    def __init__(self, store: Store, candidates: Candidates) -> None:
         self._store = store
-        self._candidate = candidate
-        self._wanted: list[bytes] | None = None
+        self._candidates = candidates
         self._checked: dict[bytes, list[bool]] = {}
 
-    def want(self, block_hashes: list[bytes]) -> None:
-        """Check these too, next time."""
-        self._wanted = block_hashes
-
     def check_ahead(self) -> None:
-        """Check what is wanted; at first, what would be connected if the new block joined now."""
+        """Check what would be connected if the new blocks joined now."""
         with self._store.read() as conn:
-            wanted = self._foresee(conn) if self._wanted is None else self._wanted
-            transfers = {block_hash: self._transfers(conn, block_hash) for block_hash in wanted}
-        for block_hash, of_block in transfers.items():
-            self._checked[block_hash] = check_signatures(self._store.coin.chain_id, of_block)
+            wanted = self._foresee(conn)
+        self.check(wanted)
 
-    def has(self, row: blocks.BlockRow) -> bool:
-        """Whether `of` can tell: a block that was connected before has valid signatures for ever."""
-        return row.status == blocks.CONNECTED or row.block_hash in self._checked
+    def check(self, block_hashes: list[bytes]) -> None:
+        """Check these, outside any transaction."""
+        waiting: dict[bytes, list[Transfer]] = {}
+        for block_hash in block_hashes:
+            waiting[block_hash] = ledger.transfers_of(self._block(block_hash))
+            if sum(map(len, waiting.values())) >= _AT_ONCE:
+                self._check_all(waiting)
+                waiting = {}
+        self._check_all(waiting)
 
-    def of(self, row: blocks.BlockRow, block: Block) -> list[bool]:
+    def _check_all(self, waiting: dict[bytes, list[Transfer]]) -> None:
+        transfers = [transfer for of_block in waiting.values() for transfer in of_block]
+        results = iter(check_signatures(self._store.coin.chain_id, transfers))
+        for block_hash, of_block in waiting.items():
+            self._checked[block_hash] = list(islice(results, len(of_block)))
+
+    def _block(self, block_hash: bytes) -> Block:
+        candidate = self._candidates.get(block_hash)
+        if candidate is not None:
+            return candidate.new.block
+        with self._store.read() as conn:
+            return blocks.load(conn, block_hash)
+
+    def has(self, step: Step) -> bool:
+        """Whether `of` can tell."""
+        return step.is_signed or step.block_hash in self._checked
+
+    def of(self, step: Step, block: Block) -> list[bool]:
         """Whether each transfer's signature is valid."""
-        if row.status == blocks.CONNECTED:
+        if step.is_signed:
             return [True] * len(ledger.transfers_of(block))
-        return self._checked[row.block_hash]
+        return self._checked[step.block_hash]
 
     def _foresee(self, conn: Connection) -> list[bytes]:
-        new = self._candidate.new
-        tip = blocks.tip(conn)
-        if new.work <= tip.work:
+        """The new blocks and what they stand on beside the main chain, if that has more work than the tip."""
+        news = [candidate.new for candidate in self._candidates.values()]
+        if max(new.work for new in news) <= blocks.tip(conn).work:
             return []
-        parent = blocks.by_hash(conn, new.block.header.prev_hash)
-        wanted = [new.block_hash]
+        wanted = list(self._candidates)
+        parent = blocks.by_hash(conn, news[0].block.header.prev_hash)
         while parent is not None and not parent.main_chain:
             if parent.status == blocks.STORED:
                 wanted.append(parent.block_hash)
             parent = blocks.by_hash(conn, parent.header.prev_hash)
-        return [block_hash for block_hash in wanted if block_hash not in self._checked]
-
-    def _transfers(self, conn: Connection, block_hash: bytes) -> list[Transfer]:
-        if block_hash == self._candidate.new.block_hash:
-            return ledger.transfers_of(self._candidate.new.block)
-        return ledger.transfers_of(blocks.load(conn, block_hash))
+        return wanted
 
 
 class Advance:
-    """One transaction's way to the best chain, once `candidate` has joined the tree."""
+    """One transaction's way to the best chain, once `candidates` have joined the tree."""
 
-    def __init__(self, conn: Connection, mempool: Mempool, signatures: Signatures, candidate: Candidate) -> None:
+    def __init__(self, conn: Connection, mempool: Mempool, signatures: Signatures, candidates: Candidates) -> None:
         self._conn = conn
         self._mempool = mempool
         self._signatures = signatures
-        self._candidate = candidate
+        self._candidates = candidates
         self._error: RuleError | None = None
 
     def to_best(self) -> Result:
         """Connect the best chain there is. Raises SignaturesWanted, and then nothing must be committed."""
-        old_tip = here = blocks.tip(self._conn)
+        tip = blocks.tip(self._conn)
+        old_tip = here = Step(tip.block_hash, tip.height, True)
         while True:
             best = blocks.best(self._conn)
             if best.block_hash == here.block_hash:
                 break
             here = self._walk(here, best)
+            if here.block_hash == best.block_hash:
+                break
         way = self._route(old_tip, here)
         if way.connect:
             self._update_mempool(way)
         if self._error is not None:
             return Result(None, self._error)
-        new = self._candidate.new
         if not way.connect:
+            new = self._candidates[next(reversed(self._candidates))].new
             return Result(SideBranch(new.block_hash, new.height))
         if not way.disconnect:
             return Result(Extended(here.block_hash, here.height))
         fork_height = old_tip.height - len(way.disconnect)
         return Result(Reorganized(here.block_hash, here.height, fork_height, len(way.disconnect)))
 
-    def _walk(self, here: blocks.BlockRow, best: blocks.BlockRow) -> blocks.BlockRow:
+    def _walk(self, here: Step, best: blocks.BlockRow) -> Step:
         """Go from `here` towards `best` and return how far it went. A block that fails is condemned."""
-        conn, way = self._conn, self._route(here, best)
-        rows = [_row(conn, block_hash) for block_hash in way.connect]
-        unchecked = [row.block_hash for row in rows if not self._signatures.has(row)]
+        way = self._route(here, best)
+        steps = [self._step(block_hash) for block_hash in way.connect]
+        unchecked = [step.block_hash for step in steps if not self._signatures.has(step)]
         if unchecked:
             raise SignaturesWanted(unchecked)
+        chain = Ledger(self._conn, self._mempool.coin)
         for distance, block_hash in enumerate(way.disconnect):
             block, txids = self._load(block_hash)
-            ledger_rows.disconnect(conn, block, block_hash, here.height - distance, txids)
-        reached = _row(conn, way.fork_point)
-        for row in rows:
-            block, txids = self._load(row.block_hash)
-            results = self._signatures.of(row, block)
+            chain.disconnect(block, block_hash, here.height - distance, txids)
+        reached = Step(way.fork_point, here.height - len(way.disconnect), True)
+        for step in steps:
+            block, txids = self._load(step.block_hash)
+            signatures = self._signatures.of(step, block)
             try:
-                ledger_rows.connect(conn, self._mempool.coin, block, row.block_hash, row.height, results, txids)
+                chain.connect(block, step.block_hash, step.height, signatures, txids)
             except RuleError as error:
-                blocks.condemn(conn, row.block_hash, error.code)
+                tree.condemn(self._conn, step.block_hash, error.code)
                 self._error = self._error or error
                 break
-            reached = row
+            reached = step
+        chain.save()
         return reached
 
-    def _route(self, here: blocks.BlockRow, there: blocks.BlockRow) -> fork.Route:
-        return fork.route(
-            (here.block_hash, here.height),
-            (there.block_hash, there.height),
-            lambda block_hash: blocks.parent_of(self._conn, block_hash),
-        )
+    def _route(self, here: Step, there: blocks.BlockRow | Step) -> fork.Route:
+        return fork.route((here.block_hash, here.height), (there.block_hash, there.height), self._parent_of)
+
+    def _parent_of(self, block_hash: bytes) -> bytes:
+        candidate = self._candidates.get(block_hash)
+        return candidate.new.block.header.prev_hash if candidate else blocks.parent_of(self._conn, block_hash)
+
+    def _step(self, block_hash: bytes) -> Step:
+        candidate = self._candidates.get(block_hash)
+        if candidate is not None:
+            return Step(block_hash, candidate.new.height, False)
+        row = _row(self._conn, block_hash)
+        return Step(block_hash, row.height, row.status == blocks.CONNECTED)
 
     def _load(self, block_hash: bytes) -> tuple[Block, list[bytes]]:
         """A block of the tree and its txids."""
-        if block_hash == self._candidate.new.block_hash:
-            return self._candidate.new.block, self._candidate.txids
+        candidate = self._candidates.get(block_hash)
+        if candidate is not None:
+            return candidate.new.block, candidate.txids
         block = blocks.load(self._conn, block_hash)
         return block, [codec.txid(transaction) for transaction in block.transactions]
 
     def _update_mempool(self, way: fork.Route) -> None:
         """Only the way from the old tip to the new one counts, not what was tried in between."""
+        if not way.disconnect and mempool_rows.is_empty(self._conn):
+            return
         returned: list[Transfer] = []
         touched: set[bytes] = set()
         confirmed: list[bytes] = []
@@ -173,6 +219,79 @@ class Advance:
             confirmed += txids[1:]
             touched.update(transfer.sender for transfer in ledger.transfers_of(block))
         after_tip_change(self._conn, self._mempool, confirmed=confirmed, returned=returned, touched=touched)
+
+
+class Joining:
+    """New blocks, each on the one before, on their way into the tree. Signatures are checked when it is made."""
+
+    def __init__(self, store: Store, mempool: Mempool, candidates: list[Candidate], job_id: str | None = None) -> None:
+        self._store = store
+        self._mempool = mempool
+        self._candidates = {candidate.new.block_hash: candidate for candidate in candidates}
+        self._job_id = job_id
+        self._signatures = Signatures(store, self._candidates)
+        self._signatures.check_ahead()
+        self._written: Future[Result] | None = None
+
+    @property
+    def block_hashes(self) -> list[bytes]:
+        return list(self._candidates)
+
+    @property
+    def last(self) -> tree.NewBlock:
+        return self._candidates[self.block_hashes[-1]].new
+
+    def start(self) -> None:
+        """Have the writer's thread do the rest: one transaction."""
+        self._written = self._store.submit(self._join)
+
+    def outcome(self) -> Outcome:
+        """Once it is durable. Raises RuleError of the first block that broke a rule, or StoreUnavailable."""
+        while True:
+            if self._written is None:
+                self.start()
+                continue
+            try:
+                result = self._written.result()
+            except SignaturesWanted as wanted:
+                # Another process moved the tip meanwhile: a branch wins that did not look like it.
+                self._signatures.check(wanted.block_hashes)
+                self._written = None
+                continue
+            if result.error is not None:
+                raise result.error
+            assert result.outcome is not None  # noqa: S101 - a result has one of the two
+            return result.outcome
+
+    def _join(self, conn: Connection) -> Result:
+        known = blocks.known(conn, self.block_hashes)
+        fresh = {block_hash: each for block_hash, each in self._candidates.items() if block_hash not in known}
+        if not fresh:
+            return Result(already_known(_row(conn, self.block_hashes[-1])))
+        news = [candidate.new for candidate in fresh.values()]
+        for new in news:
+            prev_hash = new.block.header.prev_hash
+            if prev_hash not in fresh:
+                check_parent_valid(_row(conn, prev_hash))
+        tree.add(conn, news)
+        result = Advance(conn, self._mempool, self._signatures, fresh).to_best()
+        if self._job_id is not None and isinstance(result.outcome, Extended | Reorganized):
+            jobs.record_block(conn, self._job_id, news[-1].block_hash, news[-1].block.header.timestamp)
+        return result
+
+
+def check_parent_valid(parent: blocks.BlockRow) -> None:
+    if parent.status == blocks.INVALID:
+        raise InvalidParent("the block stands on an invalid one", found=show(parent.block_hash))
+
+
+def already_known(row: blocks.BlockRow) -> AlreadyKnown:
+    """A block offered again. Raises its own error, if it has one."""
+    if row.invalid_code is None:
+        return AlreadyKnown(row.block_hash, row.height)
+    raise RULES.get(row.invalid_code, Malformed)(
+        f"this block was refused before ({row.invalid_code})", block_hash=show(row.block_hash)
+    )
 
 
 def _row(conn: Connection, block_hash: bytes) -> blocks.BlockRow:

@@ -54,9 +54,13 @@ class Ancestry:
         row = blocks.by_hash(conn, block_hash)
         if row is None:
             raise LookupError(f"no block {block_hash.hex()}")
+        return self.remember(block_hash, ancestor(row.header, row.height))
+
+    def remember(self, block_hash: bytes, fact: Ancestor) -> Ancestor:
+        """Keep a header's facts, also of one that is not in the tree yet; the oldest go first."""
         if len(self._facts) >= _REMEMBERED:
-            self._facts.clear()
-        fact = ancestor(row.header, row.height)
+            for old in list(self._facts)[: _REMEMBERED // 4]:
+                self._facts.pop(old, None)
         self._facts[block_hash] = fact
         return fact
 

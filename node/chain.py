@@ -6,26 +6,37 @@ everything or nothing, a reorg too. Signatures are checked before that transacti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from node import advance
-from node.ancestry import Ancestry
+from node.ancestry import Ancestry, ancestor
 from node.core import codec, pow, rules
-from node.core.errors import NOT_THE_HEADERS_FAULT, RULES, InvalidParent, Malformed, RuleError, TooDeep
-from node.core.hashing import sha256d, show
+from node.core.errors import NOT_THE_HEADERS_FAULT, RuleError, TooDeep
+from node.core.hashing import sha256d
 from node.core.template import Parent, build_template
 from node.core.types import HEADER_SIZE, Block, Header
 from node.mempool import Mempool
 from node.orphans import Orphans
 from node.outcomes import AlreadyKnown, Extended, Orphan, Outcome, Reorganized, SideBranch
-from node.store import accounts, blocks, jobs
+from node.store import accounts, blocks, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
+from node.store.errors import StoreUnavailable
+
+_RUN_BLOCKS = 200
+_RUN_BYTES = 1_000_000
+"""What goes in one transaction (and a part of a block more): enough that a transaction itself costs nothing, and no
+long wait for whoever else wants to write."""
 
 MAX_UNASKED_DEPTH = 288
 """An unasked block that branches off deeper below the tip isn't stored: its branch comes by headers first."""
+
+
+_Parent = blocks.BlockRow | tree.NewBlock
+"""A block that another stands on: of the tree, or on its way there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,73 @@ class Chain:
             self._connect_orphans(outcome.block_hash, now)
         return outcome
 
+    def accept_blocks(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
+        """Many blocks that a peer was asked for, each on the one before; all durable when this returns.
+
+        Does what `accept_block(raw, now, asked=True)` for each does, but several are written in one transaction, while
+        the next ones are checked. Returns what each transaction did. Raises RuleError for the first block that breaks
+        a rule, those before it being kept, or StoreUnavailable.
+        """
+        outcomes: list[Outcome] = []
+        writing: advance.Joining | None = None
+        position = 0
+        while position < len(raws):
+            run = self._plain_run(raws[position : position + _RUN_BLOCKS], now, writing.last if writing else None)
+            joining = advance.Joining(self.store, self._mempool, run) if run else None
+            if writing is not None:
+                outcomes.append(self._finish(writing, now))
+            if joining is None:
+                # What isn't plain takes the way that is open to every block, and learns there what is wrong with it.
+                outcomes.append(self.accept_block(raws[position], now, asked=True))
+            else:
+                joining.start()
+            writing = joining
+            position += len(run) or 1
+        if writing is not None:
+            outcomes.append(self._finish(writing, now))
+        return outcomes
+
+    def _finish(self, joining: advance.Joining, now: int) -> Outcome:
+        outcome = joining.outcome()
+        for block_hash in joining.block_hashes:
+            self._connect_orphans(block_hash, now)
+        return outcome
+
+    def _plain_run(self, raws: Sequence[bytes], now: int, parent: _Parent | None) -> list[advance.Candidate]:
+        """The first blocks, as far as each is new, stands on the one before and breaks no rule known by then."""
+        run: list[advance.Candidate] = []
+        size = 0
+        with self.store.read() as conn:
+            for raw in raws:
+                if size >= _RUN_BYTES:
+                    break
+                try:
+                    candidate = self._plain(conn, raw, now, parent)
+                except RuleError:
+                    break
+                if candidate is None:
+                    break
+                run.append(candidate)
+                parent = candidate.new
+                size += len(raw)
+        return run
+
+    def _plain(self, conn: Connection, raw: bytes, now: int, parent: _Parent | None) -> advance.Candidate | None:
+        rules.check_size(len(raw), self.coin)
+        header = codec.decode_header(raw[:HEADER_SIZE])
+        block_hash = sha256d(raw[:HEADER_SIZE])
+        rules.check_header_in_isolation(header, block_hash, self.coin)
+        if parent is None or header.prev_hash != parent.block_hash:
+            parent = blocks.by_hash(conn, header.prev_hash)
+            if parent is None or parent.status == blocks.INVALID or blocks.known(conn, [block_hash]):
+                return None
+        context = self.ancestry.context_after(conn, parent.block_hash)
+        rules.check_header_in_context(header, context, self.coin, now)
+        candidate = _candidate(raw, header, block_hash, parent)
+        rules.check_body_in_isolation(candidate.new.block, candidate.txids)
+        self.ancestry.remember(block_hash, ancestor(header, candidate.new.height))
+        return candidate
+
     def _accept(self, raw: bytes, now: int, asked: bool, job_id: str | None) -> Outcome:
         rules.check_size(len(raw), self.coin)
         header = codec.decode_header(raw[:HEADER_SIZE])
@@ -62,71 +140,51 @@ class Chain:
         with self.store.read() as conn:
             known = blocks.by_hash(conn, block_hash)
             if known is not None:
-                return _known(known)
+                return advance.already_known(known)
             rules.check_header_in_isolation(header, block_hash, self.coin)
             rules.check_not_genesis(header)
             parent = blocks.by_hash(conn, header.prev_hash)
-            if parent is None:
-                held = self.orphans.hold(block_hash, header.prev_hash, raw)
-                return Orphan(block_hash) if held else AlreadyKnown(block_hash, -1)
-            self._check_parent(conn, parent, header, now, asked)
-        new = self._check_body(raw, header, block_hash, parent)
-        return self._join(new, job_id)
+            if parent is not None:
+                self._check_parent(conn, parent, header, now, asked)
+        if parent is None:
+            return self._hold(raw, header, block_hash, now)
+        candidate = self._check_body(raw, header, block_hash, parent)
+        return advance.Joining(self.store, self._mempool, [candidate], job_id).outcome()
+
+    def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
+        """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
+        try:
+            rules.check_merkle_root(header, [codec.txid(each) for each in codec.decode_body(raw[HEADER_SIZE:])])
+        except RuleError:
+            return Orphan(block_hash)
+        held = self.orphans.hold(block_hash, header.prev_hash, raw)
+        with self.store.read() as conn:
+            parent = blocks.by_hash(conn, header.prev_hash)
+        if parent is not None:  # it came while we looked, and found nobody waiting
+            self.orphans.drop(block_hash)
+            return self._accept(raw, now, False, None)
+        return Orphan(block_hash) if held else AlreadyKnown(block_hash, -1)
 
     def _check_parent(self, conn: Connection, parent: blocks.BlockRow, header: Header, now: int, asked: bool) -> None:
         """Stage 3: the header in context."""
-        check_parent_valid(parent)
+        advance.check_parent_valid(parent)
         context = self.ancestry.context_after(conn, parent.block_hash)
         rules.check_header_in_context(header, context, self.coin, now)
         if not asked:
             _check_depth(conn, parent)
 
-    def _check_body(self, raw: bytes, header: Header, block_hash: bytes, parent: blocks.BlockRow) -> advance.Candidate:
+    def _check_body(self, raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
         """Stage 4: the body in isolation. A failure that the header commits to is remembered."""
-        body = raw[HEADER_SIZE:]
-        block = Block(header, codec.decode_body(body))
-        work = parent.work + pow.block_work(pow.decode_bits(header.bits))
-        new = blocks.NewBlock(block, block_hash, body, parent.height + 1, work)
-        txids = [codec.txid(transaction) for transaction in block.transactions]
+        candidate = _candidate(raw, header, block_hash, parent)
         try:
-            rules.check_body_in_isolation(block, txids)
+            rules.check_body_in_isolation(candidate.new.block, candidate.txids)
         except RuleError as error:
             if error.code not in NOT_THE_HEADERS_FAULT:
                 code = error.code
-                self.store.write(lambda conn: _remember_invalid(conn, new, code))
+                self.store.write(lambda conn: _remember_invalid(conn, candidate.new, code))
             raise
-        return advance.Candidate(new, txids)
-
-    def _join(self, candidate: advance.Candidate, job_id: str | None) -> Outcome:
-        """The block joins the tree, and the best chain is connected: one transaction."""
-        new = candidate.new
-        signatures = advance.Signatures(self.store, candidate)
-        while True:
-            signatures.check_ahead()
-
-            def job(conn: Connection) -> advance.Result:
-                known = blocks.by_hash(conn, new.block_hash)
-                if known is not None:
-                    return advance.Result(_known(known))
-                parent = blocks.by_hash(conn, new.block.header.prev_hash)
-                assert parent is not None  # noqa: S101 - a block never leaves the tree
-                check_parent_valid(parent)
-                blocks.add(conn, new)
-                result = advance.Advance(conn, self._mempool, signatures, candidate).to_best()
-                if job_id is not None and result.error is None:
-                    jobs.record_block(conn, job_id, new.block_hash, new.block.header.timestamp)
-                return result
-
-            try:
-                result = self.store.write(job)
-            except advance.SignaturesWanted as wanted:
-                # Another process moved the tip meanwhile: a branch wins that did not look like it.
-                signatures.want(wanted.block_hashes)
-                continue
-            if result.error is not None:
-                raise result.error
-            assert result.outcome is not None  # noqa: S101 - a result has one of the two
-            return result.outcome
+        self.ancestry.remember(block_hash, ancestor(header, candidate.new.height))
+        return candidate
 
     def _connect_orphans(self, parent_hash: bytes, now: int) -> None:
         """Children that waited for a block, theirs, and so on; a bad one only ends its own line."""
@@ -135,8 +193,8 @@ class Chain:
             for raw in self.orphans.take_children(parents.pop()):
                 try:
                     outcome = self._accept(raw, now, False, None)
-                except RuleError:
-                    continue
+                except (RuleError, StoreUnavailable):
+                    continue  # the block that was offered is in, whatever becomes of these
                 if isinstance(outcome, Extended | Reorganized | SideBranch):
                     parents.append(outcome.block_hash)
 
@@ -164,9 +222,13 @@ class Chain:
         return [block_hash for block_hash in hashes if block_hash not in known]
 
 
-def check_parent_valid(parent: blocks.BlockRow) -> None:
-    if parent.status == blocks.INVALID:
-        raise InvalidParent("the block stands on an invalid one", found=show(parent.block_hash))
+def _candidate(raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
+    """A block and its txids. Raises Malformed."""
+    body = raw[HEADER_SIZE:]
+    block = Block(header, codec.decode_body(body))
+    work = parent.work + pow.block_work(pow.decode_bits(header.bits))
+    new = tree.NewBlock(block, block_hash, body, parent.height + 1, work)
+    return advance.Candidate(new, [codec.txid(transaction) for transaction in block.transactions])
 
 
 def _check_depth(conn: Connection, parent: blocks.BlockRow) -> None:
@@ -182,15 +244,6 @@ def _check_depth(conn: Connection, parent: blocks.BlockRow) -> None:
         )
 
 
-def _known(row: blocks.BlockRow) -> AlreadyKnown:
-    """A block offered again. Raises its own error, if it has one."""
-    if row.invalid_code is None:
-        return AlreadyKnown(row.block_hash, row.height)
-    raise RULES.get(row.invalid_code, Malformed)(
-        f"this block was refused before ({row.invalid_code})", block_hash=show(row.block_hash)
-    )
-
-
-def _remember_invalid(conn: Connection, new: blocks.NewBlock, code: str) -> None:
+def _remember_invalid(conn: Connection, new: tree.NewBlock, code: str) -> None:
     if blocks.by_hash(conn, new.block_hash) is None:
-        blocks.add_invalid(conn, new, code)
+        tree.add_invalid(conn, new, code)

@@ -18,6 +18,10 @@ class Config:
     host: str = LOOPBACK
     port: int = DEFAULT_PORT
     peers: tuple[str, ...] = ()
+    announce: str | None = None
+    """The URL at which other nodes reach this one, where that is not the address that it listens on."""
+    outbound: int = 8
+    """Peers that this node keeps connected of its own accord; `peers` are among them whatever their number."""
     manual: bool = False
     """Neither push nor pull by itself: a class watches what `replace_chain` does."""
     development: bool = False
@@ -26,6 +30,18 @@ class Config:
     min_fee: int = 1
     """Least fee of a transfer that this node takes into its mempool."""
     mempool_bytes: int = 32_000_000
+    log_level: str = "info"
+    """What is worth a line: debug, info, warning or error."""
+    log_json: bool = False
+    """Each line of the log a JSON object."""
+    passphrase_file: Path | None = None
+    """Key file of an encrypted wallet; without it the environment is looked at, and else the wallet stays locked."""
+
+    @property
+    def local_url(self) -> str:
+        """Where programs on this machine reach the node."""
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def coin_file(self) -> Path:
@@ -45,7 +61,7 @@ class Config:
 
     @property
     def node_lock(self) -> Path:
-        """Held by the node for as long as it lives."""
+        """Held by the node for as long as it lives; holds its process id and local URL as JSON."""
         return self.data / "node.lock"
 
     @property

@@ -32,3 +32,20 @@ def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int
         on_death()
 
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def on_stop(listener: Callable[[], None]) -> None:
+    """Call `listener`, in a thread, when this process is told to end (SIGTERM, SIGINT); whoever handles that still does.
+
+    From the main thread only, once a process.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while not {signal.SIGTERM, signal.SIGINT} & set(os.read(read, 64)):
+            pass
+        listener()
+
+    threading.Thread(target=watch, name="watch-stop", daemon=True).start()

@@ -5,7 +5,8 @@ The rows are in the database, so that a restart keeps them and the worker sees t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -46,10 +47,13 @@ class Mempool:
         self._store = store
         self.coin = store.coin
 
-    def accept_transfer(self, transfer: Transfer) -> Accepted:
-        """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable."""
+    def accept_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
+        """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
+
+        `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
+        """
         self._check_alone(transfer)
-        return self._store.write(lambda conn: self.take(conn, transfer))
+        return self._store.write(lambda conn: self.take(conn, transfer, replace=replace), clean=True)
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
         """Several in one commit, in order; what was refused stands as its error."""
@@ -64,13 +68,12 @@ class Mempool:
                     if isinstance(problem, RuleError):
                         raise problem
                     ledger.check_signature(next(signatures))
-                    with conn.begin_nested():
-                        done.append(self.take(conn, transfer))
+                    done.append(self.take(conn, transfer))
                 except RuleError as error:
                     done.append(error)
             return done
 
-        return self._store.write(job)
+        return self._store.write(job, clean=True)
 
     def check_transfer(self, transfer: Transfer) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
@@ -102,24 +105,35 @@ class Mempool:
             return error
         return None
 
-    def take(self, conn: Connection, transfer: Transfer) -> Accepted:
-        """Policy, within a write transaction, for a transfer that passed every check on its own."""
+    def take(self, conn: Connection, transfer: Transfer, *, replace: bool = True) -> Accepted:
+        """Policy, within a write transaction, for a transfer that passed every check on its own.
+
+        Raises RuleError or PolicyError, and nothing has changed then.
+        """
         txid = codec.txid(transfer)
-        known = _known(conn, txid)
+        view = rows.view(conn, transfer.sender, transfer.sequence, txid)
+        known = _known(txid, view)
         if known is not None:
             return known
-        view = rows.view(conn, transfer.sender, transfer.sequence)
         _check_sequence(transfer, view)
+        if not replace and view.slot_txid is not None:
+            raise BadSequence(
+                f"a transfer with the sender's sequence {transfer.sequence} waits already: the next is {view.run_end}",
+                expected=view.run_end,
+                found=transfer.sequence,
+            )
         self._check_fee(transfer, view)
         _check_funds(transfer, view)
-        if view.slot_txid is not None:
-            rows.remove(conn, [view.slot_txid])
         is_ready = transfer.sequence <= view.run_end
-        rows.add(conn, txid, transfer, ready=is_ready)
-        if transfer.sequence == view.run_end:
-            _fill_gap(conn, transfer)
-        if view.pool_bytes + codec.transaction_size(transfer) > self._store.config.mempool_bytes:
-            self._evict(conn, txid)
+        is_full = view.pool_bytes + codec.transaction_size(transfer) > self._store.config.mempool_bytes
+        with conn.begin_nested() if is_full else nullcontext():
+            if view.slot_txid is not None:
+                rows.remove(conn, [view.slot_txid])
+            rows.add(conn, txid, transfer, ready=is_ready)
+            if is_ready and view.is_followed:
+                _fill_gap(conn, transfer)
+            if is_full:
+                self._make_room(conn, txid, transfer)
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
@@ -135,27 +149,62 @@ class Mempool:
                     found=transfer.fee,
                 )
 
-    def _evict(self, conn: Connection, newcomer: bytes) -> None:
-        """Make room: waiting before ready, the lowest fee per byte first."""
+    def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> None:
+        """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
+        for victim in self._victims(conn):
+            stands_on = victim.ready and victim.transfer.sender == newcomer.sender
+            if victim.txid == txid or (stands_on and victim.transfer.sequence < newcomer.sequence):
+                raise MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
+            _evict(conn, victim)
+
+    def _victims(self, conn: Connection) -> Iterator[rows.MempoolRow]:
+        """Who has to go while the pool is too large: waiting before ready, the lowest fee per byte first."""
         while rows.totals(conn)[1] > self._store.config.mempool_bytes:
             victim = rows.worst(conn)
-            if victim is None or victim.txid == newcomer:
-                raise MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
-            rows.remove(conn, [victim.txid])
-            if victim.ready:
-                later = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
-                rows.set_ready(
-                    conn, [(row.txid, False) for row in later if row.transfer.sequence > victim.transfer.sequence]
-                )
+            if victim is None:
+                return
+            yield victim
+
+    def put_back(self, conn: Connection, returned: Sequence[Transfer]) -> set[bytes]:
+        """Transfers that were confirmed are in the pool again, all of them waiting until their senders are settled.
+
+        Gives their senders. No fee is asked, and at most a whole pool's bytes come back.
+        """
+        room = self._store.config.mempool_bytes
+        fitting: dict[bytes, Transfer] = {}
+        for transfer in returned:
+            room -= codec.transaction_size(transfer)
+            if room < 0:
+                break
+            fitting[codec.txid(transfer)] = transfer
+        taken = rows.slots_of(conn, {transfer.sender for transfer in fitting.values()})
+        confirmed = transactions.confirmed(conn, list(fitting))
+        back = [
+            (txid, transfer, False)
+            for txid, transfer in fitting.items()
+            if txid not in confirmed and (transfer.sender, transfer.sequence) not in taken
+        ]
+        rows.add_many(conn, back)
+        return {transfer.sender for _, transfer, _ in back}
+
+    def shrink(self, conn: Connection) -> None:
+        """Evict what is over the pool's bytes."""
+        for victim in self._victims(conn):
+            _evict(conn, victim)
 
 
-def _known(conn: Connection, txid: bytes) -> Accepted | None:
-    row = rows.get(conn, txid)
-    if row is not None:
-        return Accepted(txid, READY if row.ready else WAITING, known=True)
-    if transactions.find(conn, txid) is not None:
-        return Accepted(txid, CONFIRMED, known=True)
-    return None
+def _evict(conn: Connection, victim: rows.MempoolRow) -> None:
+    """Take a transfer out; what stood ready behind it waits now."""
+    rows.remove(conn, [victim.txid])
+    if victim.ready:
+        behind = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
+        rows.set_ready(conn, [(row.txid, False) for row in behind if row.transfer.sequence > victim.transfer.sequence])
+
+
+def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:
+    if view.pool_ready is not None:
+        return Accepted(txid, READY if view.pool_ready else WAITING, known=True)
+    return Accepted(txid, CONFIRMED, known=True) if view.is_confirmed else None
 
 
 def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
@@ -188,10 +237,11 @@ def _fill_gap(conn: Connection, transfer: Transfer) -> None:
     """What waited right behind `transfer` is ready now."""
     changes = []
     following = transfer.sequence + 1
-    for row in rows.of_sender(conn, transfer.sender):
-        if row.transfer.sequence == following and not row.ready:
-            changes.append((row.txid, True))
-            following += 1
+    for row in rows.waiting_behind(conn, transfer.sender, transfer.sequence):
+        if row.transfer.sequence != following:
+            break
+        changes.append((row.txid, True))
+        following += 1
     rows.set_ready(conn, changes)
 
 
@@ -209,14 +259,11 @@ def after_tip_change(
     `touched`: payloads whose balance fell or whose sequence moved.
     """
     rows.remove(conn, confirmed)
-    for sender in rows.senders_among(conn, touched):
+    # A returned transfer goes before what its sender sent after it: both are in the pool when money is counted.
+    senders = mempool.put_back(conn, returned)
+    for sender in senders | rows.senders_among(conn, touched):
         _settle(conn, sender)
-    for transfer in returned:
-        try:
-            with conn.begin_nested():
-                mempool.take(conn, transfer)
-        except RuleError:
-            continue  # it conflicts with the new chain, or its money was only on the old one
+    mempool.shrink(conn)
 
 
 def _settle(conn: Connection, sender: bytes) -> None:

@@ -30,6 +30,12 @@ class Orphans:
                 self._bytes -= len(dropped)
             return True
 
+    def drop(self, block_hash: bytes) -> None:
+        """Forget a block, if it is held."""
+        with self._lock:
+            _, raw = self._held.pop(block_hash, (b"", b""))
+            self._bytes -= len(raw)
+
     def take_children(self, prev_hash: bytes) -> list[bytes]:
         """Remove and return the raw blocks whose parent has come."""
         with self._lock:

@@ -25,16 +25,22 @@ _FRAMES: Final = 4 * wire.MAX_BLOCKS
 class PeerClient:
     """A peer's `/p2p` over kept-alive connections; may be used by several threads.
 
-    `deadline`: total seconds for each call, in place of the call's own. Every method raises PeerError.
+    `deadline`: total seconds for each call, in place of the call's own. `node_id`: who asks. Every method raises
+    PeerError.
     """
 
     def __init__(
-        self, url: str | PeerUrl, deadline: float | None = None, *, max_block_bytes: int = _MAX_BLOCK_BYTES
+        self,
+        url: str | PeerUrl,
+        deadline: float | None = None,
+        *,
+        max_block_bytes: int = _MAX_BLOCK_BYTES,
+        node_id: str | None = None,
     ) -> None:
         self.url = url if isinstance(url, PeerUrl) else parse_peer_url(url)
         self._deadline = deadline
         self._max_block_bytes = max_block_bytes
-        self._transport = Transport(self.url)
+        self._transport = Transport(self.url, node_id)
 
     def close(self) -> None:
         self._transport.close()
@@ -69,7 +75,10 @@ class PeerClient:
         return wire.parse(body, wire.BlockAnswer).status
 
     def push_transactions(self, transfers: Iterable[Transfer]) -> wire.TransactionsAnswer:
-        raw = b"".join(codec.encode_transaction(transfer) for transfer in transfers)
+        return self.push_raw_transactions(b"".join(codec.encode_transaction(transfer) for transfer in transfers))
+
+    def push_raw_transactions(self, raw: bytes) -> wire.TransactionsAnswer:
+        """Transfers end to end, a million bytes at most."""
         body = self._post("/p2p/transactions", raw, kind=OCTETS, cap=wire.MAX_TRANSACTIONS_ANSWER, seconds=BULK_SECONDS)
         return wire.parse(body, wire.TransactionsAnswer)
 

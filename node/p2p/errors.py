@@ -97,3 +97,9 @@ class Banned(PeerRefused):
 
 class TableFull(PeerRefused):
     code = "table_full"
+
+
+class Duplicate(PeerRefused):
+    """Another URL of a peer that is connected."""
+
+    code = "duplicate"

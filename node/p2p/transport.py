@@ -26,6 +26,8 @@ JSON: Final = "application/json"
 _CHUNK: Final = 65_536
 _MAX_ERROR: Final = 65_536
 _AGENT: Final = f"moneyer/{__version__}"
+NODE_HEADER: Final = "Moneyer-Node"
+"""Who asks: its node_id, so that nothing is sent back to whom it came from."""
 
 
 class _GuardedConnection(HTTPConnection):
@@ -73,7 +75,7 @@ class _ErrorAnswer(msgspec.Struct):
 class Transport:
     """Kept-alive connections to one peer; may be used by several threads."""
 
-    def __init__(self, url: PeerUrl) -> None:
+    def __init__(self, url: PeerUrl, node_id: str | None = None) -> None:
         self.url = url
         self._used = False
         self._session = _Session()
@@ -83,6 +85,8 @@ class Transport:
         self._session.mount("http://", _GuardedAdapter(pool_connections=1, pool_maxsize=4))
         self._session.headers.clear()
         self._session.headers.update({"User-Agent": _AGENT, "Accept-Encoding": "identity"})
+        if node_id is not None:
+            self._session.headers[NODE_HEADER] = node_id
 
     def close(self) -> None:
         self._session.close()

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from node.p2p.errors import BadUrl, PeerTimeout, PeerUnreachable
 
+Address = IPv4Address | IPv6Address
+
 MAX_URL: Final = 200
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _USUAL_PORT: Final = 80
@@ -121,7 +123,7 @@ def _looks_like_ipv4(host: str) -> bool:
     return last.isdigit() or bool(re.fullmatch(r"0x[0-9a-f]*", last))
 
 
-def check_address(address: IPv4Address | IPv6Address) -> None:
+def check_address(address: Address) -> None:
     """Raises BadUrl for what can't be a peer. Loopback and private networks can: that is where most coins live."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
@@ -144,7 +146,7 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
     Raises BadUrl (an address that can't be a peer's), PeerUnreachable, PeerTimeout.
     """
     failure: OSError | None = None
-    for address in _resolve(host, deadline)[:_MAX_ADDRESSES]:
+    for address in resolve(host, deadline)[:_MAX_ADDRESSES]:
         left = deadline - time.monotonic()
         if left <= 0:
             break
@@ -162,8 +164,11 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
     raise PeerUnreachable("nothing answers at that address; is the node running, and is the port right?")
 
 
-def _resolve(host: str, deadline: float) -> list[IPv4Address | IPv6Address]:
-    """Every address of `host`, all of them checked: one that is forbidden forbids the name."""
+def resolve(host: str, deadline: float) -> list[Address]:
+    """Every address of `host`, all of them checked: one that is forbidden forbids the name.
+
+    `deadline`: on the monotonic clock. Raises BadUrl, PeerUnreachable, PeerTimeout.
+    """
     try:
         addresses = [ip_address(host)]
     except ValueError:
@@ -173,9 +178,9 @@ def _resolve(host: str, deadline: float) -> list[IPv4Address | IPv6Address]:
     return addresses
 
 
-def _look_up(host: str, deadline: float) -> list[IPv4Address | IPv6Address]:
+def _look_up(host: str, deadline: float) -> list[Address]:
     # getaddrinfo takes no time limit and can't be interrupted; a thread left behind ends by the resolver's own.
-    found: list[IPv4Address | IPv6Address] = []
+    found: list[Address] = []
     done = threading.Event()
 
     def ask() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection, bindparam, func, or_, select
 
 from node.core.types import NO_ACCOUNT, Account
@@ -32,6 +34,14 @@ def history(conn: Connection, payload: bytes, before: Place | None, limit: int) 
             or_(account_history.c.height < before.height, account_history.c.position < before.position),
         )
     return [Place(height, position) for height, position in conn.execute(statement, {"payload": payload})]
+
+
+def all_history(conn: Connection) -> Iterator[tuple[bytes, int, int]]:
+    """(payload, height, position) of every entry, in no order; for checks."""
+    entries = select(accounts.c.payload, account_history.c.height, account_history.c.position).join_from(
+        account_history, accounts, account_history.c.account_id == accounts.c.account_id
+    )
+    return (tuple(row) for row in conn.execute(entries.execution_options(yield_per=1000)))
 
 
 def everyone(conn: Connection) -> dict[bytes, Account]:

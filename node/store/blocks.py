@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from struct import pack
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
 
 from node.core import codec
-from node.core.errors import InvalidParent
+from node.core.errors import Malformed
 from node.core.fork import Tip
-from node.core.ledger import coinbase_of, transfers_of
-from node.core.types import HEADER_SIZE, Block, Header, Transaction
+from node.core.hashing import show
+from node.core.types import Block, Header
+from node.store.bulk import Among
+from node.store.errors import StoreDamaged
 from node.store.tables import blocks, bodies
 
 STORED, CONNECTED, INVALID = "stored", "connected", "invalid"
@@ -43,17 +44,6 @@ class BlockRow:
         return Tip(self.block_hash, self.height, self.work, self.joined)
 
 
-@dataclass(frozen=True, slots=True)
-class NewBlock:
-    """A block that is to join the tree. `body`: bytes on the wire; `work`: cumulative."""
-
-    block: Block
-    block_hash: bytes
-    body: bytes
-    height: int
-    work: int
-
-
 _COLUMNS = (
     blocks.c.joined,
     blocks.c.block_hash,
@@ -74,15 +64,17 @@ _MAIN = _ROW.where(blocks.c.main_chain)
 _BY_HASH = _ROW.where(blocks.c.block_hash == bindparam("block_hash"))
 _BY_HEIGHT = _MAIN.where(blocks.c.height == bindparam("height"))
 _TIP = _MAIN.order_by(blocks.c.height.desc()).limit(1)
-_BEST = _ROW.where(blocks.c.status != INVALID).order_by(blocks.c.work.desc(), blocks.c.joined).limit(1)
+_valid = blocks.c.status != INVALID
+# By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree.
+_MOST_WORK = select(func.max(blocks.c.work)).where(_valid).scalar_subquery()
+_BEST = _ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1)
 _PARENT = select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash"))
 _BODY = (
     select(blocks.c.header, bodies.c.body)
     .join_from(blocks, bodies)
     .where(blocks.c.block_hash == bindparam("block_hash"))
 )
-_INSERT = insert(blocks)
-_INSERT_BODY = insert(bodies)
+_KNOWN = Among(select(blocks.c.block_hash), blocks.c.block_hash)
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> BlockRow:
@@ -115,15 +107,23 @@ def _many(conn: Connection, statement: Select[*tuple[Any, ...]], **parameters: o
 def tip(conn: Connection) -> BlockRow:
     """The main chain's last block."""
     row = _one(conn, _TIP)
-    assert row is not None  # noqa: S101 - genesis is there once a Store is open
+    if row is None:
+        raise StoreDamaged("the main chain has no block, not even genesis")
     return row
 
 
 def best(conn: Connection) -> BlockRow:
     """The block with the most work that is not known to be invalid; of equals the first that joined."""
     row = _one(conn, _BEST)
-    assert row is not None  # noqa: S101 - as in tip
+    if row is None:
+        raise StoreDamaged("there is no valid block, not even genesis")
     return row
+
+
+def count(conn: Connection) -> int:
+    """Blocks of the tree, invalid ones too."""
+    found: int = conn.execute(select(func.count()).select_from(blocks)).scalar_one()
+    return found
 
 
 def by_hash(conn: Connection, block_hash: bytes) -> BlockRow | None:
@@ -159,16 +159,20 @@ def raw(conn: Connection, block_hash: bytes) -> bytes | None:
 
 
 def load(conn: Connection, block_hash: bytes) -> Block:
-    """A block of the tree, decoded. Raises LookupError where its body is not kept."""
+    """A block of the tree, decoded. Raises StoreDamaged (a LookupError) where its body is not kept or not whole."""
     found = raw(conn, block_hash)
     if found is None:
-        raise LookupError(f"no body for {block_hash.hex()}")
-    return codec.decode_block(found)
+        raise StoreDamaged(f"the database has no body for block {show(block_hash)}")
+    try:
+        return codec.decode_block(found)
+    except Malformed as error:
+        # Never as Malformed itself: that would blame the block that is being accepted.
+        raise StoreDamaged(f"the body of block {show(block_hash)} is damaged: {error}") from error
 
 
 def known(conn: Connection, hashes: Sequence[bytes]) -> set[bytes]:
     """Those of `hashes` that are in the tree, invalid ones too."""
-    return set(conn.execute(select(blocks.c.block_hash).where(blocks.c.block_hash.in_(hashes))).scalars())
+    return {block_hash for (block_hash,) in _KNOWN.rows(conn, hashes)}
 
 
 def branch_tips(conn: Connection, limit: int = 1000) -> list[BlockRow]:
@@ -224,66 +228,3 @@ def headers_after(conn: Connection, hashes: Sequence[bytes], limit: int) -> list
         .limit(limit)
     )
     return list(found.scalars())
-
-
-def offsets_of(transactions: Iterable[Transaction], count: int) -> bytes:
-    """u32 little-endian each: where a transaction begins in the body."""
-    offset = len(codec.encode_count(count))
-    starts = []
-    for transaction in transactions:
-        starts.append(offset)
-        offset += codec.transaction_size(transaction)
-    return pack(f"<{len(starts)}I", *starts)
-
-
-def add(conn: Connection, new: NewBlock) -> None:
-    """A block joins the tree with its body, not yet connected."""
-    coinbase = coinbase_of(new.block)
-    fees = sum(transfer.fee for transfer in transfers_of(new.block))
-    values = _values(new) | {"miner": coinbase.receiver, "reward": coinbase.amount, "fees": fees, "status": STORED}
-    joined = conn.execute(_INSERT.returning(blocks.c.joined), values).scalar_one()
-    offsets = offsets_of(new.block.transactions, len(new.block.transactions))
-    conn.execute(_INSERT_BODY, {"joined": joined, "body": new.body, "offsets": offsets})
-
-
-def add_invalid(conn: Connection, new: NewBlock, code: str) -> None:
-    """Remember a hash as invalid; its body is not kept."""
-    nobody = {"miner": bytes(33), "reward": 0, "fees": 0}
-    conn.execute(_INSERT, _values(new) | nobody | {"status": INVALID, "invalid_code": code})
-
-
-def _values(new: NewBlock) -> dict[str, object]:
-    return {
-        "block_hash": new.block_hash,
-        "prev_hash": new.block.header.prev_hash,
-        "height": new.height,
-        "work": new.work.to_bytes(32, "big"),
-        "main_chain": False,
-        "invalid_code": None,
-        "header": codec.encode_header(new.block.header),
-        "size": HEADER_SIZE + len(new.body),
-        "tx_count": len(new.block.transactions),
-    }
-
-
-def set_main_chain(conn: Connection, block_hash: bytes, on: bool) -> None:
-    """A block was connected to the main chain (it is valid then), or disconnected from it."""
-    conn.execute(update(blocks).where(blocks.c.block_hash == block_hash).values(main_chain=on, status=CONNECTED))
-
-
-def condemn(conn: Connection, block_hash: bytes, code: str) -> None:
-    """A block of the tree turned out invalid: it, and with it all its descendants. Their bodies go."""
-    family = [block_hash]
-    conn.execute(update(blocks).where(blocks.c.block_hash == block_hash).values(status=INVALID, invalid_code=code))
-    generation = [block_hash]
-    while generation:
-        children = select(blocks.c.block_hash).where(blocks.c.prev_hash.in_(generation), blocks.c.status != INVALID)
-        generation = list(conn.execute(children).scalars())
-        family += generation
-        conn.execute(
-            update(blocks)
-            .where(blocks.c.block_hash.in_(generation))
-            .values(status=INVALID, invalid_code=InvalidParent.code)
-        )
-    numbers = select(blocks.c.joined).where(blocks.c.block_hash.in_(family))
-    conn.execute(delete(bodies).where(bodies.c.joined.in_(numbers)))

@@ -1,10 +1,11 @@
-"""What is looked at before a node serves from a file. Whole proof is `Chain.verify_chain`."""
+"""What is looked at before a node serves from a file. Whole proof is `node.verify.verify_chain`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from struct import unpack
 
-from sqlalchemy import Connection, and_, func, select, text
+from sqlalchemy import Connection, Select, and_, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from node.core import codec
@@ -12,45 +13,64 @@ from node.core.coin import Coin
 from node.core.hashing import merkle_root, sha256d
 from node.store import accounts as account_rows
 from node.store import blocks as block_rows
-from node.store.errors import StoreRefused
-from node.store.tables import blocks, bodies, transactions
+from node.store import genesis, meta
+from node.store import mempool as mempool_rows
+from node.store.connect import open_to_look
+from node.store.errors import StoreDamaged, refused
+from node.store.tables import accounts, blocks, bodies, mempool, metadata, transactions
 
 _WHOLE_FILE_BYTES = 200_000_000
 """Files up to this size have every page checked at each start (about a second)."""
 
-_NEWEST = 10
-"""Blocks whose bodies are read and hashed: a torn write would be here."""
+_BODY_BYTES = 32_000_000
+"""The newest bodies, up to so many bytes, are hashed: SQLite itself cannot tell that a blob has changed."""
 
 
-class _Damaged(Exception):
-    pass
+def look(database: Path, coin: Coin, *, whole: bool) -> bool:
+    """Whether the database is new. Raises StoreRefused for another coin's file or a damaged one, left as it is.
 
-
-def check_at_start(conn: Connection, coin: Coin, database: Path) -> None:
-    """Raises StoreRefused for a damaged file, which is left as it is."""
+    `whole`: check what the file says, not only whose it is.
+    """
+    engine = open_to_look(database)
     try:
-        if database.stat().st_size <= _WHOLE_FILE_BYTES:
-            _check_pages(conn)
-        _check_chain(conn)
-        _check_money(conn, coin)
-        _check_newest(conn)
-    except (_Damaged, DBAPIError, LookupError) as error:
-        raise StoreRefused(
-            f"{database} is damaged ({getattr(error, 'orig', error)}). It was left as it is: move it away and start "
-            "again (the chain comes back from peers), or put a backup in its place; `moneyer verify` tells more"
-        ) from None
+        with engine.connect() as conn, conn.begin():
+            is_new = genesis.check_coin(conn, coin, database)
+            if whole and not is_new:
+                _check_tables(conn)
+                _check_pages(conn, database)
+                _check_chain(conn)
+                _check_money(conn, coin)
+                _check_rest(conn)
+                _check_bodies(conn)
+    except DBAPIError as error:
+        raise refused(database, str(error.orig)) from None
+    except StoreDamaged as error:
+        raise refused(database, error.message) from None
+    finally:
+        engine.dispose()
+    return is_new
 
 
-def _check_pages(conn: Connection) -> None:
+def _check_tables(conn: Connection) -> None:
+    missing = metadata.tables.keys() - set(inspect(conn).get_table_names())
+    if missing:
+        raise StoreDamaged(f"it has no table {min(missing)}")
+
+
+def _check_pages(conn: Connection, database: Path) -> None:
+    if database.stat().st_size > _WHOLE_FILE_BYTES:
+        return
     found = conn.execute(text("PRAGMA quick_check(1)")).scalar()
     if found != "ok":
-        raise _Damaged(str(found))
+        raise StoreDamaged(str(found))
 
 
 def _check_chain(conn: Connection) -> None:
     """Every height has its block, its body and its transactions, and each block's parent is the one below."""
     parent = blocks.alias("parent")
-    height = block_rows.tip(conn).height
+    tip, best = block_rows.tip(conn), block_rows.best(conn)
+    if tip.block_hash != best.block_hash:
+        raise StoreDamaged(f"the best block is at height {best.height}, the main chain ends at {tip.height}")
     linked = conn.execute(
         select(func.count(), func.sum(blocks.c.tx_count))
         .select_from(
@@ -65,25 +85,63 @@ def _check_chain(conn: Connection) -> None:
         )
         .where(blocks.c.main_chain)
     ).one()
-    if linked[0] != height:
-        raise _Damaged(f"{height} blocks should link to genesis, {linked[0]} do")
-    genesis = block_rows.by_height(conn, 0)
-    rows = conn.execute(select(func.count()).select_from(transactions)).scalar_one()
-    wanted = (linked[1] or 0) + (genesis.tx_count if genesis else 0)
-    if rows != wanted:
-        raise _Damaged(f"the blocks have {wanted} transactions, the index has {rows}")
+    if linked[0] != tip.height:
+        raise StoreDamaged(f"{tip.height} blocks should link to genesis, {linked[0]} do")
+    first = block_rows.by_height(conn, 0)
+    wanted = (linked[1] or 0) + (first.tx_count if first else 0)
+    _expect(conn, "transactions", select(func.count()).select_from(transactions), wanted)
+    kept = select(func.count()).select_from(blocks).where(blocks.c.status != block_rows.INVALID)
+    _expect(conn, "bodies", select(func.count()).select_from(bodies), conn.execute(kept).scalar_one())
+    transfers = (linked[1] or 0) - tip.height  # each block above genesis has one coinbase
+    _expect(conn, "confirmed transfers", select(func.coalesce(func.sum(accounts.c.sequence), 0)), transfers)
+
+
+def _expect(conn: Connection, what: str, statement: Select[int], wanted: int) -> None:
+    found = conn.execute(statement).scalar_one()
+    if found != wanted:
+        raise StoreDamaged(f"the blocks have {wanted} {what}, the tables {found}")
 
 
 def _check_money(conn: Connection, coin: Coin) -> None:
     total, issued = account_rows.total(conn), coin.issued(block_rows.tip(conn).height)
     if total != issued:
-        raise _Damaged(f"balances sum to {total} base units, {issued} were issued")
+        raise StoreDamaged(f"balances sum to {total} base units, {issued} were issued")
 
 
-def _check_newest(conn: Connection) -> None:
-    for row in block_rows.newest_first(conn, None, _NEWEST):
-        block = block_rows.load(conn, row.block_hash)
-        if sha256d(codec.encode_header(block.header)) != row.block_hash:
-            raise _Damaged(f"the header at height {row.height} is not the one of its hash")
-        if merkle_root([codec.txid(transaction) for transaction in block.transactions]) != block.header.merkle_root:
-            raise _Damaged(f"the body at height {row.height} is not the one of its header")
+def _check_rest(conn: Connection) -> None:
+    if meta.get(conn, "node_id") is None:
+        raise StoreDamaged("the node's own id is gone")
+    sums = conn.execute(select(func.count(), func.coalesce(func.sum(mempool.c.size), 0)).select_from(mempool)).one()
+    count, size = mempool_rows.totals(conn)
+    if (count, size) != (sums[0], sums[1]):
+        raise StoreDamaged(f"the mempool has {sums[0]} transfers of {sums[1]} bytes, its totals say {count} of {size}")
+
+
+def _check_bodies(conn: Connection) -> None:
+    """Headers by their hash, bodies by their Merkle root, from the tip down."""
+    newest = (
+        select(blocks.c.height, blocks.c.block_hash, blocks.c.header, bodies.c.body, bodies.c.offsets)
+        .join_from(blocks, bodies)
+        .where(blocks.c.main_chain)
+        .order_by(blocks.c.height.desc())
+        .execution_options(yield_per=16)
+    )
+    seen = 0
+    with conn.execute(newest) as rows:
+        for height, block_hash, header, body, offsets in rows:
+            if sha256d(header) != block_hash:
+                raise StoreDamaged(f"the header at height {height} is not the one of its hash")
+            if _root(body, offsets) != codec.decode_header(header).merkle_root:
+                raise StoreDamaged(f"the body at height {height} is not the one of its header")
+            seen += len(body)
+            if seen > _BODY_BYTES:
+                return
+
+
+def _root(body: bytes, offsets: bytes) -> bytes | None:
+    """Merkle root of a stored body's slices; None where they do not make up the whole of it."""
+    starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
+    count = codec.encode_count(len(starts))
+    if not starts or starts[0] != len(count) or not body.startswith(count):
+        return None
+    return merkle_root([sha256d(body[a:b]) for a, b in zip(starts, (*starts[1:], len(body)), strict=True)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from node.store.driver import driver, journal_mode
 
@@ -16,12 +16,12 @@ BUSY_SECONDS = 10
 _CACHE_KIB = 4096
 
 
-def open_engine(database: Path, *, write: bool) -> Engine:
+def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """An engine whose transactions begin `IMMEDIATE` (`write`, one connection) or deferred (many connections)."""
     engine = create_engine(
-        f"sqlite+pysqlite:///{database}",
+        URL.create("sqlite+pysqlite", database=str(database)),
         module=driver,
-        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False},
         poolclass=StaticPool if write else QueuePool,
         **({} if write else {"pool_size": 8, "max_overflow": 64}),
     )
@@ -35,9 +35,30 @@ def open_engine(database: Path, *, write: bool) -> Engine:
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.close()
 
+    return _begins_with(engine, "BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def connect_to_look(database: Path) -> Any:
+    """A driver's connection that leaves no trace on a sound file: no checkpoint at its close, no change of mode."""
+    # A rollback journal that a killed process left must be played back first, and that takes the right to write.
+    journal = database.with_name(f"{database.name}-journal")
+    mode = "rw" if journal.exists() and journal.stat().st_size else "ro"
+    uri = f"{database.absolute().as_uri()}?mode={mode}"
+    return driver.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def open_to_look(database: Path) -> Engine:
+    """`connect_to_look` for SQLAlchemy."""
+    engine = create_engine(
+        "sqlite+pysqlite://", module=driver, creator=lambda: connect_to_look(database), poolclass=NullPool
+    )
+    return _begins_with(engine, "BEGIN")
+
+
+def _begins_with(engine: Engine, statement: str) -> Engine:
     # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours alone.
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.exec_driver_sql(statement)
 
     return engine

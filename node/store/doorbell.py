@@ -23,10 +23,12 @@ class Doorbell:
     def __init__(self, folder: Path, on_ring: Callable[[], None]) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
-        self._path = folder / f"{os.getpid()}-{token_hex(4)}{_SUFFIX}"
-        os.mkfifo(self._path, 0o600)
+        hidden = folder / f"{os.getpid()}-{token_hex(4)}"
+        os.mkfifo(hidden, 0o600)
         # Read and write: a FIFO whose last writer has gone would otherwise be readable for ever.
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor = os.open(hidden, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Named only now: a bell that nobody reads yet would be taken for a dead one and removed.
+        self._path = hidden.rename(hidden.with_suffix(_SUFFIX))
         self._on_ring = on_ring
         self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._listen, name="doorbell", daemon=True)
@@ -34,9 +36,9 @@ class Doorbell:
 
     def ring_others(self) -> None:
         """Ring every other process's bell; never blocks."""
-        for path in self._folder.iterdir():
-            if path.suffix == _SUFFIX and path != self._path:
-                _ring(path)
+        for name in os.listdir(self._folder):  # noqa: PTH208 - after every commit: a Path each would cost as much again
+            if name.endswith(_SUFFIX) and name != self._path.name:
+                _ring(self._folder / name)
 
     def close(self) -> None:
         os.write(self._stop_write, b".")

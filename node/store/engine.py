@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from node.config import Config
 from node.core.coin import Coin
 from node.core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from node.core.errors import BadCoin
 from node.store import check, genesis, schema
-from node.store.connect import open_engine
+from node.store.connect import BUSY_SECONDS, open_engine
 from node.store.doorbell import Doorbell
-from node.store.errors import StoreRefused
-from node.store.writer import Writer, translate
+from node.store.driver import DatabaseError
+from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, refused
+from node.store.writer import Writer, translate, translate_words
 
 T = TypeVar("T")
 
@@ -48,46 +51,46 @@ def load_coin(config: Config) -> Coin:
 class Store:
     """Reads are snapshots; writes go through one thread and are durable when they return."""
 
-    def __init__(self, config: Config, coin: Coin) -> None:
+    def __init__(self, config: Config, coin: Coin, busy_seconds: float = BUSY_SECONDS) -> None:
         """Use `Store.open`."""
         self.config = config
         self.coin = coin
-        self._reader = open_engine(config.database, write=False)
-        self._changed = threading.Condition()
-        self._bell = Doorbell(config.bells, self._notify)
-        self._writer = Writer(open_engine(config.database, write=True), self._announce)
+        self._reader = open_engine(config.database, write=False, busy_seconds=busy_seconds)
+        self._closed = False
         self._watch_lock = threading.Lock()
         self._watch = self._reader.raw_connection()
+        self._changed = threading.Condition()
+        self._bell = Doorbell(config.bells, self._notify)
+        self._writer = Writer(open_engine(config.database, write=True, busy_seconds=busy_seconds), self._announce)
 
     @classmethod
-    def open(cls, config: Config, coin: Coin, *, check_file: bool = True) -> Store:
+    def open(cls, config: Config, coin: Coin, *, check_file: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
         """Open the folder's database: made, upgraded and checked as needed.
 
-        Raises StoreRefused with a sentence (newer schema, another coin, damaged file); the file is then as it was.
+        `busy_seconds`: how long a write waits for another process's. Raises StoreRefused with a sentence (newer
+        schema, another coin, damaged file); the file is then as it was.
         """
         try:
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             schema.prepare(config.database)
-            store = cls(config, coin)
+            is_new = check.look(config.database, coin, whole=check_file)
+            store = cls(config, coin, busy_seconds)
         except DBAPIError as error:
-            raise StoreRefused(f"{config.database} cannot be opened: {error.orig}") from None
+            raise refused(config.database, str(error.orig)) from None
+        except DatabaseError as error:
+            raise refused(config.database, str(error)) from None
         except OSError as error:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
-        try:
-            store._prepare(check_file)
-        except BaseException:
-            store.close()
-            raise
+        if is_new:
+            store._begin()
         return store
 
-    def _prepare(self, check_file: bool) -> None:
-        with self.read() as conn:
-            is_new = genesis.check_coin(conn, self.coin, self.config.database)
-        if is_new:
+    def _begin(self) -> None:
+        try:
             self.write(lambda conn: genesis.write(conn, self.coin))
-        elif check_file:
-            with self.read() as conn:
-                check.check_at_start(conn, self.coin, self.config.database)
+        except StoreUnavailable as error:
+            self.close()
+            raise StoreRefused(error.message) from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -97,20 +100,36 @@ class Store:
                 yield conn
         except DBAPIError as error:
             raise translate(error) from error
+        except PoolTimeout as error:
+            raise StoreBusy("too many requests read at once: try again") from error
 
-    def write(self, job: Callable[[Connection], T]) -> T:
+    def write(self, job: Callable[[Connection], T], *, clean: bool = False) -> T:
         """Run `job` in the writer thread and return its result once it is durable.
 
-        What the job raises is raised here, and its changes are undone. Raises StoreBusy or StoreFailed (503).
+        What the job raises is raised here, and its changes are undone. `clean`: it raises only before it has changed
+        anything, so that nothing has to be undone. Raises StoreBusy or StoreFailed (503).
         """
-        return self._writer.run(job)
+        return self.submit(job, clean=clean).result()
+
+    def submit(self, job: Callable[[Connection], T], *, clean: bool = False) -> Future[T]:
+        """`write` that does not wait: the future is done once the job's changes are durable, or it failed."""
+        return self._writer.submit(job, clean)
+
+    @property
+    def commits(self) -> int:
+        """How often this process has committed."""
+        return self._writer.commits
 
     def data_version(self) -> int:
         """A number that changes when any process, this one included, has committed."""
         with self._watch_lock:
+            if self._closed:
+                raise StoreFailed("the node is stopping")
             cursor = self._watch.cursor()
             try:
                 (version,) = cursor.execute("PRAGMA data_version").fetchone()
+            except DatabaseError as error:
+                raise translate_words(str(error)) from error
             finally:
                 cursor.close()
         return int(version)
@@ -131,9 +150,14 @@ class Store:
         self._notify()
 
     def close(self) -> None:
+        """Finish what is queued and let go of everything; a second time does nothing."""
+        with self._watch_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._watch.close()
         self._writer.close()
         self._bell.close()
-        self._watch.close()
         self._reader.dispose()
 
     def _announce(self) -> None:

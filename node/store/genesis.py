@@ -10,14 +10,16 @@ from sqlalchemy import Connection
 from node.core import codec
 from node.core.coin import Coin
 from node.core.hashing import show
-from node.store import blocks, ledger, mempool, meta
-from node.store.errors import StoreRefused
+from node.store import blocks, ledger, mempool, meta, tree
+from node.store.errors import StoreRefused, refused
 
 
 def check_coin(conn: Connection, coin: Coin, database: Path) -> bool:
     """Whether the database is still empty. Raises StoreRefused when it holds another coin's chain."""
     chain_id = meta.get(conn, "chain_id")
     if chain_id is None:
+        if blocks.count(conn):
+            raise refused(database, "it has blocks, but does not say of which chain")
         return True
     if chain_id != coin.chain_id:
         raise StoreRefused(
@@ -37,5 +39,7 @@ def write(conn: Connection, coin: Coin) -> None:
     mempool.create_totals(conn)
     block = coin.genesis
     body = codec.encode_body(block.transactions)
-    blocks.add(conn, blocks.NewBlock(block, coin.chain_id, body, height=0, work=0))
-    ledger.connect_genesis(conn, coin)
+    tree.add(conn, [tree.NewBlock(block, coin.chain_id, body, height=0, work=0)])
+    chain = ledger.Ledger(conn, coin)
+    chain.connect_genesis()
+    chain.save()

@@ -1,6 +1,6 @@
 """A block's effect on rows: connect and disconnect at the end of the main chain.
 
-Balances are computed in memory by `node.core.ledger` and written once a block; nothing is written when a rule fails.
+Balances are computed in memory by `node.core.ledger`; nothing is written before `Ledger.save`.
 """
 
 from __future__ import annotations
@@ -12,131 +12,163 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from node.core import codec, ledger
 from node.core.coin import Coin
 from node.core.types import NO_ACCOUNT, Account, Block, Transfer
-from node.store import blocks as block_rows
+from node.store import tree
+from node.store.bulk import Among, Many, Values
 from node.store.tables import account_history, accounts, transactions
 
-_CHUNK = 500
-"""Values in one IN list."""
+_MOST_ROWS = 100_000
+"""Rows that wait in memory at most (and one block's more): bounds what a long reorg takes."""
 
 _NEXT_ID = select(func.coalesce(func.max(accounts.c.account_id), 0) + 1)
-_UPDATE = (
+_LOAD = Among(
+    select(accounts.c.payload, accounts.c.account_id, accounts.c.balance, accounts.c.sequence), accounts.c.payload
+)
+_UPDATE = Many(
     update(accounts)
     .where(accounts.c.account_id == bindparam("number"))
-    .values(balance=bindparam("new_balance"), sequence=bindparam("new_sequence"))
+    .values(balance=bindparam("new_balance"), sequence=bindparam("new_sequence")),
+    "new_balance",
+    "new_sequence",
+    "number",
 )
-_INSERT = insert(accounts)
-_INSERT_TX = insert(transactions)
-_INSERT_HISTORY = insert(account_history)
-_DELETE_TX = delete(transactions).where(transactions.c.txid == bindparam("gone"))
-_DELETE_HISTORY = delete(account_history).where(
-    account_history.c.account_id == bindparam("number"), account_history.c.height == bindparam("at")
+_INSERT = Many(insert(accounts), "account_id", "payload", "balance", "sequence")
+_INSERT_TX = Many(insert(transactions), "txid", "height", "position")
+_INSERT_HISTORY = Many(insert(account_history), "account_id", "height", "position")
+_DELETE_TX = Many(delete(transactions).where(transactions.c.txid == bindparam("gone")), "gone")
+_DELETE_HISTORY = Many(
+    delete(account_history).where(
+        account_history.c.account_id == bindparam("number"), account_history.c.height == bindparam("at")
+    ),
+    "number",
+    "at",
 )
 
 
-class Loaded:
-    """The accounts that a block touches: state to compute with, and the numbers of their rows."""
+class Ledger:
+    """The end of the main chain within one write transaction: disconnect blocks, connect others, then `save`.
 
-    def __init__(self, conn: Connection, payloads: Iterable[bytes]) -> None:
-        self.accounts: dict[bytes, Account] = {}
-        self.numbers: dict[bytes, int] = {}
-        wanted = list(payloads)
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            rows = conn.execute(
-                select(accounts.c.account_id, accounts.c.payload, accounts.c.balance, accounts.c.sequence).where(
-                    accounts.c.payload.in_(chunk)
-                )
-            )
-            for number, payload, balance, sequence in rows:
-                self.numbers[payload] = number
-                self.accounts[payload] = Account(balance, sequence)
-        self._before = dict(self.accounts)
+    Blocks are disconnected before any is connected. An error leaves the blocks before it as they were.
+    """
 
-    def save(self, conn: Connection, payloads: Iterable[bytes]) -> None:
-        """Write what changed, and give rows to `payloads` that have none."""
-        changed = [
-            {"number": self.numbers[payload], "new_balance": account.balance, "new_sequence": account.sequence}
-            for payload, account in self._after()
-            if payload in self.numbers
-        ]
-        if changed:
-            conn.execute(_UPDATE, changed)
-        new = [payload for payload in payloads if payload not in self.numbers]
-        if new:
-            first = conn.execute(_NEXT_ID).scalar_one()
-            self.numbers.update((payload, first + i) for i, payload in enumerate(new))
-            conn.execute(_INSERT, [self._new_row(payload) for payload in new])
+    def __init__(self, conn: Connection, coin: Coin) -> None:
+        self._conn = conn
+        self._coin = coin
+        self._accounts: dict[bytes, Account] = {}
+        self._stored: dict[bytes, Account] = {}
+        """What the rows hold, of `_accounts`."""
+        self._numbers: dict[bytes, int] = {}
+        self._next_number: int | None = None
+        self._clear()
 
-    def _after(self) -> list[tuple[bytes, Account]]:
-        """Accounts that differ from what was loaded; one that left the mapping is (0, 0) now."""
-        touched = self.accounts.keys() | self._before.keys()
-        pairs = [(payload, self.accounts.get(payload, NO_ACCOUNT)) for payload in touched]
-        return [(payload, account) for payload, account in pairs if self._before.get(payload) != account]
+    def _clear(self) -> None:
+        self._touched: set[bytes] = set()
+        self._new_tx: list[Values] = []
+        self._new_history: list[Values] = []
+        self._old_tx: list[Values] = []
+        self._old_history: list[Values] = []
+        self._connected: list[bytes] = []
+        self._disconnected: list[bytes] = []
 
-    def _new_row(self, payload: bytes) -> dict[str, object]:
-        account = self.accounts.get(payload, NO_ACCOUNT)
-        return {
-            "account_id": self.numbers[payload],
-            "payload": payload,
-            "balance": account.balance,
-            "sequence": account.sequence,
-        }
+    def connect(
+        self, block: Block, block_hash: bytes, height: int, signatures: Sequence[bool], txids: Sequence[bytes]
+    ) -> None:
+        """Connect a stored block behind the tip. Raises the rule's error, and the block has then no effect."""
+        payloads = ledger.payloads_of(block)
+        view = self._view(payloads)
+        subsidy = self._coin.subsidy(height)
+        ledger.apply_block(view, block, height=height, subsidy=subsidy, signatures=signatures)
+        self._connect(view, payloads, block, block_hash, height, txids)
 
+    def connect_genesis(self) -> None:
+        genesis = self._coin.genesis
+        payloads = ledger.payloads_of(genesis)
+        view = self._view(payloads)
+        ledger.apply_genesis(view, genesis)
+        txids = [codec.txid(transaction) for transaction in genesis.transactions]
+        self._connect(view, payloads, genesis, self._coin.chain_id, 0, txids)
 
-def connect(
-    conn: Connection,
-    coin: Coin,
-    block: Block,
-    block_hash: bytes,
-    height: int,
-    signatures: Sequence[bool],
-    txids: Sequence[bytes],
-) -> None:
-    """Connect a stored block behind the tip. Raises the rule's error before a row has changed."""
-    payloads = ledger.payloads_of(block)
-    loaded = Loaded(conn, payloads)
-    ledger.apply_block(loaded.accounts, block, height=height, subsidy=coin.subsidy(height), signatures=signatures)
-    _save_connected(conn, loaded, block, block_hash, height, txids, payloads)
+    def disconnect(self, block: Block, block_hash: bytes, height: int, txids: Sequence[bytes]) -> None:
+        """Exact inverse of `connect`, for the tip."""
+        payloads = ledger.payloads_of(block)
+        view = self._view(payloads)
+        ledger.undo_block(view, block)
+        self._keep(view, payloads)
+        self._old_tx += [(txid,) for txid in txids]
+        self._old_history += [(self._numbers[payload], height) for payload in payloads]
+        self._disconnected.append(block_hash)
+        self._save_if_many()
 
+    def save(self) -> None:
+        """Write what was done since the last time."""
+        conn = self._conn
+        self._save_accounts()
+        _DELETE_TX.run(conn, self._old_tx)
+        _DELETE_HISTORY.run(conn, self._old_history)
+        # In the order of their keys: neighbours share a page of the index.
+        _INSERT_TX.run(conn, sorted(self._new_tx))
+        _INSERT_HISTORY.run(conn, sorted(self._new_history))
+        tree.set_main_chain(conn, self._disconnected, False)
+        tree.set_main_chain(conn, self._connected, True)
+        self._clear()
 
-def connect_genesis(conn: Connection, coin: Coin) -> None:
-    payloads = ledger.payloads_of(coin.genesis)
-    loaded = Loaded(conn, payloads)
-    ledger.apply_genesis(loaded.accounts, coin.genesis)
-    txids = [codec.txid(transaction) for transaction in coin.genesis.transactions]
-    _save_connected(conn, loaded, coin.genesis, coin.chain_id, 0, txids, payloads)
+    def _view(self, payloads: Iterable[bytes]) -> dict[bytes, Account]:
+        """A copy of the accounts that a block touches."""
+        missing = [payload for payload in payloads if payload not in self._accounts]
+        for payload, number, balance, sequence in _LOAD.rows(self._conn, missing):
+            self._numbers[payload] = number
+            self._accounts[payload] = self._stored[payload] = Account(balance, sequence)
+        return {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
 
+    def _keep(self, view: dict[bytes, Account], payloads: set[bytes]) -> None:
+        # One that left the view is (0, 0) now; its row stays, for its number.
+        self._accounts.update((payload, view.get(payload, NO_ACCOUNT)) for payload in payloads)
+        self._touched |= payloads
 
-def _save_connected(
-    conn: Connection,
-    loaded: Loaded,
-    block: Block,
-    block_hash: bytes,
-    height: int,
-    txids: Sequence[bytes],
-    payloads: set[bytes],
-) -> None:
-    loaded.save(conn, payloads)
-    conn.execute(
-        _INSERT_TX,
-        [{"txid": txid, "height": height, "position": position} for position, txid in enumerate(txids)],
-    )
-    history = []
-    for position, transaction in enumerate(block.transactions):
-        numbers = {loaded.numbers[transaction.receiver]}
-        if isinstance(transaction, Transfer):
-            numbers.add(loaded.numbers[transaction.sender])
-        history += [{"account_id": number, "height": height, "position": position} for number in numbers]
-    conn.execute(_INSERT_HISTORY, history)
-    block_rows.set_main_chain(conn, block_hash, True)
+    def _connect(
+        self,
+        view: dict[bytes, Account],
+        payloads: set[bytes],
+        block: Block,
+        block_hash: bytes,
+        height: int,
+        txids: Sequence[bytes],
+    ) -> None:
+        self._keep(view, payloads)
+        self._number(payloads)
+        numbers = self._numbers
+        self._new_tx += [(txid, height, position) for position, txid in enumerate(txids)]
+        for position, transaction in enumerate(block.transactions):
+            receiver = numbers[transaction.receiver]
+            self._new_history.append((receiver, height, position))
+            if isinstance(transaction, Transfer) and transaction.sender != transaction.receiver:
+                self._new_history.append((numbers[transaction.sender], height, position))
+        self._connected.append(block_hash)
+        self._save_if_many()
 
+    def _number(self, payloads: set[bytes]) -> None:
+        """Give numbers to those that have none. In the order of payloads: the same chain makes the same file."""
+        new = sorted(payloads - self._numbers.keys())
+        if not new:
+            return
+        if self._next_number is None:
+            self._next_number = int(self._conn.execute(_NEXT_ID).scalar_one())
+        self._numbers.update((payload, self._next_number + i) for i, payload in enumerate(new))
+        self._next_number += len(new)
 
-def disconnect(conn: Connection, block: Block, block_hash: bytes, height: int, txids: Sequence[bytes]) -> None:
-    """Exact inverse of `connect`, for the tip."""
-    payloads = ledger.payloads_of(block)
-    loaded = Loaded(conn, payloads)
-    ledger.undo_block(loaded.accounts, block)
-    loaded.save(conn, ())
-    conn.execute(_DELETE_TX, [{"gone": txid} for txid in txids])
-    conn.execute(_DELETE_HISTORY, [{"number": loaded.numbers[payload], "at": height} for payload in payloads])
-    block_rows.set_main_chain(conn, block_hash, False)
+    def _save_accounts(self) -> None:
+        changed, new = [], []
+        for payload in self._touched:
+            account = self._accounts[payload]
+            stored = self._stored.get(payload)
+            if stored is None:
+                new.append((self._numbers[payload], payload, *account))
+            elif stored != account:
+                changed.append((*account, self._numbers[payload]))
+            self._stored[payload] = account
+        _UPDATE.run(self._conn, changed)
+        _INSERT.run(self._conn, sorted(new))
+
+    def _save_if_many(self) -> None:
+        waiting = self._new_tx, self._new_history, self._old_tx, self._old_history
+        if sum(map(len, waiting)) > _MOST_ROWS:
+            self.save()

@@ -6,14 +6,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from node.core import codec
 from node.core.template import fee_rate
 from node.core.types import Account, Transfer
-from node.store.tables import accounts, mempool, mempool_totals
-
-_CHUNK = 500
+from node.store.bulk import Among, Many, Query
+from node.store.errors import StoreDamaged
+from node.store.tables import accounts, mempool, mempool_totals, transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +50,74 @@ class SenderView:
     """Sum of amount + fee of what the sender has in the pool, base units."""
     run_end: int
     """The sequence behind the unbroken ready run."""
+    pool_ready: bool | None
+    """Whether this very transfer is in the pool already: ready, waiting, or (None) not."""
+    is_confirmed: bool
+    """Whether this very transfer is on the main chain."""
+    is_followed: bool
+    """Whether the sender's next transfer waits behind this one."""
     slot_txid: bytes | None
     slot_fee: int
     slot_cost: int
-    pool_count: int
     pool_bytes: int
 
 
 _ROW = select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)
 _sender: BindParameter[bytes] = bindparam("sender")
-_sequence: BindParameter[int] = bindparam("sequence")
+_sequence: BindParameter[int] = bindparam("sequence", type_=BigInteger)
+_txid: BindParameter[bytes] = bindparam("txid")
 _mine = mempool.c.sender == _sender
 _slot = mempool.alias("slot")
-_VIEW = (
+_this = mempool.alias("this")
+_follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
+_VIEW = Query(
     select(
         select(accounts.c.balance).where(accounts.c.payload == _sender).scalar_subquery().label("balance"),
         select(accounts.c.sequence).where(accounts.c.payload == _sender).scalar_subquery().label("next_sequence"),
         select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery().label("pool_cost"),
         select(func.max(mempool.c.sequence) + 1).where(_mine, mempool.c.ready).scalar_subquery().label("run_end"),
-        _slot.c.txid,
-        _slot.c.fee,
-        _slot.c.cost,
-        mempool_totals.c.count.label("pool_count"),
+        select(_this.c.ready).where(_this.c.txid == _txid).scalar_subquery().label("pool_ready"),
+        select(literal_column("1")).where(transactions.c.txid == _txid).scalar_subquery().label("confirmed"),
+        _follower.scalar_subquery().label("followed"),
+        _slot.c.txid.label("slot_txid"),
+        _slot.c.fee.label("slot_fee"),
+        _slot.c.cost.label("slot_cost"),
         mempool_totals.c.bytes.label("pool_bytes"),
     )
     .select_from(mempool_totals)
     .outerjoin(_slot, (_slot.c.sender == _sender) & (_slot.c.sequence == _sequence))
 )
 _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
-_OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
-_INSERT = insert(mempool)
-_GROW = update(mempool_totals).values(
-    count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")
+_WAITING_BEHIND = _ROW.where(_mine, ~mempool.c.ready, mempool.c.sequence > _sequence).order_by(mempool.c.sequence)
+_order = (mempool.c.ready, mempool.c.fee_rate)
+_least_ready, _least_rate = (select(column).order_by(*_order).limit(1).scalar_subquery() for column in _order)
+# In two steps: ordered by all three, SQLite would sort every transfer that pays the same.
+_WORST = (
+    _ROW.where(mempool.c.ready == _least_ready, mempool.c.fee_rate == _least_rate)
+    .order_by(mempool.c.arrived.desc())
+    .limit(1)
 )
-_SET_READY = update(mempool).where(mempool.c.txid == bindparam("which")).values(ready=bindparam("now_ready"))
+_OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
+_TOTALS = select(mempool_totals.c.count, mempool_totals.c.bytes)
+_INSERT = Many(
+    insert(mempool),
+    *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw"),
+)
+_REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
+_GROW = Many(
+    update(mempool_totals).values(
+        count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")
+    ),
+    "by_count",
+    "by_bytes",
+)
+_SET_READY = Many(
+    update(mempool).where(mempool.c.txid == bindparam("which")).values(ready=bindparam("is_ready")),
+    "is_ready",
+    "which",
+)
+_SENDERS = Among(select(mempool.c.sender).distinct(), mempool.c.sender)
+_SLOTS = Among(select(mempool.c.sender, mempool.c.sequence), mempool.c.sender)
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
@@ -90,20 +138,29 @@ def get(conn: Connection, txid: bytes) -> MempoolRow | None:
     return _row(found) if found else None
 
 
-def view(conn: Connection, sender: bytes, sequence: int) -> SenderView:
-    """A sender's state, its pool, and who holds the slot (sender, sequence)."""
-    row = conn.execute(_VIEW, {"sender": sender, "sequence": sequence}).one()
+def view(conn: Connection, sender: bytes, sequence: int, txid: bytes = b"") -> SenderView:
+    """A sender's state, its pool, who holds the slot (sender, sequence), and whether `txid` is known."""
+    row = _VIEW.one(conn, sender=sender, sequence=sequence, txid=txid)
+    if row is None:
+        raise StoreDamaged("the mempool's totals are gone")
     account = Account(row.balance or 0, row.next_sequence or 0)
     return SenderView(
         account=account,
         pool_cost=row.pool_cost,
         run_end=account.sequence if row.run_end is None else row.run_end,
-        slot_txid=row.txid,
-        slot_fee=row.fee or 0,
-        slot_cost=row.cost or 0,
-        pool_count=row.pool_count,
+        pool_ready=None if row.pool_ready is None else bool(row.pool_ready),
+        is_confirmed=row.confirmed is not None,
+        is_followed=row.followed is not None,
+        slot_txid=row.slot_txid,
+        slot_fee=row.slot_fee or 0,
+        slot_cost=row.slot_cost or 0,
         pool_bytes=row.pool_bytes,
     )
+
+
+def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]:
+    """What came behind number `arrived`, ready and waiting, oldest first."""
+    return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
 
 
 def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
@@ -129,6 +186,11 @@ def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
     return _rows(conn, _OF_SENDER, sender=payload)
 
 
+def waiting_behind(conn: Connection, payload: bytes, sequence: int) -> list[MempoolRow]:
+    """A sender's waiting transfers after `sequence`, in order."""
+    return _rows(conn, _WAITING_BEHIND, sender=payload, sequence=sequence)
+
+
 def to_receiver(conn: Connection, payload: bytes) -> list[MempoolRow]:
     return _rows(conn, _ROW.where(mempool.c.receiver == payload).order_by(mempool.c.arrived))
 
@@ -147,58 +209,57 @@ def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
 
 def totals(conn: Connection) -> tuple[int, int]:
     """(count, bytes)."""
-    row = conn.execute(select(mempool_totals.c.count, mempool_totals.c.bytes)).one()
+    row = conn.execute(_TOTALS).first()
+    if row is None:
+        raise StoreDamaged("the mempool's totals are gone")
     return row[0], row[1]
 
 
+def is_empty(conn: Connection) -> bool:
+    return totals(conn)[0] == 0
+
+
 def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
-    raw = codec.encode_transaction(transfer)
-    conn.execute(
-        _INSERT,
-        {
-            "txid": txid,
-            "sender": transfer.sender,
-            "sequence": transfer.sequence,
-            "receiver": transfer.receiver,
-            "cost": transfer.cost,
-            "fee": transfer.fee,
-            "fee_rate": fee_rate(transfer),
-            "size": len(raw),
-            "ready": ready,
-            "raw": raw,
-        },
-    )
-    conn.execute(_GROW, {"by_count": 1, "by_bytes": len(raw)})
+    add_many(conn, [(txid, transfer, ready)])
+
+
+def add_many(conn: Connection, new: Sequence[tuple[bytes, Transfer, bool]]) -> None:
+    """Each (txid, transfer, ready), in order of arrival."""
+    values, size = [], 0
+    for txid, transfer, is_ready in new:
+        raw = codec.encode_transaction(transfer)
+        size += len(raw)
+        paying = (transfer.cost, transfer.fee, fee_rate(transfer))
+        whose = (transfer.sender, transfer.sequence, transfer.receiver)
+        values.append((txid, *whose, *paying, len(raw), is_ready, raw))
+    if values:
+        _INSERT.run(conn, values)
+        _GROW.run(conn, [(len(values), size)])
 
 
 def remove(conn: Connection, txids: Sequence[bytes]) -> None:
     """Take transfers out; those that are not there are no error."""
-    for start in range(0, len(txids), _CHUNK):
-        chunk = txids[start : start + _CHUNK]
-        sizes = conn.execute(delete(mempool).where(mempool.c.txid.in_(chunk)).returning(mempool.c.size)).scalars().all()
-        if sizes:
-            conn.execute(_GROW, {"by_count": -len(sizes), "by_bytes": -sum(sizes)})
+    sizes = [size for (size,) in _REMOVE.rows(conn, txids)]
+    if sizes:
+        _GROW.run(conn, [(-len(sizes), -sum(sizes))])
 
 
 def set_ready(conn: Connection, changes: Iterable[tuple[bytes, bool]]) -> None:
     """Each (txid, ready)."""
-    rows = [{"which": txid, "now_ready": now_ready} for txid, now_ready in changes]
-    if rows:
-        conn.execute(_SET_READY, rows)
+    _SET_READY.run(conn, [(is_ready, txid) for txid, is_ready in changes])
 
 
 def senders_among(conn: Connection, payloads: Iterable[bytes]) -> set[bytes]:
     """Those of `payloads` that have something in the pool."""
-    wanted = list(payloads)
-    found: set[bytes] = set()
-    for start in range(0, len(wanted), _CHUNK):
-        chunk = wanted[start : start + _CHUNK]
-        found.update(conn.execute(select(mempool.c.sender).where(mempool.c.sender.in_(chunk)).distinct()).scalars())
-    return found
+    return {sender for (sender,) in _SENDERS.rows(conn, list(payloads))}
+
+
+def slots_of(conn: Connection, senders: Iterable[bytes]) -> set[tuple[bytes, int]]:
+    """Every (sender, sequence) that those senders have in the pool."""
+    return {(sender, sequence) for sender, sequence in _SLOTS.rows(conn, list(senders))}
 
 
 def worst(conn: Connection) -> MempoolRow | None:
     """Who goes first when the pool is full: waiting before ready, then least fee per byte, then the youngest."""
-    order = _ROW.order_by(mempool.c.ready, mempool.c.fee_rate, mempool.c.arrived.desc()).limit(1)
-    found = conn.execute(order).first()
+    found = conn.execute(_WORST).first()
     return _row(found) if found else None

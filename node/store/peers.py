@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from node.store.tables import peers
 
@@ -29,24 +30,34 @@ class PeerRow:
 
 def listed(conn: Connection) -> list[PeerRow]:
     """Every peer, the oldest first."""
-    rows = conn.execute(select(peers).order_by(peers.c.added_at, peers.c.url))
-    return [
-        PeerRow(
-            url=row.url,
-            node_id=row.node_id,
-            state=row.state,
-            height=row.height,
-            work=int.from_bytes(row.work, "big"),
-            agent=row.agent,
-            direction=row.direction,
-            added_at=row.added_at,
-            last_seen=row.last_seen,
-            latency_ms=row.latency_ms,
-            score=row.score,
-            banned_until=row.banned_until,
-        )
-        for row in rows
-    ]
+    return [_row(row) for row in conn.execute(select(peers).order_by(peers.c.added_at, peers.c.url))]
+
+
+def states(conn: Connection) -> dict[str, str]:
+    """URL -> state, of every peer."""
+    return {row.url: row.state for row in conn.execute(select(peers.c.url, peers.c.state))}
+
+
+def get(conn: Connection, url: str) -> PeerRow | None:
+    found = conn.execute(select(peers).where(peers.c.url == url)).first()
+    return _row(found) if found else None
+
+
+def _row(row: Row[*tuple[Any, ...]]) -> PeerRow:
+    return PeerRow(
+        url=row.url,
+        node_id=row.node_id,
+        state=row.state,
+        height=row.height,
+        work=int.from_bytes(row.work, "big"),
+        agent=row.agent,
+        direction=row.direction,
+        added_at=row.added_at,
+        last_seen=row.last_seen,
+        latency_ms=row.latency_ms,
+        score=row.score,
+        banned_until=row.banned_until,
+    )
 
 
 def count(conn: Connection) -> int:

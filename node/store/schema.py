@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from node.store.connect import open_engine
+from node.store.connect import connect_to_look, open_engine
 from node.store.driver import DatabaseError, driver
-from node.store.errors import StoreRefused
+from node.store.errors import StoreRefused, refused
 from node.store.tables import SCHEMA_REVISION
+
+_HEADER_SIZE = 100
+"""Bytes of an SQLite file's own header."""
 
 
 def revision_of(conn: Connection) -> str | None:
@@ -23,40 +29,52 @@ def revision_of(conn: Connection) -> str | None:
 
 def prepare(database: Path) -> None:
     """Make or upgrade `database` in one transaction. Raises StoreRefused, the file unchanged."""
-    is_there = database.exists() and database.stat().st_size > 0
-    if is_there:
+    if _peek(database) == SCHEMA_REVISION:
+        return
+    with _one_at_a_time(database.parent):
         found = _peek(database)
         if found == SCHEMA_REVISION:
             return
         _refuse_unknown(database, found)
         if found is not None:
             backup(database, _backup_name(database, found))
-    else:
         # Made with the umask of a stranger, a database would be open to the machine's other users.
-        os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
-    upgrade(database)
+        os.close(os.open(database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        upgrade(database)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """A node and its worker start at once: the second waits, and finds the work done."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _peek(database: Path) -> str | None:
-    """The revision, read without changing so much as the journal mode."""
+    """The revision, read without changing so much as the journal mode; None for a file that is empty or not there."""
+    size = database.stat().st_size if database.exists() else 0
+    if not size:
+        return None
+    if size < _HEADER_SIZE:  # which SQLite would take for an empty one
+        raise refused(database, f"it has only {size} bytes")
     try:
-        connection = driver.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-        try:
+        with closing(connect_to_look(database)) as connection:
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
             if not found:
-                tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
                 if tables:
                     raise StoreRefused(f"{database} is a database of another program; give another --data folder")
                 return None
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            return str(row[0]) if row else None
-        finally:
-            connection.close()
     except DatabaseError as error:
-        raise StoreRefused(
-            f"{database} is damaged or no database ({error}). It was left as it is: move it away and start again "
-            "(the chain comes back from peers), or put a backup in its place"
-        ) from None
+        raise refused(database, str(error)) from None
+    if row is None:
+        raise refused(database, "it does not say of which version it is")
+    return str(row[0])
 
 
 def _refuse_unknown(database: Path, found: str | None) -> None:
@@ -76,31 +94,39 @@ def upgrade(database: Path) -> None:
     engine = open_engine(database, write=True)
     try:
         with engine.connect() as conn:
-            # A batch ALTER copies tables: with foreign keys on, dropping the old one would delete its children.
-            conn.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            conn.rollback()
+            # A batch ALTER copies tables: with foreign keys on, dropping the old one would delete its children. Said
+            # to the driver itself: within a transaction, which SQLAlchemy would begin, SQLite passes over it.
+            conn.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             with conn.begin():
                 if revision_of(conn) != SCHEMA_REVISION:
                     migrate.upgrade(conn)
+                    _check_foreign_keys(conn, database)
     finally:
         engine.dispose()
 
 
+def _check_foreign_keys(conn: Connection, database: Path) -> None:
+    broken = conn.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise refused(database, f"a row of {broken[0]} belongs to none of {broken[2]}")
+
+
 def _backup_name(database: Path, revision: str) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return database.with_name(f"{database.name}.{revision}.{stamp}.backup")
+    """A name that is free, with the date."""
+    stem = f"{database.name}.{revision}.{time.strftime('%Y%m%d-%H%M%S')}"
+    names = (database.with_name(f"{stem}{again}.backup") for again in ("", *(f"-{n}" for n in range(2, 100))))
+    return next(name for name in names if not name.exists())
 
 
 def backup(database: Path, target: Path) -> None:
     """A consistent copy of a database that may be in use. Raises StoreRefused where it cannot be written."""
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        source = driver.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-        copy = driver.connect(str(target))
-        try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreRefused(f"the backup {target} cannot be written: {error.strerror}") from None
+    try:
+        with closing(connect_to_look(database)) as source, closing(driver.connect(str(target))) as copy:
             source.backup(copy)
-        finally:
-            copy.close()
-            source.close()
     except (OSError, DatabaseError) as error:
+        target.unlink(missing_ok=True)
         raise StoreRefused(f"the backup {target} cannot be written: {error}") from None

@@ -76,7 +76,7 @@ blocks = Table(
         "ix_blocks_main_chain",
         "height",
         unique=True,
-        sqlite_where=text("main_chain"),
+        sqlite_where=text("main_chain = 1"),  # as SQLAlchemy writes it in queries: else SQLite scans
         postgresql_where=text("main_chain"),
     ),
     Index("ix_blocks_prev_hash", "prev_hash"),

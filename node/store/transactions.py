@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from node.core import codec
 from node.core.types import Transaction
+from node.store.bulk import Among
 from node.store.tables import blocks, bodies, transactions
 
 _LONGEST = codec.MAX_TRANSFER
 _FIND = select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid"))
+_CONFIRMED = Among(select(transactions.c.txid), transactions.c.txid)
 _OFFSET = (
     select(bodies.c.joined, func.substr(bodies.c.offsets, bindparam("at") + 1, 4))
     .join_from(bodies, blocks)
@@ -37,8 +39,14 @@ def find(conn: Connection, txid: bytes) -> Place | None:
 
 
 def confirmed(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
-    """Those of `txids` (at most a few hundred) that are on the main chain."""
-    return set(conn.execute(select(transactions.c.txid).where(transactions.c.txid.in_(txids))).scalars())
+    """Those of `txids` that are on the main chain."""
+    return {txid for (txid,) in _CONFIRMED.rows(conn, txids)}
+
+
+def everything(conn: Connection) -> Iterator[tuple[bytes, int, int]]:
+    """(txid, height, position) of every confirmed transaction, in no order; for checks."""
+    rows = select(transactions.c.txid, transactions.c.height, transactions.c.position)
+    return (tuple(row) for row in conn.execute(rows.execution_options(yield_per=1000)))
 
 
 def load(conn: Connection, place: Place) -> Transaction:

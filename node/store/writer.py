@@ -1,11 +1,13 @@
 """The one writer thread of a process: many jobs, one durable commit.
 
-A job runs inside `BEGIN IMMEDIATE` behind a savepoint of its own; one that raises is rolled back alone. Whoever
+A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean`; one that raises is rolled back
+alone. Whoever
 waits for a job hears of it only after the commit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -13,12 +15,14 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
+from node.core.errors import MoneyerError
+from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable, is_busy
 
 T = TypeVar("T")
 Job = Callable[[Connection], Any]
+_Queued = tuple[Job, Future[Any], bool]
 
 _GROUP = 128
 """Jobs at most in one commit: bounds how long the first one waits for the last."""
@@ -26,11 +30,17 @@ _GROUP = 128
 
 def translate(error: DBAPIError) -> StoreUnavailable:
     """SQLite's words into ours."""
-    words = str(error.orig)
-    if "locked" in words or "busy" in words:
+    return translate_words(str(error.orig), is_damage=isinstance(error, IntegrityError))
+
+
+def translate_words(words: str, *, is_damage: bool = False) -> StoreUnavailable:
+    """`is_damage`: a constraint failed, which no request can cause in a sound file."""
+    if is_damage or "malformed" in words:
+        return StoreFailed(f"the database contradicts itself ({words}): `moneyer verify` tells more", reason=words)
+    if is_busy(words):
         return StoreBusy("the database is busy with another process's work: try again", reason=words)
     return StoreFailed(
-        f"the database cannot be written now ({words}): see that the disk has room and can be written",
+        f"the database cannot be used now ({words}): see that the disk has room and can be written",
         reason=words,
     )
 
@@ -39,26 +49,36 @@ class Writer:
     def __init__(self, engine: Engine, after_commit: Callable[[], None]) -> None:
         self._engine = engine
         self._after_commit = after_commit
-        self._jobs: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self.commits = 0
+        """Groups that were written since this process began."""
         self._closed = False
+        self._door = threading.Lock()  # so that no job is queued behind the one that ends the thread
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def run(self, job: Callable[[Connection], T]) -> T:
-        """The job's result, once it is durable. Raises what the job raised, StoreBusy or StoreFailed."""
+    def submit(self, job: Callable[[Connection], T], clean: bool) -> Future[T]:
+        """The job's result, once it is durable; or what the job raised, StoreBusy or StoreFailed.
+
+        `clean`: it raises only before it has changed anything, and so needs no savepoint.
+        """
         if threading.current_thread() is self._thread:
             raise RuntimeError("a job cannot wait for another job")
-        if self._closed:
-            raise StoreFailed("the node is stopping")
         future: Future[T] = Future()
-        self._jobs.put((job, future))
-        return future.result()
+        with self._door:
+            if self._closed:
+                raise StoreFailed("the node is stopping")
+            self._jobs.put((job, future, clean))
+        return future
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
-        self._closed = True
-        self._jobs.put(None)
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
         self._thread.join()
+        self._engine.dispose()
 
     def _run(self) -> None:
         while True:
@@ -68,7 +88,7 @@ class Writer:
             if is_last:
                 return
 
-    def _next_group(self) -> tuple[list[tuple[Job, Future[Any]]], bool]:
+    def _next_group(self) -> tuple[list[_Queued], bool]:
         group = []
         item = self._jobs.get()
         while item is not None:
@@ -81,20 +101,21 @@ class Writer:
                 return group, False
         return group, True
 
-    def _commit_group(self, group: list[tuple[Job, Future[Any]]]) -> None:
+    def _commit_group(self, group: list[_Queued]) -> None:
         answers: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with self._engine.connect() as connection:
-                with connection.begin():
-                    for job, future in group:
-                        result, error = self._run_job(connection, job)
-                        answers.append((future, result, error))
-                self._after_commit()
+            with self._engine.connect() as connection, connection.begin():
+                for job, future, clean in group:
+                    run = self._run_clean if clean else self._run_job
+                    result, error = run(connection, job)
+                    answers.append((future, result, error))
         except DBAPIError as error:
             self._fail(group, translate(error))
         except BaseException as error:
             self._fail(group, error)
         else:
+            self.commits += 1
+            self._ring()
             for future, result, problem in answers:
                 if problem is None:
                     future.set_result(result)
@@ -107,8 +128,11 @@ class Writer:
         try:
             result = job(connection)
         except DBAPIError as error:
-            # A full disk or a failing one may have rolled everything back: then this raises too, and the group fails.
-            self._undo(connection)
+            try:
+                self._undo(connection)
+            except DBAPIError:
+                # A full disk or a failing one has rolled everything back, this job's savepoint too.
+                raise error from None
             return None, translate(error)
         except Exception as error:
             self._undo(connection)
@@ -117,12 +141,27 @@ class Writer:
         return result, None
 
     @staticmethod
+    def _run_clean(connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
+        """The same for a job that changes nothing where it answers with an error; any other exception loses the group."""
+        try:
+            return job(connection), None
+        except MoneyerError as error:
+            return None, error
+
+    @staticmethod
     def _undo(connection: Connection) -> None:
         connection.exec_driver_sql("ROLLBACK TO job")
         connection.exec_driver_sql("RELEASE job")
 
-    def _fail(self, group: list[tuple[Job, Future[Any]]], error: BaseException) -> None:
+    def _ring(self) -> None:
+        # What is committed is committed, whether or not anyone could be told: they look again by themselves.
+        with contextlib.suppress(Exception):
+            self._after_commit()
+
+    def _fail(self, group: list[_Queued], error: BaseException) -> None:
         # An error at COMMIT leaves SQLite's transaction open; the connection is thrown away, and with it the rest.
-        self._engine.dispose()
-        for _, future in group:
+        with contextlib.suppress(Exception):
+            self._engine.dispose()
+        self._ring()  # an error at COMMIT can still have committed: whoever watches looks
+        for _, future, _ in group:
             future.set_exception(error)

@@ -90,8 +90,8 @@ def open_wallet(path: Path, *, passphrase: str | None = None) -> Wallet:
 
     Raises WalletMissing, WalletUnreadable (damaged, newer, wrong passphrase), OSError.
     """
-    file = _read(path)
-    return _view(file, walletfile.open_secrets(file, passphrase))
+    file = read_file(path)
+    return view(file, walletfile.open_secrets(file, passphrase))
 
 
 def create_wallet(
@@ -108,12 +108,12 @@ def create_wallet(
     """
     accounts: tuple[Account, ...] = ()
     for name, key in keys.items():
-        accounts += (_account(accounts, name, key, imported=False),)
+        accounts += (new_account(accounts, name, key, imported=False),)
     secrets = Secrets(phrase, {name: key.secret.hex() for name, key in keys.items()})
     content, file = walletfile.encode(accounts, secrets, development=development, passphrase=passphrase)
     with locked(path.parent):
         write_private(path, content, replace=False)
-    return _view(file, secrets)
+    return view(file, secrets)
 
 
 def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphrase: str | None = None) -> Wallet:
@@ -122,11 +122,11 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
     Raises BadName, NameTaken, WalletLocked, and what `open_wallet` and `create_wallet` raise.
     """
     with locked(path.parent):
-        old = _read(path)
+        old = read_file(path)
         secrets = walletfile.open_secrets(old, passphrase)
         if secrets is None:
             raise WalletLocked("the wallet is encrypted: give its passphrase to add a key")
-        accounts = (*old.accounts, _account(old.accounts, name, key, imported=imported))
+        accounts = (*old.accounts, new_account(old.accounts, name, key, imported=imported))
         secrets = Secrets(secrets.phrase, {**secrets.keys, name: key.secret.hex()})
         content, file = walletfile.encode(
             accounts,
@@ -135,24 +135,25 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
             passphrase=None if old.encryption is None else passphrase,
         )
         write_private(path, content, replace=True)
-    return _view(file, secrets)
+    return view(file, secrets)
 
 
-def ensure_wallet(data_folder: Path, *, development: bool) -> Wallet:
+def ensure_wallet(data_folder: Path, *, development: bool, passphrase: str | None = None) -> Wallet:
     """The wallet of a data folder, made at the first call: processes that call at once get the same one.
 
     Development: the five published names and `miner`, a random key of this folder. Else `miner` alone, account 0 of
-    a fresh phrase that the file keeps. Raises WrongWallet where the folder's wallet is of the other sort.
+    a fresh phrase that the file keeps; with a passphrase it is sealed. Raises WrongWallet where the folder's wallet
+    is of the other sort, and what `open_wallet` raises.
     """
     path = data_folder / WALLET_FILE
     try:
-        wallet = open_wallet(path)
+        wallet = open_wallet(path, passphrase=passphrase)
     except WalletMissing:
         data_folder.mkdir(parents=True, exist_ok=True)
         try:
-            wallet = _first_wallet(path, development=development)
+            wallet = _first_wallet(path, development=development, passphrase=passphrase)
         except WalletExists:
-            wallet = open_wallet(path)
+            wallet = open_wallet(path, passphrase=passphrase)
     if wallet.development != development:
         raise WrongWallet(_WRONG[wallet.development].format(path=path), path=str(path))
     return wallet
@@ -166,19 +167,22 @@ _WRONG = {
 }
 
 
-def _first_wallet(path: Path, *, development: bool) -> Wallet:
+def _first_wallet(path: Path, *, development: bool, passphrase: str | None) -> Wallet:
     if development:
         keys = {**development_keys(), MINER: random_key()}
         return create_wallet(path, keys, development=True, phrase=DEVELOPMENT_PHRASE)
     phrase = new_phrase()
-    return create_wallet(path, {MINER: key_from_phrase(phrase, 0)}, development=False, phrase=phrase)
+    keys = {MINER: key_from_phrase(phrase, 0)}
+    return create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
 
 
-def _read(path: Path) -> WalletFile:
+def read_file(path: Path) -> WalletFile:
+    """The file's values, secrets still sealed. Raises as `open_wallet`."""
     return walletfile.decode(read_private(path, walletfile.MAX_FILE))
 
 
-def _account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) -> Account:
+def new_account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) -> Account:
+    """The open half of a key that is new to the accounts held. Raises BadName, NameTaken."""
     check_name(name)
     public_key = key.public_key.hex()
     for account in held:
@@ -189,7 +193,8 @@ def _account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) 
     return Account(name, public_key, key.path, imported, int(time.time()))
 
 
-def _view(file: WalletFile, secrets: Secrets | None) -> Wallet:
+def view(file: WalletFile, secrets: Secrets | None) -> Wallet:
+    """What a wallet's user sees of its file."""
     names = {account.name: bytes([KEY_KIND]) + bytes.fromhex(account.public_key) for account in file.accounts}
     held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
     return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held))

@@ -8,6 +8,7 @@ import pytest
 
 from node.core.hashing import show
 from node.p2p import peers as peers_module
+from node.p2p import standing
 from node.p2p.errors import (
     BadChain,
     BadUrl,
@@ -150,7 +151,8 @@ def test_lying_bans_a_peer_and_the_ban_ends(node: Node, serve: Serve, chain: Cha
 def test_the_table_is_bounded_and_the_worst_make_room(
     node: Node, serve: Serve, chain: ChainBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers_module, "MAX_PEERS", 4)
+    for module in (peers_module, standing):
+        monkeypatch.setattr(module, "MAX_PEERS", 4)
     servers = [serve(honest(chain)) for _ in range(6)]
     results = node.peers.add_many([server.url for server in servers])
     assert [isinstance(each, TableFull) for each in results] == [False] * 4 + [True] * 2

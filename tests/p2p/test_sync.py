@@ -7,7 +7,7 @@ import pytest
 from node.core import codec
 from node.core.coin import Coin
 from node.core.hashing import show
-from node.p2p import sync as sync_module
+from node.p2p import survey as survey_module
 from node.p2p import wire
 from node.store import accounts, blocks
 from tests.p2p.conftest import MakeNode, Node, Serve
@@ -103,7 +103,7 @@ def test_a_branch_of_a_thousand_blocks_wins_and_loses_again(node: Node, serve: S
 def test_small_answers_and_headers_that_were_not_kept_do_as_well(
     node: Node, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync_module, "_KEPT_BATCHES", 2)
+    monkeypatch.setattr(survey_module, "_KEPT_BATCHES", 2)
     node.take(grown(40, "ours"))
     theirs = grown(45, "theirs")
     peer = add(node, serve, honest(theirs, headers_each=7))

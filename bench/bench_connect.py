@@ -1,0 +1,80 @@
+"""Connecting blocks, from bytes to committed: full ones, empty ones, and what a transfer takes on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.chains import Line, Payments, bench_coin, connect, open_store
+from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
+from node.chain import Chain
+from node.core import codec
+from node.core.coin import Coin
+from node.core.types import Transfer
+from node.signatures import check_signatures
+from node.store.driver import driver
+
+BLOCKS = 3 if SHORT else 10
+TRANSFERS = 2_000
+ROUNDS = 2 if SHORT else 5
+EMPTY = 1_000 if SHORT else 10_000
+
+
+def connecting(coin: Coin, raws: list[bytes], transfers: int) -> float:
+    """Things a second (`transfers` in all) in a fresh database."""
+    with folder() as data:
+        store = open_store(data, coin)
+        chain = Chain(store)
+        took = seconds(lambda: connect(chain, raws))
+        store.close()
+    return transfers / took
+
+
+def verifying(coin: Coin, raws: list[bytes]) -> float:
+    """Raw signature checks a second, in as many threads: what no node in Python can beat."""
+    blocks = [[each for each in codec.decode_block(raw).transactions if isinstance(each, Transfer)] for raw in raws]
+
+    def work() -> None:
+        for transfers in blocks:
+            assert all(check_signatures(coin.chain_id, transfers))
+
+    return BLOCKS * TRANSFERS / seconds(work)
+
+
+def disk_bytes(coin: Coin, raws: list[bytes]) -> float:
+    """Bytes of the file a transfer, over what the empty chain takes; the write-ahead log emptied into it."""
+
+    def size(data: Path, some: list[bytes]) -> int:
+        data.mkdir()
+        store = open_store(data, coin)
+        connect(Chain(store), some)
+        store.close()
+        database = driver.connect(str(data / "chain.db"))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        return sum(path.stat().st_size for path in data.glob("chain.db*"))
+
+    with folder() as where:
+        return (size(where / "full", raws) - size(where / "empty", [])) / (BLOCKS * TRANSFERS)
+
+
+def main() -> None:
+    coin = bench_coin()
+    raws = Line(coin).raws(BLOCKS, Payments(coin).take(BLOCKS * TRANSFERS))
+    ours, yardstick = in_turns(
+        ROUNDS, lambda: connecting(coin, raws, BLOCKS * TRANSFERS), lambda: verifying(coin, raws)
+    )
+    empty = Line(coin).raws(EMPTY)
+    empty_rate = [connecting(coin, empty, EMPTY) for _ in range(1 if SHORT else 3)]
+    figures: list[Figure] = [
+        at_least(f"{BLOCKS} blocks of {TRANSFERS} transfers, committed", ours, "transfers/s", 6_000),
+        plain("signature checks alone", yardstick, "transfers/s"),
+        plain("ours / signature checks alone", ratios(ours, yardstick), "×"),
+        below("disk, every index", [disk_bytes(coin, raws)], "bytes/transfer", 401),
+        plain(f"{EMPTY} empty blocks, each committed", empty_rate, "blocks/s"),
+        plain("the same, a block", [1000 / rate for rate in empty_rate], "ms"),
+    ]
+    report("connect", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""GET /v1/status against a handler that does nothing, on the same server, in turns; eight kept-alive connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import load
+from bench.chains import Line, bench_coin, connect, open_store
+from bench.common import SHORT, at_least, folder, in_turns, plain, ratios, report
+from bench.process import Served, node, trivial
+from node.chain import Chain
+
+CONNECTIONS = 8
+SECONDS = 1.0 if SHORT else 4.0
+ROUNDS = 2 if SHORT else 5
+
+
+def asking(served: Served, path: str, p99: list[float]) -> float:
+    """Answers a second."""
+    result: dict[str, Any] = load.run(served.port, CONNECTIONS, SECONDS, path)
+    assert set(result["statuses"]) == {"200"}, result
+    p99.append(result["p99"])
+    return float(result["rate"])
+
+
+def main() -> None:
+    coin = bench_coin()
+    p99: list[float] = []
+    with folder() as data:
+        store = open_store(data, coin)
+        connect(Chain(store), Line(coin).raws(20))
+        store.close()
+        with node(data, coin) as ours, trivial() as other:
+            status, least = in_turns(
+                ROUNDS, lambda: asking(ours, "/v1/status", p99), lambda: asking(other, "/", [])
+            )
+    figures = [
+        plain("GET /v1/status", status, "/s"),
+        plain("a trivial handler", least, "/s"),
+        at_least("GET /v1/status / trivial", ratios(status, least), "×", 0.25),
+        plain("GET /v1/status, 99th percentile", p99, "ms"),
+    ]
+    report("status", figures)
+
+
+if __name__ == "__main__":
+    main()

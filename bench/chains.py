@@ -1,0 +1,101 @@
+"""Chains to measure on: made in memory, always the same bytes, quick to make even when long."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from pathlib import Path
+
+from node.chain import Chain
+from node.config import Config
+from node.core import codec, keys, pow
+from node.core.coin import Coin
+from node.core.rules import MEDIAN_SPAN
+from node.core.types import Block, Transfer
+from node.store.engine import Store
+from tests.support import GENESIS_TIME, Key, block_on, easy_coin, key
+
+FAR = GENESIS_TIME + 10**9
+"""A clock that finds no bench's block too new."""
+
+SENDERS = 200
+PREMINE = 10**12
+
+
+def senders(group: int = 0) -> list[Key]:
+    return [key(f"sender {group} {i}") for i in range(SENDERS)]
+
+
+def bench_coin(*, retarget: bool = True) -> Coin:
+    """Solved at every second hash, retargeted as a real coin is, with money for two groups of senders."""
+    rich = [(who, PREMINE) for who in (*senders(0), *senders(1))]
+    return easy_coin(premine=rich, retarget=retarget, block_time=10, clock_tolerance=60)
+
+
+class Payments:
+    """Signed transfers: each sender of a group in turn, to one of `receivers` strangers, a fee of 1 to 100 units."""
+
+    def __init__(self, coin: Coin, receivers: int = 5_000, *, group: int = 0) -> None:
+        self._coin = coin
+        self._random = random.Random(group)
+        self._senders = senders(group)
+        self._receivers = [bytes([0]) + keys.public_key(key(f"receiver {i}").secret) for i in range(receivers)]
+        self._made = 0
+
+    def take(self, count: int) -> list[Transfer]:
+        return [self._next() for _ in range(count)]
+
+    def _next(self) -> Transfer:
+        sender = self._senders[self._made % SENDERS]
+        sequence = self._made // SENDERS
+        self._made += 1
+        unsigned = Transfer(
+            sender.payload,
+            self._random.choice(self._receivers),
+            amount=self._random.randint(1, 1_000),
+            fee=self._random.randint(1, 100),
+            sequence=sequence,
+            memo=b"",
+            signature=bytes(64),
+        )
+        digest = codec.sighash(self._coin.chain_id, unsigned)
+        signature = keys.sign(sender.secret, digest, bytes(32))
+        return Transfer(sender.payload, unsigned.receiver, unsigned.amount, unsigned.fee, sequence, b"", signature)
+
+
+class Line:
+    """Blocks on top of each other. Looks back only as far as the rules do, so that a long one costs no more a block."""
+
+    def __init__(self, coin: Coin, name: str = "main") -> None:
+        self.coin = coin
+        self._name = name
+        self._tip = coin.genesis.header
+        self._height = 0
+        self._recent = deque([pow.TimedBits(self._tip.timestamp, self._tip.bits)], coin.difficulty_window + MEDIAN_SPAN)
+
+    def add(self, transfers: list[Transfer] | None = None) -> Block:
+        """The next block, valid as long as the transfers are."""
+        self._height += 1
+        bits = self.coin.next_bits(list(self._recent), self._height)
+        extra = f"{self._name} {self._height}".encode()[:16]
+        block = block_on(self.coin, self._tip, self._height, transfers or (), key("miner"), bits=bits, extra=extra)
+        self._tip = block.header
+        self._recent.append(pow.TimedBits(block.header.timestamp, block.header.bits))
+        return block
+
+    def raws(self, count: int, transfers: list[Transfer] | None = None) -> list[bytes]:
+        """`count` encoded blocks that share `transfers` evenly, in order."""
+        waiting = transfers or []
+        share = len(waiting) // count
+        return [codec.encode_block(self.add(waiting[i * share : (i + 1) * share])) for i in range(count)]
+
+
+def open_store(data: Path, coin: Coin, *, check_file: bool = True) -> Store:
+    return Store.open(Config(data=data), coin, check_file=check_file)
+
+
+def connect(chain: Chain, raws: list[bytes]) -> None:
+    """One after the other, each durable before the next."""
+    for raw in raws:
+        outcome = chain.accept_block(raw, FAR)
+        assert outcome.status == "extended", outcome

@@ -1,0 +1,93 @@
+"""Real server processes for the benches: a node as users start it, and the yardstick that answers the same bytes always."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from node.core.coin import Coin
+from node.core.coinfile import coin_to_toml
+
+_START = 30
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served:
+    """A process that answers HTTP on `port`, and those below it. `start_seconds`: from its start until it answered."""
+
+    def __init__(self, command: list[str], port: int, path: str) -> None:
+        self.port = port
+        start = time.perf_counter()
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while not _answers(port, path):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"{command} has ended with {self._process.returncode}")
+            if time.perf_counter() - start > _START:
+                self.end()
+                raise RuntimeError(f"{command} does not answer")
+            time.sleep(0.005)
+        self.start_seconds = time.perf_counter() - start
+
+    def pss(self) -> int:
+        """Bytes of memory of all its processes, what they share counted once."""
+        main = psutil.Process(self._process.pid)
+        return sum(each.memory_full_info().pss for each in (main, *main.children(recursive=True)))
+
+    def end(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def node(data: Path, coin: Coin, *options: str) -> Iterator[Served]:
+    """`moneyer node --dev` on a data folder; `options`: more of its command line."""
+    data.mkdir(exist_ok=True)
+    (data / "coin.toml").write_text(coin_to_toml(coin))
+    port = free_port()
+    moneyer = Path(sys.executable).with_name("moneyer")
+    command = [str(moneyer), "node", "--data", str(data), "--port", str(port), "--dev", *options]
+    served = Served(command, port, "/v1/status")
+    try:
+        yield served
+    finally:
+        served.end()
+
+
+@contextmanager
+def trivial() -> Iterator[Served]:
+    """Bottle with one handler, on the same server with the same settings."""
+    port = free_port()
+    served = Served([sys.executable, "-m", "bench.trivial", str(port)], port, "/")
+    try:
+        yield served
+    finally:
+        served.end()

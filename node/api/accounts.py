@@ -1,0 +1,72 @@
+"""Accounts: what an address has, and its history."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from node.api.blocks import Limit
+from node.api.context import NodeContext
+from node.api.endpoint import Call, endpoint
+from node.api.errors import BadField
+from node.api.json import AccountView, History, Pending
+from node.api.render import address
+from node.api.transactions import view_at
+from node.store import accounts, blocks, mempool
+from node.store.transactions import Place
+
+_CURSOR = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})", re.ASCII)
+
+
+class HistoryQuery(Struct):
+    before: Annotated[str, Meta(max_length=40)] | None = None
+    """A page's `next`."""
+    limit: Limit = 50
+
+
+@endpoint("GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView)
+def show_account(node: NodeContext, call: Call) -> AccountView:
+    payload = node.coin.payload(call.path["address"])
+    next_sequence = node.mempool.next_sequence(payload)
+    with node.store.read() as conn:
+        account = accounts.account(conn, payload)
+        incoming, outgoing = mempool.sums(conn, payload)
+    return AccountView(
+        address=address(node.coin, payload),
+        balance=account.balance,
+        sequence=account.sequence,
+        pending=Pending(incoming, outgoing, max(next_sequence, account.sequence)),
+    )
+
+
+@endpoint(
+    "GET",
+    "/v1/accounts/{address}/transactions",
+    "The confirmed transactions that touch an address, newest first",
+    reply=History,
+    query=HistoryQuery,
+)
+def history(node: NodeContext, call: Call) -> History:
+    payload = node.coin.payload(call.path["address"])
+    query: HistoryQuery = call.query
+    before = None if query.before is None else _parse_cursor(query.before)
+    with node.store.read() as conn:
+        places = accounts.history(conn, payload, before, query.limit + 1)
+        tip = blocks.tip(conn).height
+        views = [view_at(conn, node.coin, place, tip) for place in places[: query.limit]]
+    more = len(places) > query.limit
+    return History(
+        transactions=[view for view in views if view is not None],
+        next="{}.{}".format(*places[query.limit - 1]) if more else None,
+    )
+
+
+def _parse_cursor(text: str) -> Place:
+    match = _CURSOR.fullmatch(text)
+    if not match or max(int(match[1]), int(match[2])) >= 2**32:
+        raise BadField(
+            "before: give what `next` of a page said", field="before", expected="HEIGHT.POSITION", found=text
+        )
+    return Place(int(match[1]), int(match[2]))

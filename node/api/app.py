@@ -1,0 +1,196 @@
+"""The API as one WSGI application: routes from the endpoints, checks before them, errors after them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import bottle
+import msgspec
+
+# Imported for the endpoints that they register.
+import node.api.accounts
+import node.api.blocks
+import node.api.mining
+import node.api.p2p
+import node.api.peers
+import node.api.status
+import node.api.transactions
+import node.api.tutorial  # noqa: F401
+from node.api.body import read_binary, read_json, read_query
+from node.api.context import NodeContext
+from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply
+from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
+from node.api.guard import check_host, check_same_site, check_token, is_open
+from node.api.json import Error, ErrorBody, encode
+from node.api.openapi import DOCS_POLICY, docs_page, document
+from node.p2p.transport import NODE_HEADER
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_MAX_PATH = 1_000
+_NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
+_MAX_NODE_ID = 64
+_NOTHING_HERE = "there is nothing at this address; GET /docs lists what there is"
+
+
+class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
+    """Bottle's routes, our answers: each is whole bytes, its errors JSON, its headers written once."""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__()
+        self.node = node
+        self._flights = flights_of(node)
+        self._metrics = metrics_of(node)
+
+    def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | InFlight:
+        flight = environ[_FLIGHT] = self._flights.begin(environ.get("REMOTE_ADDR") or "")
+        try:
+            status, headers, answer = self._respond(environ)
+        except BaseException:
+            self._flights.end(flight)
+            raise
+        method = environ["REQUEST_METHOD"]
+        start_response(status_line(status), headers)
+        if isinstance(answer, Streamed):
+            stream = InFlight(answer.chunks, self._flights, flight)
+            if method != "HEAD":
+                return stream
+            stream.close()
+            return []
+        self._flights.end(flight)
+        seconds = monotonic() - flight.began
+        self._metrics.observe(method, environ.get(_ENDPOINT, NO_ENDPOINT), status, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
+        return [] if method == "HEAD" else [answer.content]
+
+    def _respond(self, environ: Environ) -> tuple[int, Headers, Rendered | Streamed]:
+        try:
+            check_host(environ, self.node.config)
+            environ["PATH_INFO"] = _decoded_path(environ)
+            status, answer = self._answer(environ)
+            return status, _headers(answer), answer
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except Exception as error:
+            status, rendered, headers = _render_error(error)
+            return status, headers, rendered
+
+    def _answer(self, environ: Environ) -> tuple[int, Rendered | Streamed]:
+        try:
+            route, path = self.router.match(environ)
+        except bottle.HTTPError as error:
+            if error.status_code == 405:
+                raise MethodNotAllowed(_allowed(error.headers.get("Allow"))) from None
+            raise NotFound(_NOTHING_HERE) from None
+        environ[_ENDPOINT] = route.name
+        answer: tuple[int, Rendered | Streamed] = route.callback(environ, path)
+        return answer
+
+
+def build_app(node: NodeContext) -> Api:
+    """Every endpoint that the modules of this room registered, on one node."""
+    app = Api(node)
+    for endpoint in ENDPOINTS:
+        app.route(_rule(endpoint.path), endpoint.method, _bind(node, endpoint), name=endpoint.path)
+    described = Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
+    page = Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
+    app.route("/openapi.json", "GET", lambda environ, path: (200, described), name="/openapi.json")
+    app.route("/docs", "GET", lambda environ, path: (200, page), name="/docs")
+    feed_of(node).start()
+    return app
+
+
+def _rule(path: str) -> str:
+    """`/v1/blocks/{block}` as Bottle writes it."""
+    return re.sub(r"\{(\w+)\}", r"<\1>", path)
+
+
+def _allowed(header: str) -> list[str]:
+    methods = set(header.split(","))
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+
+
+def _decoded_path(environ: Environ) -> str:
+    """The path as text. Raises NotFound for what no path of ours can be."""
+    raw: str = environ["PATH_INFO"]
+    try:
+        path = raw.encode("latin-1").decode()  # WSGI hands over bytes in disguise
+    except UnicodeError:
+        raise NotFound(_NOTHING_HERE) from None
+    if len(path) > _MAX_PATH or not path.isprintable():
+        raise NotFound(_NOTHING_HERE)
+    return path
+
+
+def _bind(node: NodeContext, endpoint: Endpoint) -> Callable[[Environ, dict[str, str]], tuple[int, Rendered]]:
+    """The endpoint as a route calls it: check who asks, parse, call, render."""
+    limit = endpoint.limit(node)
+    wants_token = endpoint.token and not is_open(node.config)
+    methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
+
+    def run(environ: Environ, path: dict[str, str]) -> tuple[int, Rendered]:
+        if endpoint.changes:
+            if environ["REQUEST_METHOD"] == "HEAD":
+                raise MethodNotAllowed(methods)
+            check_same_site(environ)
+        if wants_token:
+            check_token(environ, node.token.current)
+        query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
+        call = Call(path, query, _body(endpoint, environ, limit), environ.get("REMOTE_ADDR") or "", sender=_sender(environ))
+        answer = endpoint.handler(node, call)
+        if isinstance(answer, Reply):
+            return answer.status, Rendered(encode(answer.content))
+        return endpoint.status, _rendered(answer)
+
+    return run
+
+
+def _sender(environ: Environ) -> str:
+    given: str = environ.get(_NODE_HEADER) or ""
+    return given if len(given) <= _MAX_NODE_ID else ""
+
+
+def _rendered(answer: Any) -> Rendered:
+    if isinstance(answer, Rendered):
+        return answer
+    if isinstance(answer, bytes):
+        return Rendered(answer, "application/octet-stream")
+    assert isinstance(answer, msgspec.Struct)  # noqa: S101 - what a handler may return
+    return Rendered(encode(answer))
+
+
+def _body(endpoint: Endpoint, environ: Environ, limit: int) -> Any:
+    if endpoint.body is None:
+        return None
+    if not isinstance(endpoint.body, Binary):
+        return read_json(environ, endpoint.body, limit)
+    raw = read_binary(environ, limit, endpoint.body.oversize)
+    if not raw:
+        raise NoBody(f"this call needs a body: {endpoint.body.about}", expected="application/octet-stream")
+    return raw
+
+
+def _headers(answer: Rendered) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", answer.content_type),
+        ("Content-Length", str(len(answer.content))),
+        ("Content-Security-Policy", answer.policy or STRICTEST_POLICY),
+        *SECURITY_HEADERS,
+    ]
+
+
+def _render_error(error: Exception) -> tuple[int, Rendered, list[tuple[str, str]]]:
+    status, code, message, details, headers = answer_of(error)
+    answer = Rendered(encode(Error(ErrorBody(code, message, dict(details)))))
+    return status, answer, [*_headers(answer), *headers.items()]

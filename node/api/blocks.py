@@ -1,0 +1,76 @@
+"""Blocks: pages of the main chain, one block whole, its bytes, and every branch's tip."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from node.api.context import NodeContext
+from node.api.endpoint import Binary, Call, endpoint
+from node.api.errors import NotFound
+from node.api.identify import find_block
+from node.api.json import BlockDetail, BlockPage, Tips, TipView
+from node.api.render import block_detail, block_summary, work
+from node.core import codec
+from node.core.hashing import show
+from node.store import blocks
+from node.store.blocks import INVALID, BlockRow
+
+MAX_PAGE = 1_000
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class BlockQuery(Struct):
+    before: Height | None = None
+    """Only blocks below this height."""
+    limit: Limit = 20
+
+
+@endpoint("GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery)
+def list_blocks(node: NodeContext, call: Call) -> BlockPage:
+    query: BlockQuery = call.query
+    with node.store.read() as conn:
+        rows = blocks.newest_first(conn, query.before, query.limit)
+    return BlockPage([block_summary(node.coin, row) for row in rows])
+
+
+@endpoint(
+    "GET", "/v1/blocks/{block}", "One block, by hash or height, with its transactions", reply=BlockDetail, errors=(404,)
+)
+def show_block(node: NodeContext, call: Call) -> BlockDetail:
+    with node.store.read() as conn:
+        row = find_block(conn, call.path["block"])
+        raw = blocks.raw(conn, row.block_hash)
+        tip = blocks.tip(conn).height
+    return block_detail(node.coin, row, codec.decode_block(raw) if raw else None, tip)
+
+
+@endpoint(
+    "GET", "/v1/blocks/{block}/raw", "The block's bytes, as on the wire", reply=Binary("one block"), errors=(404,)
+)
+def raw_block(node: NodeContext, call: Call) -> bytes:
+    with node.store.read() as conn:
+        row = find_block(conn, call.path["block"])
+        raw = blocks.raw(conn, row.block_hash)
+    if raw is None:
+        raise NotFound("that block is invalid, and its body is not kept", hash=show(row.block_hash))
+    return raw
+
+
+@endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips)
+def tips(node: NodeContext, call: Call) -> Tips:
+    with node.store.read() as conn:
+        return Tips(
+            [
+                TipView(show(row.block_hash), row.height, work(row.work), _status(row), blocks.fork_height(conn, row))
+                for row in blocks.branch_tips(conn, MAX_PAGE)
+            ]
+        )
+
+
+def _status(row: BlockRow) -> str:
+    if row.main_chain:
+        return "active"
+    return "invalid" if row.status == INVALID else "side_branch"

@@ -1,0 +1,162 @@
+"""An endpoint is one function and one line about it: `@endpoint("GET", "/v1/coin", …)`.
+
+From that line come the route, the checks before the function is called, and its part of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from node.api.context import NodeContext
+from node.api.errors import TooLarge
+
+JSON_LIMIT = 65_536
+"""Bytes of a JSON body, unless the endpoint says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, parsed: nothing in it is unchecked but what `path` holds."""
+
+    path: dict[str, str]
+    query: Any
+    """The endpoint's query struct, or None."""
+    body: Any
+    """The endpoint's body struct, bytes for a binary one, or None."""
+    remote: str
+    """The caller's IP address."""
+    last_event_id: str | None = None
+    """The header of that name."""
+    sender: str = ""
+    """The node_id that the caller says it has; anything may stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status other than the endpoint's own."""
+
+    status: int
+    content: msgspec.Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer whose bytes are ready."""
+
+    content: bytes
+    content_type: str = "application/json"
+    policy: str | None = None
+    """Content-Security-Policy, where it isn't the strictest."""
+
+
+class Chunks(Protocol):
+    """What a stream is made of. Each is sent as soon as it is there; `close` is called once, however it ends."""
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer without an end of its own."""
+
+    chunks: Chunks
+    content_type: str
+
+
+Handler = Callable[[NodeContext, Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """In place of a struct: bytes, `application/octet-stream`. `oversize`: what too many of them are refused with."""
+
+    about: str
+    oversize: type[TooLarge] = TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """In place of a struct: text of a type of its own."""
+
+    about: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """All there is to say about one method of one path."""
+
+    method: str
+    path: str
+    """With `{names}` as OpenAPI writes them."""
+    summary: str
+    handler: Handler
+    reply: type[msgspec.Struct] | Binary | Text
+    status: int
+    also: dict[int, type[msgspec.Struct]]
+    """Other answers that are no errors."""
+    body: type[msgspec.Struct] | Binary | None
+    query: type[msgspec.Struct] | None
+    errors: tuple[int, ...]
+    """Statuses that this endpoint in particular may answer with; the ones that any may are not named."""
+    changes: bool
+    """Refused when a browser marks it as another site's or as a prefetch; never run by HEAD."""
+    token: bool
+    limit: Callable[[NodeContext], int]
+    """Bytes of body at most."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.handler.__name__}_{self.method.lower()}"
+
+
+ENDPOINTS: list[Endpoint] = []
+"""Every endpoint of the modules imported so far, in the order of their files."""
+
+
+def endpoint(
+    methods: str,
+    path: str,
+    summary: str,
+    *,
+    reply: type[msgspec.Struct] | Binary | Text,
+    status: int = 200,
+    also: dict[int, type[msgspec.Struct]] | None = None,
+    body: type[msgspec.Struct] | Binary | None = None,
+    query: type[msgspec.Struct] | None = None,
+    errors: tuple[int, ...] = (),
+    changes: bool = False,
+    token: bool = False,
+    limit: int | Callable[[NodeContext], int] = JSON_LIMIT,
+) -> Callable[[Handler], Handler]:
+    """Register a handler for `methods` (`"GET"`, or several: `"GET POST"`) of `path`."""
+    bound = limit if callable(limit) else lambda node: limit
+
+    def register(handler: Handler) -> Handler:
+        for method in methods.split():
+            ENDPOINTS.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    summary=summary,
+                    handler=handler,
+                    reply=reply,
+                    status=status,
+                    also=also or {},
+                    body=body,
+                    query=query,
+                    errors=errors,
+                    changes=changes,
+                    token=token,
+                    limit=bound,
+                )
+            )
+        return handler
+
+    return register

@@ -1,0 +1,151 @@
+"""Who may do what: the Host that was asked for, the site that asks, the token."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from functools import lru_cache
+from hmac import compare_digest
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from node.api.errors import BadHost, CrossSite, Unauthorized
+from node.config import Config
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
+_MAX_TOKEN_FILE = 1_000
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an IP) is this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_open(config: Config) -> bool:
+    """Whether wallet, mining and peers need no token: a development network on loopback."""
+    return config.development and is_loopback(config.host)
+
+
+@lru_cache(maxsize=256)
+def answers_to(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a node is meant by this `Host` header: a loopback name, any IP literal, or an allowed name."""
+    match = _HOST.fullmatch(host)
+    if not match:
+        return False
+    name = match[1].lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost") or name in (each.lower() for each in allowed):
+        return True
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def check_host(environ: dict[str, Any], config: Config) -> None:
+    """Raises BadHost: so a page elsewhere cannot reach this node by a name of its own (DNS rebinding)."""
+    host = environ.get("HTTP_HOST") or ""
+    if not answers_to(host, config.allow_hosts):
+        raise BadHost(
+            "this node does not answer to that Host: use its IP address, or start it with --allow-host NAME",
+            found=host[:80],
+        )
+
+
+def check_same_site(environ: dict[str, Any]) -> None:
+    """Raises CrossSite when a browser says that another site asks, or that nobody does (a prefetch)."""
+    if "HTTP_SEC_PURPOSE" in environ or "prefetch" in _joined(environ, "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ"):
+        raise CrossSite("a prefetch never changes anything")
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None and site.strip().lower() not in ("same-origin", "none"):
+        raise CrossSite("another site may not change anything here", found=site[:80])
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and not _is_own(origin, environ.get("HTTP_HOST") or ""):
+        raise CrossSite("another site may not change anything here", found=origin[:80])
+
+
+def _joined(environ: dict[str, Any], *names: str) -> str:
+    return " ".join(str(environ.get(name, "")) for name in names).lower()
+
+
+def _is_own(origin: str, host: str) -> bool:
+    scheme, separator, rest = origin.strip().lower().partition("://")
+    return bool(separator) and scheme in ("http", "https") and rest == host.strip().lower()
+
+
+def check_token(environ: dict[str, Any], token: str) -> None:
+    """Raises Unauthorized unless the request carries the node's token."""
+    scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+    if scheme.lower() != "bearer" or not compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
+        raise Unauthorized(
+            "this call needs the header Authorization: Bearer TOKEN; the token stands in the node's api.token"
+        )
+
+
+class TokenFile:
+    """The token as its file has it now, so that a renewed one counts at once. Made at the first start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = ensure_token(path)
+        self._stamp = self._look()
+
+    @property
+    def current(self) -> str:
+        stamp = self._look()
+        if stamp is not None and stamp != self._stamp:
+            self._token, self._stamp = read_token(self._path) or self._token, stamp
+        return self._token
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            seen = self._path.stat()
+        except OSError:
+            return None  # taken away under a running node: the old one stands
+        return seen.st_mtime_ns, seen.st_ino
+
+
+def read_token(path: Path) -> str | None:
+    """The token at `path`; None where there is none. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            held = file.read(_MAX_TOKEN_FILE).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    return held if _TOKEN.fullmatch(held) else None
+
+
+def ensure_token(path: Path) -> str:
+    """The token at `path`, made at the first start; mode 0600 whatever the umask. Raises OSError."""
+    held = read_token(path)
+    if held is not None:
+        path.chmod(0o600)
+        return held
+    return renew_token(path)
+
+
+def renew_token(path: Path) -> str:
+    """A new token in place of the one at `path`, in one step. Raises OSError."""
+    token = secrets.token_urlsafe(32)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, f"{token}\n".encode())
+        os.fsync(descriptor)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    return token

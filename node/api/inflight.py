@@ -1,0 +1,181 @@
+"""Requests that are under way: how many, what each waits for, and an end for those that wait for their client too long.
+
+The server has no time limit on a body, nor on a client that reads nothing, and such a request holds a thread. It
+closes by itself what sends no whole head within five seconds, so a connection that lives longer has a request on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from time import monotonic
+from typing import Final
+
+from node.api.connections import connections_of, is_at_rest, plain_address
+from node.api.context import NodeContext
+from node.api.errors import Busy, TooSlow
+
+DEADLINE: Final = 20.0
+"""Seconds for a whole body, and for a client to take what it was sent."""
+MAX_BODIES: Final = 256
+"""Bodies that are read at once."""
+_REST: Final = 6.0
+"""A connection may have been at rest for this long (the server's five seconds) before its request came."""
+_LOOK: Final = 1.0
+
+log = logging.getLogger("moneyer.api")
+
+
+class Phase(Enum):
+    """What a request waits for."""
+
+    NODE = "node"
+    """Us."""
+    BODY = "body"
+    """Its client, which is to send the rest."""
+    CLIENT = "client"
+    """Its client, which is to take what a stream has for it."""
+
+
+class Flight:
+    """One request. `since`: when its phase began."""
+
+    __slots__ = ("is_cut", "phase", "remote", "since")
+
+    def __init__(self, remote: str) -> None:
+        self.remote = remote
+        self.phase = Phase.NODE
+        self.since = monotonic()
+        self.is_cut = False
+
+    def enter(self, phase: Phase) -> None:
+        # Old phase, new time: a moment in which nothing can seem overdue.
+        self.since = monotonic()
+        self.phase = phase
+
+
+class Flights:
+    """`port`: the one that the server listens on; `deadline`: seconds (for tests)."""
+
+    def __init__(self, port: int, deadline: float = DEADLINE) -> None:
+        self._port = port
+        self._deadline = deadline
+        self._flights: set[Flight] = set()
+        self._bodies = 0
+        self._changed = threading.Condition()
+        self._wanted = False
+        self._thread: threading.Thread | None = None
+        self.cut = 0
+        """Connections that were ended for their client's slowness."""
+
+    def begin(self, remote: str) -> Flight:
+        flight = Flight(remote)
+        self._flights.add(flight)
+        return flight
+
+    def end(self, flight: Flight) -> None:
+        self._flights.discard(flight)
+
+    @property
+    def count(self) -> int:
+        return len(self._flights)
+
+    @property
+    def bodies(self) -> int:
+        return self._bodies
+
+    @contextmanager
+    def reading(self, flight: Flight) -> Iterator[None]:
+        """While a body is read. Raises Busy where too many are, TooSlow where this one was given up."""
+        with self._changed:
+            if self._bodies >= MAX_BODIES:
+                raise Busy(f"{MAX_BODIES} requests are being received already: try again", limit=MAX_BODIES)
+            self._bodies += 1
+        flight.enter(Phase.BODY)
+        self.watch()
+        try:
+            yield
+        finally:
+            flight.enter(Phase.NODE)
+            with self._changed:
+                self._bodies -= 1
+            if flight.is_cut:  # whatever came of it: what was cut off may look like a shorter, whole one
+                raise TooSlow(
+                    f"the body did not come in time: send it whole within {self._deadline:.0f} seconds",
+                    expected=f"at most {self._deadline:.0f} s",
+                ) from None
+
+    def watch(self) -> None:
+        """Somebody waits for a client now: look after them until nobody does."""
+        if self._wanted:
+            return
+        with self._changed:
+            self._wanted = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="slow-clients", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            with self._changed:
+                while not self._wanted:
+                    self._changed.wait()
+            # Nearly all are over at once: one look for many of them.
+            pause.wait(min(_LOOK, self._deadline / 4))
+            self._wanted = False  # before the look: who comes after it sets it again
+            oldest = min((flight.since for flight in self._waiting()), default=None)
+            if oldest is None:
+                continue
+            self._wanted = True
+            left = oldest + self._deadline - monotonic()
+            if left > 0:
+                pause.wait(left)
+            else:
+                self._cut_overdue()
+
+    def _waiting(self) -> list[Flight]:
+        return [flight for flight in list(self._flights) if flight.phase is not Phase.NODE]
+
+    def _cut_overdue(self) -> None:
+        limit = monotonic() - self._deadline
+        for remote in {flight.remote for flight in self._waiting() if flight.since <= limit}:
+            flights = [flight for flight in list(self._flights) if flight.remote == remote and flight.since <= limit + _REST]
+            # The kernel does not know which connection is which request's: work of ours that lasts comes first.
+            if any(flight.phase is Phase.NODE for flight in flights):
+                continue
+            is_deaf = any(flight.phase is Phase.CLIENT and flight.since <= limit for flight in flights)
+            for flight in flights:
+                flight.is_cut = True
+            # Who sends slowly is still told so; who reads nothing cannot be told anything.
+            self._cut(remote, socket.SHUT_RDWR if is_deaf else socket.SHUT_RD)
+
+    def _cut(self, remote: str, how: int) -> None:
+        cut = _shut(connections_of(self._port, plain_address(remote)), self._deadline, how)
+        if cut:
+            self.cut += cut
+            log.info("connections of %s that were too slow: %d ended", remote, cut)
+
+
+def _shut(connections: Iterable[socket.socket], seconds: float, how: int) -> int:
+    cut = 0
+    for connection in connections:
+        with connection:
+            if is_at_rest(connection, seconds):
+                try:
+                    connection.shutdown(how)
+                except OSError:
+                    continue  # it has just ended
+                cut += 1
+    return cut
+
+
+@cache
+def flights_of(node: NodeContext) -> Flights:
+    return Flights(node.config.port)

@@ -1,0 +1,197 @@
+"""What nodes ask each other. Shapes and framing are those of `node.p2p.wire`, which the other side reads with."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+import node as program
+from node.api.context import NodeContext
+from node.api.endpoint import Binary, Call, endpoint
+from node.api.errors import BlockOverCap, MalformedTransfer, NotTheCaller
+from node.api.guard import is_loopback
+from node.api.render import work
+from node.core import codec
+from node.core.errors import Malformed, RuleError
+from node.core.hashing import show, unshow
+from node.outcomes import Orphan
+from node.p2p import wire
+from node.p2p.gossip import Caller
+from node.p2p.reach import own_url
+from node.p2p.urls import MAX_URL, parse_peer_url
+from node.store import blocks, mempool
+from node.store.peers import PeerRow
+
+MAX_LOCATOR: Final = 101
+MAX_TRANSACTIONS: Final = 1_000_000
+"""Bytes of transfers in one call."""
+_SLACK: Final = 65_536
+"""Bytes over the size limit of a block that are still read, so that a block a little too large meets the rule."""
+_SHARED_PEERS: Final = 100
+_MEMPOOL_PAGE: Final = 8_000_000
+"""Bytes of the pool that are handed out, the best-paying first."""
+
+
+class LocatorBody(Struct, forbid_unknown_fields=True):
+    """Hashes of the caller's main chain, newest first."""
+
+    locator: Annotated[list[wire.Hash], Meta(max_length=MAX_LOCATOR)]
+
+
+class BlocksBody(Struct, forbid_unknown_fields=True):
+    hashes: Annotated[list[wire.Hash], Meta(min_length=1, max_length=wire.MAX_BLOCKS)]
+
+
+class ConnectBody(Struct, forbid_unknown_fields=True):
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
+    chain_id: wire.Hash
+    node_id: wire.NodeId
+
+
+class Connected(Struct):
+    url: str
+    state: str
+
+
+def agent() -> str:
+    return f"moneyer/{program.__version__}"
+
+
+@endpoint("GET", "/p2p/hello", "Who this node is, and how far its chain has come", reply=wire.Hello)
+def hello(node: NodeContext, call: Call) -> wire.Hello:
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+    return wire.Hello(
+        protocol=wire.PROTOCOL,
+        chain_id=show(node.coin.chain_id),
+        node_id=node.node_id,
+        height=tip.height,
+        tip=show(tip.block_hash),
+        work=work(tip.work),
+        agent=agent(),
+        url=own_url(node.config),
+    )
+
+
+@endpoint(
+    "POST",
+    "/p2p/connect",
+    "The caller wants to be a peer; it is called back at its own address before it is believed",
+    reply=Connected,
+    body=ConnectBody,
+    changes=True,
+    errors=(403, 422),
+)
+def connect(node: NodeContext, call: Call) -> Connected:
+    body: ConnectBody = call.body
+    url = parse_peer_url(body.url)
+    if not _is_callers(url.host, call.remote):
+        raise NotTheCaller(
+            "name your own address: a node is called back only where it calls from", expected=call.remote
+        )
+    row: PeerRow = node.peers.add(url.url, inbound=True)
+    return Connected(row.url, row.state)
+
+
+def _is_callers(host: str, remote: str) -> bool:
+    """Whether `host` is the address that a call came from; no name is looked up for a stranger."""
+    if host == "localhost":
+        return is_loopback(remote)
+    try:
+        wanted, caller = ip_address(host), ip_address(remote)
+    except ValueError:
+        return False
+    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
+        caller = caller.ipv4_mapped
+    return wanted == caller
+
+
+@endpoint("GET", "/p2p/peers", "URLs of peers that this node knows and that answered", reply=wire.PeersAnswer)
+def share_peers(node: NodeContext, call: Call) -> wire.PeersAnswer:
+    rows = [row for row in node.peers.listed() if row.last_seen is not None]
+    rows.sort(key=lambda row: row.last_seen or 0, reverse=True)
+    return wire.PeersAnswer([row.url for row in rows[:_SHARED_PEERS]])
+
+
+@endpoint(
+    "POST",
+    "/p2p/headers",
+    "80-byte headers that follow the first locator hash found on the main chain, at most 2,000",
+    reply=Binary("headers of 80 bytes, end to end"),
+    body=LocatorBody,
+)
+def headers(node: NodeContext, call: Call) -> bytes:
+    locator = [unshow(block_hash) for block_hash in call.body.locator]
+    with node.store.read() as conn:
+        return b"".join(blocks.headers_after(conn, locator, wire.MAX_HEADERS))
+
+
+@endpoint(
+    "POST",
+    "/p2p/blocks",
+    "Whole blocks in the order asked, cut after 8 MB, one at least",
+    reply=Binary("for each: u32 length (little-endian; 0 where the block is not here), then the block"),
+    body=BlocksBody,
+)
+def send_blocks(node: NodeContext, call: Call) -> bytes:
+    with node.store.read() as conn:
+        return wire.frame_blocks(blocks.raw(conn, unshow(block_hash)) for block_hash in call.body.hashes)
+
+
+@endpoint(
+    "POST",
+    "/p2p/block",
+    "One new block",
+    reply=wire.BlockAnswer,
+    body=Binary("one block", BlockOverCap),
+    changes=True,
+    errors=(422,),
+    limit=lambda node: node.coin.max_block_bytes + _SLACK,
+)
+def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
+    caller = Caller(call.sender, call.remote)
+    node.gossip.heard_block(caller, call.body)
+    outcome = node.chain.accept_block(call.body, int(time.time()))
+    if isinstance(outcome, Orphan):
+        node.gossip.heard_orphan(caller)
+    return wire.BlockAnswer(outcome.status)
+
+
+@endpoint(
+    "POST",
+    "/p2p/transactions",
+    "Transfers end to end",
+    reply=wire.TransactionsAnswer,
+    body=Binary("signed transfers, end to end"),
+    changes=True,
+    limit=MAX_TRANSACTIONS,
+)
+def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
+    try:
+        transfers = codec.decode_transfers(call.body)
+    except Malformed as error:
+        raise MalformedTransfer(error.message, **error.details) from None
+    node.gossip.heard_transfers(Caller(call.sender, call.remote), transfers)
+    answers = node.mempool.accept_transfers(transfers) if transfers else []
+    rejected = [
+        wire.Rejected(show(codec.txid(transfer)), answer.code)
+        for transfer, answer in zip(transfers, answers, strict=True)
+        if isinstance(answer, RuleError)
+    ]
+    return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
+
+
+@endpoint("GET", "/p2p/mempool", "The mempool, best-paying first", reply=Binary("signed transfers, end to end"))
+def send_mempool(node: NodeContext, call: Call) -> bytes:
+    with node.store.read() as conn:
+        rows = mempool.by_fee_rate(conn, _MEMPOOL_PAGE // codec.TRANSFER_BASE)
+    parts, size = [], 0
+    for row in rows:
+        size += row.size
+        if size > _MEMPOOL_PAGE:
+            break
+        parts.append(codec.encode_transaction(row.transfer))
+    return b"".join(parts)

@@ -1,0 +1,183 @@
+"""A node as processes: granian's main process, and one that runs the application."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from node import locks, logs
+from node.api.guard import is_loopback, is_open
+from node.config import Config
+from node.core.errors import MoneyerError
+from node.lifecycle import end_this_process, on_stop, watch_parent
+
+THREADS: Final = 512
+"""Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
+nothing. Of these at most 256 read a body and 128 send events, so that no number of slow clients takes them all. They
+are made as they are needed, and go when they have had nothing to do for a while: `docs/performance.md`."""
+HEADER_MILLISECONDS: Final = 5_000
+STOP_SECONDS: Final = 2
+"""After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""
+log = logging.getLogger("moneyer.node")
+
+_LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
+_GRACE: Final = 0.7
+_REFUSED: Final = 3
+
+
+class NodeRefused(MoneyerError):
+    """The node does not start; the message says why, and what to do."""
+
+    code = "node_refused"
+
+
+def serve(config: Config) -> None:
+    """Run a node until it is told to end. Raises NodeRefused; SystemExit(1) where the node ended by itself."""
+    logs.configure(config.log_level, config.log_json)
+    check_config(config)
+    try:
+        lock = locks.hold(config.node_lock, tries=_LOCK_TRIES)
+    except locks.Held:
+        raise NodeRefused(f"another node runs on {config.data}: stop it, or give another --data folder") from None
+    except OSError as error:
+        raise NodeRefused(f"the data folder {config.data} cannot be used: {error.strerror}") from None
+    try:
+        check_port(config.host, config.port)
+        with suppress(OSError):  # a full disk: then programs have to be told the URL
+            lock.write(json.dumps({"pid": os.getpid(), "url": config.local_url}).encode())
+        _run(config)
+    finally:
+        lock.release()
+
+
+def check_config(config: Config) -> None:
+    """Raises NodeRefused for what must not be."""
+    if config.development and not is_loopback(config.host):
+        raise NodeRefused(
+            "a development network leaves its wallet open to every caller: it binds loopback only "
+            "(leave out --dev, or --host)"
+        )
+    if config.announce is not None:
+        from node.p2p.errors import BadUrl
+        from node.p2p.urls import parse_peer_url
+
+        try:
+            parse_peer_url(config.announce)
+        except BadUrl as error:
+            raise NodeRefused(f"--announce {config.announce[:100]}: {error.message}") from None
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises NodeRefused unless the port is free: the server binds with SO_REUSEPORT and would not find out."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise NodeRefused(f"{host} is no address of this machine: give --host an IP address") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind(address)
+            probe.listen()
+        except PermissionError:
+            raise NodeRefused(f"port {port} needs rights that this user lacks: give a --port from 1024 up") from None
+        except OSError as error:
+            raise NodeRefused(_taken(host, port, error)) from None
+
+
+def _taken(host: str, port: int, error: OSError) -> str:
+    if error.errno == 99:  # EADDRNOTAVAIL
+        return f"{host} is no address of this machine: give --host an IP address of it"
+    return f"port {port} is taken: stop what listens there, or give another --port"
+
+
+def _run(config: Config) -> None:
+    server = Server(
+        "node.api.server",
+        address=config.host,
+        port=config.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+        websockets=False,
+        log_enabled=False,
+        workers_kill_timeout=STOP_SECONDS,
+    )
+    # A closed terminal ends the node; granian would start a second process instead.
+    server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+    watch_parent(_end_soon)
+    try:
+        server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
+    except SystemExit:
+        if not server.interrupt_signal:
+            log.error("the node has ended; the reason stands above")
+            raise
+
+
+def _end_soon() -> None:
+    """The launcher is dead: end as on SIGTERM, but wait for nobody."""
+    end_this_process()
+    threading.Event().wait(_GRACE)
+    os._exit(1)
+
+
+def load_app(config: Config, main: int) -> Any:
+    """In the serving process: the node put together, and its application. Ends the process where that cannot be."""
+    watch_parent(partial(os._exit, 1), parent=main)
+    logs.configure(config.log_level, config.log_json)
+    # Here, not above: the main process stays small without them.
+    from node.api.app import build_app
+    from node.api.feed import feed_of
+    from node.api.node import meet_peers, open_node
+
+    try:
+        node = open_node(config)
+    except MoneyerError as error:
+        log.error("%s", error.message)
+        os._exit(_REFUSED)
+    except OSError as error:
+        log.error("%s cannot be used: %s", config.data, error)
+        os._exit(_REFUSED)
+    app = build_app(node)
+    on_stop(feed_of(node).close)
+    if config.manual:
+        meet_peers(node)
+    else:
+        node.gossip.start()
+    began = start_line(config, node.coin.name, node.coin.symbol, node.coin.chain_id, _height(node))
+    if config.log_json:
+        log.info("%s", began)
+    else:
+        print(began, flush=True)
+    return app
+
+
+def _height(node: Any) -> int:
+    from node.store import blocks
+
+    with node.store.read() as conn:
+        return blocks.tip(conn).height
+
+
+def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: int) -> str:
+    """What a node says when it begins: one line."""
+    from node.core.hashing import show
+
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    access = "open (development)" if is_open(config) else f"token in {config.token_file}"
+    return (
+        f"{name} ({symbol}) · chain {show(chain_id)[:16]} · height {height} · http://{host}:{config.port} · "
+        f"data {config.data} · {access}"
+    )

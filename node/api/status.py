@@ -1,0 +1,123 @@
+"""The node at a glance, and the coin it is for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict
+from functools import cache
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+import node as program
+from node import locks
+from node.api.context import NodeContext
+from node.api.endpoint import Call, Rendered, endpoint
+from node.api.json import CoinFields, CoinSummary, Health, PoolTotals, Status, SyncStatus, WorkerStatus, encode
+from node.api.render import work
+from node.core.hashing import show
+from node.p2p.progress import SyncProgress
+from node.store import blocks, mempool, peers
+
+_WORKER_SECONDS = 0.25
+"""How long a look at the worker's lock is believed: so that a thousand requests a second are not as many looks."""
+_MAX_WORKER_STATUS = 4_096
+
+
+class _WorkerFile(Struct):
+    """What the worker writes into its lock file; more may stand there."""
+
+    engine: Annotated[str, Meta(max_length=40)] | None = None
+    hashrate: Annotated[float, Meta(ge=0, le=1e30)] = 0.0
+
+
+_DEAD = WorkerStatus(alive=False)
+
+
+def worker_status(node: NodeContext) -> WorkerStatus:
+    """Whether a mining worker lives, and what it says of itself."""
+    path = node.config.worker_lock
+    if not locks.is_held(path):
+        return _DEAD
+    try:
+        with path.open("rb") as file:
+            said = msgspec.json.decode(file.read(_MAX_WORKER_STATUS), type=_WorkerFile)
+    except (OSError, ValueError):
+        said = _WorkerFile()  # it is being written just now
+    return WorkerStatus(alive=True, hashrate=said.hashrate, engine=said.engine)
+
+
+def sync_status(progress: SyncProgress | None) -> SyncStatus | None:
+    return None if progress is None else SyncStatus(**asdict(progress))
+
+
+class StatusCache:
+    """The rendered answer, for as long as it is true: the database's `data_version` and what the worker says."""
+
+    def __init__(self, node: NodeContext) -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._worker = _DEAD
+        self._worker_until = 0.0
+        self._key: tuple[int, WorkerStatus, bool, SyncProgress | None] | None = None
+        self._rendered = b""
+
+    def render(self) -> bytes:
+        # The version is read before the rows: a commit in between makes the next caller look again.
+        with self._lock:
+            if time.monotonic() > self._worker_until:
+                self._worker = worker_status(self._node)
+                self._worker_until = time.monotonic() + _WORKER_SECONDS
+            sync = self._node.sync
+            key = (self._node.store.data_version(), self._worker, sync.syncing, sync.progress)
+            if key != self._key:
+                self._rendered = encode(read_status(self._node, self._worker))
+                self._key = key
+            return self._rendered
+
+
+@cache
+def cache_of(node: NodeContext) -> StatusCache:
+    return StatusCache(node)
+
+
+def read_status(node: NodeContext, worker: WorkerStatus) -> Status:
+    coin = node.coin
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+        count, size = mempool.totals(conn)
+        known = peers.count(conn)
+    return Status(
+        coin=CoinSummary(coin.name, coin.symbol, coin.hrp, coin.decimals, coin.block_time),
+        chain_id=show(coin.chain_id),
+        height=tip.height,
+        tip=show(tip.block_hash),
+        work=work(tip.work),
+        bits=f"{tip.header.bits:08x}",
+        difficulty=coin.difficulty(tip.header.bits),
+        issued=coin.issued(tip.height),
+        mempool=PoolTotals(count, size, node.config.min_fee),
+        peers=known,
+        worker=worker,
+        syncing=node.sync.syncing,
+        sync=sync_status(node.sync.progress),
+        version=program.__version__,
+    )
+
+
+@endpoint("GET", "/v1/status", "The node at a glance: coin, tip, work, mempool, peers, worker", reply=Status)
+def status(node: NodeContext, call: Call) -> Rendered:
+    return Rendered(cache_of(node).render())
+
+
+@endpoint("GET", "/v1/coin", "The whole coin, so that a newcomer can join with a URL alone", reply=CoinFields)
+def coin(node: NodeContext, call: Call) -> Rendered:
+    return Rendered(encode(node.coin.as_json()))
+
+
+@endpoint("GET", "/healthz", "Whether the node answers and can read its database", reply=Health)
+def healthz(node: NodeContext, call: Call) -> Health:
+    with node.store.read() as conn:
+        return Health(status="ok", height=blocks.tip(conn).height)

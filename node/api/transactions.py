@@ -1,0 +1,217 @@
+"""Transactions: looked up, proved, submitted, checked; and the mempool."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from sqlalchemy import Connection
+
+from node.api.blocks import Limit
+from node.api.context import NodeContext
+from node.api.endpoint import Call, Reply, endpoint
+from node.api.errors import BadField, MalformedTransfer, NotFound, conflict
+from node.api.identify import parse_hash
+from node.api.json import Checked, PoolPage, Proof, Submitted, TransactionView
+from node.api.render import transaction_view
+from node.core import codec
+from node.core.coin import Coin
+from node.core.errors import Malformed, RuleError
+from node.core.hashing import merkle_branch, show
+from node.core.types import MAX_MEMO, Transfer
+from node.store import blocks, mempool, transactions
+
+TRANSFER_LIMIT = 1_000_000
+"""Bytes of a submitted transfer's JSON: more than any has, so that a wrong one is told what is wrong with it."""
+
+# Anything that fits is handed to the rules, whose words are better; the bound is that of a signed 64-bit integer.
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class TransferBody(Struct, forbid_unknown_fields=True):
+    """A signed transfer: `raw` alone (its bytes in hex), or every other field. Amounts in base units."""
+
+    raw: Annotated[str, Meta(max_length=2 * codec.MAX_TRANSFER)] | UnsetType = UNSET
+    sender: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    receiver: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    amount: Number | UnsetType = UNSET
+    fee: Number | UnsetType = UNSET
+    sequence: Number | UnsetType = UNSET
+    signature: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    memo: Annotated[str, Meta(max_length=1_000)] = ""
+    replace: bool = True
+    """Whether it may take the place of a waiting one with its sequence; if not, that is 409 `bad_sequence`."""
+
+
+class PoolQuery(Struct):
+    limit: Limit = field(default=100)
+
+
+def parse_transfer(coin: Coin, body: TransferBody) -> Transfer:
+    """The transfer that a body means; no rule is checked. Raises BadField, BadAddress, MalformedTransfer."""
+    if body.raw is not UNSET:
+        if any(getattr(body, name) is not UNSET for name in _FIELDS) or body.memo:
+            raise BadField("raw: give raw alone, or the fields without it", field="raw")
+        return decode_raw(_from_hex(body.raw, "raw"))
+    missing = [name for name in _FIELDS if getattr(body, name) is UNSET]
+    if missing:
+        raise BadField(
+            f"{', '.join(missing)}: missing (a transfer has them all, or raw)", field=missing[0], missing=missing
+        )
+    return Transfer(
+        sender=coin.payload(body.sender),  # type: ignore[arg-type] # none is UNSET here, nor below
+        receiver=coin.payload(body.receiver),  # type: ignore[arg-type]
+        amount=body.amount,  # type: ignore[arg-type]
+        fee=body.fee,  # type: ignore[arg-type]
+        sequence=body.sequence,  # type: ignore[arg-type]
+        memo=check_memo(body.memo),
+        signature=_signature(body.signature),  # type: ignore[arg-type]
+    )
+
+
+_FIELDS = ("sender", "receiver", "amount", "fee", "sequence", "signature")
+
+
+def check_memo(memo: str) -> bytes:
+    """A memo's bytes. Raises BadField over 140 of them."""
+    raw = memo.encode()
+    if len(raw) > MAX_MEMO:
+        raise BadField(
+            f"memo: {len(raw)} bytes of UTF-8, at most {MAX_MEMO}",
+            field="memo",
+            expected=f"at most {MAX_MEMO} bytes",
+            found=len(raw),
+        )
+    return raw
+
+
+def decode_raw(raw: bytes) -> Transfer:
+    """Bytes as one transfer. Raises MalformedTransfer (400: unlike a block's, these were not understood at all)."""
+    try:
+        return codec.decode_transfer(raw)
+    except Malformed as error:
+        raise MalformedTransfer(error.message, **error.details) from None
+
+
+def _from_hex(text: str, name: str) -> bytes:
+    try:
+        if text and not text.isalnum():  # fromhex would skip spaces
+            raise ValueError
+        return bytes.fromhex(text)
+    except ValueError:
+        raise BadField(f"{name}: not hex", field=name, expected="hex digits, two a byte") from None
+
+
+def _signature(text: str) -> bytes:
+    raw = _from_hex(text, "signature")
+    if len(raw) != 64:
+        raise BadField("signature: 64 bytes, in hex", field="signature", expected="128 hex digits", found=len(text))
+    return raw
+
+
+@endpoint(
+    "POST",
+    "/v1/transactions",
+    "Submit a signed transfer: 201, or 200 where it is known",
+    reply=Submitted,
+    status=201,
+    also={200: Submitted},
+    body=TransferBody,
+    changes=True,
+    errors=(409, 422),
+    limit=TRANSFER_LIMIT,
+)
+def submit(node: NodeContext, call: Call) -> Reply:
+    transfer = parse_transfer(node.coin, call.body)
+    try:
+        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace)
+    except RuleError as error:
+        raise conflict(error) from None
+    return Reply(200 if accepted.known else 201, Submitted(show(accepted.txid), accepted.status))
+
+
+@endpoint(
+    "POST",
+    "/v1/transactions/check",
+    "Whether a signed transfer would be taken; changes nothing",
+    reply=Checked,
+    body=TransferBody,
+    limit=TRANSFER_LIMIT,
+)
+def check(node: NodeContext, call: Call) -> Checked:
+    transfer = parse_transfer(node.coin, call.body)
+    try:
+        accepted = node.mempool.check_transfer(transfer)
+    except RuleError as error:
+        return Checked(accepted=False, code=error.code, message=error.message)
+    return Checked(accepted=True, code=None, message=f"it would be taken, and be {accepted.status}")
+
+
+@endpoint(
+    "GET", "/v1/transactions/{txid}", "A transaction, confirmed or in the mempool", reply=TransactionView, errors=(404,)
+)
+def show_transaction(node: NodeContext, call: Call) -> TransactionView:
+    txid = parse_hash(call.path["txid"], "txid")
+    with node.store.read() as conn:
+        found = view_at(conn, node.coin, transactions.find(conn, txid))
+        if found is not None:
+            return found
+        row = mempool.get(conn, txid)
+    if row is None:
+        raise NotFound("this node knows no transaction of that txid", txid=show(txid))
+    return transaction_view(node.coin, row.transfer, status="ready" if row.ready else "waiting")
+
+
+def view_at(
+    conn: Connection, coin: Coin, place: transactions.Place | None, tip: int | None = None
+) -> TransactionView | None:
+    """The confirmed transaction at `place`; `tip`: height of the tip, where the caller knows it."""
+    if place is None:
+        return None
+    block = blocks.by_height(conn, place.height)
+    assert block is not None  # noqa: S101 - the place was read in the same snapshot
+    height = blocks.tip(conn).height if tip is None else tip
+    return transaction_view(
+        coin,
+        transactions.load(conn, place),
+        status="confirmed",
+        place=(show(block.block_hash), *place),
+        timestamp=block.header.timestamp,
+        confirmations=height - place.height + 1,
+    )
+
+
+@endpoint(
+    "GET",
+    "/v1/transactions/{txid}/proof",
+    "A Merkle proof that a confirmed transaction stands in its block",
+    reply=Proof,
+    errors=(404,),
+)
+def proof(node: NodeContext, call: Call) -> Proof:
+    txid = parse_hash(call.path["txid"], "txid")
+    with node.store.read() as conn:
+        place = transactions.find(conn, txid)
+        if place is None:
+            raise NotFound("no confirmed transaction has that txid", txid=show(txid))
+        row = blocks.by_height(conn, place.height)
+        assert row is not None  # noqa: S101 - as in view_at
+        block = blocks.load(conn, row.block_hash)
+    txids = [codec.txid(transaction) for transaction in block.transactions]
+    return Proof(
+        txid=show(txid),
+        block_hash=show(row.block_hash),
+        height=row.height,
+        header=codec.encode_header(row.header).hex(),
+        position=place.position,
+        branch=[show(sibling) for sibling in merkle_branch(txids, place.position)],
+    )
+
+
+@endpoint("GET", "/v1/mempool", "What waits for a block, by fee per byte", reply=PoolPage, query=PoolQuery)
+def pool(node: NodeContext, call: Call) -> PoolPage:
+    with node.store.read() as conn:
+        count, size = mempool.totals(conn)
+        rows = mempool.by_fee_rate(conn, call.query.limit)
+    views = [transaction_view(node.coin, row.transfer, status="ready" if row.ready else "waiting") for row in rows]
+    return PoolPage(count, size, views)

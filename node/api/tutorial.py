@@ -1,0 +1,296 @@
+"""The calls of a beginner's tutorial, in its words (`index` = height + 1, `proof`, `chain`) and in coins."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy import Connection
+
+from node.api.coins import Coins, read_coins, write_coins
+from node.api.context import NodeContext
+from node.api.endpoint import Call, Reply, endpoint
+from node.api.errors import JobFailed, MissingFields, NoNode, conflict
+from node.api.identify import find_account
+from node.api.json import Count, Hash, encode
+from node.api.mining import await_job, await_worker, create_job
+from node.api.render import address
+from node.api.sending import send
+from node.api.transactions import check_memo
+from node.core import codec
+from node.core.coin import Coin
+from node.core.errors import RuleError
+from node.core.hashing import show
+from node.core.types import Block, Coinbase, Transaction
+from node.p2p.errors import PeerError
+from node.p2p.threads import OneAtATime
+from node.p2p.urls import MAX_URL, parse_peer_url
+from node.store import blocks, jobs
+from node.verify import ChainBroken, verify_chain
+
+CHAIN_LIMIT: Final = 1_000
+"""Blocks in an answer unless asked."""
+CHAIN_BYTES: Final = 8_000_000
+MINE_SECONDS: Final = 30.0
+"""After this the caller is told the job and no longer kept waiting."""
+_WAITING: Final = threading.BoundedSemaphore(32)
+"""Calls that wait for a block at once; more are told their job at once, so that the server's threads stay free."""
+_BATCH: Final = 50
+
+
+class TutorialTransaction(Struct):
+    sender: str
+    receiver: str
+    amount: Coins
+    fee: Coins
+    memo: str
+    txid: Hash
+
+
+class TutorialBlock(Struct):
+    index: Annotated[int, Meta(ge=1)]
+    timestamp: str
+    proof: Count
+    previous_hash: Hash
+    hash: Hash
+    transactions: list[TutorialTransaction]
+
+
+class ChainPage(Struct, omit_defaults=True):
+    """`length`: of the whole chain; `next`: the index that the next page begins `from`, where there is more."""
+
+    chain: list[TutorialBlock]
+    length: Count
+    next: int | None = None
+
+
+class ChainQuery(Struct):
+    from_: Annotated[int, Meta(ge=1, le=2**32)] = msgspec.field(default=1, name="from")
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = CHAIN_LIMIT
+
+
+class MinedBlock(TutorialBlock):
+    message: str = ""
+
+
+class MiningJob(Struct):
+    message: str
+    job: str
+
+
+class Validity(Struct):
+    """`height`: of the tip, or of the block that is not valid."""
+
+    valid: bool
+    message: str
+    height: Count
+
+
+class AddTransactionBody(Struct, forbid_unknown_fields=True):
+    """`sender` and `receiver`: names of this node's wallet, or addresses; `amount` and `fee` in coins."""
+
+    sender: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    receiver: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    amount: Coins | UnsetType = UNSET
+    fee: Coins | UnsetType = UNSET
+    memo: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class AddedTransaction(Struct):
+    message: str
+    index: Count
+    txid: Hash
+
+
+class ConnectNodeBody(Struct, forbid_unknown_fields=True):
+    node: Annotated[list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=64)] | UnsetType = UNSET
+
+
+class FailedNode(Struct):
+    node: str
+    code: str
+    message: str
+
+
+class ConnectedNodes(Struct, omit_defaults=True):
+    """`nodes`: every node that is known now, as host:port; `failed`: those of this call that were not taken."""
+
+    message: str
+    nodes: list[str]
+    failed: list[FailedNode] = []
+
+
+class ReplacedChain(Struct, omit_defaults=True):
+    message: str
+    new_chain: list[TutorialBlock]
+    next: int | None = None
+
+
+def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> TutorialBlock:
+    return TutorialBlock(
+        index=height + 1,
+        timestamp=datetime.fromtimestamp(block.header.timestamp, UTC).isoformat(),
+        proof=block.header.nonce,
+        previous_hash=show(block.header.prev_hash),
+        hash=show(block_hash),
+        transactions=[_transaction(coin, transaction) for transaction in block.transactions],
+    )
+
+
+def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
+    mint = isinstance(transaction, Coinbase)
+    return TutorialTransaction(
+        sender="coinbase" if isinstance(transaction, Coinbase) else address(coin, transaction.sender),
+        receiver=address(coin, transaction.receiver),
+        amount=write_coins(transaction.amount, coin.decimals),
+        fee=write_coins(0 if mint else transaction.fee, coin.decimals),  # type: ignore[union-attr] # as above
+        memo="" if isinstance(transaction, Coinbase) else transaction.memo.decode(),
+        txid=show(codec.txid(transaction)),
+    )
+
+
+def _chain(conn: Connection, coin: Coin, first: int, limit: int) -> tuple[list[Any], int, int | None]:
+    """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next."""
+    length = blocks.tip(conn).height + 1
+    rendered: list[msgspec.Raw] = []
+    size, end = 0, min(length, first - 1 + limit)
+    for start in range(first - 1, end, _BATCH):
+        for row in blocks.oldest_first(conn, start, min(_BATCH, end - start)):
+            block = tutorial_block(coin, blocks.load(conn, row.block_hash), row.block_hash, row.height)
+            raw = encode(block)
+            size += len(raw) + 1
+            if size > CHAIN_BYTES - 1_000 and rendered:
+                return rendered, length, row.height + 1
+            rendered.append(msgspec.Raw(raw))
+    return rendered, length, end + 1 if first <= end < length else None
+
+
+@endpoint(
+    "GET", "/get_chain", "The chain, oldest block first: 1,000 blocks unless asked", reply=ChainPage, query=ChainQuery
+)
+def get_chain(node: NodeContext, call: Call) -> ChainPage:
+    query: ChainQuery = call.query
+    with node.store.read() as conn:
+        return ChainPage(*_chain(conn, node.coin, query.from_, query.limit))
+
+
+@endpoint(
+    "GET POST",
+    "/mine_block",
+    "Mine one block with what waits in the mempool",
+    reply=MinedBlock,
+    also={202: MiningJob},
+    errors=(503,),
+    changes=True,
+    token=True,
+)
+def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
+    may_wait = _WAITING.acquire(blocking=False)
+    try:
+        await_worker(node)
+        job = create_job(node, 1, None)
+        if may_wait:
+            job = await_job(node, job.job_id, MINE_SECONDS)
+    finally:
+        if may_wait:
+            _WAITING.release()
+    if job.state == jobs.FAILED:
+        raise JobFailed(f"the block could not be mined: {job.message}", job=job.job_id)
+    if job.last_hash is None:
+        message = f"the worker is still at it: GET /v1/jobs/{job.job_id} tells how far it is"
+        return Reply(202, MiningJob(message, job.job_id))
+    with node.store.read() as conn:
+        row = blocks.by_hash(conn, job.last_hash)
+        assert row is not None  # noqa: S101 - a job's block was written with it
+        block = tutorial_block(node.coin, blocks.load(conn, row.block_hash), row.block_hash, row.height)
+    values = {name: getattr(block, name) for name in block.__struct_fields__}
+    return MinedBlock(**values, message="congratulations, you just mined a block!")
+
+
+@cache
+def _validity_of(node: NodeContext) -> OneAtATime[Validity]:
+    def look() -> Validity:
+        try:
+            height = verify_chain(node.store).height
+        except ChainBroken as error:
+            return Validity(False, f"the chain is not valid: {error.message}", int(error.details.get("height", 0)))
+        return Validity(True, f"all good: every block up to height {height} is valid", height)
+
+    return OneAtATime(look)
+
+
+@endpoint("GET", "/is_valid", "Check every block from genesis", reply=Validity)
+def is_valid(node: NodeContext, call: Call) -> Validity:
+    return _validity_of(node).run()
+
+
+@endpoint(
+    "POST",
+    "/add_transaction",
+    "Send coins from an account of this node's wallet",
+    reply=AddedTransaction,
+    status=201,
+    body=AddTransactionBody,
+    changes=True,
+    token=True,
+    errors=(409, 422),
+)
+def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
+    body: AddTransactionBody = call.body
+    missing = [name for name in ("sender", "receiver", "amount") if getattr(body, name) is UNSET]
+    if missing:
+        raise MissingFields(f"some fields are missing: {', '.join(missing)}", missing=missing)
+    sender = find_account(node.coin, node.wallet, str(body.sender), "sender")
+    receiver = find_account(node.coin, node.wallet, str(body.receiver), "receiver")
+    amount = read_coins(body.amount, "amount", node.coin.decimals)  # type: ignore[arg-type] # not UNSET, see above
+    fee = node.config.min_fee if body.fee is UNSET else read_coins(body.fee, "fee", node.coin.decimals)
+    try:
+        accepted = send(node, sender, receiver, amount, fee, check_memo(body.memo))
+    except RuleError as error:
+        raise conflict(error) from None
+    with node.store.read() as conn:
+        index = blocks.tip(conn).height + 2
+    return AddedTransaction(f"transaction added in the block {index}", index, show(accepted.txid))
+
+
+@endpoint(
+    "POST",
+    "/connect_node",
+    "Connect this node to others",
+    reply=ConnectedNodes,
+    status=201,
+    body=ConnectNodeBody,
+    changes=True,
+    token=True,
+)
+def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
+    urls = call.body.node
+    if urls is UNSET or not urls:
+        raise NoNode('no node: name some, as in {"node": ["http://127.0.0.1:5002"]}', field="node")
+    failed = [
+        FailedNode(url[:MAX_URL], answer.code, answer.message)
+        for url, answer in zip(urls, node.peers.add_many(urls), strict=True)
+        if isinstance(answer, PeerError)
+    ]
+    count = len(urls) - len(failed)
+    message = f"{count} of {len(urls)} nodes connected" if failed else "all the nodes are now connected"
+    return ConnectedNodes(message, [parse_peer_url(row.url).host_port for row in node.peers.listed()], failed)
+
+
+@endpoint(
+    "GET POST",
+    "/replace_chain",
+    "Ask every peer now, and take the valid chain with the most work",
+    reply=ReplacedChain,
+    changes=True,
+    token=True,
+)
+def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
+    changed = node.sync.replace_chain()
+    with node.store.read() as conn:
+        chain, _, following = _chain(conn, node.coin, 1, CHAIN_LIMIT)
+    return ReplacedChain("nodes updated." if changed else "already largest chain", chain, following)

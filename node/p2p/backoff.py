@@ -1,0 +1,48 @@
+"""When a peer that failed is tried again: soon, then less and less often, and never given up."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_SECONDS: Final = 1.0
+MOST_SECONDS: Final = 60.0
+"""So that a peer that was gone for an hour is found within a minute of its return."""
+REFUSED_SECONDS: Final = 600.0
+"""Another coin, this node itself: that seldom changes."""
+_MOST_KEPT: Final = 4_000
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    retry_at: float
+
+
+class Backoff:
+    """Times on the monotonic clock. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, _Failures] = {}
+
+    def failed(self, url: str, *, is_refusal: bool = False) -> None:
+        entry = self._failed.pop(url, None) or _Failures(0, 0.0)
+        entry.count += 1
+        longest = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(entry.count - 1, 20))
+        if is_refusal:
+            longest = REFUSED_SECONDS
+        # Drawn, so that the peers of a node that fell down don't all knock in the same instant.
+        entry.retry_at = time.monotonic() + random.uniform(longest / 2, longest)  # noqa: S311
+        self._failed[url] = entry
+        if len(self._failed) > _MOST_KEPT:
+            del self._failed[next(iter(self._failed))]
+
+    def forget(self, url: str) -> None:
+        self._failed.pop(url, None)
+
+    def retry_at(self, url: str) -> float:
+        """0 for one that has not failed."""
+        entry = self._failed.get(url)
+        return entry.retry_at if entry else 0.0

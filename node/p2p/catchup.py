@@ -1,0 +1,80 @@
+"""Chains with more work than ours are fetched one after the other, the heaviest first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from node.p2p.errors import PeerError
+from node.p2p.peers import Peers
+from node.p2p.standing import CONNECTED, Greeting
+from node.p2p.sync import Sync
+from node.p2p.urls import PeerUrl
+from node.store import blocks
+from node.store.errors import StoreUnavailable
+
+log = logging.getLogger("moneyer.p2p")
+
+
+class CatchUp:
+    """One thread. `done` is called with a peer's URL, and its greeting unless it failed."""
+
+    def __init__(self, peers: Peers, sync: Sync, done: Callable[[PeerUrl, Greeting | None], None]) -> None:
+        self._peers = peers
+        self._sync = sync
+        self._done = done
+        self._wanted: dict[PeerUrl, int] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="catch up", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing new is begun; a sync that is under way is not waited for: it may be left at any block."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+
+    def want(self, url: PeerUrl, work: int = 0) -> None:
+        """Compare chains with a peer soon. `work`: that it claims, where it is known."""
+        with self._changed:
+            self._wanted[url] = max(work, self._wanted.get(url, 0))
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while (url := self._next()) is not None:
+            try:
+                self._catch_up(url)
+            except StoreUnavailable as error:
+                log.info("sync: %s", error.message)
+            except Exception:
+                log.exception("sync: a fault of this node")
+
+    def _next(self) -> PeerUrl | None:
+        with self._changed:
+            while not self._wanted and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                return None
+            url = max(self._wanted, key=self._wanted.__getitem__)
+            del self._wanted[url]
+            return url
+
+    def _catch_up(self, url: PeerUrl) -> None:
+        try:
+            greeting = self._peers.greet(url)
+        except PeerError as error:
+            log.info("peer %s: %s", url, error.code)
+            return  # its link finds out as well
+        with self._peers.store.read() as conn:
+            own_work = blocks.tip(conn).work
+        if greeting.hello.claimed_work > own_work:
+            self._sync.sync_with(greeting)
+            row = self._peers.find(url.url)
+            if row is not None and row.state != CONNECTED:
+                self._done(url, None)
+                return
+        self._done(url, greeting)

@@ -1,0 +1,121 @@
+"""What keeps a node in step by itself: started and stopped with it, fed by its API."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from node.config import Config
+from node.core import codec
+from node.core.hashing import sha256d
+from node.core.types import HEADER_SIZE, Transfer
+from node.mempool import Mempool
+from node.p2p.catchup import CatchUp
+from node.p2p.errors import PeerError
+from node.p2p.keeper import Keeper
+from node.p2p.links import Link
+from node.p2p.peers import Peers
+from node.p2p.relay import Relay
+from node.p2p.standing import Greeting
+from node.p2p.sync import Sync
+from node.p2p.urls import PeerUrl
+
+log = logging.getLogger("moneyer.p2p")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as far as it says so. `node_id`: its own word; `remote`: the IP address it came from."""
+
+    node_id: str
+    remote: str
+
+
+class Gossip:
+    """Relay, links, keeper and catch-up; with `--manual` none of them starts."""
+
+    def __init__(self, config: Config, mempool: Mempool, peers: Peers, sync: Sync) -> None:
+        self.peers = peers
+        self.mempool = mempool
+        self.relay = Relay(peers.store)
+        self._config = config
+        self._keeper = Keeper(config, peers, self._make_link)
+        self._catch_up = CatchUp(peers, sync, self._caught_up)
+        self._is_on = False
+
+    def start(self) -> None:
+        if self._config.manual:
+            return
+        self._is_on = True
+        self.peers.on_change = self._keeper.table_changed
+        self.relay.start()
+        self._catch_up.start()
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Ends within about a second; links that are in a request are not waited for."""
+        if self._is_on:
+            self.peers.on_change = None
+            self._keeper.stop()
+            self._catch_up.stop()
+            self.relay.stop()
+
+    @property
+    def connected(self) -> int:
+        """Peers that are connected now."""
+        return sum(link.node_id is not None for link in self._keeper.links())
+
+    # told by the API, before what was sent is looked at: once it is committed, links may already tell others
+
+    def heard_block(self, caller: Caller, raw: bytes) -> None:
+        """A peer has this block: it is not sent back."""
+        for link in self._links_of(caller):
+            link.has_blocks([sha256d(raw[:HEADER_SIZE])])
+
+    def heard_transfers(self, caller: Caller, transfers: list[Transfer]) -> None:
+        links = self._links_of(caller)
+        if links:
+            txids = [codec.txid(transfer) for transfer in transfers]
+            for link in links:
+                link.has_transfers(txids)
+
+    def heard_orphan(self, caller: Caller) -> None:
+        """A peer sent a block whose parent is not here: it has a chain that this node lacks."""
+        for link in self._links_of(caller):
+            self._catch_up.want(link.url, link.peer_work)
+
+    def _links_of(self, caller: Caller) -> list[Link]:
+        if not caller.node_id or not self._is_on:
+            return []
+        return [
+            link for link in self._keeper.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)
+        ]
+
+    # what links tell (`node.p2p.links.Hub`)
+
+    def joined(self, link: Link) -> None:
+        self._keeper.joined(link)
+        log.info("peer %s connected", link.url)
+
+    def ended(self, link: Link, problem: PeerError | None) -> None:
+        if problem is not None:
+            log.info("peer %s: %s", link.url, problem.code)
+        self._keeper.ended(link, problem)
+
+    def behind(self, link: Link) -> None:
+        self._catch_up.want(link.url, link.peer_work)
+
+    def learned(self, link: Link, urls: list[str]) -> None:
+        self._keeper.learned(link, urls)
+
+    def _make_link(self, url: PeerUrl, direction: str, is_probe: bool) -> Link:
+        return Link(url, direction, self, is_probe=is_probe)
+
+    def _caught_up(self, url: PeerUrl, greeting: Greeting | None) -> None:
+        link = self._keeper.find(url.url)
+        if link is None:
+            return
+        if greeting is None:
+            link.stop(is_fault=True)
+        else:
+            link.synced(greeting)

@@ -1,0 +1,237 @@
+"""Which peers are connected: a handful of this node's choice, those that chose it, and the rest in reserve."""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from node.config import Config
+from node.p2p.backoff import Backoff
+from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
+from node.p2p.links import Link
+from node.p2p.peers import Peers
+from node.p2p.reach import may_tell
+from node.p2p.standing import CONNECTED, INBOUND, OUTBOUND, is_banned, rank
+from node.p2p.urls import PeerUrl, parse_peer_url
+from node.store.errors import StoreUnavailable
+from node.store.peers import PeerRow
+
+MAX_INBOUND: Final = 24
+"""Peers kept connected because they asked for it."""
+MAX_LEARNED: Final = 200
+"""URLs that peers told and that nobody has tried yet."""
+_LEARNED_EACH: Final = 50
+_PROBE_SECONDS: Final = 60.0
+_LASTED_SECONDS: Final = 30.0
+_IDLE_SECONDS: Final = 30.0
+_LEAST_PAUSE: Final = 0.05
+_SERVED_SECONDS: Final = 15.0
+
+log = logging.getLogger("moneyer.p2p")
+
+MakeLink = Callable[[PeerUrl, str, bool], Link]
+"""(url, direction, is_probe)"""
+
+
+class Keeper:
+    """One thread that decides; each link then lives in its own."""
+
+    def __init__(self, config: Config, peers: Peers, make_link: MakeLink) -> None:
+        self._config = config
+        self._peers = peers
+        self._make_link = make_link
+        self._configured = _canonical(config)
+        self._links: dict[str, Link] = {}
+        self._learned: dict[str, None] = {}
+        self._removed: set[str] = set()
+        self._backoff = Backoff()
+        self._lock = threading.Lock()
+        self._probe_at = time.monotonic() + _PROBE_SECONDS
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Links end as soon as the request that they are in is over; nobody waits for them."""
+        self._stopped.set()
+        self._wake.set()
+        for link in self.links():
+            link.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def links(self) -> list[Link]:
+        """All, those that are only trying to connect too."""
+        with self._lock:
+            return list(self._links.values())
+
+    def find(self, url: str) -> Link | None:
+        with self._lock:
+            return self._links.get(url)
+
+    # told by others
+
+    def table_changed(self, url: str) -> None:
+        """Someone added or removed a peer."""
+        is_there = self._peers.find(url) is not None
+        with self._lock:
+            if is_there:
+                self._removed.discard(url)
+                self._backoff.forget(url)
+            else:
+                self._removed.add(url)
+                self._learned.pop(url, None)
+            link = self._links.get(url)
+        if link is not None and not is_there:
+            link.stop()
+        self._wake.set()
+
+    def joined(self, link: Link) -> None:
+        """Raises Duplicate where the same node is connected by another URL."""
+        with self._lock:
+            for other in self._links.values():
+                is_same = other.node_id == link.node_id and other.url.port == link.url.port
+                if other is not link and is_same and other.addresses & link.addresses:
+                    raise Duplicate(f"that is the node that is connected as {other.url}")
+
+    def ended(self, link: Link, problem: PeerError | None) -> None:
+        lasted = time.monotonic() - link.started > _LASTED_SECONDS
+        url = link.url.url
+        try:
+            if problem is not None:
+                self._peers.blame(link.url, problem)
+            elif not self._stopped.is_set():
+                self._peers.rest([url])
+        except StoreUnavailable as error:
+            log.info("peer %s: %s", url, error.message)
+        if isinstance(problem, PeerRefused) and url in self._configured:
+            log.warning("peer %s is not taken: %s", url, problem.message)
+        with self._lock:
+            del self._links[url]
+            if lasted:
+                self._backoff.forget(url)
+            if problem is not None or link.is_at_fault:
+                self._backoff.failed(url, is_refusal=isinstance(problem, PeerRefused))
+        self._wake.set()
+
+    def learned(self, link: Link, urls: list[str]) -> None:
+        """URLs that a peer told: tried when there is room."""
+        teller = min(link.addresses, key=str)
+        told = []
+        for text in random.sample(urls, min(len(urls), _LEARNED_EACH)):
+            with suppress(BadUrl):
+                url = parse_peer_url(text)
+                if may_tell(teller, url):
+                    told.append(url.url)
+        in_table = {row.url for row in self._peers.listed()}
+        with self._lock:
+            for each in told:
+                is_new = each not in in_table and each not in self._links and each not in self._removed
+                if is_new and not self._backoff.retry_at(each) and len(self._learned) < MAX_LEARNED:
+                    self._learned[each] = None
+        self._wake.set()
+
+    # the keeper's own thread
+
+    def _run(self) -> None:
+        self._wait_until_served()
+        self._forget_old_connections()
+        while not self._stopped.is_set():
+            self._wake.clear()
+            pause = _IDLE_SECONDS
+            try:
+                pause = self._connect()
+            except StoreUnavailable as error:
+                log.info("keeper: %s", error.message)
+            self._wake.wait(max(_LEAST_PAUSE, pause))
+
+    def _wait_until_served(self) -> None:
+        """Peers call back as soon as they are called: not before this node answers."""
+        ends_at = time.monotonic() + _SERVED_SECONDS
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._config.host, self._config.host)  # noqa: S104
+        while not self._stopped.is_set() and time.monotonic() < ends_at:
+            try:
+                socket.create_connection((host, self._config.port), timeout=1).close()
+                return
+            except OSError:
+                self._stopped.wait(_LEAST_PAUSE)
+
+    def _forget_old_connections(self) -> None:
+        with suppress(StoreUnavailable):
+            self._peers.rest([row.url for row in self._peers.listed() if row.state == CONNECTED])
+
+    def _connect(self) -> float:
+        """Start what links are due; the seconds until the next one is."""
+        rows = self._peers.listed()
+        now = time.monotonic()
+        with self._lock:
+            wanted = self._choose(rows)
+            due = [each for each in wanted if self._backoff.retry_at(each[0]) <= now]
+            probe = self._choose_probe(now)
+            links = [self._add(url, direction, is_probe=False) for url, direction in due]
+            if probe is not None:
+                links.append(self._add(probe, OUTBOUND, is_probe=True))
+            later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
+        for link in links:
+            link.start()
+        if self._learned and self._config.outbound:
+            later.append(self._probe_at - now)
+        return min([_IDLE_SECONDS, *later])
+
+    def _add(self, url: str, direction: str, *, is_probe: bool) -> Link:
+        self._learned.pop(url, None)
+        self._links[url] = link = self._make_link(parse_peer_url(url), direction, is_probe)
+        return link
+
+    def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
+        """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
+        long as there is room."""
+        now, clock = int(time.time()), time.monotonic()
+        fit = [row for row in rows if not is_banned(row, now)]
+        # Peers that are as good as each other are tried in any order, so that a network is no star.
+        random.shuffle(fit)
+        fit.sort(key=rank)
+        configured = [url for url in self._configured if url not in self._removed]
+        own = sum(link.direction == OUTBOUND and not link.is_probe for link in self._links.values())
+        guests = sum(link.direction == INBOUND for link in self._links.values())
+        chosen = [(url, OUTBOUND) for url in configured if url not in self._links]
+        room = self._config.outbound - own - len(chosen)
+        known = [row.url for row in fit if row.direction == OUTBOUND]
+        for url in [*known, *self._learned]:
+            if room > 0 and url not in self._links and url not in configured:
+                chosen.append((url, OUTBOUND))
+                room -= self._backoff.retry_at(url) <= clock  # who isn't due holds no place
+        for row in fit:
+            if row.direction == INBOUND and row.url not in self._links and guests < MAX_INBOUND:
+                if row.url in configured:
+                    continue
+                chosen.append((row.url, INBOUND))
+                guests += self._backoff.retry_at(row.url) <= clock
+        return chosen
+
+    def _choose_probe(self, now: float) -> str | None:
+        """Now and then one that was only heard of is called, so that the reserve is of nodes that are there."""
+        if not self._learned or now < self._probe_at or not self._config.outbound:
+            return None
+        self._probe_at = now + _PROBE_SECONDS
+        return next((url for url in self._learned if url not in self._links), None)
+
+
+def _canonical(config: Config) -> list[str]:
+    """`--peer` in canonical form; one that is no URL is named and left out."""
+    urls: dict[str, None] = {}
+    for text in config.peers:
+        try:
+            urls[parse_peer_url(text).url] = None
+        except BadUrl as error:
+            log.warning("peer %s is not taken: %s", text[:100], error.message)
+    return list(urls)

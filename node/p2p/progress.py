@@ -1,0 +1,89 @@
+"""How far a sync has come, for whoever shows it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Final
+
+_SPAN_SECONDS: Final = 5.0
+"""Rates are over about this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """`headers_height`: headers are checked up to here; `connected_height`: blocks are here and checked up to here;
+
+    `target_height`: what the peer claims until its headers are all here; rates a second, lately; `peers`: that deliver.
+    """
+
+    headers_height: int
+    target_height: int
+    connected_height: int
+    blocks_per_second: float = 0.0
+    transfers_per_second: float = 0.0
+    peers: int = 1
+
+
+class Meter:
+    """Written by the thread that syncs, read by any. `progress` is None while nobody syncs."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._progress: SyncProgress | None = None
+        self._taken: deque[tuple[float, int, int]] = deque()
+
+    @property
+    def progress(self) -> SyncProgress | None:
+        return self._progress
+
+    def wait(self, is_running: bool, timeout: float | None = None) -> bool:
+        """Until a sync runs, or none does; whether it came to that within `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: (self._progress is not None) == is_running, timeout)
+
+    def begin(self, height: int, target_height: int) -> None:
+        self._taken = deque([(time.monotonic(), 0, 0)])
+        self._set(SyncProgress(height, max(height, target_height), height))
+
+    def end(self) -> None:
+        self._set(None)
+
+    def headers(self, height: int) -> None:
+        """Headers are checked up to `height`."""
+        if now := self._progress:
+            self._set(replace(now, headers_height=height, target_height=max(height, now.target_height)))
+
+    def planned(self, from_height: int, to_height: int, is_all: bool) -> None:
+        """Blocks above `from_height` up to `to_height` are to come; `is_all`: the peer's chain ends there."""
+        if now := self._progress:
+            target = to_height if is_all else max(to_height, now.target_height)
+            self._set(replace(now, headers_height=to_height, target_height=target, connected_height=from_height))
+
+    def connected(self, height: int, blocks: int, transfers: int, peers: int) -> None:
+        """So many blocks more are in, up to `height`."""
+        now = self._progress
+        if now is None:
+            return
+        taken = self._taken
+        taken.append((time.monotonic(), blocks, transfers))
+        while len(taken) > 2 and taken[-1][0] - taken[1][0] > _SPAN_SECONDS:
+            taken.popleft()
+        seconds = max(1e-3, taken[-1][0] - taken[0][0])
+        blocks_rate, transfers_rate = (sum(row[i] for row in list(taken)[1:]) / seconds for i in (1, 2))
+        self._set(
+            replace(
+                now,
+                connected_height=height,
+                blocks_per_second=round(blocks_rate, 1),
+                transfers_per_second=round(transfers_rate, 1),
+                peers=peers,
+            )
+        )
+
+    def _set(self, progress: SyncProgress | None) -> None:
+        with self._changed:
+            self._progress = progress
+            self._changed.notify_all()

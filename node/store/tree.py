@@ -1,0 +1,114 @@
+"""What changes the tree of blocks: they join it, go on and off the main chain, or turn out invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from struct import pack
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from node.core import codec
+from node.core.errors import InvalidParent
+from node.core.ledger import coinbase_of, transfers_of
+from node.core.types import HEADER_SIZE, Block, Transaction
+from node.store.blocks import CONNECTED, INVALID, STORED
+from node.store.bulk import Many, Values
+from node.store.tables import blocks, bodies
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """A block that is to join the tree. `body`: bytes on the wire; `work`: cumulative."""
+
+    block: Block
+    block_hash: bytes
+    body: bytes
+    height: int
+    work: int
+
+
+_NEXT_JOINED = select(func.coalesce(func.max(blocks.c.joined), 0) + 1)
+_INSERT = Many(
+    insert(blocks),
+    *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
+    *("header", "size", "tx_count", "miner", "reward", "fees"),
+)
+_INSERT_BODY = Many(insert(bodies), "joined", "body", "offsets")
+_SET_MAIN_CHAIN = Many(
+    update(blocks)
+    .where(blocks.c.block_hash == bindparam("which"))
+    .values(status=CONNECTED, main_chain=bindparam("is_on")),
+    "status",
+    "is_on",
+    "which",
+)
+
+
+def offsets_of(transactions: Iterable[Transaction], count: int) -> bytes:
+    """u32 little-endian each: where a transaction begins in the body."""
+    offset = len(codec.encode_count(count))
+    starts = []
+    for transaction in transactions:
+        starts.append(offset)
+        offset += codec.transaction_size(transaction)
+    return pack(f"<{len(starts)}I", *starts)
+
+
+def add(conn: Connection, news: Sequence[NewBlock]) -> None:
+    """Blocks join the tree with their bodies, in this order, not yet connected."""
+    first = conn.execute(_NEXT_JOINED).scalar_one()
+    rows, body_rows = [], []
+    for joined, new in enumerate(news, first):
+        coinbase = coinbase_of(new.block)
+        fees = sum(transfer.fee for transfer in transfers_of(new.block))
+        rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees)))
+        offsets = offsets_of(new.block.transactions, len(new.block.transactions))
+        body_rows.append((joined, new.body, offsets))
+    _INSERT.run(conn, rows)
+    _INSERT_BODY.run(conn, body_rows)
+
+
+def add_invalid(conn: Connection, new: NewBlock, code: str) -> None:
+    """Remember a hash as invalid; its body is not kept."""
+    joined = conn.execute(_NEXT_JOINED).scalar_one()
+    _INSERT.run(conn, [_values(joined, new, INVALID, code, (bytes(33), 0, 0))])
+
+
+def _values(joined: int, new: NewBlock, status: str, code: str | None, reward: tuple[bytes, int, int]) -> Values:
+    """A row in the order of `_INSERT`. `reward`: miner, reward, fees."""
+    return (
+        joined,
+        new.block_hash,
+        new.block.header.prev_hash,
+        new.height,
+        new.work.to_bytes(32, "big"),
+        status,
+        False,
+        code,
+        codec.encode_header(new.block.header),
+        HEADER_SIZE + len(new.body),
+        len(new.block.transactions),
+        *reward,
+    )
+
+
+def set_main_chain(conn: Connection, hashes: Iterable[bytes], on: bool) -> None:
+    """Blocks were connected to the main chain (they are valid then), or disconnected from it."""
+    _SET_MAIN_CHAIN.run(conn, [(CONNECTED, on, block_hash) for block_hash in hashes])
+
+
+def condemn(conn: Connection, block_hash: bytes, code: str) -> None:
+    """A block of the tree turned out invalid: it, and with it all its descendants. Their bodies go."""
+    generation = [block_hash]
+    while generation:
+        # A part at a time: a statement has room for some ten thousand values only.
+        some, generation = generation[:_CHUNK], generation[_CHUNK:]
+        condemned = blocks.c.block_hash.in_(some)
+        conn.execute(update(blocks).where(condemned).values(status=INVALID, invalid_code=code))
+        conn.execute(delete(bodies).where(bodies.c.joined.in_(select(blocks.c.joined).where(condemned))))
+        children = select(blocks.c.block_hash).where(blocks.c.prev_hash.in_(some), blocks.c.status != INVALID)
+        generation += conn.execute(children).scalars()
+        code = InvalidParent.code

@@ -1,0 +1,68 @@
+"""`contacts.json`: names for other people's addresses. Nothing in it is secret, and nothing in it can spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from node.wallet.errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
+from node.wallet.files import locked, read_private, write_private
+from node.wallet.keystore import check_name
+from node.wallet.walletfile import Name
+
+CONTACTS_FILE = "contacts.json"
+MAX_FILE = 2**20
+MAX_CONTACTS = 5_000
+
+Address = Annotated[str, msgspec.Meta(pattern="^[a-z]{1,16}1[02-9ac-hj-np-z]{59}$", max_length=76)]
+
+
+class _Contacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: Literal["moneyer-contacts"]
+    version: Literal[1]
+    contacts: dict[Name, Address]
+
+
+def read_contacts(folder: Path) -> Mapping[str, str]:
+    """Name -> address, in the order of adding; none where there is no file. Raises WalletUnreadable, OSError."""
+    path = folder / CONTACTS_FILE
+    try:
+        content = read_private(path, MAX_FILE)
+    except WalletMissing:
+        return {}
+    try:
+        return msgspec.json.decode(content, type=_Contacts).contacts
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise WalletUnreadable(f"{path} is damaged ({str(error)[:100]}): mend it, or move it away") from None
+
+
+def add_contact(folder: Path, name: str, address: str) -> None:
+    """Name an address (checked by the caller, lower case). Raises BadName, NameTaken, WalletUnreadable, OSError."""
+    check_name(name)
+    with locked(folder):
+        held = dict(read_contacts(folder))
+        if name in held and held[name] != address:
+            raise NameTaken(f"{name} is {held[name]} already: remove that contact first, or take another name")
+        held[name] = address
+        if len(held) > MAX_CONTACTS:
+            raise WalletUnreadable(f"there is room for {MAX_CONTACTS} contacts: remove some first")
+        _write(folder, held)
+
+
+def remove_contact(folder: Path, name: str) -> str:
+    """Forget a name; the address that it stood for. Raises UnknownKey, WalletUnreadable, OSError."""
+    with locked(folder):
+        held = dict(read_contacts(folder))
+        if name not in held:
+            raise UnknownKey(f"there is no contact {name!r}", known=list(held)[:20])
+        address = held.pop(name)
+        _write(folder, held)
+    return address
+
+
+def _write(folder: Path, contacts: dict[str, str]) -> None:
+    content = msgspec.json.encode(_Contacts("moneyer-contacts", 1, contacts))
+    write_private(folder / CONTACTS_FILE, msgspec.json.format(content, indent=2) + b"\n", replace=True)

@@ -1,0 +1,94 @@
+"""What changes a wallet that is there: keys of its phrase, names, its passphrase; and what takes secrets out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from node.wallet import walletfile
+from node.wallet.derive import Key, account_path, key_from_phrase
+from node.wallet.errors import NameTaken, UnknownKey, WalletLocked
+from node.wallet.files import locked, write_private
+from node.wallet.keystore import Wallet, check_name, new_account, read_file, view
+from node.wallet.walletfile import Secrets, WalletFile
+
+Change = Callable[[WalletFile, Secrets], tuple[WalletFile, Secrets]]
+
+
+def derive_key(path: Path, name: str, *, passphrase: str | None = None) -> Wallet:
+    """Add the key of the phrase's first account that the wallet does not hold yet.
+
+    Raises UnknownKey for a wallet without a phrase, BadName, NameTaken, and what `open_wallet` raises.
+    """
+
+    def change(file: WalletFile, secrets: Secrets) -> tuple[WalletFile, Secrets]:
+        if secrets.phrase is None:
+            raise UnknownKey("this wallet has no recovery phrase to make keys from: it holds imported keys only")
+        held = {account.path for account in file.accounts}
+        number = next(number for number in range(len(held) + 1) if account_path(number) not in held)
+        return added(file, secrets, name, key_from_phrase(secrets.phrase, number))
+
+    return _change(path, passphrase, change)
+
+
+def rename(path: Path, old: str, new: str, *, passphrase: str | None = None) -> Wallet:
+    """Give a key another name. Raises UnknownKey, BadName, NameTaken, and what `open_wallet` raises."""
+
+    def change(file: WalletFile, secrets: Secrets) -> tuple[WalletFile, Secrets]:
+        check_name(new)
+        names = [account.name for account in file.accounts]
+        if old not in names:
+            raise UnknownKey(f"the wallet has no account {old!r}", known=names[:20])
+        if new in names:
+            raise NameTaken(f"the wallet has an account {new} already: take another name", name=new)
+        accounts = tuple(_renamed(account, new) if account.name == old else account for account in file.accounts)
+        keys = {new if name == old else name: secret for name, secret in secrets.keys.items()}
+        return _with(file, accounts), Secrets(secrets.phrase, keys)
+
+    return _change(path, passphrase, change)
+
+
+def set_passphrase(path: Path, old: str | None, new: str | None) -> Wallet:
+    """Seal the wallet with another passphrase; None leaves it open. Raises what `open_wallet` raises."""
+    return _change(path, old, lambda file, secrets: (file, secrets), seal_with=(new,))
+
+
+def reveal(path: Path, passphrase: str | None = None) -> Secrets:
+    """The phrase and the secret keys, to be shown to their owner. Raises WalletLocked, and as `open_wallet`."""
+    return _secrets(read_file(path), passphrase)
+
+
+def added(file: WalletFile, secrets: Secrets, name: str, key: Key) -> tuple[WalletFile, Secrets]:
+    """Both halves with one more key."""
+    accounts = (*file.accounts, new_account(file.accounts, name, key, imported=False))
+    return _with(file, accounts), Secrets(secrets.phrase, {**secrets.keys, name: key.secret.hex()})
+
+
+def _renamed(account: walletfile.Account, name: str) -> walletfile.Account:
+    return msgspec.structs.replace(account, name=name)
+
+
+def _with(file: WalletFile, accounts: tuple[walletfile.Account, ...]) -> WalletFile:
+    return msgspec.structs.replace(file, accounts=accounts)
+
+
+def _secrets(file: WalletFile, passphrase: str | None) -> Secrets:
+    secrets = walletfile.open_secrets(file, passphrase)
+    if secrets is None:
+        raise WalletLocked("the wallet is encrypted: give its passphrase")
+    return secrets
+
+
+def _change(
+    path: Path, passphrase: str | None, change: Change, *, seal_with: tuple[str | None] | None = None
+) -> Wallet:
+    """Read, change and write in one go. `seal_with`: another passphrase than the one it was opened by."""
+    with locked(path.parent):
+        old = read_file(path)
+        file, secrets = change(old, _secrets(old, passphrase))
+        sealed_by = (passphrase if old.encryption else None) if seal_with is None else seal_with[0]
+        content, written = walletfile.encode(file.accounts, secrets, development=file.development, passphrase=sealed_by)
+        write_private(path, content, replace=True)
+    return view(written, secrets)

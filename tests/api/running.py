@@ -1,0 +1,240 @@
+"""Real nodes for the API's tests: a process on a free port, and the little that talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.config import Config
+from node.core import codec
+from node.core.coin import Coin
+from node.core.coinfile import coin_to_toml
+from tests.support import ChainBuilder, easy_coin, key, wait_until
+
+ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
+RICH = 1_000_000_000
+"""Base units that ALICE, BOB and CAROL have in genesis."""
+
+_RUN = """
+import sys
+from pathlib import Path
+from node.api.server import NodeRefused, serve
+from node.config import Config
+options = eval(sys.argv[1])
+options["data"] = Path(options["data"])
+try:
+    serve(Config(**options))
+except NodeRefused as error:
+    print(error.message, file=sys.stderr)
+    raise SystemExit(1)
+"""
+
+
+def rich_coin(**changes: Any) -> Coin:
+    return easy_coin(premine=[(ALICE, RICH), (BOB, RICH), (CAROL, RICH)], **changes)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def place_coin(data: Path, coin: Coin) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "coin.toml").write_text(coin_to_toml(coin), "utf-8")
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The error's code, or the status where it is none."""
+        held = self.json.get("error")
+        return str(held["code"]) if held else str(self.status)
+
+
+@dataclass
+class RunningNode:
+    """A node in processes of its own. `coin` and `chain` stand here, so that a test can make what it sends."""
+
+    config: Config
+    coin: Coin
+    process: subprocess.Popen[bytes]
+    chain: ChainBuilder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chain = ChainBuilder(self.coin)
+
+    @property
+    def port(self) -> int:
+        return self.config.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 60
+    ) -> Answer:
+        """One request; `body`: bytes as they are, anything else as JSON."""
+        sent = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            # Who refuses a large body does not read it to its end: the answer is there all the same.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.call("GET", path, headers=headers)
+
+    def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.call("POST", path, body, headers)
+
+    def raw(self, request: bytes, timeout: float = 30) -> bytes:
+        """What comes back to these very bytes, until the node closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as sock:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(request)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while part := sock.recv(65_536):
+                    answer += part
+            return answer
+
+    def push(self, raw: bytes) -> Answer:
+        """A block to `/p2p/block`."""
+        return self.post("/p2p/block", raw, {"Content-Type": "application/octet-stream"})
+
+    def extend(self, **settings: Any) -> None:
+        """Mine a block on `chain` here, and have the node take it."""
+        block = self.chain.add(**settings)
+        answer = self.push(codec.encode_block(block))
+        assert (answer.status, answer.json.get("status")) == (200, "extended"), answer.body
+
+    def state(self) -> tuple[bytes, ...]:
+        """What "changes nothing" holds still: chain, mempool, peers, as the node tells them."""
+        pages = ("/v1/tips", "/p2p/mempool", "/v1/peers", "/v1/blocks")
+        return tuple(self.get(page).body for page in pages)
+
+    @property
+    def log(self) -> str:
+        return log_of(self.config).read_text("utf-8")
+
+    @property
+    def token(self) -> str:
+        return self.config.token_file.read_text("ascii").strip()
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def launch(config: Config) -> subprocess.Popen[bytes]:
+    """A node's main process; nobody waits for it here."""
+    options = {
+        name: getattr(config, name)
+        for name in (
+            "host",
+            "port",
+            "development",
+            "allow_hosts",
+            "min_fee",
+            "manual",
+            "announce",
+            "outbound",
+            "mempool_bytes",
+            "peers",
+        )
+    }
+    options["data"] = str(config.data)
+    with log_of(config).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", _RUN, repr(options)],
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+
+
+def log_of(config: Config) -> Path:
+    """What a node says, on either stream."""
+    return config.data.with_name(f"{config.data.name}.log")
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def running(data: Path, coin: Coin | None = None, **options: Any) -> Iterator[RunningNode]:
+    """A node that answers; ended behind the block. No input may have led it to a traceback."""
+    coin = coin or rich_coin()
+    place_coin(data, coin)
+    options.setdefault("development", True)
+    options.setdefault("min_fee", 0)
+    options.setdefault("port", free_port())
+    options.setdefault("manual", True)
+    config = Config(data=data, **options)
+    node = RunningNode(config, coin, launch(config))
+    try:
+        wait_until(lambda: answers(config.port) or node.process.poll() is not None, 20, "the node to answer")
+        assert node.process.poll() is None, node.log
+        yield node
+    finally:
+        node.stop()
+    assert "Traceback" not in node.log, node.log
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` started (Linux)."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    return [int(child) for child in text.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,241 @@
+"""The tutorial's calls, as a beginner makes them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.core import codec
+from node.core.hashing import show
+from node.wallet.derive import development_keys
+from tests.api.running import RunningNode, running
+from tests.support import easy_coin, key, transfer
+
+DEVELOPERS = development_keys()
+UNIT = 10**6
+
+
+def developers_coin() -> Any:
+    from node.core.address import encode_address
+
+    return easy_coin(premine=[(encode_address("easy", each.payload), 1000 * UNIT) for each in DEVELOPERS.values()])
+
+
+@pytest.fixture
+def rich(tmp_path: Path) -> Any:
+    """A node in whose wallet alice, bob and the others have a thousand coins each."""
+    with running(tmp_path / "rich", developers_coin()) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same, for tests in which nothing comes to be."""
+    with running(tmp_path_factory.mktemp("steady") / "node", developers_coin()) as node:
+        yield node
+
+
+def add(node: RunningNode, sender: str = "alice", receiver: str = "bob", amount: Any = 1, **more: Any) -> Any:
+    return node.post("/add_transaction", {"sender": sender, "receiver": receiver, "amount": amount, **more})
+
+
+def test_the_chain_is_told_in_the_tutorials_words(rich: RunningNode) -> None:
+    rich.extend()
+    told = json.loads(rich.get("/get_chain").body, parse_float=Decimal)
+    first, second = told["chain"]
+    assert told["length"] == 2
+    assert "next" not in told
+    assert (first["index"], second["index"]) == (1, 2)
+    assert second["previous_hash"] == first["hash"] == show(rich.coin.chain_id)
+    assert second["timestamp"] == "2023-11-14T22:13:30+00:00"
+    assert second["proof"] == rich.chain.tip.header.nonce
+    assert set(second) == {"index", "timestamp", "proof", "previous_hash", "hash", "transactions"}
+    minted = second["transactions"][0]
+    assert set(minted) == {"sender", "receiver", "amount", "fee", "memo", "txid"}
+    assert (minted["sender"], minted["amount"], minted["fee"]) == ("coinbase", 10, 0)
+
+
+def test_amounts_are_exact_numbers_of_coins(rich: RunningNode) -> None:
+    answer = rich.post(
+        "/add_transaction",
+        b'{"sender":"alice","receiver":"bob","amount":0.000001,"fee":1.10e-5}',
+        {"Content-Type": "application/json"},
+    )
+    assert answer.status == 201, answer.body
+    held = rich.get("/v1/mempool").json["transactions"][0]
+    assert (held["amount"], held["fee"]) == (1, 11)
+    signed = codec.decode_transfer(rich.get("/p2p/mempool").body)
+    rich.extend(transfers=[signed])
+    told = rich.get("/get_chain?from=2").body
+    assert b'"amount":0.000001,"fee":0.000011' in told
+    assert b'"amount":10.000011' in told
+
+
+def test_a_long_chain_comes_in_pages(fresh: RunningNode) -> None:
+    for _ in range(5):
+        fresh.extend()
+    page = fresh.get("/get_chain?limit=4").json
+    assert [block["index"] for block in page["chain"]] == [1, 2, 3, 4]
+    assert (page["length"], page["next"]) == (6, 5)
+    last = fresh.get("/get_chain?from=5&limit=2").json
+    assert [block["index"] for block in last["chain"]] == [5, 6]
+    assert "next" not in last
+    assert fresh.get("/get_chain?from=7").json == {"chain": [], "length": 6}
+    assert fresh.get("/get_chain?from=0").status == 400
+
+
+def test_a_transfer_by_name_is_added_to_the_next_block(rich: RunningNode) -> None:
+    answer = add(rich, amount=12.5, memo="for lunch")
+    assert answer.status == 201
+    assert answer.json["message"] == "transaction added in the block 2"
+    assert answer.json["index"] == 2
+    told = rich.get(f"/v1/transactions/{answer.json['txid']}").json
+    assert (told["amount"], told["memo"], told["status"]) == (12_500_000, "for lunch", "ready")
+    assert told["receiver"] == rich.coin.address(DEVELOPERS["bob"].payload)
+
+
+def test_an_address_will_do_for_a_name(rich: RunningNode) -> None:
+    alice, stranger = rich.coin.address(DEVELOPERS["alice"].payload), key("stranger").address(rich.coin)
+    assert add(rich, alice, stranger).status == 201
+    assert add(rich, alice.upper(), stranger).status == 201
+
+
+def test_two_sends_at_once_take_two_sequences(rich: RunningNode) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: add(rich, amount=1, memo=str(number)), range(24)))
+    assert [answer.status for answer in answers] == [201] * 24
+    held = rich.get("/v1/mempool").json["transactions"]
+    assert sorted(each["sequence"] for each in held) == list(range(24))
+
+
+@pytest.mark.parametrize(
+    ("body", "missing"),
+    [
+        ({}, ["sender", "receiver", "amount"]),
+        ({"sender": "alice"}, ["receiver", "amount"]),
+        ({"sender": "alice", "receiver": "bob"}, ["amount"]),
+    ],
+)
+def test_fields_that_lack_are_named(steady: RunningNode, body: dict[str, str], missing: list[str]) -> None:
+    answer = steady.post("/add_transaction", body)
+    assert (answer.status, answer.code, answer.json["error"]["details"]["missing"]) == (400, "missing_fields", missing)
+
+
+@pytest.mark.parametrize("field", ["amount", "fee"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "NaN",
+        "1e400",
+        "true",
+        '"12"',
+        "-1",
+        "-0.5",
+        str(2**63),
+        "1" + "0" * 400,
+        "null",
+        "{}",
+        "1.0000001",
+        "1e-9",
+        "1e99",
+        "0." + "0" * 60 + "1",
+        "9" * 41,
+    ],
+)
+def test_an_amount_that_is_none_is_a_bad_field(steady: RunningNode, field: str, number: str) -> None:
+    before = steady.state()
+    values = {"sender": '"alice"', "receiver": '"bob"', "amount": "1", field: number}
+    body = "{" + ",".join(f'"{name}":{value}' for name, value in values.items()) + "}"
+    answer = steady.call("POST", "/add_transaction", body.encode(), {"Content-Type": "application/json"})
+    assert (answer.status, answer.code, answer.json["error"]["details"]["field"]) == (400, "bad_field", field)
+    assert steady.state() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"sender": "alise"}, 400, "unknown_name"),
+        ({"receiver": "nobody"}, 400, "unknown_name"),
+        ({"receiver": "easy1qqqq"}, 400, "bad_address"),
+        ({"sender": key("stranger").address(easy_coin())}, 400, "unknown_key"),
+        ({"receiver": easy_coin().address(bytes(32) + b"\x07")}, 400, "bad_address"),
+        ({"amount": 1001}, 422, "insufficient_funds"),
+        ({"amount": 0}, 422, "bad_amount"),
+        ({"amount": 9007199254, "fee": 9007199254}, 422, "bad_amount"),
+        ({"memo": "x" * 141}, 400, "bad_field"),
+        ({"sender": 7}, 400, "bad_field"),
+        ({"note": "x"}, 400, "bad_field"),
+    ],
+)
+def test_a_send_that_cannot_be_says_why(steady: RunningNode, changes: dict[str, Any], status: int, code: str) -> None:
+    before = steady.state()
+    answer = steady.post("/add_transaction", {"sender": "alice", "receiver": "bob", "amount": 1, **changes})
+    assert (answer.status, answer.code) == (status, code), answer.body
+    assert steady.state() == before
+
+
+def test_the_nearest_name_is_offered(steady: RunningNode) -> None:
+    assert "did you mean alice" in add(steady, "alise").json["error"]["message"]
+
+
+def test_nodes_connect_and_the_longer_chain_replaces_the_shorter(tmp_path: Path) -> None:
+    coin = developers_coin()
+    with running(tmp_path / "one", coin) as one, running(tmp_path / "two", coin) as two:
+        for _ in range(3):
+            two.extend()
+        answer = one.post("/connect_node", {"node": [two.url]})
+        assert (answer.status, answer.json["nodes"]) == (201, [f"127.0.0.1:{two.port}"])
+        assert "failed" not in answer.json
+        replaced = one.get("/replace_chain").json
+        assert replaced["message"] == "nodes updated."
+        assert len(replaced["new_chain"]) == 4
+        again = one.get("/replace_chain").json
+        assert again["message"] == "already largest chain"
+        assert again["new_chain"] == replaced["new_chain"] == two.get("/get_chain").json["chain"]
+
+
+def test_a_node_of_another_coin_or_itself_is_not_connected(tmp_path: Path) -> None:
+    with running(tmp_path / "one") as one, running(tmp_path / "two", easy_coin(message="another")) as two:
+        answer = one.post(
+            "/connect_node", {"node": [two.url, one.url, f"http://localhost:{one.port}", "http://127.0.0.1:1"]}
+        )
+        assert answer.json["nodes"] == []
+        assert [each["code"] for each in answer.json["failed"]] == ["other_coin", "self", "self", "unreachable"]
+
+
+@pytest.mark.parametrize("body", [{}, {"node": []}])
+def test_connecting_nobody_is_no_node(node: RunningNode, body: dict[str, Any]) -> None:
+    assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "no_node")
+
+
+@pytest.mark.parametrize(
+    "body", [{"node": "http://127.0.0.1:1"}, {"node": [1]}, {"node": ["http://x"] * 65}, {"nodes": []}]
+)
+def test_a_list_of_nodes_that_is_none_is_a_bad_field(node: RunningNode, body: dict[str, Any]) -> None:
+    assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "bad_field")
+
+
+def test_a_chain_that_was_tampered_with_is_not_valid(fresh: RunningNode) -> None:
+    fresh.extend()
+    fresh.extend(transfers=[transfer(fresh.coin, key("alice"), key("bob"), 5)])
+    sound = fresh.get("/is_valid").json
+    assert (sound["valid"], sound["height"]) == (True, 2)
+    with sqlite3.connect(fresh.config.database) as file:
+        file.execute("UPDATE accounts SET balance = balance + 1 WHERE payload = ?", (key("bob").payload,))
+    file.close()
+    broken = fresh.get("/is_valid").json
+    assert broken["valid"] is False
+    assert "not valid" in broken["message"]
+
+
+def test_asking_many_times_at_once_whether_it_is_valid_gets_one_answer(fresh: RunningNode) -> None:
+    fresh.extend()
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: fresh.get("/is_valid").json, range(12)))
+    assert all(answer == answers[0] and answer["valid"] for answer in answers)

@@ -1,0 +1,93 @@
+"""What a node must say, kept the simple way: the state after every block of the tree, and fork choice over all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from node.core import codec, keys, ledger
+from node.core.coin import Coin
+from node.core.types import NO_ACCOUNT, Account, Block, Transfer
+from tests.support import Key, block_on, transfer
+
+
+@dataclass(frozen=True)
+class Place:
+    """A block of the tree. `joined`: order of arrival; every block of the easy coin has the same work."""
+
+    block: Block
+    height: int
+    joined: int
+    accounts: dict[bytes, Account]
+
+    @property
+    def block_hash(self) -> bytes:
+        return codec.block_hash(self.block.header)
+
+
+class Model:
+    """`people` send each other money; `random` decides everything."""
+
+    def __init__(self, coin: Coin, people: Sequence[Key], random: Random) -> None:
+        self.coin = coin
+        self.people = people
+        self.random = random
+        accounts: dict[bytes, Account] = {}
+        ledger.apply_genesis(accounts, coin.genesis)
+        self.tip = Place(coin.genesis, 0, 0, accounts)
+        self.recent = [self.tip]
+        """Where the next block may stand."""
+        self._made = 0
+
+    def transfers(self, accounts: dict[bytes, Account], count: int) -> list[Transfer]:
+        """Valid ones, one after the other; `accounts` is changed as they do."""
+        made = []
+        for _ in range(count):
+            sender, receiver = self.random.choice(self.people), self.random.choice(self.people)
+            account = accounts.get(sender.payload, NO_ACCOUNT)
+            if account.balance:
+                amount = self.random.randint(1, min(account.balance, 5000))
+                fee = self.random.randint(0, min(account.balance - amount, 50))
+                made.append(transfer(self.coin, sender, receiver, amount, fee, account.sequence))
+                ledger.apply_transfer(accounts, made[-1])
+        return made
+
+    def block(self, parent: Place, transfers: Sequence[Transfer]) -> Block:
+        """A valid block on any place of the tree."""
+        self._made += 1
+        miner, extra = self.random.choice(self.people), self._made.to_bytes(8, "little")
+        return block_on(self.coin, parent.block.header, parent.height + 1, transfers, miner, extra=extra)
+
+    def bad_block(self, parent: Place) -> tuple[Block, str]:
+        """One that breaks a rule which only connecting it shows, and the rule's code."""
+        rich = max(self.people, key=lambda person: parent.accounts.get(person.payload, NO_ACCOUNT))
+        account = parent.accounts.get(rich.payload, NO_ACCOUNT)
+        good = transfer(self.coin, rich, self.people[0], 1, 0, account.sequence)
+        kind = self.random.choice(("bad_sequence", "insufficient_funds", "bad_signature", "bad_coinbase_amount"))
+        if kind == "bad_coinbase_amount":
+            miner, extra = self.people[0], self.random.randbytes(8)
+            header, height = parent.block.header, parent.height + 1
+            return block_on(self.coin, header, height, (), miner, extra=extra, amount=1), kind
+        bad = {
+            "bad_sequence": transfer(self.coin, rich, rich, 1, 0, account.sequence + 2),
+            "insufficient_funds": transfer(self.coin, rich, rich, account.balance + 1, 0, account.sequence + 1),
+            "bad_signature": replace(good, sequence=account.sequence + 1),
+        }[kind]
+        return self.block(parent, [good, bad]), kind
+
+    def accepted(self, parent: Place, block: Block) -> str:
+        """The block joins the tree: what the node must answer."""
+        accounts = dict(parent.accounts)
+        for each in ledger.transfers_of(block):
+            assert keys.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
+        subsidy = self.coin.subsidy(parent.height + 1)
+        signatures = [True] * (len(block.transactions) - 1)
+        ledger.apply_block(accounts, block, height=parent.height + 1, subsidy=subsidy, signatures=signatures)
+        place = Place(block, parent.height + 1, self._made, accounts)
+        self.recent = [*self.recent[-5:], place]
+        if place.height <= self.tip.height:
+            return "side_branch"
+        extends = parent.block_hash == self.tip.block_hash
+        self.tip = place
+        return "extended" if extends else "reorganized"

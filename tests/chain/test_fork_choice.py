@@ -1,0 +1,139 @@
+"""Which chain stands: the one with the most work, and of equals the first."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.chain import MAX_UNASKED_DEPTH
+from node.core import codec
+from node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
+from node.outcomes import Reorganized
+from node.store import blocks
+from node.verify import verify_chain
+from tests.nodes import OpenNode
+from tests.support import ChainBuilder, easy_coin, key, transfer
+
+ALICE, BOB = key("alice"), key("bob")
+
+
+def slow_and_fast() -> tuple[ChainBuilder, ChainBuilder]:
+    """Many easy blocks, and fewer that are harder: their timestamps are close, so the retarget asks for more."""
+    coin = easy_coin(retarget=True, difficulty_window=3, clock_tolerance=60)
+    slow, fast = ChainBuilder(coin, "slow"), ChainBuilder(coin, "fast")
+    slow.grow(12)
+    while fast.work <= slow.work:
+        fast.add(timestamp=fast.tip.header.timestamp + 1)
+    assert fast.height < slow.height
+    return slow, fast
+
+
+def test_fewer_blocks_with_more_work_win(open_node: OpenNode) -> None:
+    slow, fast = slow_and_fast()
+    node = open_node(slow.coin)
+    assert set(node.offer_all(slow.blocks[1:])) == {"extended"}
+    statuses = [node.offer(block) for block in fast.blocks[1:]]
+    assert [outcome.status for outcome in statuses] == ["side_branch"] * (fast.height - 1) + ["reorganized"]
+    assert statuses[-1] == Reorganized(fast.tip_hash, fast.height, fork_height=0, disconnected=slow.height)
+    assert (node.tip().block_hash, node.tip().work) == (fast.tip_hash, fast.work)
+    assert node.accounts() == fast.accounts
+    verify_chain(node.store)
+
+
+def test_more_blocks_with_less_work_lose(open_node: OpenNode) -> None:
+    slow, fast = slow_and_fast()
+    node = open_node(slow.coin)
+    assert set(node.offer_all(fast.blocks[1:])) == {"extended"}
+    assert set(node.offer_all(slow.blocks[1:])) == {"side_branch"}
+    assert node.tip().block_hash == fast.tip_hash
+    assert node.accounts() == fast.accounts
+
+
+def test_equal_work_leaves_the_first_also_after_a_restart(open_node: OpenNode) -> None:
+    first = ChainBuilder(easy_coin())
+    second = first.branch(0, "second")
+    first.grow(3)
+    second.grow(3)
+    node = open_node(first.coin)
+    # The second branch's blocks come between: what counts is which tip joined first, not which block.
+    assert node.offer_all([second.blocks[1], second.blocks[2], *first.blocks[1:]])[-1] == "reorganized"
+    assert node.offer(second.blocks[3]).status == "side_branch"
+    node.store.close()
+    node = open_node(first.coin)
+    assert node.tip().block_hash == first.tip_hash
+    assert node.offer(second.add()).status == "reorganized"
+    assert node.accounts() == second.accounts
+
+
+def test_a_heavier_branch_with_a_bad_last_block_changes_nothing(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 100)]))
+    node = open_node(chain.coin)
+    branch = chain.branch(0, "branch")
+    node.offer_all([chain.add([chain.transfer(ALICE, BOB, 60)]), *chain.grow(2)])
+    node.mempool.accept_transfer(transfer(chain.coin, ALICE, BOB, 5, 1, 1))
+    node.offer_all(branch.grow(3))
+    bad = branch.next_block([branch.transfer(ALICE, BOB, 101)])
+    before = node.dump()
+    for _ in range(2):
+        with pytest.raises(InsufficientFunds):
+            node.offer(bad)
+    assert node.dump() == before
+    assert node.offer(branch.add([branch.transfer(ALICE, BOB, 100)])).status == "reorganized"
+    assert node.accounts() == branch.accounts
+
+
+def test_the_valid_part_of_a_bad_branch_wins_by_its_own_work(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    branch = chain.branch(0, "branch")
+    node.offer_all(chain.grow(2))
+    good = branch.grow(3)
+    bad = branch.next_block(amount=branch.coin.reward + 1)
+    branch.blocks.append(bad)  # past the builder's own check
+    after_bad = branch.next_block()
+    # As orphans, so that all of it is there at once when the parent of all comes.
+    assert node.offer_all([after_bad, bad, good[2], good[1]]) == ["orphan"] * 4
+    assert node.offer(good[0]).status == "side_branch"
+    assert node.tip().block_hash == codec.block_hash(good[2].header)
+    with pytest.raises(BadCoinbaseAmount):
+        node.offer(bad)
+    with pytest.raises(InvalidParent):
+        node.offer(after_bad)
+    verify_chain(node.store)
+
+
+def test_many_blocks_at_once_with_a_bad_one_keep_those_before_it(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    branch = chain.branch(0, "branch")
+    node.offer_all(chain.grow(2))
+    good = branch.grow(5)
+    bad = branch.next_block(amount=branch.coin.reward + 1)
+    branch.blocks.append(bad)
+    raws = [codec.encode_block(block) for block in (*good, bad, branch.next_block())]
+    with pytest.raises(BadCoinbaseAmount):
+        node.chain.accept_blocks(raws, now=good[-1].header.timestamp)
+    assert node.tip().block_hash == codec.block_hash(good[-1].header)
+    with node.store.read() as conn:
+        row = blocks.by_hash(conn, codec.block_hash(bad.header))
+        assert row is not None
+        assert row.invalid_code == "bad_coinbase_amount"
+    verify_chain(node.store)
+
+
+def test_an_unasked_branch_from_deep_below_is_not_stored_and_an_asked_one_is(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    node.chain.accept_blocks([codec.encode_block(block) for block in chain.grow(MAX_UNASKED_DEPTH + 2)], now=2**32)
+    deep, deepest_allowed = chain.branch(1, "deep"), chain.branch(2, "allowed")
+    deep.grow(2)
+    before = node.dump()
+    for _ in range(2):
+        with pytest.raises(TooDeep):
+            node.offer(deep.blocks[2])
+    assert node.chain.missing([codec.block_hash(deep.blocks[2].header)])
+    assert node.offer(deepest_allowed.add()).status == "side_branch"
+    assert node.offer(deep.blocks[2], asked=True).status == "side_branch"
+    with pytest.raises(TooDeep):
+        node.offer(deep.blocks[3])
+    assert node.offer(deep.blocks[3], asked=True).status == "side_branch"
+    assert node.dump() == before

@@ -1,0 +1,114 @@
+"""10,000 operations at random, each held against a model; money is never made nor lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from node.core.errors import RuleError
+from node.core.types import Block
+from node.store import accounts
+from node.store.tables import mempool
+from node.verify import verify_chain
+from tests.chain.model import Model, Place
+from tests.nodes import Node, OpenNode
+from tests.support import block_on, easy_coin, key, mine
+
+OPERATIONS = 10_000
+PEOPLE = [key(f"person {number}") for number in range(6)]
+COIN = easy_coin(premine=[(person, 100_000) for person in PEOPLE[:4]], reward=1000, halving_interval=400)
+
+
+class Run:
+    """One node and its model. Each method is one operation, or says how many it was."""
+
+    def __init__(self, node: Node, seed: int) -> None:
+        self.node = node
+        self.random = Random(seed)
+        self.model = Model(COIN, PEOPLE, self.random)
+        self.statuses: dict[str, int] = {}
+
+    def offer(self, parent: Place, block: Block) -> None:
+        expected = self.model.accepted(parent, block)
+        found = self.node.offer(block).status
+        assert found == expected
+        self.statuses[found] = self.statuses.get(found, 0) + 1
+
+    def extend(self) -> int:
+        tip = self.model.tip
+        self.offer(tip, self.model.block(tip, self.model.transfers(dict(tip.accounts), self.random.randint(0, 3))))
+        return 1
+
+    def fork(self) -> int:
+        """A block somewhere near the tip, and sometimes more on it, so that it wins."""
+        parent = self.random.choice(self.model.recent)
+        count = self.random.choice((1, 1, 2, 3, 4))
+        for _ in range(count):
+            transfers = self.model.transfers(dict(parent.accounts), self.random.randint(0, 3))
+            self.offer(parent, self.model.block(parent, transfers))
+            parent = self.model.recent[-1]
+        return count
+
+    def bad_block(self) -> int:
+        """On the tip; or beside it, where only a child, with which it would win, shows what it is."""
+        tip = self.model.tip
+        beside = [place for place in self.model.recent if place.height == tip.height - 1]
+        parent = self.random.choice([tip, *beside])
+        block, code = self.model.bad_block(parent)
+        if parent is not tip:
+            assert self.node.offer(block).status == "side_branch"
+            block = block_on(COIN, block.header, tip.height + 1, extra=self.random.randbytes(8))
+        with pytest.raises(RuleError) as refused:
+            self.node.offer(block)
+        assert refused.value.code == code
+        return 1
+
+    def mine_template(self) -> int:
+        """What the node makes of its own pool always connects."""
+        tip = self.model.tip
+        now = tip.block.header.timestamp + 1
+        block = mine(self.node.chain.template(PEOPLE[0].payload, now, self.random.randbytes(8)).block)
+        self.model._made += 1
+        self.offer(tip, block)
+        return 1
+
+    def send(self) -> int:
+        """Transfers that may or may not apply: some too dear, some ahead, some twice."""
+        state = dict(self.model.tip.accounts)
+        sent = self.model.transfers(state, self.random.randint(4, 12))
+        self.random.shuffle(sent)
+        self.node.mempool.accept_transfers(sent + sent[:1])
+        return len(sent) + 1
+
+    def look(self) -> None:
+        tip = self.model.tip
+        with self.node.store.read() as conn:
+            assert accounts.total(conn) == COIN.issued(tip.height)
+            costs = select(mempool.c.sender, func.sum(mempool.c.cost)).group_by(mempool.c.sender)
+            for sender, cost in conn.execute(costs):
+                assert cost <= tip.accounts[sender].balance
+        assert self.node.tip().block_hash == tip.block_hash
+        assert self.node.accounts() == {who: state for who, state in tip.accounts.items() if any(state)}
+
+
+def test_ten_thousand_random_operations_keep_all_money(memory_folder: Path, open_node: OpenNode) -> None:
+    run = Run(open_node(COIN, memory_folder, min_fee=0, mempool_bytes=8_000), seed=2026)
+    done = 0
+    while done < OPERATIONS:
+        operation = run.random.choices(
+            (run.extend, run.fork, run.bad_block, run.mine_template, run.send), (20, 18, 6, 14, 60)
+        )[0]
+        done += operation()
+        run.look()
+        if run.random.random() < 0.004:
+            run.node.store.close()
+            run.node = open_node(COIN, memory_folder, min_fee=0, mempool_bytes=8_000)
+            run.look()
+    assert run.statuses["reorganized"] > 50
+    assert run.statuses["side_branch"] > 50
+    verified = verify_chain(run.node.store)
+    assert verified.height == run.model.tip.height
+    assert verified.transfers > 500

@@ -1,0 +1,163 @@
+"""Reorgs: any depth, one transaction, and what becomes of the transfers of the losing side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from node.core import codec
+from node.core.types import Account, Transfer
+from node.store import accounts, blocks, transactions
+from node.verify import verify_chain
+from tests.chain.children import read_until_told
+from tests.nodes import Node, OpenNode
+from tests.processes import Child, children
+from tests.support import ChainBuilder, easy_coin, key, transfer
+
+ALICE, BOB, CAROL, DAVE = (key(name) for name in ("alice", "bob", "carol", "dave"))
+DEEP = 1000
+
+
+def deep_branches() -> tuple[ChainBuilder, ChainBuilder]:
+    """Two chains of 1,000 blocks and more from genesis on, each with transfers of its own."""
+    coin = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)])
+    one, other = ChainBuilder(coin, "one"), ChainBuilder(coin, "other")
+    for height in range(DEEP):
+        one.add([one.transfer(ALICE, CAROL, 3, 1)] if height % 10 == 0 else ())
+        other.add([other.transfer(BOB, DAVE, 5, 2), other.transfer(ALICE, DAVE, 1)] if height % 10 == 5 else ())
+    return one, other
+
+
+def send(node: Node, blocks: list[bytes]) -> None:
+    """As a peer's blocks come, whose headers were looked at first."""
+    for start in range(0, len(blocks), 128):
+        node.chain.accept_blocks(blocks[start : start + 128], now=2**32)
+
+
+def test_a_reorg_of_a_thousand_blocks_and_back_while_another_process_reads(
+    memory_folder: Path, open_node: OpenNode
+) -> None:
+    one, other = deep_branches()
+    node = open_node(one.coin, memory_folder)
+    send(node, one.raw)
+    with children(Child(read_until_told, memory_folder, one.coin)) as (reader,):
+        assert reader.hear() == "ready"
+        other.add()
+        send(node, other.raw)
+        assert (node.tip().block_hash, node.accounts()) == (other.tip_hash, other.accounts)
+        assert verify_chain(node.store).height == DEEP + 1
+        there = node.dump()
+        one.add()
+        one.add()
+        send(node, one.raw[-2:])
+        assert (node.tip().block_hash, node.accounts()) == (one.tip_hash, one.accounts)
+        verify_chain(node.store)
+        tips, wrong, snapshots = reader.ask("stop")
+    assert not wrong
+    assert snapshots > 3
+    # In one transaction: nobody saw a chain on the way between two tips.
+    assert tips <= {
+        (chain.height - back, codec.block_hash(chain.blocks[-1 - back].header))
+        for chain, backs in ((one, (0, 2)), (other, (0,)))
+        for back in backs
+    }
+    assert there["accounts"] == other.accounts
+    node.store.close()
+    again = open_node(one.coin, memory_folder)
+    assert again.accounts() == one.accounts
+
+
+def test_there_and_back_leaves_every_row_as_it_was(open_node: OpenNode) -> None:
+    coin = easy_coin(premine=[(ALICE, 1000)])
+    one = ChainBuilder(coin)
+    other = one.branch(0, "other")
+    node = open_node(coin)
+    for chain, receiver in ((one, CAROL), (other, DAVE)):
+        chain.add([chain.transfer(ALICE, receiver, 10, 1)])
+        chain.add([chain.transfer(receiver, ALICE, 4), chain.transfer(ALICE, ALICE, 1)])
+    node.offer_all(one.blocks[1:])
+    node.offer_all([*other.blocks[1:], other.add()])
+    assert node.tip().block_hash == other.tip_hash
+    node.offer_all(one.grow(2))
+    node.offer_all(one.blocks[3:])
+    fresh = open_node(coin, node.store.config.data.parent / "fresh")
+    fresh.offer_all(one.blocks[1:])
+    after, replayed = node.dump(), fresh.dump()
+    for table in ("main_chain", "accounts", "transactions", "history"):
+        assert after[table] == replayed[table]
+
+
+def losing_and_winning(*losers: Transfer, winners: tuple[Transfer, ...] = ()) -> tuple[ChainBuilder, ChainBuilder]:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 100), (BOB, 100)]))
+    winner = chain.branch(0, "winner")
+    chain.add(losers)
+    winner.add(winners)
+    winner.add()
+    return chain, winner
+
+
+COIN = easy_coin(premine=[(ALICE, 100), (BOB, 100)])
+
+
+def test_transfers_of_the_losing_side_return_to_the_pool_and_can_be_mined_again(open_node: OpenNode) -> None:
+    sent = [transfer(COIN, ALICE, CAROL, 10, 1, 0), transfer(COIN, ALICE, CAROL, 10, 1, 1)]
+    later = transfer(COIN, ALICE, CAROL, 10, 1, 2)
+    chain, winner = losing_and_winning(*sent)
+    node = open_node(COIN)
+    node.offer_all(chain.blocks[1:])
+    assert node.mempool.accept_transfer(later).status == "ready"
+    assert node.offer_all(winner.blocks[1:]) == ["side_branch", "reorganized"]
+    assert node.pool() == {codec.txid(each): True for each in (*sent, later)}
+    assert node.mempool.next_sequence(ALICE.payload) == 3
+    template = node.chain.template(DAVE.payload, 0, b"").block
+    assert template.transactions[1:] == (*sent, later)
+
+
+def test_a_returned_transfer_goes_before_what_its_sender_sent_later(open_node: OpenNode) -> None:
+    # Bob's money and Alice's came only on the losing side: there isn't enough for both of Alice's any more.
+    first, gift = transfer(COIN, ALICE, CAROL, 60, 0, 0), transfer(COIN, BOB, ALICE, 90, 0, 0)
+    later = transfer(COIN, ALICE, DAVE, 100, 1, 1)
+    chain, winner = losing_and_winning(gift, first)
+    node = open_node(COIN)
+    node.offer_all(chain.blocks[1:])
+    assert node.mempool.accept_transfer(later).status == "ready"
+    node.offer_all(winner.blocks[1:])
+    assert node.pool() == {codec.txid(first): True, codec.txid(gift): True}
+
+
+def test_transfers_that_conflict_with_the_winner_go(open_node: OpenNode) -> None:
+    mine, theirs = transfer(COIN, ALICE, CAROL, 10, 1, 0), transfer(COIN, ALICE, DAVE, 20, 1, 0)
+    behind = transfer(COIN, ALICE, CAROL, 5, 1, 1)
+    chain, winner = losing_and_winning(mine, winners=(theirs,))
+    node = open_node(COIN)
+    node.offer_all(chain.blocks[1:])
+    node.mempool.accept_transfer(behind)
+    node.offer_all(winner.blocks[1:])
+    assert node.pool() == {codec.txid(behind): True}
+    assert node.account(ALICE) == Account(79, 1)
+
+
+def test_a_transfer_that_both_sides_confirmed_does_not_return(open_node: OpenNode) -> None:
+    both, only_here = transfer(COIN, ALICE, CAROL, 10, 1, 0), transfer(COIN, BOB, CAROL, 10, 1, 0)
+    chain, winner = losing_and_winning(both, only_here, winners=(both,))
+    node = open_node(COIN)
+    node.offer_all(chain.blocks[1:])
+    node.offer_all(winner.blocks[1:])
+    assert node.pool() == {codec.txid(only_here): True}
+    with node.store.read() as conn:
+        assert transactions.find(conn, codec.txid(both)) == (1, 1)
+        assert transactions.find(conn, codec.txid(only_here)) is None
+
+
+def test_transfers_funded_only_on_the_losing_side_go(open_node: OpenNode) -> None:
+    gift = transfer(COIN, ALICE, CAROL, 50, 0, 0)
+    spent, waiting = transfer(COIN, CAROL, DAVE, 20, 1, 0), transfer(COIN, CAROL, DAVE, 20, 1, 1)
+    chain, winner = losing_and_winning(gift, spent)
+    node = open_node(COIN)
+    node.offer_all(chain.blocks[1:])
+    assert node.mempool.accept_transfer(waiting).status == "ready"
+    node.offer_all(winner.blocks[1:])
+    assert node.pool() == {codec.txid(gift): True}
+    with node.store.read() as conn:
+        assert accounts.account(conn, CAROL.payload) == Account(0, 0)
+        assert accounts.history(conn, CAROL.payload, None, 10) == []
+        assert blocks.tip(conn).height == 2

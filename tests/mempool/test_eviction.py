@@ -1,0 +1,123 @@
+"""A full pool: who goes, and who is not let in."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.core import codec
+from node.core.errors import MempoolFull
+from node.core.types import Transfer
+from node.store import mempool as rows
+from tests.nodes import Node, OpenNode
+from tests.support import ChainBuilder, easy_coin, key, transfer
+
+PEOPLE = [key(f"person {number}") for number in range(8)]
+COIN = easy_coin(premine=[(person, 1_000_000) for person in PEOPLE])
+SIZE = codec.TRANSFER_BASE
+ROOM = 5
+
+
+def sent(person: int, sequence: int, fee: int, memo: bytes = b"") -> Transfer:
+    return transfer(COIN, PEOPLE[person], PEOPLE[0], 1, fee, sequence, memo)
+
+
+def full_node(open_node: OpenNode, *transfers: Transfer) -> Node:
+    """A pool with room for five transfers, filled with these."""
+    node = open_node(COIN, mempool_bytes=ROOM * SIZE)
+    for each in transfers:
+        node.mempool.accept_transfer(each)
+    assert set(node.pool()) == {codec.txid(each) for each in transfers}
+    return node
+
+
+def left(node: Node, *transfers: Transfer) -> list[bool | None]:
+    """For each: ready, waiting (False), or gone (None)."""
+    pool = node.pool()
+    return [pool.get(codec.txid(each)) for each in transfers]
+
+
+def test_the_lowest_fee_goes_first_and_a_lower_newcomer_is_not_let_in(open_node: OpenNode) -> None:
+    rich = [sent(number, 0, 100 + number) for number in range(5)]
+    node = full_node(open_node, *rich)
+    before = node.dump()
+    with pytest.raises(MempoolFull):
+        node.mempool.accept_transfer(sent(5, 0, 99))
+    with pytest.raises(MempoolFull):  # as much as the least: the older stays
+        node.mempool.accept_transfer(sent(5, 0, 100))
+    assert node.dump() == before
+    newcomer = sent(5, 0, 101)
+    assert node.mempool.accept_transfer(newcomer).status == "ready"
+    assert left(node, *rich, newcomer) == [None, True, True, True, True, True]
+
+
+def test_waiting_goes_before_ready_whatever_it_pays(open_node: OpenNode) -> None:
+    ready, waiting = [sent(number, 0, 10) for number in range(4)], sent(4, 3, 10_000)
+    node = full_node(open_node, *ready, waiting)
+    assert node.mempool.accept_transfer(sent(5, 0, 10)).status == "ready"
+    assert left(node, *ready, waiting) == [True, True, True, True, None]
+
+
+def test_transfers_that_pay_more_but_cannot_be_mined_yet_do_not_push_out_what_is_ready(open_node: OpenNode) -> None:
+    ready = [sent(number, 0, 10) for number in range(5)]
+    node = full_node(open_node, *ready)
+    before = node.dump()
+    for person in (5, 6, 0):
+        with pytest.raises(MempoolFull):
+            node.mempool.accept_transfer(sent(person, 7, 10_000))
+    assert node.dump() == before
+
+
+def test_a_transfer_does_not_push_out_the_one_that_it_stands_on(open_node: OpenNode) -> None:
+    mine, others = sent(0, 0, 10), [sent(number, 0, 50) for number in range(1, 5)]
+    node = full_node(open_node, mine, *others)
+    before = node.dump()
+    with pytest.raises(MempoolFull):
+        node.mempool.accept_transfer(sent(0, 1, 10_000))
+    assert node.dump() == before
+
+
+def test_what_stood_behind_an_evicted_transfer_waits_and_goes_next(open_node: OpenNode) -> None:
+    chain = [sent(0, 0, 10), sent(0, 1, 90), sent(0, 2, 80)]
+    others = [sent(1, 0, 50), sent(2, 0, 50)]
+    node = full_node(open_node, *chain, *others)
+    assert node.mempool.accept_transfer(sent(3, 0, 60)).status == "ready"
+    assert left(node, *chain, *others) == [None, False, False, True, True]
+    assert node.mempool.accept_transfer(sent(4, 0, 20)).status == "ready"
+    assert left(node, *chain, *others) == [None, False, None, True, True]
+    assert node.mempool.next_sequence(PEOPLE[0].payload) == 0
+
+
+def test_a_larger_replacement_that_does_not_fit_leaves_the_first_where_it_was(open_node: OpenNode) -> None:
+    mine, others = sent(0, 0, 10), [sent(number, 0, 5000) for number in range(1, 5)]
+    node = full_node(open_node, mine, *others)
+    before = node.dump()
+    with pytest.raises(MempoolFull):
+        node.mempool.accept_transfer(sent(0, 0, 12, b"m" * 100))
+    assert node.dump() == before
+
+
+def test_fee_counts_by_byte(open_node: OpenNode) -> None:
+    long = sent(0, 0, 150, b"m" * 140)
+    node = open_node(COIN, mempool_bytes=296 + 2 * SIZE)
+    short = [sent(1, 0, 100), sent(2, 0, 100)]
+    for each in (long, *short):
+        node.mempool.accept_transfer(each)
+    assert node.mempool.accept_transfer(sent(3, 0, 90)).status == "ready"
+    assert left(node, long, *short) == [None, True, True]
+
+
+def test_a_reorg_leaves_no_more_in_the_pool_than_it_has_room_for(open_node: OpenNode) -> None:
+    chain = ChainBuilder(COIN)
+    winner = chain.branch(0, "winner")
+    node = open_node(COIN, mempool_bytes=ROOM * SIZE)
+    returned = [sent(number, 0, 10 + number) for number in range(4)]
+    node.offer(chain.add(returned))
+    pooled = [sent(number, 0, 100) for number in range(4, 7)]
+    for each in (*pooled, sent(0, 1, 500)):
+        node.mempool.accept_transfer(each)
+    node.offer_all(winner.grow(2))
+    assert left(node, *pooled) == [True, True, True]
+    with node.store.read() as conn:
+        assert rows.totals(conn) == (len(node.pool()), len(node.pool()) * SIZE)
+    assert len(node.pool()) == ROOM
+    assert left(node, *returned[2:]) == [True, True]

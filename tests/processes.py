@@ -1,0 +1,69 @@
+"""Real processes for tests, quick to start: forked from a server that has imported everything once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["pytest", "tests.nodes", "tests.store.children", "tests.chain.children"])
+
+
+class Child:
+    """A process that runs `work(pipe, *arguments)`, and this side's end of the pipe."""
+
+    def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
+        self.pipe, theirs = CONTEXT.Pipe()
+        self.process: BaseProcess = CONTEXT.Process(target=work, args=(theirs, *arguments), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def hear(self, timeout: float = 30) -> Any:
+        """What the child sends next. AssertionError when it says nothing; EOFError when it is gone."""
+        assert self.pipe.poll(timeout), "the child said nothing"
+        return self.pipe.recv()
+
+    def tell(self, what: Any) -> None:
+        self.pipe.send(what)
+
+    def ask(self, what: Any) -> Any:
+        self.tell(what)
+        return self.hear()
+
+    def kill(self) -> None:
+        """SIGKILL, by its own id; returns when it is gone."""
+        self.process.kill()
+        self.process.join(30)
+
+    def heard_before_its_end(self) -> list[Any]:
+        """All that a killed child had sent."""
+        heard = []
+        try:
+            while self.pipe.poll():
+                heard.append(self.pipe.recv())
+        except (EOFError, OSError):
+            pass  # cut in the middle of a message: nobody was told
+        return heard
+
+
+@contextmanager
+def children(*all_of_them: Child) -> Iterator[tuple[Child, ...]]:
+    """Killed at the end, whatever comes."""
+    try:
+        yield all_of_them
+    finally:
+        for child in all_of_them:
+            child.kill()
+            child.pipe.close()
+
+
+Pipe = Connection

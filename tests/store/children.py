@@ -1,0 +1,170 @@
+"""What the store's tests run in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import resource
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection as Rows
+
+import migrations
+from node.config import Config
+from node.core.coin import Coin
+from node.core.errors import MoneyerError, RuleError
+from node.core.types import Block, Transfer
+from node.store import blocks, engine, meta, migrate, schema
+from node.store.engine import Store
+from tests.nodes import Node
+from tests.processes import Pipe
+from tests.support import block_on, key, mine, transfer
+
+SENDERS = [key(f"sender {number}") for number in range(8)]
+
+
+def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Say "ready"; at the word open the store; answer with chain_id and node_id, or with the refusal."""
+    pipe.send("ready")
+    pipe.recv()
+    try:
+        store = Store.open(Config(folder), coin)
+    except MoneyerError as error:
+        pipe.send(error.message)
+        return
+    with store.read() as conn:
+        answer = meta.get(conn, "chain_id"), meta.node_id(conn)
+    store.close()
+    pipe.send(answer)
+
+
+def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, marks: Path) -> None:
+    """Say "ready", open the store as a program with these migrations would, say "opened"."""
+    os.environ["MONEYER_TEST_MARKS"] = str(marks)
+    migrations.__file__ = str(scripts / "__init__.py")
+    setattr(schema, "SCHEMA_REVISION", "0002")  # noqa: B010 - as a test's monkeypatch does
+    pipe.send("ready")
+    store = Store.open(Config(folder), coin)
+    pipe.send("opened")
+    store.close()
+
+
+def write_and_stay_inside(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Begin a transaction, change something, say "inside", and stay there until told."""
+    store = Store.open(Config(folder), coin)
+
+    def job(conn: Rows) -> None:
+        meta.put(conn, "half", b"written")
+        pipe.send("inside")
+        pipe.recv()
+
+    store.write(job)
+    pipe.send("committed")
+    pipe.recv()
+
+
+def commit_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Say "ready"; commit something at each word, then answer "committed"."""
+    store = Store.open(Config(folder), coin)
+    pipe.send("ready")
+    while True:
+        name = pipe.recv()
+        store.write(partial(meta.put, key=name, value=b"x"))
+        pipe.send("committed")
+
+
+def wait_for_changes(pipe: Pipe, folder: Path, coin: Coin, timeout: float) -> None:
+    """Say "ready", then "changed" after every change that `wait_for_change` tells of; only the bell wakes it."""
+    setattr(engine, "_FALLBACK_SECONDS", timeout)  # noqa: B010 - as a test's monkeypatch does
+    store = Store.open(Config(folder), coin)
+    seen = store.data_version()
+    pipe.send("ready")
+    while True:
+        version = store.wait_for_change(seen, timeout)
+        if version != seen:
+            seen = version
+            pipe.send("changed")
+
+
+def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
+    """Mine, send, fork and reorganize without end; each thing is told once it is acknowledged."""
+    random = Random(seed)
+    node = Node.open(folder, coin)
+    pipe.send(("opened", None))
+    while True:
+        what = random.random()
+        if what < 0.5:
+            sender = random.choice(SENDERS)
+            sequence = node.mempool.next_sequence(sender.payload)
+            sent = transfer(coin, sender, random.choice(SENDERS), random.randint(1, 50), 1, sequence)
+            try:
+                pipe.send(("transfer", node.mempool.accept_transfer(sent).txid))
+            except RuleError:
+                continue
+        else:
+            now = node.tip().header.timestamp + 1
+            block = mine(node.chain.template(key("miner").payload, now, random.randbytes(8)).block)
+            if what < 0.6:
+                _fork(pipe, node, random)
+            else:
+                pipe.send(("block", node.offer(block).block_hash))
+
+
+def _fork(pipe: Pipe, node: Node, random: Random) -> None:
+    """Two empty blocks on the tip's parent: a side branch, then a reorg."""
+    tip = node.tip()
+    if tip.height < 2:
+        return
+    with node.store.read() as conn:
+        header, height = blocks.load(conn, tip.header.prev_hash).header, tip.height - 1
+    for _ in range(2):
+        height += 1
+        block = block_on(node.coin, header, height, extra=random.randbytes(8))
+        pipe.send(("block", node.offer(block).block_hash))
+        header = block.header
+
+
+def fill_the_disk(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Do what is told, and say what became of it.
+
+    "limit": the system refuses larger files from now on. "room": any size again. A (name, size): write that. A block,
+    a transfer: accept it.
+    """
+    node = Node.open(folder, coin)
+    pipe.send("ready")
+    while True:
+        what: Any = pipe.recv()
+        try:
+            if what == "limit":
+                log = max((path.stat().st_size for path in folder.glob("chain.db-*[!m]")), default=0)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (log + 8192, resource.RLIM_INFINITY))
+                pipe.send("limited")
+            elif what == "room":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                pipe.send("room")
+            elif isinstance(what, Block):
+                pipe.send(node.offer(what).status)
+            elif isinstance(what, Transfer):
+                pipe.send(node.mempool.accept_transfer(what).status)
+            else:
+                name, size = what
+                node.store.write(partial(meta.put, key=name, value=bytes(size)))
+                pipe.send("written")
+        except MoneyerError as error:
+            answer = type(error).__name__
+            pipe.send((answer, error.message) if isinstance(what, tuple) else answer)
+
+
+def open_as_a_stranger(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Open the store as a user who is not root, and tell the refusal."""
+    migrate.revisions()  # what is imported lazily: a stranger may not be allowed to read this Python
+    if os.geteuid() == 0:
+        os.setegid(65534)
+        os.seteuid(65534)
+    try:
+        Store.open(Config(folder), coin).close()
+        pipe.send("opened")
+    except MoneyerError as error:
+        pipe.send(error.message)

@@ -1,0 +1,53 @@
+"""Data folders to damage: made once, copied for each test."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from node.core.coin import Coin
+from tests.nodes import Node
+from tests.support import ChainBuilder, easy_coin, key, transfer
+
+ALICE, BOB = key("alice"), key("bob")
+
+
+def _chain() -> ChainBuilder:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)]))
+    for _ in range(30):
+        chain.add([chain.transfer(ALICE, BOB, 5, 1, b"memo"), chain.transfer(BOB, ALICE, 5, 1)])
+    return chain
+
+
+CHAIN = _chain()
+
+
+@cache
+def template() -> Path:
+    """The folder that `made` copies."""
+    folder = Path(tempfile.mkdtemp(prefix="moneyer-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    node = Node.open(folder, CHAIN.coin)
+    node.chain.accept_blocks(CHAIN.raw, now=2**32)
+    node.mempool.accept_transfer(transfer(CHAIN.coin, ALICE, BOB, 5, 1, CHAIN.account(ALICE).sequence))
+    node.store.close()
+    return folder
+
+
+def made(parent: Path, coin: Coin = CHAIN.coin) -> Path:
+    """A data folder of 30 blocks, 60 transfers and one in the pool; of another coin, one with genesis only."""
+    folder = parent / "made"
+    if coin is CHAIN.coin:
+        shutil.copytree(template(), folder)
+    else:
+        Node.open(folder, coin).store.close()
+    return folder
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder that says something: not SQLite's shared memory, nor a log with nothing in it."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".db-shm"}
+    return {name: content for name, content in files.items() if content}

@@ -1,0 +1,83 @@
+"""SIGKILL at any instant: what was acknowledged is there, and the chain is whole."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from node.store import blocks, transactions
+from node.store import mempool as mempool_rows
+from node.store.driver import driver
+from node.verify import verify_chain
+from tests.nodes import Node
+from tests.processes import Child, children
+from tests.store.children import SENDERS, work_until_killed
+from tests.support import easy_coin
+
+COIN = easy_coin(premine=[(sender, 10**9) for sender in SENDERS])
+
+
+def integrity(folder: Path) -> str:
+    """Of the file as the killed processes left it, log and all."""
+    connection = driver.connect(str(folder / "chain.db"))
+    try:
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def check(folder: Path, acknowledged: list[tuple[str, bytes]], least_work: int) -> int:
+    """Everything that was acknowledged is there; gives the work of the tip."""
+    assert integrity(folder) == "ok"
+    node = Node.open(folder, COIN)
+    try:
+        verify_chain(node.store)
+        with node.store.read() as conn:
+            for kind, name in acknowledged:
+                if kind == "block":
+                    assert blocks.raw(conn, name) is not None
+                elif kind == "transfer":
+                    assert mempool_rows.get(conn, name) or transactions.find(conn, name)
+            tip = blocks.tip(conn)
+        assert tip.work >= least_work
+        return tip.work
+    finally:
+        node.store.close()
+
+
+def kill_again_and_again(folder: Path, rounds: int, seed: int) -> None:
+    random = Random(seed)
+    acknowledged: list[tuple[str, bytes]] = []
+    work = 0
+    for number in range(rounds):
+        # Two processes, as a node's API and its worker are; a kill may come while they still recover or open.
+        both = [Child(work_until_killed, folder, COIN, random.random()) for _ in range(2)]
+        with children(*both):
+            if random.random() < 0.75:
+                for child in both:
+                    acknowledged.append(child.hear())
+                    for _ in range(random.randint(0, 12)):
+                        acknowledged.append(child.hear())
+            time.sleep(random.uniform(0, 0.03))  # the instant is to be any
+            for child in random.sample(both, 2):
+                child.kill()
+                time.sleep(random.uniform(0, 0.005))
+            for child in both:
+                acknowledged += child.heard_before_its_end()
+        work = check(folder, acknowledged[-400:] if number < rounds - 1 else acknowledged, work)
+    assert sum(kind == "block" for kind, _ in acknowledged) > rounds
+    assert sum(kind == "transfer" for kind, _ in acknowledged) > rounds
+
+
+def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, rounds=12, seed=1)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_acknowledged_is_lost_when_processes_are_killed_hundreds_of_times(tmp_path: Path, seed: int) -> None:
+    kill_again_and_again(tmp_path, rounds=100, seed=seed)

@@ -1,0 +1,152 @@
+"""An older schema is backed up and upgraded at the start, in one transaction, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+import migrations
+from node.config import Config
+from node.store import check, migrate, schema
+from node.store.connect import open_engine
+from node.store.driver import driver
+from node.store.engine import Store
+from node.store.errors import StoreRefused
+from node.verify import verify_chain
+from tests.processes import Child, children
+from tests.store.children import open_with_migrations
+from tests.store.folders import CHAIN, bytes_of, made, template
+
+COIN = CHAIN.coin
+
+SECOND = '''
+"""A table more, and a column of blocks changed: SQLite copies the table, with all that hangs on it."""
+
+import os
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.create_table("notes", sa.Column("number", sa.Integer(), primary_key=True), sa.Column("text", sa.Text()))
+    with op.batch_alter_table("blocks") as table:
+        table.alter_column("invalid_code", existing_type=sa.Text(), type_=sa.String(40))
+    marks = Path(os.environ["MONEYER_TEST_MARKS"]) if "MONEYER_TEST_MARKS" in os.environ else None
+    if marks:
+        (marks / "inside").touch()
+        while not (marks / "go on").exists():
+            time.sleep(0.01)
+    op.execute("INSERT INTO notes VALUES (1, 'upgraded')")
+'''
+
+
+@pytest.fixture
+def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if this program were the next version: its migrations, one more than there are, in this folder."""
+    template()  # made by the program as it is
+    folder = tmp_path / "migrations"
+    shutil.copytree(Path(migrations.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_notes.py").write_text(SECOND)
+    monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr(schema, "SCHEMA_REVISION", "0002")
+    return folder
+
+
+def tables(database: Path) -> set[str]:
+    engine = open_engine(database, write=False)
+    with engine.connect() as conn:
+        found = set(inspect(conn).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_an_older_schema_is_backed_up_and_upgraded_and_nothing_is_lost(tmp_path: Path, newer: Path) -> None:
+    folder = made(tmp_path)
+    assert migrate.head() == "0002"
+    store = Store.open(Config(folder), COIN)
+    assert verify_chain(store).transfers == 60
+    store.close()
+    assert "notes" in tables(folder / "chain.db")
+    (backup,) = folder.glob("chain.db.0001.*.backup")
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert "notes" not in tables(backup)
+    # With the backup in its place, an old program (or a new upgrade) goes on from there.
+    shutil.copy(backup, folder / "chain.db")
+    store = Store.open(Config(folder), COIN)
+    verify_chain(store)
+    store.close()
+    assert len(list(folder.glob("chain.db.0001.*.backup"))) == 2
+
+
+def test_a_migration_keeps_the_rows_that_hang_on_a_table_that_is_copied(tmp_path: Path, newer: Path) -> None:
+    folder = made(tmp_path)
+    Store.open(Config(folder), COIN).close()
+    connection = driver.connect(str(folder / "chain.db"))
+    assert connection.execute("SELECT count(*) FROM bodies").fetchone() == (31,)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
+    folder = made(tmp_path)
+    broken = SECOND.replace("'upgraded'", "'upgraded', 'too', 'many'")
+    (newer / "versions" / "0002_notes.py").write_text(broken)
+    before = bytes_of(folder)["chain.db"]
+    with pytest.raises(StoreRefused):
+        Store.open(Config(folder), COIN)
+    assert "notes" not in tables(folder / "chain.db")
+    assert check.look(folder / "chain.db", COIN, whole=True) is False
+    assert (folder / "chain.db").read_bytes() == before
+
+
+def test_a_process_killed_in_the_middle_of_a_migration_leaves_the_old_schema_and_the_next_start_upgrades(
+    tmp_path: Path, newer: Path
+) -> None:
+    folder, marks = made(tmp_path), tmp_path / "marks"
+    marks.mkdir()
+    for _ in range(2):
+        with children(Child(open_with_migrations, folder, COIN, newer, marks)) as (child,):
+            assert child.hear() == "ready"
+            for _ in iter(lambda: (marks / "inside").exists(), True):
+                assert child.process.is_alive()
+                child.process.join(0.01)
+            child.kill()
+        (marks / "inside").unlink()
+        assert "notes" not in tables(folder / "chain.db")
+    store = Store.open(Config(folder), COIN)
+    assert verify_chain(store).height == CHAIN.height
+    store.close()
+    assert "notes" in tables(folder / "chain.db")
+
+
+def test_a_node_and_its_worker_that_start_at_once_on_an_old_file_upgrade_it_once(tmp_path: Path, newer: Path) -> None:
+    folder, marks = made(tmp_path), tmp_path / "marks"
+    marks.mkdir()
+    with children(*(Child(open_with_migrations, folder, COIN, newer, marks) for _ in range(2))) as both:
+        assert [child.hear() for child in both] == ["ready", "ready"]
+        (marks / "go on").touch()
+        assert [child.hear() for child in both] == ["opened", "opened"]
+    assert len(list(folder.glob("*.backup"))) == 1
+
+
+def test_a_backup_that_cannot_be_written_stops_the_upgrade(tmp_path: Path, newer: Path) -> None:
+    folder = made(tmp_path)
+    target = tmp_path / "there already"
+    target.write_bytes(b"keep me")
+    with pytest.raises(StoreRefused, match="cannot be written"):
+        schema.backup(folder / "chain.db", target)
+    assert target.read_bytes() == b"keep me"
+    with pytest.raises(StoreRefused, match="cannot be written"):
+        schema.backup(folder / "chain.db", tmp_path / "no folder" / "backup")
+    with pytest.raises(StoreRefused):
+        schema.backup(folder / "no database", tmp_path / "backup of nothing")
+    assert not (tmp_path / "backup of nothing").exists()

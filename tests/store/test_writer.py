@@ -1,0 +1,217 @@
+"""Group commit: one durable commit for many, and each job alone in what goes wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from node.core.errors import BadSequence
+from node.store import meta, schema
+from node.store.connect import open_engine
+from node.store.driver import driver
+from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
+from node.store.writer import Writer
+
+Job = Callable[[Connection], object]
+
+
+class Desk:
+    """A writer on a database of its own, with a count of its commits."""
+
+    def __init__(self, database: Path) -> None:
+        schema.prepare(database)
+        self.database = database
+        self.commits = 0
+        self.writer = Writer(open_engine(database, write=True, busy_seconds=0.1), self._count)
+
+    def _count(self) -> None:
+        self.commits += 1
+
+    def keys(self) -> set[str]:
+        """What is committed, as another connection sees it."""
+        connection = driver.connect(str(self.database))
+        try:
+            return {key for (key,) in connection.execute("SELECT key FROM meta")}
+        finally:
+            connection.close()
+
+    def write(self, job: Job) -> object:
+        return self.writer.submit(job, clean=False).result(30)
+
+    def together(self, *jobs: Job, clean: bool = False) -> list[Future[object]]:
+        """Have the jobs run in one group: they are queued while the writer is busy with another."""
+        inside, go_on = threading.Event(), threading.Event()
+
+        def hold(_conn: Connection) -> None:
+            inside.set()
+            assert go_on.wait(30)
+
+        first = self.writer.submit(hold, clean=False)
+        assert inside.wait(30)
+        futures = [self.writer.submit(job, clean) for job in jobs]
+        go_on.set()
+        first.result(30)
+        for future in futures:
+            future.exception(30)
+        return futures
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = Desk(tmp_path / "chain.db")
+    yield opened
+    opened.writer.close()
+
+
+def put(key: str) -> Job:
+    return lambda conn: meta.put(conn, key, b"x")
+
+
+def put_then_fail(key: str, error: BaseException) -> Job:
+    def job(conn: Connection) -> None:
+        meta.put(conn, key, b"x")
+        raise error
+
+    return job
+
+
+def break_at_commit(conn: Connection) -> None:
+    """A change that SQLite refuses only when the whole transaction is committed."""
+    conn.execute(text("PRAGMA defer_foreign_keys=ON"))
+    conn.execute(text("INSERT INTO bodies VALUES (99, x'00', x'00')"))
+
+
+def test_jobs_that_wait_share_one_commit(desk: Desk) -> None:
+    futures = desk.together(*(put(str(number)) for number in range(100)))
+    assert [future.result() for future in futures] == [None] * 100
+    assert desk.commits == 2  # the one that they waited for, and theirs
+    assert len(desk.keys()) == 100
+
+
+def test_many_threads_at_once_are_all_served_in_fewer_commits(desk: Desk) -> None:
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(lambda number: desk.write(put(str(number))), range(400)))
+    assert len(desk.keys()) == 400
+    assert desk.commits < 400
+
+
+def test_a_job_that_fails_is_undone_alone_and_told_its_own_error(desk: Desk) -> None:
+    error = KeyError("mine")
+    good, bad, doubled, after = desk.together(put("a"), put_then_fail("b", error), put("a"), put("c"))
+    assert good.exception() is after.exception() is None
+    assert bad.exception() is error
+    assert isinstance(doubled.exception(), StoreFailed)  # a key twice: an IntegrityError
+    assert "contradicts itself" in str(doubled.exception())
+    assert desk.keys() == {"a", "c"}
+    assert desk.commits == 2
+
+
+def test_a_job_that_refuses_before_it_changes_anything_needs_no_savepoint_and_is_told_alone(desk: Desk) -> None:
+    def refuse(_conn: Connection) -> None:
+        raise BadSequence("used")
+
+    futures = desk.together(put("a"), refuse, put("b"), clean=True)
+    assert [type(future.exception()) for future in futures] == [type(None), BadSequence, type(None)]
+    assert desk.keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize("error", [KeyError("a bug"), None], ids=["a bug", "the database"])
+def test_without_a_savepoint_an_error_that_may_have_changed_something_takes_the_group_with_it(
+    desk: Desk, error: Exception | None
+) -> None:
+    wrong = put_then_fail("b", error) if error else put("a")  # a key twice
+    futures = desk.together(put("a"), wrong, put("c"), clean=True)
+    assert all(future.exception() is not None for future in futures)
+    assert desk.keys() == set()
+    desk.write(put("d"))
+    assert desk.keys() == {"d"}
+
+
+def test_a_savepoint_inside_a_failing_job_goes_with_it(desk: Desk) -> None:
+    def failing(conn: Connection) -> None:
+        with conn.begin_nested():
+            meta.put(conn, "gone", b"x")
+            raise ZeroDivisionError
+
+    def job(conn: Connection) -> None:
+        with conn.begin_nested():
+            meta.put(conn, "kept", b"x")
+        with pytest.raises(ZeroDivisionError):
+            failing(conn)
+
+    futures = desk.together(job, failing, put("other"))
+    assert [type(future.exception()) for future in futures] == [type(None), ZeroDivisionError, type(None)]
+    assert desk.keys() == {"kept", "other"}
+
+
+def test_after_a_commit_that_failed_nobody_is_told_it_worked_and_the_writer_works_on(desk: Desk) -> None:
+    for attempt in range(3):
+        futures = desk.together(put(f"before {attempt}"), break_at_commit, put(f"after {attempt}"))
+        assert all(isinstance(future.exception(), StoreUnavailable) for future in futures)
+        assert desk.keys() == {f"fine {number}" for number in range(attempt)}
+        desk.write(put(f"fine {attempt}"))
+    mode = desk.write(lambda conn: conn.exec_driver_sql("PRAGMA synchronous").scalar())
+    assert mode == 2  # the new connection is as durable as the first
+
+
+def test_a_job_that_ends_the_program_does_not_end_the_writer(desk: Desk) -> None:
+    futures = desk.together(put("a"), put_then_fail("b", SystemExit(3)), put("c"))
+    assert all(isinstance(future.exception(), SystemExit) for future in futures)
+    desk.write(put("d"))
+    assert desk.keys() == {"d"}
+
+
+def test_a_lock_that_lasts_is_busy_for_everyone_and_gone_when_it_is_released(desk: Desk) -> None:
+    other = driver.connect(str(desk.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for future in [desk.writer.submit(put(key), clean=False) for key in "ab"]:
+        with pytest.raises(StoreBusy):
+            future.result(30)
+    other.execute("ROLLBACK")
+    other.close()
+    desk.write(put("c"))
+    assert desk.keys() == {"c"}
+
+
+def test_a_bell_that_cannot_be_rung_does_not_unmake_a_commit(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise OSError("no bells")
+
+    schema.prepare(tmp_path / "chain.db")
+    writer = Writer(open_engine(tmp_path / "chain.db", write=True), broken)
+    assert writer.submit(lambda _conn: 7, clean=False).result(30) == 7
+    writer.close()
+
+
+def test_a_job_cannot_wait_for_another_one(desk: Desk) -> None:
+    with pytest.raises(RuntimeError):
+        desk.write(lambda _conn: desk.writer.submit(put("a"), clean=False))
+    assert desk.keys() == set()
+
+
+def test_closing_finishes_what_is_queued_and_leaves_nobody_waiting(desk: Desk) -> None:
+    answers: list[bool] = []
+
+    def write_until_closed(thread: int) -> None:
+        for number in range(10_000):
+            try:
+                desk.write(put(f"{thread} {number}"))
+            except StoreFailed:
+                return
+            answers.append(True)
+
+    threads = [threading.Thread(target=write_until_closed, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(answers) < 20:
+        threads[0].join(0.01)
+    desk.writer.close()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(desk.keys()) == len(answers)
