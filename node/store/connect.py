@@ -13,7 +13,9 @@ from node.store.driver import driver, journal_mode
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
 
-_CACHE_KIB = 4096
+_WRITER_CACHE_KIB = 4096
+_READER_CACHE_KIB = 512
+"""Of each reading connection. Every commit empties it, and the system keeps the file's pages anyway."""
 
 
 def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
@@ -32,7 +34,7 @@ def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECON
         cursor.execute(f"PRAGMA journal_mode={journal_mode}")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        cursor.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB if write else _READER_CACHE_KIB}")
         cursor.close()
 
     return _begins_with(engine, "BEGIN IMMEDIATE" if write else "BEGIN")

@@ -142,7 +142,7 @@ class Writer:
 
     @staticmethod
     def _run_clean(connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
-        """The same for a job that changes nothing where it answers with an error; any other exception loses the group."""
+        """The same for a job that changes nothing where it answers with an error; any other loses the group."""
         try:
             return job(connection), None
         except MoneyerError as error:

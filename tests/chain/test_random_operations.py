@@ -8,13 +8,14 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
+from node.core import codec
 from node.core.errors import RuleError
 from node.core.types import Block
 from node.store import accounts
 from node.store.tables import mempool
 from node.verify import verify_chain
 from tests.chain.model import Model, Place
-from tests.nodes import Node, OpenNode
+from tests.nodes import NOW, Node, OpenNode
 from tests.support import block_on, easy_coin, key, mine
 
 OPERATIONS = 10_000
@@ -51,6 +52,25 @@ class Run:
             self.offer(parent, self.model.block(parent, transfers))
             parent = self.model.recent[-1]
         return count
+
+    def batch(self) -> int:
+        """Several at once, as sync brings them; sometimes with a bad one at the end, on top of the best chain."""
+        is_bad = self.random.random() < 0.3
+        parent = self.model.tip if is_bad else self.random.choice(self.model.recent)
+        raws = []
+        for _ in range(self.random.randint(1, 6)):
+            block = self.model.block(parent, self.model.transfers(dict(parent.accounts), self.random.randint(0, 3)))
+            self.model.accepted(parent, block)
+            parent = self.model.recent[-1]
+            raws.append(codec.encode_block(block))
+        if is_bad:
+            block, code = self.model.bad_block(parent)
+            with pytest.raises(RuleError) as refused:
+                self.node.chain.accept_blocks([*raws, codec.encode_block(block)], NOW)
+            assert refused.value.code == code
+        else:
+            self.node.chain.accept_blocks(raws, NOW)
+        return len(raws) + is_bad
 
     def bad_block(self) -> int:
         """On the tip; or beside it, where only a child, with which it would win, shows what it is."""
@@ -99,7 +119,7 @@ def test_ten_thousand_random_operations_keep_all_money(memory_folder: Path, open
     done = 0
     while done < OPERATIONS:
         operation = run.random.choices(
-            (run.extend, run.fork, run.bad_block, run.mine_template, run.send), (20, 18, 6, 14, 60)
+            (run.extend, run.fork, run.batch, run.bad_block, run.mine_template, run.send), (20, 18, 8, 6, 14, 60)
         )[0]
         done += operation()
         run.look()

@@ -17,6 +17,7 @@ from node.core.coin import Coin
 from node.core.errors import MoneyerError, RuleError
 from node.core.types import Block, Transfer
 from node.store import blocks, engine, meta, migrate, schema
+from node.store.driver import driver
 from node.store.engine import Store
 from tests.nodes import Node
 from tests.processes import Pipe
@@ -49,6 +50,18 @@ def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, ma
     store = Store.open(Config(folder), coin)
     pipe.send("opened")
     store.close()
+
+
+def leave_a_journal(pipe: Pipe, database: Path) -> None:
+    """Where SQLite keeps a rollback journal: change so much that the file itself is written, then wait for the kill."""
+    connection = driver.connect(str(database), isolation_level=None)
+    connection.execute("PRAGMA journal_mode=TRUNCATE")
+    connection.execute("PRAGMA cache_size=2")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE accounts SET balance = balance + 1")
+    connection.execute("UPDATE bodies SET body = zeroblob(4000)")
+    pipe.send("inside")
+    pipe.recv()
 
 
 def write_and_stay_inside(pipe: Pipe, folder: Path, coin: Coin) -> None:

@@ -14,7 +14,8 @@ from node.store.driver import driver
 from node.verify import verify_chain
 from tests.nodes import Node
 from tests.processes import Child, children
-from tests.store.children import SENDERS, work_until_killed
+from tests.store.children import SENDERS, leave_a_journal, work_until_killed
+from tests.store.folders import CHAIN, made
 from tests.support import easy_coin
 
 COIN = easy_coin(premine=[(sender, 10**9) for sender in SENDERS])
@@ -74,6 +75,21 @@ def kill_again_and_again(folder: Path, rounds: int, seed: int) -> None:
 
 def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, rounds=12, seed=1)
+
+
+def test_a_rollback_journal_that_a_killed_process_left_is_played_back(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    database = folder / "chain.db"
+    sound = database.read_bytes()
+    with children(Child(leave_a_journal, database)) as (child,):
+        assert child.hear() == "inside"
+        child.kill()
+    assert (folder / "chain.db-journal").stat().st_size
+    assert database.read_bytes() != sound
+    node = Node.open(folder, CHAIN.coin)
+    verify_chain(node.store)
+    assert node.accounts() == CHAIN.accounts
+    node.store.close()
 
 
 @pytest.mark.crash

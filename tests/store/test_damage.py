@@ -12,7 +12,7 @@ import pytest
 from node.config import Config
 from node.core import codec
 from node.store import blocks
-from node.store.driver import driver
+from node.store.driver import driver, has_safe_wal
 from node.store.engine import Store
 from node.store.errors import StoreDamaged, StoreRefused
 from node.verify import ChainBroken, verify_chain
@@ -108,6 +108,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, size: int) -> None:
     refusal(folder)
 
 
+@pytest.mark.skipif(not has_safe_wal, reason="there is no log")
 def test_a_damaged_file_with_a_log_that_a_killed_process_left_is_refused_with_its_log(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(made(tmp_path), folder, ignore=shutil.ignore_patterns("bells"))
