@@ -40,7 +40,7 @@ def manylinux(machine: str) -> tuple[str, ...]:
 SYSTEMS = (
     System("Linux x86-64", "Linux", "x86_64", manylinux("x86_64")),
     System("Linux aarch64", "Linux", "aarch64", manylinux("aarch64")),
-    System("macOS 11 arm64", "Darwin", "arm64", ("macosx_11_0_arm64",)),
+    System("macOS 12 arm64", "Darwin", "arm64", ("macosx_12_0_arm64", "macosx_11_0_arm64")),
     System("macOS 11 x86-64", "Darwin", "x86_64", ("macosx_11_0_x86_64",)),
 )
 

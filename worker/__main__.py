@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from node.logs import LEVELS
 from worker.config import MAX_PROCESSES, MODES, WorkerConfig
 
 
@@ -16,11 +17,15 @@ from worker.config import MAX_PROCESSES, MODES, WorkerConfig
 @click.option("--processes", type=click.IntRange(1, MAX_PROCESSES), default=1, show_default=True)
 @click.option("--address", help="Who gets the rewards.  [default: the node's own miner account]")
 @click.option("--mode", default="demand", show_default=True, help=f"One of {MODES}.")
-def main(data: Path, engine: str, processes: int, address: str | None, mode: str) -> None:
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option("--log-json", is_flag=True, help="Each line of the log a JSON object.")
+def main(
+    data: Path, engine: str, processes: int, address: str | None, mode: str, log_level: str, log_json: bool
+) -> None:
     """Run the mining worker of a node on this machine."""
     from worker.supervisor import run
 
-    sys.exit(run(WorkerConfig(data, engine, processes, address, mode)))
+    sys.exit(run(WorkerConfig(data, engine, processes, address, mode, log_level, log_json)))
 
 
 if __name__ == "__main__":

@@ -70,11 +70,18 @@ class WorkerConfig:
     """Where rewards go; None: to the node's own miner account."""
     mode: str = "demand"
     """As `parse_mode` reads it."""
+    log_level: str = "info"
+    log_json: bool = False
 
     @property
     def config(self) -> Config:
         """Of the node, as far as a worker looks: where its files lie."""
         return Config(data=self.data)
+
+    @property
+    def code_cache(self) -> Path:
+        """Folder for what the engines have compiled."""
+        return self.data / "cache"
 
     def check(self) -> None:
         """Raises BadWorkerOption."""

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import perf_counter
 
 from worker import engines
@@ -24,12 +25,12 @@ _FIRST_SLICE = 1 << 12
 _LAST_SLICE = 1 << 28
 
 
-def main(connection: Connection, engine_name: str) -> None:
+def main(connection: Connection, engine_name: str, cache: Path | None = None) -> None:
     """Serve units from `connection` until it closes. A None means: wait for more."""
     # Ctrl-C reaches every process of the terminal; the supervisor decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        engine = engines.make(engine_name)
+        engine = engines.make(engine_name, cache)
     except engines.EngineFailed as error:
         print(f"worker: {error}", file=sys.stderr, flush=True)
         os._exit(1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from time import monotonic
 from types import ModuleType
 
@@ -41,8 +42,10 @@ class _Slot:
 class HasherPool:
     """`processes` hashing processes of one engine. Not for use by two threads."""
 
-    def __init__(self, engine: str, processes: int) -> None:
+    def __init__(self, engine: str, processes: int, cache: Path | None = None) -> None:
+        """`cache`: folder for compiled code."""
         self.engine = engine
+        self._cache = cache
         self._slots = [_Slot(number) for number in range(1, processes + 1)]
         self._context = get_context("spawn")
         self._wanted = False
@@ -124,10 +127,13 @@ class HasherPool:
     def _launch(self, slot: _Slot) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=hasher.main, args=(theirs, self.engine), name=f"moneyer-hasher-{slot.number}", daemon=True
+            target=hasher.main,
+            args=(theirs, self.engine, self._cache),
+            name=f"moneyer-hasher-{slot.number}",
+            daemon=True,
         )
         try:
-            with _no_main_module():
+            with no_main_module():
                 process.start()
         except OSError as error:  # no memory, or too many processes
             log.warning("hashing process %d cannot be started: %s; trying again", slot.number, error)
@@ -190,7 +196,7 @@ def _searches(slot: _Slot, template_id: int) -> bool:
 
 
 @contextmanager
-def _no_main_module() -> Iterator[None]:
+def no_main_module() -> Iterator[None]:
     """Keeps `spawn` from importing the parent's main script anew in the child: a hashing process needs none of it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")

@@ -6,13 +6,13 @@ import json
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait as wait_for_any
 from time import monotonic
 
+from node import logs
 from node.core.coin import Coin
 from node.core.errors import BadCoin, MoneyerError
 from node.lifecycle import watch_parent
@@ -97,8 +97,7 @@ def run(worker: WorkerConfig) -> int:
     0: ended as asked, or with its node. 1: refused, the sentence is on stderr.
     """
     if not logging.getLogger().handlers and not log.handlers:
-        logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=sys.stderr)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logs.configure(worker.log_level, worker.log_json)
     ending = _Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.ask())
@@ -107,7 +106,7 @@ def run(worker: WorkerConfig) -> int:
         _serve(worker, ending)
     except MoneyerError as error:
         if not ending.asked:
-            print(f"worker: {error.message}", file=sys.stderr, flush=True)
+            log.error("%s", error.message)
             return 1
     finally:
         ending.done()
@@ -116,7 +115,7 @@ def run(worker: WorkerConfig) -> int:
 
 def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     worker.check()
-    engine = _choose(worker.engine)
+    engine = _choose(worker)
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()
@@ -127,7 +126,7 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     try:
         coin, store = _open(worker, ending)
         try:
-            pool = HasherPool(engine, worker.processes)
+            pool = HasherPool(engine, worker.processes, worker.code_cache)
             miner = Miner(store, pool, parse_mode(worker.mode), _receiver(worker, coin))
             _Supervisor(worker, store, pool, miner, lock, ending).mine()
         finally:
@@ -136,9 +135,9 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
         lock.release()
 
 
-def _choose(name: str) -> str:
+def _choose(worker: WorkerConfig) -> str:
     try:
-        return engines.choose(name)
+        return engines.choose(worker.engine, worker.code_cache)
     except engines.EngineFailed as error:
         raise _Refused(str(error)) from None
 

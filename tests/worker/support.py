@@ -63,8 +63,11 @@ class NodeFolder:
             self.lock.release()
 
     def worker(self, *options: str) -> WorkerProcess:
-        """Start a worker on this folder; killed at the end of the test."""
-        worker = WorkerProcess(self.config, *options)
+        """Start a worker on this folder; killed at the end of the test.
+
+        Its engine is hashlib unless told: the difficulties here are made for it.
+        """
+        worker = WorkerProcess(self.config, "--engine", "hashlib", *options)
         self.workers.append(worker)
         return worker
 

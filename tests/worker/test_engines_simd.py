@@ -1,0 +1,293 @@
+"""The compiled engines: every width, the ends of the nonces, and a cache that is never believed blindly."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import easy_coin, wait_until
+from tests.worker.support import MILD, NodeFolder
+from worker import engines
+from worker.bench import PASSED, bench_engines
+from worker.engines import NONCES, EngineFailed, solves
+from worker.engines.compiled import CompiledEngine, Processor
+from worker.engines.sha import NoInstructions, ShaEngine
+from worker.engines.simd import SimdEngine
+
+pytest.importorskip("llvmlite", reason="llvmlite has no wheel here: hashlib is the engine")
+
+_LANES = (4, 8, 16, 32)
+_made: dict[str, CompiledEngine] = {}
+
+
+def made(name: str) -> CompiledEngine:
+    """An engine by name, compiled once for all tests: `sha`, `simd 4` …"""
+    if name not in _made:
+        try:
+            _made[name] = ShaEngine() if name == "sha" else SimdEngine(lanes=int(name.split()[1]))
+        except NoInstructions as error:
+            pytest.skip(str(error))
+    return _made[name]
+
+
+each_engine = pytest.mark.parametrize("name", ["sha", *(f"simd {lanes}" for lanes in _LANES)])
+
+
+@each_engine
+def test_a_width_that_is_not_the_processors_own_passes_the_self_test_too(name: str) -> None:
+    engines.self_test(made(name))
+
+
+@each_engine
+@settings(max_examples=60, deadline=None)
+@given(
+    header=st.binary(min_size=80, max_size=80),
+    start=st.one_of(st.integers(0, NONCES - 1), st.integers(NONCES - 300, NONCES - 1)),
+    count=st.integers(0, 500),
+    target=st.one_of(
+        st.integers(0, 2**256 - 1),
+        st.integers(0, 12).map(lambda zero_bits: (1 << 256 - zero_bits) - 1),
+        st.sampled_from([0, 1, 2**224 - 1, 2**224, 2**256 - 1, 2**256, 2**300]),
+    ),
+)
+def test_the_first_nonce_that_solves_is_found(name: str, header: bytes, start: int, count: int, target: int) -> None:
+    """A range that goes past the last nonce ends there."""
+    end = min(start + count, NONCES)
+    right = next((nonce for nonce in range(start, end) if solves(header, target, nonce)), None)
+    assert made(name).search(header, target, start, count) == right
+
+
+@each_engine
+def test_a_hash_whose_top_word_is_the_targets_is_compared_to_the_last_bit(name: str) -> None:
+    for number in range(20):
+        header = bytes([number]) * 80
+        hashes = {nonce: number_of(header, nonce) for nonce in range(100)}
+        best = min(hashes, key=hashes.__getitem__)
+        assert made(name).search(header, hashes[best], 0, 100) == best
+        assert made(name).search(header, hashes[best] - 1, 0, 100) is None
+
+
+def number_of(header: bytes, nonce: int) -> int:
+    """By the judge alone: the least target that the nonce solves."""
+    low, high = 0, 2**256 - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if solves(header, middle, nonce) else (middle + 1, high)
+    return low
+
+
+@each_engine
+def test_every_nonce_of_an_easy_target_is_found_in_turn(name: str) -> None:
+    header, target = bytes(range(80)), 2**255
+    found: list[int] = []
+    position = 0
+    while (nonce := made(name).search(header, target, position, 400 - position)) is not None:
+        found.append(nonce)
+        position = nonce + 1
+    assert found == [nonce for nonce in range(400) if solves(header, target, nonce)]
+
+
+def test_a_header_of_another_length_is_refused() -> None:
+    for size in (0, 79, 81):
+        with pytest.raises(ValueError, match=f"80 bytes, not {size}"):
+            made("simd 4").search(bytes(size), 1, 0, 1)
+
+
+def test_other_threads_run_while_an_engine_searches() -> None:
+    """The GIL is let go: else the search would end before this thread could set the flag."""
+    engine, searching, seen = made("simd 4"), threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def search() -> None:
+        searching.set()
+        engine.search(bytes(80), 0, 0, 1 << 24)
+        order.append("search")
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    searching.wait()
+    order.append("this thread")
+    seen.set()
+    thread.join()
+    assert order == ["this thread", "search"]
+
+
+def test_a_lying_kernel_is_caught_by_hashlib() -> None:
+    engine = SimdEngine(lanes=4)
+    engine._scan = lambda header, top, start, count: 0
+    assert engine.search(bytes(80), 0, 0, 50) is None
+    engine._scan = lambda header, top, start, count: -1
+    with pytest.raises(EngineFailed, match="failed its self-test"):
+        engines.self_test(engine)
+
+
+# --- the cache
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def start(folder: Path) -> CompiledEngine:
+    """The engine that compiles fastest."""
+    try:
+        engine: CompiledEngine = ShaEngine(folder)
+    except NoInstructions:
+        engine = SimdEngine(folder, lanes=4)
+    assert engine.search(bytes(80), 2**252, 0, 300) == made("simd 4").search(bytes(80), 2**252, 0, 300)
+    return engine
+
+
+def the_file(folder: Path) -> Path:
+    (file,) = folder.iterdir()
+    return file
+
+
+def test_compiled_code_is_kept_for_the_next_start_and_readable_by_its_owner_only(folder: Path) -> None:
+    assert not start(folder).from_cache
+    assert folder.stat().st_mode & 0o077 == 0
+    assert the_file(folder).stat().st_mode & 0o777 == 0o600
+    assert start(folder).from_cache
+
+
+def damage_byte(at: int) -> Callable[[Path], object]:
+    def damage(file: Path) -> None:
+        data = bytearray(file.read_bytes())
+        data[at] ^= 1
+        file.write_bytes(data)
+
+    return damage
+
+
+def of_another_processor(file: Path) -> None:
+    SimdEngine(file.parent, lanes=8)
+    (other,) = set(file.parent.iterdir()) - {file}
+    other.replace(file)
+
+
+def a_link_to_elsewhere(file: Path) -> None:
+    file.replace(file.parent.parent / "elsewhere")
+    file.symlink_to(file.parent.parent / "elsewhere")
+
+
+def a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        damage_byte(0),
+        damage_byte(40),
+        damage_byte(-1),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-1]),
+        lambda file: file.write_bytes(os.urandom(9000)),
+        lambda file: os.truncate(file, 5 << 20),
+        of_another_processor,
+        a_link_to_elsewhere,
+        a_pipe,
+        lambda file: file.chmod(0o644),
+        lambda file: file.chmod(0o660),
+    ],
+    ids=[
+        "digest",
+        "code",
+        "last byte",
+        "empty",
+        "cut",
+        "junk",
+        "huge",
+        "foreign",
+        "link",
+        "pipe",
+        "others may read",
+        "group may write",
+    ],
+)
+def test_a_cache_file_that_is_damaged_or_not_ones_own_is_not_run_but_made_again(
+    folder: Path, spoil: Callable[[Path], object]
+) -> None:
+    start(folder)
+    spoil(the_file(folder))
+    assert not start(folder).from_cache
+    assert start(folder).from_cache
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_another_users_cache_file_is_not_run(folder: Path) -> None:
+    start(folder)
+    os.chown(the_file(folder), 12345, 12345)
+    assert not start(folder).from_cache
+    assert start(folder).from_cache
+
+
+@pytest.mark.parametrize("what", ["no parent", "a file in its place"])
+def test_an_engine_runs_where_its_cache_cannot_be_written(tmp_path: Path, what: str) -> None:
+    place = tmp_path / "missing" / "cache" if what == "no parent" else tmp_path / "cache"
+    if what != "no parent":
+        place.write_bytes(b"")
+    assert not start(place).from_cache
+    assert not start(place).from_cache
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if what == "no parent" else ["cache"])
+
+
+def test_code_for_another_processor_generator_or_compiler_has_another_name(folder: Path) -> None:
+    for lanes in (4, 8):
+        SimdEngine(folder, lanes=lanes)
+    assert len(list(folder.iterdir())) == 2
+    processor = Processor()
+    assert processor.name in processor.fingerprint("").decode()
+    assert processor.flags in processor.fingerprint("").decode()
+    assert processor.fingerprint("one") != processor.fingerprint("another")
+
+
+# --- which is taken
+
+
+def test_auto_takes_no_engine_that_is_slower_than_hashlib(tmp_path: Path) -> None:
+    assert engines.choose("auto", tmp_path) in {"simd", "sha"}
+
+
+def test_without_llvmlite_auto_takes_hashlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llvmlite", None)  # as if it weren't installed
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    assert engines.choose("auto") == "hashlib"
+    with pytest.raises(EngineFailed, match=r"simd does not run here: .*llvmlite"):
+        engines.make("simd")
+
+
+def test_a_processor_without_sha_instructions_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processor, "features", {})
+    with pytest.raises(EngineFailed, match="sha does not run here: this processor has no SHA-256 instructions"):
+        engines.make("sha")
+    assert SimdEngine().lanes == 4
+
+
+def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code_in_the_data_folder(tmp_path: Path) -> None:
+    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
+        worker = node.ready_worker("--mode", "continuous", "--engine", "auto", "--processes", "2")
+        wait_until(lambda: node.height >= 4, 60, "four blocks")
+        assert worker.alive_status()["engine"] in {"simd", "sha"}
+        assert list((node.config.data / "cache").iterdir())
+
+
+def test_the_bench_has_a_row_for_every_engine(tmp_path: Path) -> None:
+    rows = bench_engines(0.02, tmp_path, processes=2)
+    assert [row.engine for row in rows] == list(engines.ENGINES)
+    for row in rows:
+        if row.self_test == PASSED:
+            assert row.one_core
+            assert row.all_cores
+            assert row.processes == 2
+        else:
+            assert "no SHA-256 instructions" in row.self_test

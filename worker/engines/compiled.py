@@ -1,0 +1,119 @@
+"""Engines whose inner loop is compiled at start, for this very processor, from LLVM IR made in Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from ctypes import CFUNCTYPE, c_char_p, c_int64, c_uint32, c_uint64
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from worker.engines.code_cache import CodeCache
+from worker.engines.proof import NONCES, solves
+from worker.engines.scan_ir import FUNCTION
+
+# A CFUNCTYPE lets go of the GIL while it runs.
+_Scan = CFUNCTYPE(c_int64, c_char_p, c_uint32, c_uint32, c_uint64)
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The one that this process runs on, as LLVM sees it. Raises ImportError where there is no llvmlite."""
+
+    @cached_property
+    def llvm(self) -> Any:
+        import llvmlite.binding as llvm  # takes 0.05 s: not for those who hash by hashlib
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm
+
+    @cached_property
+    def name(self) -> str:
+        return str(self.llvm.get_host_cpu_name())
+
+    @cached_property
+    def features(self) -> dict[str, bool]:
+        """Names as LLVM has them: `avx512f`, `sha`. Empty where the system doesn't tell."""
+        features = dict(self.llvm.get_host_cpu_features())
+        if self.is_arm and "apple" in self.triple:
+            features["sha2"] = True  # all of them, and not every macOS tells
+        return features
+
+    @cached_property
+    def triple(self) -> str:
+        return str(self.llvm.get_process_triple())
+
+    def has(self, *features: str) -> bool:
+        return all(self.features.get(feature, False) for feature in features)
+
+    @property
+    def is_x86(self) -> bool:
+        return self.triple.startswith("x86_64")
+
+    @property
+    def is_arm(self) -> bool:
+        return self.triple.startswith(("aarch64", "arm64"))
+
+    @cached_property
+    def flags(self) -> str:
+        """The features as LLVM wants to be told. Vectors as wide as there are: compilers shy away from 512 bits."""
+        flags = [f"{'+' if has else '-'}{feature}" for feature, has in sorted(self.features.items())]
+        return ",".join([*flags, "-prefer-256-bit"] if self.is_x86 else flags)
+
+    def machine(self) -> Any:
+        target = self.llvm.Target.from_triple(self.triple)
+        return target.create_target_machine(self.name, self.flags, opt=2, reloc="pic", codemodel="small")
+
+    def fingerprint(self, ir: str) -> bytes:
+        """Of everything that compiled code hangs on, the generator by what it made."""
+        import llvmlite
+
+        parts = (llvmlite.__version__, self.llvm.llvm_version_info, self.triple, self.name, self.flags, ir)
+        return json.dumps(parts).encode()
+
+
+class CompiledEngine:
+    """An engine over a `scan` of scan_ir."""
+
+    def __init__(self, name: str, ir: str, processor: Processor, cache: Path | None) -> None:
+        """`cache`: the folder that keeps compiled code; None: compile every time."""
+        self.name = name
+        llvm, machine = processor.llvm, processor.machine()
+        kept = CodeCache(cache, name, processor.fingerprint(ir)) if cache else None
+        code = kept.read() if kept else None
+        self.from_cache = code is not None
+        if code is None:
+            code = _compile(llvm, machine, ir)
+            if kept:
+                kept.write(code)
+        jit = llvm.create_lljit_compiler(machine, use_jit_link=True)
+        library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(FUNCTION).link(jit, name)
+        self._scan: Callable[[bytes, int, int, int], int] = _Scan(library[FUNCTION])
+        self._loaded = library, jit  # they own the code
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        """The first nonce of the range that solves. A range that goes past 2**32 ends there."""
+        if len(header80) != 80:  # the compiled code reads 80
+            raise ValueError(f"a header has 80 bytes, not {len(header80)}")
+        top = min(target >> 224, 2**32 - 1)
+        position, end = start_nonce, min(start_nonce + count, NONCES)
+        while 0 <= position < end and top >= 0:
+            offset = self._scan(header80, top, position, end - position)
+            position += offset
+            if offset < 0 or position >= end:
+                return None
+            # The top word is small enough: nearly always all of it is. And no code is believed without proof.
+            if solves(header80, target, position):
+                return position
+            position += 1
+        return None
+
+
+def _compile(llvm: Any, machine: Any, ir: str) -> bytes:
+    """Object code. The IR needs no passes: they take as long again and gain nothing."""
+    module = llvm.parse_assembly(ir)
+    module.verify()
+    return bytes(machine.emit_object(module))

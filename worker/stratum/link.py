@@ -1,0 +1,163 @@
+"""The node's chain, for as long as the node runs: a template at each change, and the way for a found block.
+
+The node may end and come back: its database is let go of meanwhile, and miners wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+from node.chain import Chain, Template
+from node.config import Config
+from node.core.coin import Coin
+from node.core.errors import BadCoin, MoneyerError, RuleError
+from node.core.hashing import show
+from node.locks import is_held, wait_released
+from node.outcomes import Extended, Reorganized
+from node.store import blocks
+from node.store.engine import Store, load_coin
+from node.store.errors import StoreRefused, StoreUnavailable
+from worker.log import Trouble
+from worker.stratum.jobs import EXTRA_SIZE
+
+log = logging.getLogger("moneyer.stratum")
+
+REFRESH = 5.0
+"""Seconds that a template stands at least before new transfers replace it."""
+AGE = 30.0
+"""Seconds after which a template gets the time of now."""
+_POLL = 0.2
+_RETRY = 0.5
+_OFFER_SECONDS = 60.0
+"""For so long a found block is kept while the database is busy."""
+_NOBODY = bytes(33)
+"""A payload; who is paid, each job says itself."""
+
+
+class NodeLink:
+    """Callbacks come in threads of this object: `on_template` (None: there is nothing to mine now)."""
+
+    def __init__(self, config: Config, on_template: Callable[[Template | None], None], *, once: bool) -> None:
+        """`once`: end with the node, and don't wait for it to come back."""
+        self._config = config
+        self._on_template = on_template
+        self._once = once
+        self._chain: Chain | None = None
+        self._stopped = threading.Event()
+        self._gone = threading.Event()
+        self._offers = ThreadPoolExecutor(1, "offers")
+        self._trouble = Trouble()
+
+    def run(self, on_end: Callable[[], None]) -> None:
+        """Follow the node until `stop`; then, or where the node cannot be followed, call `on_end`."""
+        try:
+            while not self._stopped.is_set():
+                if is_held(self._config.node_lock):
+                    self._with_node()
+                    if self._once:
+                        log.info("the node has ended, and so does its stratum server")
+                        return
+                self._stopped.wait(_POLL)
+        except Exception as error:
+            log.error("%s", error.message if isinstance(error, MoneyerError) else f"{type(error).__name__}: {error}")
+        finally:
+            on_end()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if (chain := self._chain) is not None:
+            chain.store.wake()
+        self._offers.shutdown(wait=False, cancel_futures=True)
+
+    def offer(self, raw: bytes, height: int, done: Callable[[bool], None]) -> None:
+        """Put a block before the chain; `done(taken)` is called in a thread, once the chain has answered."""
+        self._offers.submit(self._offer, raw, height, done)
+
+    def _with_node(self) -> None:
+        self._gone.clear()
+        store = _open(self._config)
+        if store is None:
+            return
+        threading.Thread(target=self._watch, args=(store,), name="watch-node", daemon=True).start()
+        self._chain = Chain(store)
+        try:
+            self._follow(store, self._chain)
+        finally:
+            self._chain = None
+            self._on_template(None)
+            try:
+                self._offers.submit(store.close)  # behind what uses it
+            except RuntimeError:  # this process is ending
+                store.close()
+
+    def _watch(self, store: Store) -> None:
+        try:
+            wait_released(self._config.node_lock)
+        finally:  # a lock file that is gone is as good as a free one
+            self._gone.set()
+            store.wake()
+
+    def _follow(self, store: Store, chain: Chain) -> None:
+        tip, built, built_version, version = b"", 0.0, -1, -1
+        while not (self._stopped.is_set() or self._gone.is_set()):
+            try:
+                version = store.data_version()
+                with store.read() as conn:
+                    now_tip = blocks.tip(conn).block_hash
+                age = monotonic() - built
+                changed = version != built_version
+                if now_tip != tip or age >= AGE or (changed and age >= REFRESH):
+                    template = chain.template(_NOBODY, int(time.time()), bytes(EXTRA_SIZE))
+                    tip, built, built_version = template.parent.block_hash, monotonic(), version
+                    self._hand_out(template, store.coin)
+                    continue
+                wait = min(AGE, REFRESH if changed else AGE) - age
+                store.wait_for_change(version, max(0.01, min(wait, 1.0)))
+                self._trouble.over()
+            except StoreUnavailable as error:
+                self._trouble.say(f"{error.message}; trying again")
+                self._stopped.wait(_RETRY)
+
+    def _hand_out(self, template: Template, coin: Coin) -> None:
+        ahead = template.block.header.timestamp - int(time.time()) - coin.clock_tolerance
+        if ahead > 0:
+            self._trouble.say(f"the chain is {ahead} s ahead of what this clock allows; miners wait")
+        self._on_template(None if ahead > 0 else template)
+
+    def _offer(self, raw: bytes, height: int, done: Callable[[bool], None]) -> None:
+        taken, until = False, monotonic() + _OFFER_SECONDS
+        while monotonic() < until and not self._stopped.is_set():
+            chain = self._chain
+            try:
+                if chain is not None:
+                    outcome = chain.accept_block(raw, int(time.time()))
+                    taken = isinstance(outcome, Extended | Reorganized)
+                    word = "found" if taken else f"came too late ({outcome.status}):"
+                    log.info("a miner's block %s %d, %s", word, height, show(outcome.block_hash))
+                    break
+            except RuleError as error:
+                log.error("the chain refused a miner's block at height %d: %s (%s)", height, error.message, error.code)
+                break
+            except StoreUnavailable as error:
+                log.warning("a found block waits: %s", error.message)
+            self._stopped.wait(_RETRY)
+        done(taken)
+
+
+def _open(config: Config) -> Store | None:
+    """The node's database; None while a node that is just starting is still making it. Raises StoreRefused, BadCoin."""
+    until = monotonic() + 30.0
+    while True:
+        try:
+            return Store.open(config, load_coin(config), check_file=False)
+        except (StoreRefused, BadCoin):
+            if monotonic() > until:
+                raise
+            time.sleep(_POLL)
+        if not is_held(config.node_lock):
+            return None

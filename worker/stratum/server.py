@@ -1,0 +1,278 @@
+"""The sockets: many miners on one thread, none of which can hold up another or make this process grow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from node.chain import Template
+from node.config import Config
+from node.core.coin import Coin
+from node.core.hashing import show
+from worker.stratum import protocol
+from worker.stratum.jobs import EXTRANONCE1_SIZE, Job, JobBook
+from worker.stratum.link import NodeLink
+from worker.stratum.payees import Payees
+from worker.stratum.protocol import MAX_LINE, StratumError
+from worker.stratum.session import Session
+from worker.stratum.shares import Shares
+
+log = logging.getLogger("moneyer.stratum")
+
+_MAX_DISCARD = 16 << 20
+"""Bytes of one line that is too long: read away up to here, so that its sender gets the answer and may go on."""
+_MAX_UNSENT = 256 << 10
+"""Bytes that wait for a miner that reads none."""
+_MAX_FAULTS = 100
+"""Lines that are no messages; who sends more speaks another protocol."""
+_INTRODUCTION = 30.0
+"""Seconds until a connection must have a user."""
+_LOOK = 1.0
+_BACKLOG = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class StratumConfig:
+    data: Path
+    """The data folder of the node that is mined for."""
+    host: str = "127.0.0.1"
+    port: int = 3333
+    difficulty: float = 0.01
+    """Of the first shares of a connection."""
+    max_connections: int = 1_000
+    with_node: bool = False
+    """End when the node ends."""
+
+    @property
+    def config(self) -> Config:
+        return Config(data=self.data)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One miner's socket. Its buffer is all the memory that it gets, and its share of each turn."""
+
+    def __init__(self, server: StratumServer) -> None:
+        self._server = server
+        self._buffer = bytearray(MAX_LINE)
+        self._filled = 0
+        self._discarded = 0
+        self.transport: asyncio.Transport | None = None
+        self.session: Session | None = None
+        self.remote = ""
+        self.began = monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream server
+        self.transport = transport
+        self.remote = str((transport.get_extra_info("peername") or ("",))[0])
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.session = self._server.admit(self)
+        if self.session is None:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.dismiss(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._filled += nbytes
+        start = 0
+        while (end := self._buffer.find(b"\n", start, self._filled)) >= 0:
+            if self._discarded:
+                self._discarded = 0
+            else:
+                self._take(bytes(self._buffer[start:end]))
+            start = end + 1
+        self._buffer[: self._filled - start] = self._buffer[start : self._filled]
+        self._filled -= start
+        if self._discarded or self._filled == MAX_LINE:
+            self._discard()
+
+    def send(self, lines: list[bytes]) -> None:
+        if self.transport is None or self.transport.is_closing() or not lines:
+            return
+        self.transport.write(b"".join(lines))
+        if self.transport.get_write_buffer_size() > _MAX_UNSENT:
+            log.info("%s reads nothing of what it is sent: let go", self.remote)
+            self.transport.abort()
+
+    def _take(self, line: bytes) -> None:
+        session = self.session
+        if session is None or not line.strip():
+            return
+        users = len(session.users)
+        self.send(session.handle(line))
+        for user in session.users[users:]:
+            self._server.joined(user, session)
+        if session.faults > _MAX_FAULTS and self.transport is not None:
+            self.transport.close()
+
+    def _discard(self) -> None:
+        """What is in the buffer belongs to a line that is too long."""
+        if not self._discarded:
+            error = StratumError(protocol.OTHER, f"a line has at most {MAX_LINE} bytes")
+            self.send([protocol.failure(None, error)])
+        self._discarded += self._filled
+        self._filled = 0
+        if self._discarded > _MAX_DISCARD and self.transport is not None:
+            self.transport.close()
+
+
+@dataclass(slots=True)
+class _Solved:
+    """Blocks on one parent: one is offered at a time, the next only where the chain refuses it."""
+
+    parent: bytes
+    waiting: bool = False
+    taken: bool = False
+
+
+class StratumServer:
+    """Everything but `on_template` and what NodeLink calls runs in the event loop's thread."""
+
+    def __init__(self, config: StratumConfig, coin: Coin) -> None:
+        self._config = config
+        self._coin = coin
+        self._payees = Payees(coin, config.config)
+        self._book = JobBook()
+        self._connections: set[Connection] = set()
+        self._extranonces = count(int.from_bytes(os.urandom(EXTRANONCE1_SIZE), "big"))
+        self._solved = _Solved(b"")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.shares = Shares()
+        self.link = NodeLink(config.config, self._hand_over, once=config.with_node)
+
+    async def listen(self) -> asyncio.Server:
+        """Raises OSError."""
+        self._loop = asyncio.get_running_loop()
+        return await self._loop.create_server(
+            lambda: Connection(self), self._config.host, self._config.port, backlog=_BACKLOG
+        )
+
+    async def tend(self) -> None:
+        """Look after the connections, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            now = monotonic()
+            for connection in list(self._connections):
+                session = connection.session
+                if session is None or connection.transport is None:
+                    continue
+                if connection.transport.is_closing():
+                    connection.transport.abort()  # it reads nothing of what there was left to say
+                elif not session.ready and now - connection.began > _INTRODUCTION:
+                    connection.transport.close()
+                else:
+                    connection.send(session.look())
+
+    def close(self) -> None:
+        for connection in list(self._connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    # connections
+
+    def admit(self, connection: Connection) -> Session | None:
+        """A session for a new connection; None when there are too many."""
+        if len(self._connections) >= self._config.max_connections:
+            log.warning("%d miners are connected, no more are taken: --max-connections", len(self._connections))
+            return None
+        self._connections.add(connection)
+        extranonce1 = (next(self._extranonces) % 2 ** (8 * EXTRANONCE1_SIZE)).to_bytes(EXTRANONCE1_SIZE, "big")
+        return Session(self, extranonce1, self._config.difficulty)
+
+    def dismiss(self, connection: Connection) -> None:
+        if connection in self._connections and connection.session is not None:
+            self._connections.remove(connection)
+            for user in connection.session.users:
+                self.shares.left(user, monotonic())
+
+    def joined(self, user: str, session: Session) -> None:
+        self.shares.joined(user, monotonic())
+        log.info("%s mines here%s", user, f" ({session.agent})" if session.agent else "")
+
+    # templates
+
+    def _hand_over(self, template: Template | None) -> None:
+        """In the link's thread."""
+        assert self._loop is not None  # noqa: S101 - the link starts behind `listen`
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._renew, template)
+
+    def _renew(self, template: Template | None) -> None:
+        clean = self._book.renew(template)
+        if template is None:
+            return
+        began = monotonic()
+        ready = 0
+        for connection in list(self._connections):
+            if connection.session is not None and connection.session.ready:
+                connection.send(connection.session.work(clean=clean))
+                ready += 1
+        if clean and ready:
+            tip, took = show(template.parent.block_hash)[:16], (monotonic() - began) * 1e3
+            log.debug("new tip %d %s…: %d miners told in %.1f ms", template.parent.height, tip, ready, took)
+
+    # what sessions ask for (`session.Desk`)
+
+    def payee(self, user: str) -> bytes:
+        return self._payees.of_user(user)
+
+    def job(self, receiver: bytes, *, fresh: bool) -> Job | None:
+        return self._book.fresh(receiver) if fresh else self._book.current(receiver)
+
+    def latest(self) -> int:
+        return int(time.time()) + self._coin.clock_tolerance
+
+    def clock(self) -> float:
+        return monotonic()
+
+    def accepted(self, user: str, difficulty: float) -> None:
+        self.shares.accept(user, difficulty, monotonic(), int(time.time()))
+
+    def rejected(self, user: str, error: StratumError) -> None:
+        self.shares.reject(user, error.code, monotonic())
+
+    def solved(self, user: str, job: Job, header: bytes, extranonces: bytes) -> None:
+        parent = job.base.parent_hash
+        if self._solved.parent != parent:
+            self._solved = _Solved(parent)
+        here = self._solved
+        if here.waiting or here.taken:
+            return  # what stands on the same parent would be a side branch
+        here.waiting = True
+
+        def done(taken: bool) -> None:
+            here.waiting, here.taken = False, taken
+            if taken:
+                self.shares.block(user, monotonic())
+
+        loop = self._loop
+        assert loop is not None  # noqa: S101 - there are sessions
+        raw = job.block(header, extranonces)
+        self.link.offer(raw, job.base.height, lambda taken: _later(loop, done, taken))
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "host": self._config.host,
+            "port": self._config.port,
+            "connections": sum(each.session is not None and each.session.ready for each in self._connections),
+            **self.shares.summary(monotonic()),
+        }
+
+
+def _later(loop: asyncio.AbstractEventLoop, call: Any, *arguments: Any) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call, *arguments)

@@ -1,0 +1,286 @@
+"""One miner's side of the protocol, with no socket in it: lines in, lines out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from node.core import pow
+from node.core.hashing import sha256d
+from worker.stratum import protocol
+from worker.stratum.jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
+from worker.stratum.protocol import StratumError, hex_bytes
+from worker.stratum.vardiff import Vardiff
+
+_KEPT_JOBS = 16
+_MAX_USERS = 64
+_MAX_USER = 160
+_MAX_SHARES = 50_000
+"""Of one job: more come from nobody whose difficulty fits."""
+
+
+class Desk(Protocol):
+    """What a session needs of the server."""
+
+    def payee(self, user: str) -> bytes:
+        """The payload that a user name stands for. Raises StratumError."""
+        ...
+
+    def job(self, receiver: bytes, *, fresh: bool) -> Job | None:
+        """What there is to mine for `receiver`, None for nothing now; `fresh`: a search of one's own."""
+        ...
+
+    def latest(self) -> int:
+        """The latest timestamp that the chain takes now."""
+        ...
+
+    def clock(self) -> float:
+        """Seconds that only go forward."""
+        ...
+
+    def accepted(self, user: str, difficulty: float) -> None: ...
+
+    def rejected(self, user: str, error: StratumError) -> None: ...
+
+    def solved(self, user: str, job: Job, header: bytes, extranonces: bytes) -> None:
+        """A share that is a block."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """A job that this miner was told of, and what its shares count. `easiest`: the lowest difficulty since then."""
+
+    job: Job
+    difficulty: float
+    easiest: float
+    seen: set[bytes] = field(default_factory=set)
+
+
+class Session:
+    def __init__(self, desk: Desk, extranonce1: bytes, difficulty: float) -> None:
+        self._desk = desk
+        self._extranonce1 = extranonce1
+        self._vardiff = Vardiff(difficulty, desk.clock())
+        self._told: float | None = None
+        self._mask = 0
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._receiver: bytes | None = None
+        self.users: list[str] = []
+        self.agent = ""
+        self.subscribed = False
+        self.faults = 0
+        """Lines that were no messages."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is to be given work."""
+        return self.subscribed and self._receiver is not None
+
+    def handle(self, line: bytes) -> list[bytes]:
+        """What is to be sent for a line that came."""
+        try:
+            request = protocol.parse(line)
+        except StratumError as error:
+            self.faults += 1
+            return [protocol.failure(None, error)]
+        if request is None:
+            return []
+        method = _METHODS.get(request.method)
+        try:
+            if method is None:
+                raise StratumError(protocol.OTHER, f"there is no method {_printable(request.method, 40)!r} here")
+            was_ready = self.ready
+            result, more = method(self, request.params)
+        except StratumError as error:
+            return [protocol.failure(request.id, error)]
+        lines = [protocol.success(request.id, result), *more]
+        return [*lines, *self.work(clean=True)] if self.ready and not was_ready else lines
+
+    def work(self, *, clean: bool, fresh: bool = False) -> list[bytes]:
+        """The lines that tell of the newest job. `clean`: older ones are void."""
+        if clean:
+            self._sent.clear()
+        job = None if self._receiver is None else self._desk.job(self._receiver, fresh=fresh)
+        if job is None or job.job_id in self._sent:
+            return []
+        # Never harder than a block: whoever finds one has a share.
+        difficulty = min(self._vardiff.difficulty, job.base.difficulty)
+        lines = []
+        if difficulty != self._told:
+            self._told = difficulty
+            lines.append(protocol.notification("mining.set_difficulty", [difficulty]))
+            for sent in self._sent.values():
+                sent.easiest = min(sent.easiest, difficulty)
+        self._sent[job.job_id] = _Sent(job, difficulty, difficulty)
+        if len(self._sent) > _KEPT_JOBS:
+            self._sent.popitem(last=False)
+        return [*lines, job.notify(clean=clean)]
+
+    def look(self) -> list[bytes]:
+        """To be called now and then: makes shares easier for a miner of whom little is heard."""
+        return self._changed() if self.ready and self._vardiff.look(self._desk.clock()) else []
+
+    def _changed(self) -> list[bytes]:
+        """Many miners take a new difficulty only with a new job: a search of its own, beside the one under way."""
+        return self.work(clean=False, fresh=True)
+
+    # methods: parameters -> (result, lines that follow it)
+
+    def _subscribe(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        self.subscribed = True
+        if params and isinstance(params[0], str):
+            self.agent = _printable(params[0], 60)
+        name = self._extranonce1.hex()
+        subscriptions = [["mining.set_difficulty", name], ["mining.notify", name]]
+        return [subscriptions, name, EXTRANONCE2_SIZE], []
+
+    def _authorize(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        user = params[0] if params else None
+        if not isinstance(user, str) or not user.isprintable() or not 0 < len(user) <= _MAX_USER:
+            raise StratumError(protocol.UNAUTHORIZED, "the user name is a payout address, with .NAME behind it or not")
+        receiver = self._desk.payee(user)
+        if self._receiver is not None and receiver != self._receiver:
+            raise StratumError(protocol.UNAUTHORIZED, "a connection pays one address: open another for the other one")
+        if user not in self.users:
+            if len(self.users) == _MAX_USERS:
+                raise StratumError(protocol.UNAUTHORIZED, f"a connection has at most {_MAX_USERS} users")
+            self.users.append(user)
+        asked = _asked_difficulty(params[1] if len(params) > 1 else None)
+        if asked is not None and self._receiver is None:
+            self._vardiff.set(asked, self._desk.clock())
+        self._receiver = receiver
+        return True, []
+
+    def _submit(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        user = self._user_of(params)
+        try:
+            difficulty = self._check(user, params)
+        except StratumError as error:
+            self._desk.rejected(user, error)
+            raise
+        self._desk.accepted(user, difficulty)
+        return True, self._changed() if self._vardiff.share(difficulty, self._desk.clock()) else []
+
+    def _user_of(self, params: list[Any]) -> str:
+        if not self.subscribed:
+            raise StratumError(protocol.NOT_SUBSCRIBED, "subscribe first")
+        user = params[0] if params else None
+        if not isinstance(user, str) or user not in self.users:
+            raise StratumError(protocol.UNAUTHORIZED, "this user is not authorized on this connection")
+        return user
+
+    def _check(self, user: str, params: list[Any]) -> float:
+        """The difficulty that a share counts. Raises StratumError."""
+        if not 5 <= len(params) <= 6:
+            raise StratumError(protocol.OTHER, "a share is [user, job, extranonce2, ntime, nonce(, version bits)]")
+        job_id = params[1]
+        sent = self._sent.get(job_id) if isinstance(job_id, str) else None
+        if sent is None:
+            raise StratumError(protocol.JOB_NOT_FOUND, "this job is over, or never was")
+        job = sent.job
+        extranonces = self._extranonce1 + hex_bytes(params[2], EXTRANONCE2_SIZE, "extranonce2")
+        timestamp = int.from_bytes(hex_bytes(params[3], 4, "ntime"), "big")
+        nonce = int.from_bytes(hex_bytes(params[4], 4, "the nonce"), "big")
+        version = self._version(job.base, params[5] if len(params) == 6 else None)
+        if not job.base.min_time <= timestamp <= self._desk.latest():
+            raise StratumError(protocol.OTHER, "ntime is out of range")
+        header = job.header(extranonces, version, timestamp, nonce)
+        block_hash = sha256d(header)
+        if block_hash in sent.seen:
+            raise StratumError(protocol.DUPLICATE, "this share came before")
+        number = pow.hash_number(block_hash)
+        difficulty = _credit(sent, number)
+        if len(sent.seen) >= _MAX_SHARES:
+            raise StratumError(protocol.OTHER, "too many shares for one job")
+        sent.seen.add(block_hash)
+        if number <= job.base.target:
+            self._desk.solved(user, job, header, extranonces)
+        return difficulty
+
+    def _version(self, base: Base, given: Any) -> int:
+        version = base.template.block.header.version
+        if given is None:
+            return version
+        bits = int.from_bytes(hex_bytes(given, 4, "the version's bits"), "big")
+        if bits & ~self._mask:
+            raise StratumError(protocol.OTHER, f"only the version's bits {self._mask:08x} may be rolled")
+        return version & ~self._mask | bits
+
+    def _configure(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        """BIP310."""
+        wanted = params[0] if params else None
+        options = params[1] if len(params) > 1 and isinstance(params[1], dict) else {}
+        if not isinstance(wanted, list) or len(wanted) > 32 or not all(isinstance(name, str) for name in wanted):
+            raise StratumError(protocol.OTHER, "configure wants a list of extensions and an object of their parameters")
+        result: dict[str, Any] = {}
+        for name in wanted:
+            if name == "version-rolling":
+                mask = int.from_bytes(hex_bytes(options.get(f"{name}.mask", "ffffffff"), 4, "the mask"), "big")
+                self._mask = mask & VERSION_MASK
+                result |= {name: True, f"{name}.mask": f"{self._mask:08x}"}
+            elif name == "minimum-difficulty":
+                self._vardiff.minimum = _difficulty(options.get(f"{name}.value"))
+                self._vardiff.set(self._vardiff.difficulty, self._desk.clock())
+                result[name] = True
+            else:
+                result[_printable(name, 40)] = name == "subscribe-extranonce"
+        return result, []
+
+    def _suggest_difficulty(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        self._vardiff.set(_difficulty(params[0] if params else None), self._desk.clock())
+        return True, self._changed() if self.ready else []
+
+    def _suggest_target(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        target = int.from_bytes(hex_bytes(params[0] if params else None, 32, "a target"), "big")
+        return self._suggest_difficulty([protocol.difficulty_of(max(target, 1))])
+
+    def _agreed(self, params: list[Any]) -> tuple[Any, list[bytes]]:
+        """To what changes nothing here: extranonce1 stays for as long as the connection does."""
+        return True, []
+
+
+def _credit(sent: _Sent, number: int) -> float:
+    """What a hash counts: by the difficulty it was sent with, or an easier one said since. Raises StratumError."""
+    for difficulty in (sent.difficulty, sent.easiest):
+        if number <= max(protocol.target_of(difficulty), sent.job.base.target):
+            return difficulty
+    found = protocol.difficulty_of(max(number, 1))
+    raise StratumError(protocol.LOW_DIFFICULTY, f"the share has difficulty {found:.4g} of {sent.easiest:.4g}")
+
+
+def _difficulty(given: Any) -> float:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given <= protocol.MAX_DIFFICULTY:
+        return max(protocol.MIN_DIFFICULTY, float(given))
+    raise StratumError(protocol.OTHER, "a difficulty is a number above 0")
+
+
+def _asked_difficulty(password: Any) -> float | None:
+    """`d=0.5` in a password, as pools have it; whatever else stands there is nothing to us."""
+    if isinstance(password, str) and len(password) <= _MAX_USER:
+        for part in password.replace(";", ",").split(","):
+            name, _, value = part.partition("=")
+            if name.strip() == "d":
+                try:
+                    return _difficulty(float(value))
+                except ValueError:
+                    raise StratumError(protocol.OTHER, "d=DIFFICULTY is a number above 0") from None
+    return None
+
+
+def _printable(text: str, longest: int) -> str:
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text[:longest])
+
+
+_METHODS: dict[str, Callable[[Session, list[Any]], tuple[Any, list[bytes]]]] = {
+    "mining.subscribe": Session._subscribe,
+    "mining.authorize": Session._authorize,
+    "mining.submit": Session._submit,
+    "mining.configure": Session._configure,
+    "mining.suggest_difficulty": Session._suggest_difficulty,
+    "mining.suggest_target": Session._suggest_target,
+    "mining.extranonce.subscribe": Session._agreed,
+    "mining.ping": Session._agreed,
+}
