@@ -10,6 +10,7 @@ from node.api.context import NodeContext
 from node.api.guard import TokenFile
 from node.chain import Chain
 from node.config import Config
+from node.logs import plain_url
 from node.mempool import Mempool
 from node.p2p.errors import PeerError, PeerRefused
 from node.p2p.gossip import Gossip
@@ -73,7 +74,7 @@ def _meet(node: NodeContext) -> None:
         failed = [(url, answer) for url, answer in answers if isinstance(answer, PeerError)]
         for url, answer in failed:
             if isinstance(answer, PeerRefused):
-                log.warning("peer %s is not taken: %s", url[:200], answer.message)
+                log.warning("peer %s is not taken: %s", plain_url(url), answer.message)
         wanted = [url for url, answer in failed if not isinstance(answer, PeerRefused)]
         if not wanted:
             return

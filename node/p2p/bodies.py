@@ -219,9 +219,10 @@ class Bodies:
             late_in = first.asked_at + LATE_SECONDS - time.monotonic()
             if late_in <= 0:
                 return [slot for slot in islice(self._window, limit) if self._is_late(slot, source)], None
-        room = WINDOW_BYTES - self._held - self._flying
-        if first.asked:
-            limit = min(limit, int(room / self._block_bytes))
+        room = int((WINDOW_BYTES - self._held - self._flying) / self._block_bytes)
+        if first is self._window[0] and not first.asked:
+            room = max(1, room)  # the block that all the others wait for
+        limit = min(limit, room)
         chosen: list[Slot] = []
         for slot in self._window:
             if len(chosen) >= limit or slot.height > source.top:

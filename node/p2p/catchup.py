@@ -18,11 +18,14 @@ log = logging.getLogger("moneyer.p2p")
 
 
 class CatchUp:
-    """One thread. `done` is called with a peer's URL, and its greeting unless it failed."""
+    """One thread. Calls `greeted` before it fetches what a peer has, and `done` afterwards: whether all went well."""
 
-    def __init__(self, peers: Peers, sync: Sync, done: Callable[[PeerUrl, Greeting | None], None]) -> None:
+    def __init__(
+        self, peers: Peers, sync: Sync, greeted: Callable[[Greeting], None], done: Callable[[PeerUrl, bool], None]
+    ) -> None:
         self._peers = peers
         self._sync = sync
+        self._greeted = greeted
         self._done = done
         self._wanted: dict[PeerUrl, int] = {}
         self._changed = threading.Condition()
@@ -69,12 +72,13 @@ class CatchUp:
         except PeerError as error:
             log.info("peer %s: %s", url, error.code)
             return  # its link finds out as well
+        self._greeted(greeting)
         with self._peers.store.read() as conn:
             own_work = blocks.tip(conn).work
         if greeting.hello.claimed_work > own_work:
             self._sync.sync_with(greeting)
             row = self._peers.find(url.url)
             if row is not None and row.state != CONNECTED:
-                self._done(url, None)
+                self._done(url, False)
                 return
-        self._done(url, greeting)
+        self._done(url, True)

@@ -40,7 +40,7 @@ class Gossip:
         self.relay = Relay(peers.store)
         self._config = config
         self._keeper = Keeper(config, peers, self._make_link)
-        self._catch_up = CatchUp(peers, sync, self._caught_up)
+        self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
         self._is_on = False
 
     def start(self) -> None:
@@ -93,8 +93,8 @@ class Gossip:
 
     # what links tell (`node.p2p.links.Hub`)
 
-    def joined(self, link: Link) -> None:
-        self._keeper.joined(link)
+    def joined(self, link: Link, node_id: str) -> None:
+        self._keeper.joined(link, node_id)
         log.info("peer %s connected", link.url)
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
@@ -111,11 +111,16 @@ class Gossip:
     def _make_link(self, url: PeerUrl, direction: str, is_probe: bool) -> Link:
         return Link(url, direction, self, is_probe=is_probe)
 
-    def _caught_up(self, url: PeerUrl, greeting: Greeting | None) -> None:
+    def _greeted(self, greeting: Greeting) -> None:
+        link = self._keeper.find(greeting.url.url)
+        if link is not None:
+            link.heard(greeting)
+
+    def _caught_up(self, url: PeerUrl, went_well: bool) -> None:
         link = self._keeper.find(url.url)
         if link is None:
             return
-        if greeting is None:
-            link.stop(is_fault=True)
+        if went_well:
+            link.synced()
         else:
-            link.synced(greeting)
+            link.stop(is_fault=True)

@@ -95,13 +95,14 @@ class Keeper:
             link.stop()
         self._wake.set()
 
-    def joined(self, link: Link) -> None:
+    def joined(self, link: Link, node_id: str) -> None:
         """Raises Duplicate where the same node is connected by another URL."""
         with self._lock:
             for other in self._links.values():
-                is_same = other.node_id == link.node_id and other.url.port == link.url.port
-                if other is not link and is_same and other.addresses & link.addresses:
+                # By its address too: a stranger must not keep a node out by saying that it is that node.
+                if other.node_id == node_id and other.url.port == link.url.port and other.addresses & link.addresses:
                     raise Duplicate(f"that is the node that is connected as {other.url}")
+            link.node_id = node_id
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
         lasted = time.monotonic() - link.started > _LASTED_SECONDS
@@ -125,12 +126,11 @@ class Keeper:
 
     def learned(self, link: Link, urls: list[str]) -> None:
         """URLs that a peer told: tried when there is room."""
-        teller = min(link.addresses, key=str)
         told = []
         for text in random.sample(urls, min(len(urls), _LEARNED_EACH)):
             with suppress(BadUrl):
                 url = parse_peer_url(text)
-                if may_tell(teller, url):
+                if all(may_tell(address, url) for address in link.addresses):
                     told.append(url.url)
         in_table = {row.url for row in self._peers.listed()}
         with self._lock:

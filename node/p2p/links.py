@@ -12,17 +12,17 @@ from typing import Final, Protocol
 
 from node.core import codec
 from node.core.hashing import unshow
-from node.core.types import HASH_SIZE, Transfer
+from node.core.types import Transfer
 from node.mempool import Mempool
 from node.p2p.client import HELLO_SECONDS
 from node.p2p.errors import Banned, PeerError, PeerUnreachable, Refused
-from node.p2p.known import Known
+from node.p2p.outbox import AGAIN_SECONDS, Blocks, Transfers
 from node.p2p.peers import Peers
 from node.p2p.reach import url_towards
 from node.p2p.relay import Relay
 from node.p2p.standing import Greeting, is_banned
 from node.p2p.urls import Address, PeerUrl, resolve
-from node.store import arrivals, blocks
+from node.store import arrivals
 from node.store.blocks import BlockRow
 from node.store.errors import StoreUnavailable
 
@@ -32,14 +32,11 @@ UNREACHABLE_EVERY: Final = (3.0, 5.0)
 """The same where the peer can't call this node: nobody else tells us what is new there."""
 _NOTE_SECONDS: Final = 60.0
 _ASK_PEERS_SECONDS: Final = 300.0
-_POOL_SECONDS: Final = 15.0
+_POOL_SECONDS: Final = 5.0
+_LARGE_POOL_SECONDS: Final = 60.0
+_SMALL_POOL: Final = 500
 _TELL_SECONDS: Final = 30.0
-_AGAIN_SECONDS: Final = 1.0
 _TAKEN_AT_ONCE: Final = 250
-_KNOWN_BLOCKS: Final = 2_000
-_KNOWN_TRANSFERS: Final = 8_192
-_MAX_PUSHED: Final = 288
-"""Blocks at most that are pushed to a peer which can't fetch them here: deeper forks it would not take."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -51,8 +48,8 @@ class Hub(Protocol):
     relay: Relay
     mempool: Mempool
 
-    def joined(self, link: Link) -> None:
-        """The peer is connected. Raises Duplicate."""
+    def joined(self, link: Link, node_id: str) -> None:
+        """The peer is connected: sets the link's `node_id`. Raises Duplicate."""
 
     def ended(self, link: Link, problem: PeerError | None) -> None: ...
 
@@ -72,7 +69,6 @@ class Link:
         self.node_id: str | None = None
         """Once it has joined."""
         self.addresses: frozenset[Address] = frozenset()
-        self.peer_work = 0
         self.height = 0
         self.is_at_fault = False
         self.started = time.monotonic()
@@ -80,14 +76,12 @@ class Link:
         self._peers = hub.peers
         self._relay = hub.relay
         self._client = hub.peers.open_client(url)
-        self._blocks = Known(_KNOWN_BLOCKS)
-        self._transfers = Known(_KNOWN_TRANSFERS)
+        self._blocks = Blocks(url, self._client, hub.relay, hub.peers.store)
+        self._transfers = Transfers(url, self._client, hub.relay)
         self._told = False
         """Whether the peer knows where to call us."""
-        self._offered: bytes | None = None
-        self._cursor = 0
         self._pool_at = 0.0
-        self._hello_at = self._transfers_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
+        self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
         self._incoming: deque[Transfer] = deque()
         self._stopped = threading.Event()
         self._wake = threading.Event()
@@ -107,19 +101,28 @@ class Link:
     def wake(self, reorganized: bool = False) -> None:
         """There is something new. After a reorg transfers may have to be told again."""
         if reorganized:
-            self._transfers.clear()
+            self._transfers.known.clear()
         self._wake.set()
+
+    @property
+    def peer_work(self) -> int:
+        """That the peer last claimed."""
+        return self._blocks.peer_work
 
     def has_blocks(self, hashes: list[bytes]) -> None:
         """The peer has shown that it has these."""
-        self._blocks.add(hashes)
+        self._blocks.known.add(hashes)
 
     def has_transfers(self, txids: list[bytes]) -> None:
-        self._transfers.add(txids)
+        self._transfers.known.add(txids)
 
-    def synced(self, greeting: Greeting) -> None:
-        """What the peer had and we lacked was fetched; its pool may hold what only applies now."""
+    def heard(self, greeting: Greeting) -> None:
+        """What the peer has, before it is fetched: what comes of that is not to be sent back."""
         self.has_blocks([unshow(greeting.hello.tip)])
+        self._blocks.peer_work = max(self.peer_work, greeting.hello.claimed_work)
+
+    def synced(self) -> None:
+        """What the peer had and we lacked was fetched; its pool may hold what only applies now."""
         self._pool_at = 0.0
         self._wake.set()
 
@@ -148,13 +151,9 @@ class Link:
         except Exception:
             log.exception("peer %s: a fault of this node", self.url)
         finally:
-            self._relay_off()
+            self._relay.unsubscribe(self.wake)
             self._client.close()
             self._hub.ended(self, problem)
-
-    def _relay_off(self) -> None:
-        if self.node_id is not None and not self.is_probe:
-            self._relay.unsubscribe(self.wake)
 
     def _join(self) -> None:
         row = self._peers.find(self.url.url)
@@ -166,10 +165,9 @@ class Link:
         self._peers.welcome(greeting, self.direction)
         if self.is_probe:
             return
-        self.node_id = greeting.hello.node_id
+        self._hub.joined(self, greeting.hello.node_id)
         self._relay.subscribe(self.wake)
         self._noted_at = time.monotonic()
-        self._hub.joined(self)
         self._learn(greeting, tip)
         self._plan_hello()
 
@@ -180,19 +178,21 @@ class Link:
                 pass
         except StoreUnavailable as error:
             log.info("peer %s: %s", self.url, error.message)
-            self._stopped.wait(_AGAIN_SECONDS)
+            self._stopped.wait(AGAIN_SECONDS)
             self._wake.set()
 
     def _step(self) -> bool:
         """One request, the most urgent; False where there is nothing to do."""
         now = time.monotonic()
-        if self._send_blocks():
+        if self._blocks.send(can_fetch=self._told):
+            if self._blocks.is_unsure:
+                self._hello_at = min(self._hello_at, now + AGAIN_SECONDS)
             return True
         if self._incoming:
             return self._take_some()
         if now >= self._pool_at and not self.is_ahead:
             return self._ask_pool()
-        if now >= self._transfers_at and self._send_transfers():
+        if now >= self._transfers.not_before and self._transfers.send():
             return True
         if now >= self._tell_at:
             return self._tell_own_url()
@@ -205,8 +205,8 @@ class Link:
     def _next_at(self) -> float:
         """When there is something to do by itself (monotonic clock)."""
         due = [self._hello_at, self._asked_peers_at, self._tell_at]
-        if self._transfers_at > time.monotonic():
-            due.append(self._transfers_at)
+        if self._transfers.not_before > time.monotonic():
+            due.append(self._transfers.not_before)
         if not self.is_ahead:
             due.append(self._pool_at)
         return min(due)
@@ -237,14 +237,10 @@ class Link:
     def _learn(self, greeting: Greeting, tip: BlockRow) -> None:
         """`tip`: ours, before the peer was asked: what it may have sent us since is not to be sent back."""
         hello = greeting.hello
-        self._blocks.add([unshow(hello.tip)])
-        self.peer_work, self.height = hello.claimed_work, hello.height
+        self.height = hello.height
+        self._blocks.peer_is_at(unshow(hello.tip), hello.claimed_work, tip)
         if self.is_ahead:
             self._hub.behind(self)
-        elif self.peer_work < tip.work:
-            # Whatever it was told before: it does not stand on our tip.
-            self._blocks.discard(tip.block_hash)
-            self._offered = None
 
     def _tell_own_url(self) -> bool:
         """Have the peer call this node back, so that it tells us what is new without being asked."""
@@ -255,6 +251,8 @@ class Link:
                 self._client.connect(own, self._peers.store.coin.chain_id, self._peers.node_id)
                 self._told = True
                 self._tell_at = float("inf")
+                if self._pool_at:  # else it is still to be asked for the first time
+                    self._pool_at = float("inf")
             except Refused as error:
                 log.debug("peer %s did not take this node's URL: HTTP %d", self.url, error.status)
         self._plan_hello()
@@ -265,79 +263,15 @@ class Link:
         self._hub.learned(self, self._client.peers())
         return True
 
-    # blocks
-
-    def _send_blocks(self) -> bool:
-        tip = self._relay.tip
-        if tip.block_hash in self._blocks or tip.block_hash == self._offered or self.peer_work >= tip.work:
-            return False
-        self._offered = tip.block_hash
-        self._push(self._relay.path(self._blocks.__contains__), is_last_try=self._told)
-        return True
-
-    def _push(self, path: list[bytes], *, is_last_try: bool) -> None:
-        """Blocks, oldest first, as far as the peer takes them."""
-        for block_hash in path:
-            raw = self._relay.raw_block(block_hash)
-            if raw is None or self._stopped.is_set():
-                return
-            if block_hash in self._blocks:
-                continue  # it came from the peer itself meanwhile
-            try:
-                status = self._client.push_block(raw)
-            except Refused as error:
-                self._block_refused(block_hash, error)
-                return
-            if status == "orphan":
-                self._lacks_parents(is_last_try)
-                return
-            self._blocks.add([block_hash])
-
-    def _block_refused(self, block_hash: bytes, error: Refused) -> None:
-        if error.rule is not None:
-            log.info("peer %s refused a block: %s", self.url, error.rule)
-            self._blocks.add([block_hash])
-        else:
-            self._offered = None
-        self._hello_at = min(self._hello_at, time.monotonic() + _AGAIN_SECONDS)
-
-    def _lacks_parents(self, is_last_try: bool) -> None:
-        if is_last_try:
-            # It knows where to find us and comes for the rest; a hello shows how far it is.
-            self._hello_at = min(self._hello_at, time.monotonic() + _AGAIN_SECONDS)
-            return
-        with self._peers.store.read() as conn:
-            locator = blocks.locator(conn)
-        headers = self._client.headers(locator)
-        if headers:
-            self._blocks.add([headers[0][4 : 4 + HASH_SIZE]])
-        self._push(self._relay.path(self._blocks.__contains__, _MAX_PUSHED), is_last_try=True)
-
-    # transfers
-
-    def _send_transfers(self) -> bool:
-        batch = self._relay.arrived_after(self._cursor)
-        if not batch:
-            return False
-        wanted = [each for each in batch if each.txid not in self._transfers]
-        if wanted:
-            try:
-                self._client.push_raw_transactions(b"".join(each.raw for each in wanted))
-            except Refused as error:
-                if error.status in (429, 503):
-                    self._transfers_at = time.monotonic() + _AGAIN_SECONDS
-                    return False
-                log.info("peer %s refused transfers: HTTP %d", self.url, error.status)
-            self._transfers.add(each.txid for each in wanted)
-        self._cursor = batch[-1].arrived
-        return True
+    # the pool
 
     def _ask_pool(self) -> bool:
         """What the peer's pool has and ours lacks is taken in; the rest of ours goes to it as what is new does."""
-        # Who can't call us can't tell us either: then it is asked again and again.
-        self._pool_at = time.monotonic() + (float("inf") if self._told else _POOL_SECONDS)
         transfers = {codec.txid(transfer): transfer for transfer in self._client.mempool()}
-        self._transfers.add(transfers)
+        # Who can't call us can't tell us either: then it is asked again and again.
+        again = _POOL_SECONDS if len(transfers) < _SMALL_POOL else _LARGE_POOL_SECONDS
+        self._pool_at = float("inf") if self._told else time.monotonic() + again
+        self._transfers.known.add(transfers)
         with self._peers.store.read() as conn:
             here = arrivals.present(conn, list(transfers))
         self._incoming.extend(transfer for txid, transfer in transfers.items() if txid not in here)

@@ -190,8 +190,9 @@ class Peers:
         if hello.chain_id != self._chain_id:
             coin = self.store.coin
             raise OtherCoin(
-                f"that node runs another coin: its chain is {hello.chain_id}, this node's is {self._chain_id} "
-                f"({coin.name}); only nodes started with the same coin.toml can be peers",
+                f"that node runs another coin: its coin is {hello.symbol or 'not named'} (chain {hello.chain_id}), "
+                f"this node's is {coin.symbol} ({coin.name}, chain {self._chain_id}); only nodes started with the same "
+                "coin.toml can be peers",
                 expected=self._chain_id,
                 found=hello.chain_id,
             )

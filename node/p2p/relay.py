@@ -65,15 +65,24 @@ class Relay:
 
     def unsubscribe(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners.remove(listener)
+            self._listeners = [each for each in self._listeners if each != listener]
+
+    @property
+    def last_arrived(self) -> int:
+        """The number of the last transfer that was seen to come."""
+        return self._last
+
+    def in_pool_after(self, arrived: int) -> list[Arrival]:
+        """Transfers in the pool that came behind number `arrived`, oldest first: one batch."""
+        with self._store.read() as conn:
+            return _batch(arrivals.after(conn, arrived, MAX_BATCH))
 
     def arrived_after(self, arrived: int) -> list[Arrival]:
-        """Transfers that came into the pool behind number `arrived`, oldest first: one batch."""
+        """The same without a look at the database, for whoever is nearly up to date; some may be confirmed by now."""
         with self._lock:
             if arrived >= self._complete_from:
                 return _batch(each for each in self._recent if each.arrived > arrived)
-        with self._store.read() as conn:
-            return _batch(arrivals.after(conn, arrived, MAX_BATCH))
+        return self.in_pool_after(arrived)
 
     def path(self, has: Callable[[bytes], bool], limit: int = MAX_PATH) -> list[bytes]:
         """Hashes from above the last block that the peer `has` up to our tip; the tip alone if over `limit`."""

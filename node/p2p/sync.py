@@ -16,8 +16,6 @@ from node.p2p.survey import survey
 from node.p2p.threads import OneAtATime
 from node.store import blocks
 
-import os, sys  # noqa
-if os.environ.get("SWI"): sys.setswitchinterval(float(os.environ["SWI"]))
 log = logging.getLogger("moneyer.p2p")
 
 

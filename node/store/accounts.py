@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
 from node.core.types import NO_ACCOUNT, Account
+from node.store.bulk import Among
 from node.store.tables import account_history, accounts
 from node.store.transactions import Place
 
 _ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
+_STATES = Among(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence), accounts.c.payload)
 _HISTORY = (
     select(account_history.c.height, account_history.c.position)
     .join_from(account_history, accounts, account_history.c.account_id == accounts.c.account_id)
@@ -23,6 +25,12 @@ def account(conn: Connection, payload: bytes) -> Account:
     """Confirmed balance and sequence; zeros for one never used."""
     row = conn.execute(_ACCOUNT, {"payload": payload}).first()
     return Account(row.balance, row.sequence) if row else NO_ACCOUNT
+
+
+def states(conn: Connection, payloads: Iterable[bytes]) -> dict[bytes, Account]:
+    """The same for many; those never used are left out."""
+    rows = _STATES.rows(conn, list(payloads))
+    return {payload: Account(balance, sequence) for payload, balance, sequence in rows}
 
 
 def history(conn: Connection, payload: bytes, before: Place | None, limit: int) -> list[Place]:

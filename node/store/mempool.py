@@ -10,6 +10,9 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Connection,
+    Function,
+    Integer,
+    Over,
     Row,
     Select,
     bindparam,
@@ -97,6 +100,29 @@ _WORST = (
     .order_by(mempool.c.arrived.desc())
     .limit(1)
 )
+
+
+def _so_far(aggregate: Function[int]) -> Over[int]:
+    return aggregate.over(partition_by=mempool.c.sender, order_by=mempool.c.sequence)
+
+
+_queue = (
+    select(
+        mempool.c.arrived,
+        mempool.c.sequence,
+        _so_far(func.min(mempool.c.fee_rate)).label("worth"),
+        _so_far(func.max(mempool.c.arrived)).label("complete"),
+    )
+    .where(mempool.c.ready)
+    .subquery()
+)
+_first = (
+    select(_queue.c.arrived)
+    .order_by(_queue.c.worth.desc(), _queue.c.complete, _queue.c.sequence)
+    .limit(bindparam("most", type_=Integer))
+    .subquery()
+)
+_READY = select(mempool.c.raw).join(_first, _first.c.arrived == mempool.c.arrived).order_by(mempool.c.arrived)
 _OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
 _TOTALS = select(mempool_totals.c.count, mempool_totals.c.bytes)
 _INSERT = Many(
@@ -169,16 +195,19 @@ def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
 
 
 def ready(conn: Connection, limit: int) -> list[Transfer]:
-    """The `limit` best-paying ready transfers in order of arrival, each sender's in order of sequence."""
-    best = select(mempool.c.txid).where(mempool.c.ready).order_by(mempool.c.fee_rate.desc(), mempool.c.arrived)
-    rows = _rows(conn, _ROW.where(mempool.c.txid.in_(best.limit(limit))).order_by(mempool.c.arrived))
+    """The `limit` ready transfers that a block would take first, in order of arrival, each sender's in sequence.
+
+    A sender's transfer comes after all before it, so it is worth no more than the least of them: by that, then by
+    arrival, they are chosen, and none without those before it.
+    """
+    transfers = [codec.decode_transfer(raw) for (raw,) in conn.execute(_READY, {"most": limit})]
     waiting_turn: dict[bytes, list[Transfer]] = {}
-    for row in rows:
-        waiting_turn.setdefault(row.transfer.sender, []).append(row.transfer)
-    for transfers in waiting_turn.values():
-        transfers.sort(key=lambda transfer: transfer.sequence, reverse=True)
+    for transfer in transfers:
+        waiting_turn.setdefault(transfer.sender, []).append(transfer)
+    for queue in waiting_turn.values():
+        queue.sort(key=lambda transfer: transfer.sequence, reverse=True)
     # A replaced transfer arrives after those behind it: its sender's places in the queue are filled in order.
-    return [waiting_turn[row.transfer.sender].pop() for row in rows]
+    return [waiting_turn[transfer.sender].pop() for transfer in transfers]
 
 
 def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:

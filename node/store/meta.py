@@ -17,6 +17,12 @@ def put(conn: Connection, key: str, value: bytes) -> None:
     conn.execute(meta.insert().values(key=key, value=value))
 
 
+def replace(conn: Connection, key: str, value: bytes) -> None:
+    """Set a key, whether or not it is there."""
+    conn.execute(meta.delete().where(meta.c.key == key))
+    put(conn, key, value)
+
+
 def node_id(conn: Connection) -> str:
     """32 hex digits made at random when the database was: by them a node knows itself under another name."""
     value = get(conn, "node_id")

@@ -14,7 +14,7 @@ from node.core.coin import Coin
 from node.core.hashing import sha256d, show
 from node.core.types import Transfer
 from node.p2p.client import PeerClient
-from tests.api.running import RunningNode, rich_coin, running
+from tests.api.running import RunningNode, free_port, rich_coin, running
 from tests.p2p.hostile import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
 from tests.p2p.proxy import Proxy
 from tests.support import ChainBuilder, wait_until
@@ -139,8 +139,6 @@ class Member:
 @contextmanager
 def torn_network(folder: Path, size: int, coin: Coin = COIN) -> Iterator[list[Member]]:
     """Nodes that know each other by their proxies only."""
-    from tests.api.running import free_port
-
     with ExitStack() as stack:
         ports = [free_port() for _ in range(size)]
         proxies = [Proxy(port) for port in ports]
@@ -149,9 +147,7 @@ def torn_network(folder: Path, size: int, coin: Coin = COIN) -> Iterator[list[Me
         members = []
         for number, (port, proxy) in enumerate(zip(ports, proxies, strict=True)):
             others = [other.url for other in proxies if other is not proxy]
-            node = stack.enter_context(
-                gossiping(folder / f"node{number}", others, coin, port=port, announce=proxy.url)
-            )
+            node = stack.enter_context(gossiping(folder / f"node{number}", others, coin, port=port, announce=proxy.url))
             members.append(Member(node, proxy, node_id_of(node)))
         for member in members:
             wait_for_peers(member.node, size - 1)

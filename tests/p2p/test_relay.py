@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from node.chain import Chain
-from node.config import Config
 from node.core import codec
 from node.core.hashing import show
 from node.outcomes import Extended
 from node.store.engine import Store
-from tests.api.running import ALICE, BOB, CAROL
+from tests.api.running import ALICE, BOB, CAROL, running
 from tests.p2p.conftest import Serve
 from tests.p2p.gossiping import (
     COIN,
@@ -79,9 +79,14 @@ def test_nothing_goes_back_to_whom_it_came_from_and_everything_to_the_others(tmp
 def test_a_peer_that_never_answers_delays_no_other(tmp_path: Path, serve: Serve) -> None:
     stuck_chain, quick_chain = ChainBuilder(COIN, "stuck"), ChainBuilder(COIN, "quick")
     held = threading.Event()
+
+    def hold(out: BinaryIO, closing: threading.Event) -> None:
+        held.set()
+        closing.wait()
+
     stuck, quick = serve(listener(stuck_chain)), serve(listener(quick_chain))
     for path in ("POST /p2p/block", "POST /p2p/transactions"):
-        stuck.routes[path] = lambda _: lambda out, closing: (held.set(), closing.wait())
+        stuck.routes[path] = lambda _: hold
     with gossiping(tmp_path / "node", [stuck.url, quick.url]) as node:
         wait_until_told(stuck)
         wait_until_told(quick)
@@ -157,20 +162,15 @@ def test_an_orphan_of_a_stranger_makes_the_node_call_nobody(tmp_path: Path, serv
 
 
 def test_a_manual_node_neither_pushes_nor_pulls(tmp_path: Path, serve: Serve) -> None:
-    chain = ChainBuilder(COIN)
+    chain = ChainBuilder(COIN, "theirs")
     chain.grow(3)
     server = serve(listener(chain))
-    with gossiping(tmp_path / "other") as other, gossiping(tmp_path / "manual", [server.url, other.url]) as _:
-        pass  # a gossiping node with the same peers does call: see above
-    server.asked.clear()
-    from tests.api.running import running
-
     with running(tmp_path / "silent", COIN, peers=(server.url,)) as node:
         wait_until(lambda: node.get("/v1/peers").json["peers"], SOON, "the peer to be known")
         node.extend()
         post_transfer(node, transfer(COIN, ALICE, BOB, 5))
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
-        with gossiping(tmp_path / "third", [node.url]) as third:
+        with gossiping(tmp_path / "third", [node.url], outbound=1) as third:
             # It answers, though: a peer that gossips takes from it and gives to it.
             wait_for_tip(third, node.chain)
             third.chain = node.chain
@@ -178,7 +178,3 @@ def test_a_manual_node_neither_pushes_nor_pulls(tmp_path: Path, serve: Serve) ->
             wait_for_tip(node, third.chain)
         assert {path for path, _ in server.asked} == {"GET /p2p/hello"}
         assert node.get("/replace_chain").json["message"] == "nodes updated."
-
-
-def test_a_config_has_room_for_a_folder_alone(tmp_path: Path) -> None:
-    assert Config(data=tmp_path).outbound == 8

@@ -1,0 +1,136 @@
+"""A network that was torn comes together by itself."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from node.core import codec
+from node.core.hashing import show, unshow
+from node.p2p.client import PeerClient
+from tests.api.running import ALICE, BOB, CAROL, rich_coin
+from tests.p2p.gossiping import (
+    SOON,
+    Member,
+    gossiping,
+    heal,
+    node_id_of,
+    post_transfer,
+    tear,
+    tip_of,
+    torn_network,
+    wait_for_pool,
+    wait_for_tip,
+)
+from tests.support import ChainBuilder, transfer, wait_until
+
+COIN = rich_coin()
+HEALED = 75.0
+"""Seconds: a peer that is away is tried at least once a minute."""
+
+
+def test_two_halves_come_to_the_heavier_chain_and_the_losers_transfers_are_mined_again(tmp_path: Path) -> None:
+    with torn_network(tmp_path, 4) as members:
+        nodes = [member.node for member in members]
+        common = ChainBuilder(COIN, "common")
+        common.grow(3)
+        for raw in common.raw:
+            nodes[0].push(raw)
+        for node in nodes:
+            wait_for_tip(node, common)
+        tear(members, [0, 1], [2, 3])
+        light, heavy = common.branch(3, "light"), common.branch(3, "heavy")
+        lost, both = transfer(COIN, ALICE, BOB, 11), transfer(COIN, CAROL, BOB, 22)
+        light.add([lost, both])
+        light.add()
+        heavy.add([both])
+        heavy.grow(3)
+        for side, chain in ((nodes[0], light), (nodes[2], heavy)):
+            for raw in chain.raw[3:]:
+                assert side.push(raw).json["status"] == "extended"
+        for node, chain in zip(nodes, (light, light, heavy, heavy), strict=True):
+            wait_for_tip(node, chain)
+        heal(members)
+        for node in nodes:
+            wait_for_tip(node, heavy, HEALED)
+        # Told again: the heavier side has never seen it.
+        for node in nodes:
+            wait_for_pool(node, [show(codec.txid(lost))])
+        heavy.add([lost])
+        assert nodes[3].push(heavy.raw[-1]).json["status"] == "extended"
+        for node in nodes:
+            wait_for_tip(node, heavy)
+            wait_for_pool(node, [])
+            assert node.get(f"/v1/accounts/{COIN.address(BOB.payload)}").json["balance"] == heavy.account(BOB).balance
+
+
+def test_a_slow_and_dripping_connection_is_borne(tmp_path: Path) -> None:
+    with torn_network(tmp_path, 2) as members:
+        for member in members:
+            member.proxy.delay, member.proxy.drip = 0.002, 16
+        first, second = (member.node for member in members)
+        for _ in range(5):
+            first.extend()
+        wait_for_tip(second, first.chain, HEALED)
+        txid = post_transfer(second, transfer(COIN, ALICE, BOB, 5))
+        wait_for_pool(first, [txid], HEALED)
+
+
+def test_a_node_that_nobody_can_call_is_in_step_all_the_same(tmp_path: Path) -> None:
+    """As behind a router: it calls, and is not called back."""
+    with (
+        gossiping(tmp_path / "open") as open_node,
+        gossiping(tmp_path / "hidden", [open_node.url], announce="http://192.0.2.1:5001") as hidden,
+    ):
+        chain = hidden.chain
+        for _ in range(3):
+            hidden.extend()
+        wait_for_tip(open_node, chain)
+        assert open_node.get("/v1/peers").json["peers"] == []
+        open_node.chain = chain
+        open_node.extend()
+        wait_for_tip(hidden, chain)
+        own = post_transfer(hidden, transfer(COIN, ALICE, BOB, 5))
+        wait_for_pool(open_node, [own])
+        theirs = post_transfer(open_node, transfer(COIN, BOB, ALICE, 5))
+        wait_for_pool(hidden, [own, theirs], 2 * SOON)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_five_nodes_agree_after_each_of_many_random_partitions(tmp_path: Path) -> None:
+    draw = random.Random(20)
+    with torn_network(tmp_path, 5) as members:
+        mined = 0
+        for _ in range(20):
+            numbers = list(range(5))
+            draw.shuffle(numbers)
+            parts = [numbers[: draw.choice([1, 2])], numbers[2:] if draw.random() < 0.5 else numbers[2:3]]
+            tear(members, *parts, *[[each] for each in numbers if not any(each in part for part in parts)])
+            for part in parts:
+                mined += 1
+                mine_on(members[part[0]], draw.randint(1, 4), f"part {mined}")
+            assert len({tip_of(member.node) for member in members}) >= 2
+            heal(members)
+            mined += 1
+            mine_on(members[draw.choice(numbers)], 6, f"healed {mined}")
+            wait_until(lambda: len({tip_of(member.node) for member in members}) == 1, HEALED, "one tip for all")
+        assert len({node_id_of(member.node) for member in members}) == 5
+
+
+def mine_on(member: Member, count: int, name: str) -> None:
+    """Blocks on the node's own tip."""
+    client = PeerClient(member.node.url)
+    chain = ChainBuilder(COIN, name)
+    headers = client.headers([COIN.chain_id])
+    hashes = [codec.block_hash(codec.decode_header(raw)) for raw in headers]
+    for start in range(0, len(hashes), 100):
+        for raw in client.blocks(hashes[start : start + 100]):
+            assert raw is not None
+            chain.append(codec.decode_block(raw))
+    for _ in range(count):
+        client.push_block(codec.encode_block(chain.add()))
+    assert unshow(client.hello().tip)
+    client.close()

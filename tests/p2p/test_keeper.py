@@ -1,0 +1,206 @@
+"""Who is connected: found, lost, found again, heard of, refused."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from node.config import Config
+from node.p2p.backoff import Backoff
+from node.p2p.known import Known
+from node.p2p.reach import may_tell, own_url, url_towards
+from node.p2p.urls import parse_peer_url
+from tests.api.running import ALICE, BOB, RunningNode, free_port, rich_coin
+from tests.p2p.conftest import Serve
+from tests.p2p.gossiping import (
+    COIN,
+    SOON,
+    blocks_told,
+    gossiping,
+    listener,
+    peers_of,
+    pool_of,
+    post_transfer,
+    wait_for_peers,
+    wait_for_pool,
+    wait_for_tip,
+    wait_until_told,
+)
+from tests.p2p.hostile import as_json
+from tests.support import ChainBuilder, transfer, wait_until
+
+
+def feed(node: RunningNode, chain: ChainBuilder) -> None:
+    for raw in chain.raw:
+        assert node.push(raw).status == 200
+
+
+def test_a_newcomer_takes_the_chain_and_the_pool_of_its_peer_and_gives_its_own(tmp_path: Path) -> None:
+    with gossiping(tmp_path / "old") as old:
+        for _ in range(30):
+            old.extend()
+        held = post_transfer(old, transfer(COIN, ALICE, BOB, 5))
+        with gossiping(tmp_path / "new") as new:
+            brought = post_transfer(new, transfer(COIN, BOB, ALICE, 6))
+            new.post("/connect_node", {"node": [old.url]})
+            wait_for_tip(new, old.chain)
+            for node in (old, new):
+                wait_for_pool(node, [held, brought])
+
+
+def test_a_node_that_is_down_at_the_start_is_found_when_it_comes_and_again_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    with gossiping(tmp_path / "here", [f"http://127.0.0.1:{port}"]) as here:
+        here.extend()
+        for _ in range(2):
+            with gossiping(tmp_path / "there", port=port) as there:
+                wait_for_tip(there, here.chain)
+                here.extend()
+                wait_for_tip(there, here.chain)
+            here.extend()
+            wait_until(lambda: peers_of(here)[there.url] == "down", SOON, "the loss to be noticed")
+
+
+def test_who_is_known_at_one_end_only_is_known_at_both(tmp_path: Path) -> None:
+    """A node says where it can be reached, so that the other end pushes too."""
+    with gossiping(tmp_path / "one") as one, gossiping(tmp_path / "two", [one.url]) as two:
+        wait_for_peers(one, 1)
+        assert peers_of(one) == {two.url: "connected"}
+        one.extend()
+        wait_for_tip(two, one.chain, 5)
+
+
+def test_nodes_learn_of_each_other_from_a_common_peer(tmp_path: Path) -> None:
+    with (
+        gossiping(tmp_path / "middle") as middle,
+        gossiping(tmp_path / "left", [middle.url]) as left,
+        gossiping(tmp_path / "right", [middle.url]) as right,
+    ):
+        wait_until(lambda: right.url in peers_of(left) or left.url in peers_of(right), SOON, "the ends to meet")
+        middle.stop()
+        left.extend()
+        wait_for_tip(right, left.chain)
+
+
+def test_a_peer_that_was_removed_is_left_alone(tmp_path: Path, serve: Serve) -> None:
+    gone, kept = serve(listener(ChainBuilder(COIN, "gone"))), serve(listener(ChainBuilder(COIN, "kept")))
+    with gossiping(tmp_path / "node", [gone.url, kept.url]) as node:
+        wait_until_told(gone)
+        wait_until_told(kept)
+        wait_for_peers(node, 2)
+        assert node.call("DELETE", f"/v1/peers/127.0.0.1:{gone.port}").status == 200
+        node.extend()
+        wait_until(lambda: blocks_told(kept) == [node.chain.tip_hash], SOON, "the one that stayed to hear of it")
+        assert blocks_told(gone) == []
+        assert list(peers_of(node)) == [kept.url]
+
+
+def test_another_coins_node_is_refused_by_a_line_and_the_node_lives(tmp_path: Path) -> None:
+    with (
+        gossiping(tmp_path / "foreign", coin=rich_coin(name="Other")) as foreign,
+        gossiping(tmp_path / "node", [foreign.url, "ftp://nowhere"]) as node,
+    ):
+        wait_until(lambda: "that node runs another coin" in node.log, SOON, "the reason in the log")
+        wait_until(lambda: "a peer's URL begins with http://" in node.log, SOON, "the other reason")
+        assert peers_of(node) == {}
+        assert peers_of(foreign) == {}
+        node.extend()
+
+
+def test_itself_as_a_peer_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with gossiping(tmp_path / "node", [f"http://localhost:{port}"], port=port) as node:
+        wait_until(lambda: "that is this node itself" in node.log, SOON, "the reason in the log")
+        assert peers_of(node) == {}
+
+
+def test_what_peers_tell_is_only_believed_after_a_hello(tmp_path: Path, serve: Serve) -> None:
+    teller = serve(listener(ChainBuilder(COIN)))
+    junk = [f"http://127.0.0.1:{free_port()}" for _ in range(20)]
+    odd = ["http://169.254.169.254", "file:///etc/passwd", "http://evil.example", "x" * 200]
+    teller.routes["GET /p2p/peers"] = as_json({"peers": [*junk, *odd]})
+    with gossiping(tmp_path / "node", [teller.url]) as node:
+        wait_until(lambda: teller.bodies("/p2p/peers"), SOON, "the node to ask")
+        node.extend()
+        wait_until(lambda: blocks_told(teller) == [node.chain.tip_hash], SOON, "the node to go on")
+        assert list(peers_of(node)) == [teller.url]
+
+
+def test_a_lying_peer_is_marked_and_the_node_goes_on(tmp_path: Path, serve: Serve) -> None:
+    liar = serve(listener(ChainBuilder(COIN, "liar"), work=f"{2**200:064x}", height=10_000))
+    with gossiping(tmp_path / "honest") as honest, gossiping(tmp_path / "node", [liar.url, honest.url]) as node:
+        wait_until(lambda: peers_of(node).get(liar.url) == "down", SOON, "the lie to be found out")
+        honest.extend()
+        wait_for_tip(node, honest.chain)
+        assert pool_of(node) == set()
+
+
+def test_a_pause_doubles_and_never_passes_a_minute() -> None:
+    backoff = Backoff()
+    assert backoff.retry_at("a") == 0
+    for number in range(12):
+        longest = min(60, 2**number)
+        before = time.monotonic()
+        backoff.failed("a")
+        assert before + longest / 2 <= backoff.retry_at("a") <= time.monotonic() + longest
+    backoff.forget("a")
+    assert backoff.retry_at("a") == 0
+    before = time.monotonic()
+    backoff.failed("b", is_refusal=True)
+    assert backoff.retry_at("b") >= before + 300
+
+
+def test_known_hashes_are_bounded_and_the_oldest_go_first() -> None:
+    known = Known(3)
+    known.add([b"a", b"b", b"c"])
+    known.add([b"a", b"d"])
+    assert [each in known for each in (b"a", b"b", b"c", b"d")] == [True, False, True, True]
+    known.discard(b"a")
+    assert b"a" not in known
+    known.clear()
+    assert b"d" not in known
+
+
+@pytest.mark.parametrize(
+    ("teller", "told", "believed"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:5001", True),
+        ("127.0.0.1", "http://192.168.1.20:5001", True),
+        ("192.168.1.20", "http://192.168.1.21:5001", True),
+        ("192.168.1.20", "http://127.0.0.1:5001", False),
+        ("8.8.8.8", "http://9.9.9.9:5001", True),
+        ("8.8.8.8", "http://10.0.0.1:5001", False),
+        ("8.8.8.8", "http://[::1]:5001", False),
+        ("8.8.8.8", "http://[::ffff:127.0.0.1]:5001", False),
+        ("127.0.0.1", "http://localhost:5001", False),
+    ],
+)
+def test_nobody_tells_of_addresses_nearer_to_us_than_its_own(teller: str, told: str, believed: bool) -> None:
+    assert may_tell(ip_address(teller), parse_peer_url(told)) is believed
+
+
+def test_a_node_tells_each_peer_where_that_peer_can_call_it(tmp_path: Path) -> None:
+    loopback, lan = ip_address("127.0.0.1"), ip_address("192.168.1.9")
+    here = Config(data=tmp_path, port=5009)
+    assert url_towards(here, loopback) == own_url(here) == "http://127.0.0.1:5009"
+    assert url_towards(here, lan) is None
+    everywhere = Config(data=tmp_path, port=5009, host="0.0.0.0")
+    assert url_towards(everywhere, loopback) == "http://127.0.0.1:5009"
+    assert own_url(everywhere) is None
+    announced = Config(data=tmp_path, host="0.0.0.0", announce="http://203.0.113.5:80/")
+    assert url_towards(announced, lan) == own_url(announced) == "http://203.0.113.5:80"
+
+
+def test_two_names_of_one_peer_are_one_connection(tmp_path: Path, serve: Serve) -> None:
+    server = serve(listener(ChainBuilder(COIN)))
+    names = [server.url, f"http://localhost:{server.port}"]
+    with gossiping(tmp_path / "node", names) as node:
+        wait_until(lambda: sorted(peers_of(node).values()) == ["connected", "refused"], SOON, "one to be refused")
+        node.extend()
+        wait_until(lambda: blocks_told(server), SOON, "the block to be told")
+        node.extend()
+        wait_until(lambda: blocks_told(server)[-1] == node.chain.tip_hash, SOON, "the next block to be told")
+        assert len(blocks_told(server)) == 2
