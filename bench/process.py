@@ -1,4 +1,4 @@
-"""Real server processes for the benches: a node as users start it, and the yardstick that answers the same bytes always."""
+"""Real server processes for the benches: a node as users start it, and the yardstick of constant answers."""
 
 from __future__ import annotations
 

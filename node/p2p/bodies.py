@@ -10,33 +10,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
 from types import TracebackType
 from typing import Final
 
 from node.core.hashing import sha256d
 from node.core.types import HEADER_SIZE
-from node.p2p.client import PeerClient
 from node.p2p.errors import NotDelivered, PeerError, PeerTimeout
 from node.p2p.urls import PeerUrl
+from node.p2p.window import Slot, Source, choose
 from node.p2p.wire import MAX_BLOCKS
 
 WINDOW_BLOCKS: Final = 1024
 WINDOW_BYTES: Final = 32_000_000
 """Blocks and bytes ahead of the chain: here, or asked for as far as that can be told before they come."""
 MAX_SOURCES: Final = 4
-_REQUEST_BYTES: Final = 4_000_000
-_FIRST_QUOTA: Final = 2
-"""Blocks in a peer's first request: also over a slow line they come within its deadline."""
 _RUN_BLOCKS: Final = 256
 _RUN_BYTES: Final = 4_000_000
 """What is handed out at once, so that there is always room for the next to come."""
 _QUICK_SECONDS: Final = 0.5
 _LONG_SECONDS: Final = 2.0
 """An answer that took less, or more: the next request asks for twice, or half as many blocks."""
-LATE_SECONDS: Final = 2.0
-"""A block that holds all others up for longer is asked of another peer."""
 _STRIKES: Final = 3
 """A peer that was overtaken so often is left alone."""
 _LEAST_RATE: Final = 8_000
@@ -44,31 +37,6 @@ _RATE_FROM_SECONDS: Final = 10.0
 """Bytes a second, of answers that take longer than this: what no deadline of one request would end."""
 _LOOK_SECONDS: Final = 5.0
 """How often other peers are looked for."""
-
-
-@dataclass(eq=False, slots=True)
-class Source:
-    """A peer to ask. `top`: the height up to which it has the chain, as far as we know; `is_bound`: it said so."""
-
-    url: PeerUrl
-    client: PeerClient
-    top: int
-    is_bound: bool = False
-    quota: int = _FIRST_QUOTA
-    strikes: int = 0
-    is_dropped: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """A block of the window. `source`: who delivered `raw`; `asked`: who is at it since `asked_at`."""
-
-    height: int
-    block_hash: bytes
-    raw: bytes = b""
-    source: Source | None = None
-    asked: list[Source] = field(default_factory=list)
-    asked_at: float = 0.0
 
 
 class Bodies:
@@ -199,7 +167,8 @@ class Bodies:
         """Wait for blocks to ask this peer for; none when it is no longer needed."""
         with self._changed:
             while not self._is_over and not source.is_dropped:
-                slots, seconds = self._choose(source)
+                room = WINDOW_BYTES - self._held - self._flying
+                slots, seconds = choose(self._window, source, room, self._block_bytes)
                 if slots:
                     for slot in slots:
                         slot.asked.append(source)
@@ -207,36 +176,6 @@ class Bodies:
                     return slots
                 self._changed.wait(seconds)
         return []
-
-    def _choose(self, source: Source) -> tuple[list[Slot], float | None]:
-        """What to ask for now; if nothing, after how many seconds there may be something."""
-        first = next((slot for slot in self._window if not slot.raw), None)
-        if first is None or first.height > source.top:
-            return [], None
-        limit = max(1, min(source.quota, MAX_BLOCKS, int(_REQUEST_BYTES / self._block_bytes)))
-        late_in = None
-        if first.asked and source not in first.asked:
-            late_in = first.asked_at + LATE_SECONDS - time.monotonic()
-            if late_in <= 0:
-                return [slot for slot in islice(self._window, limit) if self._is_late(slot, source)], None
-        room = int((WINDOW_BYTES - self._held - self._flying) / self._block_bytes)
-        if first is self._window[0] and not first.asked:
-            room = max(1, room)  # the block that all the others wait for
-        limit = min(limit, room)
-        chosen: list[Slot] = []
-        for slot in self._window:
-            if len(chosen) >= limit or slot.height > source.top:
-                break
-            if not slot.raw and not slot.asked:
-                chosen.append(slot)
-        return chosen, late_in
-
-    @staticmethod
-    def _is_late(slot: Slot, source: Source) -> bool:
-        """Whether others were asked for a block and had their time."""
-        if slot.raw or source in slot.asked or slot.height > source.top:
-            return False
-        return slot.asked_at + LATE_SECONDS <= time.monotonic()
 
     def _fetch(self, source: Source, asked: Sequence[Slot]) -> None:
         """One request and what comes of it."""

@@ -11,7 +11,7 @@ from node.core import codec
 from node.core.errors import NOT_THE_HEADERS_FAULT, Malformed, RuleError
 from node.core.types import HEADER_SIZE
 from node.outcomes import Orphan
-from node.p2p.bodies import Bodies, Slot, Source
+from node.p2p.bodies import Bodies
 from node.p2p.client import PeerClient
 from node.p2p.errors import BadChain, NotDelivered, PeerError
 from node.p2p.peers import Peers
@@ -19,6 +19,7 @@ from node.p2p.progress import Meter
 from node.p2p.standing import CONNECTED, Greeting, is_banned
 from node.p2p.survey import Plan, hashes_of
 from node.p2p.urls import PeerUrl, parse_peer_url
+from node.p2p.window import Slot, Source
 
 log = logging.getLogger("moneyer.p2p")
 

@@ -11,6 +11,7 @@ from node.core.hashing import sha256d
 from node.core.types import HEADER_SIZE, Transfer
 from node.mempool import Mempool
 from node.p2p.catchup import CatchUp
+from node.p2p.discovery import Found
 from node.p2p.errors import PeerError
 from node.p2p.keeper import Keeper
 from node.p2p.links import Link
@@ -90,6 +91,10 @@ class Gossip:
         return [
             link for link in self._keeper.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)
         ]
+
+    def found(self, node: Found) -> None:
+        """`node.p2p.discovery` has seen a node of this coin on the local network."""
+        self._keeper.seen(node.url, node.node_id)
 
     # what links tell (`node.p2p.links.Hub`)
 

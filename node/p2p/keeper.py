@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from node.config import Config
+from node.logs import plain_url
 from node.p2p.backoff import Backoff
 from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
 from node.p2p.links import Link
@@ -140,6 +141,17 @@ class Keeper:
                     self._learned[each] = None
         self._wake.set()
 
+    def seen(self, url: str, node_id: str) -> None:
+        """A node of this coin was seen on the local network: it is there now, so it is tried at once."""
+        is_known = self._peers.find(url) is not None
+        with self._lock:
+            if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
+                return
+            if not is_known and url not in self._links and len(self._learned) < MAX_LEARNED:
+                self._learned[url] = None
+            self._backoff.forget(url)
+        self._wake.set()
+
     # the keeper's own thread
 
     def _run(self) -> None:
@@ -233,5 +245,5 @@ def _canonical(config: Config) -> list[str]:
         try:
             urls[parse_peer_url(text).url] = None
         except BadUrl as error:
-            log.warning("peer %s is not taken: %s", text[:100], error.message)
+            log.warning("peer %s is not taken: %s", plain_url(text), error.message)
     return list(urls)

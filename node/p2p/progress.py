@@ -33,6 +33,8 @@ class Meter:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._progress: SyncProgress | None = None
+        self.last: SyncProgress | None = None
+        """How it stood with the sync that is under way, or was the last one."""
         self._taken: deque[tuple[float, int, int]] = deque()
 
     @property
@@ -86,4 +88,5 @@ class Meter:
     def _set(self, progress: SyncProgress | None) -> None:
         with self._changed:
             self._progress = progress
+            self.last = progress or self.last
             self._changed.notify_all()

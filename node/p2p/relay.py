@@ -26,6 +26,8 @@ MAX_PATH: Final = 16
 _RECENT: Final = 4_000
 _RECENT_BLOCK_BYTES: Final = 4_000_000
 _LOOK_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 0.005
+"""Between two looks: the first of a burst of commits is told at once, the rest together."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -127,6 +129,7 @@ class Relay:
                     while self._look():
                         pass
                     seen = version
+                    self._stopped.wait(_PAUSE_SECONDS)
             except StoreUnavailable as error:
                 log.info("relay: %s", error.message)
                 self._stopped.wait(_LOOK_SECONDS)

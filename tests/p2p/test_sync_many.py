@@ -11,11 +11,13 @@ import pytest
 from node.core.hashing import show
 from node.p2p import bodies as bodies_module
 from node.p2p import survey as survey_module
+from node.p2p import window as window_module
 from node.p2p import wire
-from node.p2p.bodies import Bodies, Source
+from node.p2p.bodies import Bodies
 from node.p2p.client import PeerClient
 from node.p2p.errors import PeerError
 from node.p2p.urls import PeerUrl
+from node.p2p.window import Source
 from node.store import mempool as pool
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, drip, honest
@@ -33,7 +35,7 @@ def node(make_node: MakeNode) -> Node:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies_module, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(window_module, "LATE_SECONDS", 0.2)
 
 
 def hashes(chain: ChainBuilder) -> set[str]:
@@ -298,7 +300,7 @@ def test_no_more_than_a_window_of_bytes_is_in_memory(serve: Serve, monkeypatch: 
     size = len(chain.raw[0])
     monkeypatch.setattr(bodies_module, "WINDOW_BYTES", 40 * size)
     monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 8)
-    monkeypatch.setattr(bodies_module, "_REQUEST_BYTES", 10_000)
+    monkeypatch.setattr(window_module, "REQUEST_BYTES", 10_000)
     consumed = Consumed(serve, chain)
     taken: list[bytes] = []
     with consumed.download(chain) as download:

@@ -1,0 +1,103 @@
+"""What a person sees of a sync: lines of the log, or a bar."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from node.api import syncshow
+from node.api.syncshow import SyncShow, line_of
+from node.p2p.progress import Meter, SyncProgress
+from tests.support import wait_until
+
+
+@pytest.fixture
+def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Meter]:
+    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 0.0)
+    meter = Meter()
+    yield meter
+    meter.end()
+
+
+def half_way(meter: Meter) -> None:
+    meter.begin(0, 5000)
+    meter.headers(5000)
+    meter.planned(1, 5000, is_all=True)
+    meter.connected(2500, 2500, 100, 3)
+
+
+def test_a_sync_is_told_in_lines_of_the_log(meter: Meter, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "moneyer.sync")
+    SyncShow(meter, bar=False, line_seconds=0.05).start()
+    half_way(meter)
+    wait_until(lambda: "blocks 2,500 of 5,000" in caplog.text)
+    assert "3 peers" in caplog.text
+    meter.end()
+    wait_until(lambda: "a sync has ended at block 2500" in caplog.text)
+
+
+def test_on_a_terminal_a_bar_is_drawn_below_the_log(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    log = logging.getLogger("moneyer.sync")
+    before = io.StringIO()
+    handler = logging.StreamHandler(before)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    master, slave = os.openpty()
+    screen = Screen(master)
+    with os.fdopen(slave, "w") as terminal:
+        SyncShow(meter, bar=True, stream=terminal).start()
+        half_way(meter)
+        wait_until(lambda: "2500/5000" in screen.text and "3 peers" in screen.text)
+        log.warning("a line of the log")
+        wait_until(lambda: "a line of the log" in screen.text)
+        meter.end()
+        wait_until(lambda: handler.stream is before)
+
+
+class Screen:
+    """What was written to a terminal."""
+
+    def __init__(self, master: int) -> None:
+        self.text = ""
+        self._master = master
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other side has been closed
+            while part := os.read(self._master, 65_536):
+                self.text += part.decode()
+
+
+def test_a_short_sync_is_not_worth_a_word(
+    meter: Meter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 30.0)
+    caplog.set_level(logging.INFO, "moneyer.sync")
+    SyncShow(meter, bar=False).start()
+    half_way(meter)
+    meter.end()
+    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 0.0)
+    meter.begin(7, 9)
+    wait_until(lambda: "of 9" in caplog.text)
+    assert "5,000" not in caplog.text
+
+
+def test_headers_are_named_while_no_block_has_come() -> None:
+    assert line_of(SyncProgress(2000, 9000, 0)).startswith("headers 2,000 of 9,000")
+    assert line_of(SyncProgress(9000, 9000, 10, 5.0, 0.0, 1)).startswith("blocks 10 of 9,000 · 5 blocks/s · 1 peer")
+
+
+def test_rates_are_of_the_last_seconds() -> None:
+    meter = Meter()
+    half_way(meter)
+    progress = meter.progress
+    assert progress is not None
+    assert progress.blocks_per_second == pytest.approx(25 * progress.transfers_per_second, rel=0.01)
+    assert (progress.connected_height, progress.headers_height, progress.target_height) == (2500, 5000, 5000)
