@@ -22,6 +22,8 @@ class Config:
     """The URL at which other nodes reach this one, where that is not the address that it listens on."""
     outbound: int = 8
     """Peers that this node keeps connected of its own accord; `peers` are among them whatever their number."""
+    discovery: bool = False
+    """Find nodes of the same coin on the local network, and be found; only where `host` is beyond loopback."""
     manual: bool = False
     """Neither push nor pull by itself: a class watches what `replace_chain` does."""
     development: bool = False
@@ -68,6 +70,16 @@ class Config:
     def worker_lock(self) -> Path:
         """Held by the mining worker for as long as it lives; holds its status as JSON."""
         return self.data / "worker.lock"
+
+    @property
+    def stratum_lock(self) -> Path:
+        """Held by the Stratum server for as long as it lives."""
+        return self.data / "stratum.lock"
+
+    @property
+    def stratum_status(self) -> Path:
+        """What the Stratum server says of itself and its miners, as JSON; replaced as a whole."""
+        return self.data / "stratum.json"
 
     @property
     def bells(self) -> Path:

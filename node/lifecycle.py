@@ -35,7 +35,7 @@ def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int
 
 
 def on_stop(listener: Callable[[], None]) -> None:
-    """Call `listener`, in a thread, when this process is told to end (SIGTERM, SIGINT); whoever handles that still does.
+    """Call `listener`, in a thread, when this process is told to end (SIGTERM, SIGINT), beside whoever handles that.
 
     From the main thread only, once a process.
     """

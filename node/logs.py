@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -60,6 +61,11 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def plain_url(url: str) -> str:
+    """A URL that somebody typed, as a log may hold it: without credentials, not too long."""
+    return re.sub(r"//.*@", "//…@", url)[:200]
 
 
 def _time(record: logging.LogRecord, precision: str) -> str:

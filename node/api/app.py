@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import bottle
@@ -12,22 +14,28 @@ import msgspec
 # Imported for the endpoints that they register.
 import node.api.accounts
 import node.api.blocks
+import node.api.events
+import node.api.miners
 import node.api.mining
 import node.api.p2p
 import node.api.peers
 import node.api.status
+import node.api.templates
 import node.api.transactions
 import node.api.tutorial  # noqa: F401
 from node.api.body import read_binary, read_json, read_query
 from node.api.context import NodeContext
-from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply
+from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
 from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
 from node.api.guard import check_host, check_same_site, check_token, is_open
+from node.api.inflight import LARGE, Flights, Outgoing, flights_of
 from node.api.json import Error, ErrorBody, encode
+from node.api.metrics import metrics_of
 from node.api.openapi import DOCS_POLICY, docs_page, document
 from node.p2p.transport import NODE_HEADER
 
 Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 SECURITY_HEADERS = (
@@ -40,7 +48,11 @@ STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _MAX_PATH = 1_000
 _NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
 _MAX_NODE_ID = 64
+_FLIGHT, _ENDPOINT = "moneyer.flight", "moneyer.endpoint"
+"""Where a request's own stand in its environ."""
 _NOTHING_HERE = "there is nothing at this address; GET /docs lists what there is"
+
+log = logging.getLogger("moneyer.api")
 
 
 class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
@@ -52,7 +64,7 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         self._flights = flights_of(node)
         self._metrics = metrics_of(node)
 
-    def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | InFlight:
+    def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | Outgoing:
         flight = environ[_FLIGHT] = self._flights.begin(environ.get("REMOTE_ADDR") or "")
         try:
             status, headers, answer = self._respond(environ)
@@ -62,14 +74,16 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         method = environ["REQUEST_METHOD"]
         start_response(status_line(status), headers)
         if isinstance(answer, Streamed):
-            stream = InFlight(answer.chunks, self._flights, flight)
+            stream = Outgoing(answer.chunks, self._flights, flight)
             if method != "HEAD":
                 return stream
             stream.close()
             return []
         self._flights.end(flight)
+        if len(answer.content) >= LARGE:
+            self._flights.sent()
         seconds = monotonic() - flight.began
-        self._metrics.observe(method, environ.get(_ENDPOINT, NO_ENDPOINT), status, seconds)
+        self._metrics.observe(method, environ.get(_ENDPOINT, ""), status, seconds)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
         return [] if method == "HEAD" else [answer.content]
@@ -107,7 +121,6 @@ def build_app(node: NodeContext) -> Api:
     page = Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
     app.route("/openapi.json", "GET", lambda environ, path: (200, described), name="/openapi.json")
     app.route("/docs", "GET", lambda environ, path: (200, page), name="/docs")
-    feed_of(node).start()
     return app
 
 
@@ -133,13 +146,16 @@ def _decoded_path(environ: Environ) -> str:
     return path
 
 
-def _bind(node: NodeContext, endpoint: Endpoint) -> Callable[[Environ, dict[str, str]], tuple[int, Rendered]]:
+def _bind(
+    node: NodeContext, endpoint: Endpoint
+) -> Callable[[Environ, dict[str, str]], tuple[int, Rendered | Streamed]]:
     """The endpoint as a route calls it: check who asks, parse, call, render."""
     limit = endpoint.limit(node)
+    flights = flights_of(node)
     wants_token = endpoint.token and not is_open(node.config)
     methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
 
-    def run(environ: Environ, path: dict[str, str]) -> tuple[int, Rendered]:
+    def run(environ: Environ, path: dict[str, str]) -> tuple[int, Rendered | Streamed]:
         if endpoint.changes:
             if environ["REQUEST_METHOD"] == "HEAD":
                 raise MethodNotAllowed(methods)
@@ -147,7 +163,14 @@ def _bind(node: NodeContext, endpoint: Endpoint) -> Callable[[Environ, dict[str,
         if wants_token:
             check_token(environ, node.token.current)
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
-        call = Call(path, query, _body(endpoint, environ, limit), environ.get("REMOTE_ADDR") or "", sender=_sender(environ))
+        call = Call(
+            path,
+            query,
+            _body(endpoint, environ, limit, flights),
+            remote=environ.get("REMOTE_ADDR") or "",
+            sender=_sender(environ),
+            last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+        )
         answer = endpoint.handler(node, call)
         if isinstance(answer, Reply):
             return answer.status, Rendered(encode(answer.content))
@@ -161,8 +184,8 @@ def _sender(environ: Environ) -> str:
     return given if len(given) <= _MAX_NODE_ID else ""
 
 
-def _rendered(answer: Any) -> Rendered:
-    if isinstance(answer, Rendered):
+def _rendered(answer: Any) -> Rendered | Streamed:
+    if isinstance(answer, Rendered | Streamed):
         return answer
     if isinstance(answer, bytes):
         return Rendered(answer, "application/octet-stream")
@@ -170,9 +193,15 @@ def _rendered(answer: Any) -> Rendered:
     return Rendered(encode(answer))
 
 
-def _body(endpoint: Endpoint, environ: Environ, limit: int) -> Any:
+def _body(endpoint: Endpoint, environ: Environ, limit: int, flights: Flights) -> Any:
     if endpoint.body is None:
         return None
+    with flights.reading(environ[_FLIGHT]):
+        return _read(endpoint, environ, limit)
+
+
+def _read(endpoint: Endpoint, environ: Environ, limit: int) -> Any:
+    assert endpoint.body is not None  # noqa: S101 - its only caller has looked
     if not isinstance(endpoint.body, Binary):
         return read_json(environ, endpoint.body, limit)
     raw = read_binary(environ, limit, endpoint.body.oversize)
@@ -181,16 +210,18 @@ def _body(endpoint: Endpoint, environ: Environ, limit: int) -> Any:
     return raw
 
 
-def _headers(answer: Rendered) -> list[tuple[str, str]]:
+def _headers(answer: Rendered | Streamed) -> Headers:
+    headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS]
+    if isinstance(answer, Streamed):
+        return [*headers, ("Content-Security-Policy", STRICTEST_POLICY)]
     return [
-        ("Content-Type", answer.content_type),
+        *headers,
         ("Content-Length", str(len(answer.content))),
         ("Content-Security-Policy", answer.policy or STRICTEST_POLICY),
-        *SECURITY_HEADERS,
     ]
 
 
-def _render_error(error: Exception) -> tuple[int, Rendered, list[tuple[str, str]]]:
+def _render_error(error: Exception) -> tuple[int, Rendered, Headers]:
     status, code, message, details, headers = answer_of(error)
     answer = Rendered(encode(Error(ErrorBody(code, message, dict(details)))))
     return status, answer, [*_headers(answer), *headers.items()]

@@ -95,6 +95,7 @@ def _confirmed(conn: Connection, coin: Coin, row: BlockRow, tip_height: int) -> 
                 transfer,
                 status="confirmed",
                 place=(*place, position),
+                timestamp=row.header.timestamp,
                 confirmations=tip_height - row.height + 1,
             ),
         )
@@ -116,7 +117,10 @@ class Pool:
         rows = mempool.arrived_after(conn, self._last, MAX_TRANSACTIONS + 1) if last != self._last else []
         if len(rows) > MAX_TRANSACTIONS:
             self._last = max(last, rows[-1].arrived)
-            yield RESET, reset(blocks.tip(conn), f"over {MAX_TRANSACTIONS} transfers came at once: they are not told here")
+            yield (
+                RESET,
+                reset(blocks.tip(conn), f"over {MAX_TRANSACTIONS} transfers came at once: they are not told here"),
+            )
             return
         for row in rows:
             self._last = row.arrived

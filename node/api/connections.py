@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from struct import unpack_from
+from termios import TIOCOUTQ
 from typing import Final
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -20,12 +23,15 @@ _LAST_DATA_SENT: Final = 44
 """Where `tcpi_last_data_sent` (u32, milliseconds) stands in `struct tcp_info` of linux/tcp.h."""
 
 
-def connections_of(port: int, remote: str) -> Iterator[socket.socket]:
-    """Connections that came in on `port` from `remote` (as `plain_address` spells it); each is the caller's to close."""
-    for descriptor in _descriptors():
+def connections_of(port: int, remote: str | None = None) -> Iterator[socket.socket]:
+    """Connections that came in on `port`, of `remote` (spelled by `plain_address`) or all. The caller closes each."""
+    descriptors = _descriptors()
+    # Above them all: where one was closed meanwhile (the folder's own), a duplicate would be met again as another.
+    floor = max(descriptors, default=0) + 1
+    for descriptor in descriptors:
         with suppress(OSError):
             # A duplicate: the number itself may be another connection's a moment later.
-            duplicate = os.dup(descriptor)
+            duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, floor)
             if not stat.S_ISSOCK(os.fstat(duplicate).st_mode):
                 os.close(duplicate)
                 continue
@@ -43,13 +49,16 @@ def _descriptors() -> list[int]:
         return []
 
 
-def _is_from(connection: socket.socket, port: int, remote: str) -> bool:
+def _is_from(connection: socket.socket, port: int, remote: str | None) -> bool:
     if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     try:
-        return connection.getsockname()[1] == port and plain_address(connection.getpeername()[0]) == remote
+        if connection.getsockname()[1] != port:
+            return False
+        peer = connection.getpeername()[0]
     except OSError:  # it listens, or is closed
         return False
+    return remote is None or plain_address(peer) == remote
 
 
 def plain_address(address: str) -> str:
@@ -69,3 +78,29 @@ def is_at_rest(connection: socket.socket, seconds: float) -> bool:
     except (AttributeError, OSError):
         return False
     return len(info) >= _LAST_DATA_SENT + 4 and unpack_from("=I", info, _LAST_DATA_SENT)[0] >= seconds * 1000
+
+
+def has_unsent(connection: socket.socket) -> bool:
+    """Whether the kernel holds bytes that the other side has not taken."""
+    held = bytearray(4)
+    try:
+        ioctl(connection, TIOCOUTQ, held)
+    except OSError:
+        return False
+    return int.from_bytes(held, sys.byteorder) > 0
+
+
+def shut(connections: Iterable[socket.socket], how: int) -> int:
+    """Shut each down (`how`: as for `socket.shutdown`), under whoever uses it; how many there were."""
+    count = 0
+    for connection in connections:
+        with suppress(OSError):  # it has just ended
+            connection.shutdown(how)
+            count += 1
+    return count
+
+
+@contextmanager
+def closing_all(connections: Iterable[socket.socket]) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(connection) for connection in connections]

@@ -36,7 +36,7 @@ class Stream:
     def __next__(self) -> bytes:
         if self._first is not None:
             first, self._first = self._first, None
-            return _RETRY + first
+            return _RETRY + (first or b"\n")
         try:
             found = self._feed.after(self._position, HEARTBEAT)
         except Behind:

@@ -48,7 +48,9 @@ class Behind(Exception):
 
 
 class Feed:
-    def __init__(self, node: NodeContext) -> None:
+    """`ring`: events that are kept."""
+
+    def __init__(self, node: NodeContext, ring: int = MAX_EVENTS) -> None:
         self._store = node.store
         self._coin = node.coin
         self._boot = token_hex(4)  # numbers begin anew with each process
@@ -59,6 +61,7 @@ class Feed:
         self._stumbled = False
         self._news = threading.Condition()  # guards what follows
         self._ring: deque[bytes] = deque()
+        self._most = ring
         self._bytes = 0
         self._last = 0
         self._clients = 0
@@ -101,6 +104,7 @@ class Feed:
             with self._step:
                 if self._followers is None:
                     self._begin()
+                self._look()  # what is so now is known to who comes now, and no event
                 return self._position(last_event_id)
         except BaseException:
             self.leave()
@@ -196,7 +200,9 @@ class Feed:
             move = tip_move(conn, self._tip)
             if self._stumbled and self._followers is not None:
                 self._followers = Pool(conn, self._coin), Table(conn)
-                news: list[Event] = [(RESET, reset(move.new if move else self._tip, "the database could not be read for a while"))]
+                news: list[Event] = [
+                    (RESET, reset(move.new if move else self._tip, "the database could not be read for a while"))
+                ]
             else:
                 news = list(self._events(conn, move))
         self._stumbled = False
@@ -222,7 +228,7 @@ class Feed:
                 data = self._render(self._last, event)
                 self._ring.append(data)
                 self._bytes += len(data)
-            while len(self._ring) > MAX_EVENTS or self._bytes > MAX_BYTES:
+            while len(self._ring) > self._most or self._bytes > MAX_BYTES:
                 self._bytes -= len(self._ring.popleft())
             self._news.notify_all()
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from functools import cache
 from time import monotonic
 from typing import Final
 
-from node.api.connections import connections_of, is_at_rest, plain_address
+from node.api.connections import closing_all, connections_of, has_unsent, is_at_rest, plain_address, shut
 from node.api.context import NodeContext
+from node.api.endpoint import Chunks
 from node.api.errors import Busy, TooSlow
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
 MAX_BODIES: Final = 256
 """Bodies that are read at once."""
+LARGE: Final = 262_144
+"""Bytes of an answer that is looked after."""
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
 _LOOK: Final = 1.0
@@ -45,12 +48,12 @@ class Phase(Enum):
 class Flight:
     """One request. `since`: when its phase began."""
 
-    __slots__ = ("is_cut", "phase", "remote", "since")
+    __slots__ = ("began", "is_cut", "phase", "remote", "since")
 
     def __init__(self, remote: str) -> None:
         self.remote = remote
         self.phase = Phase.NODE
-        self.since = monotonic()
+        self.began = self.since = monotonic()
         self.is_cut = False
 
     def enter(self, phase: Phase) -> None:
@@ -65,9 +68,11 @@ class Flights:
     def __init__(self, port: int, deadline: float = DEADLINE) -> None:
         self._port = port
         self._deadline = deadline
+        self._rest = min(_REST, deadline / 3)
         self._flights: set[Flight] = set()
         self._bodies = 0
         self._changed = threading.Condition()
+        self._scan_at: float | None = None
         self._wanted = False
         self._thread: threading.Thread | None = None
         self.cut = 0
@@ -110,6 +115,12 @@ class Flights:
                     expected=f"at most {self._deadline:.0f} s",
                 ) from None
 
+    def sent(self) -> None:
+        """Something was handed over that its client may never take: look at that in time."""
+        if self._scan_at is None:
+            self._scan_at = monotonic() + self._deadline
+            self.watch()
+
     def watch(self) -> None:
         """Somebody waits for a client now: look after them until nobody does."""
         if self._wanted:
@@ -130,50 +141,82 @@ class Flights:
             # Nearly all are over at once: one look for many of them.
             pause.wait(min(_LOOK, self._deadline / 4))
             self._wanted = False  # before the look: who comes after it sets it again
-            oldest = min((flight.since for flight in self._waiting()), default=None)
-            if oldest is None:
+            due = min(self._due(), default=None)
+            if due is None:
                 continue
             self._wanted = True
-            left = oldest + self._deadline - monotonic()
+            left = due - monotonic()
             if left > 0:
                 pause.wait(left)
             else:
                 self._cut_overdue()
+                self._cut_deaf()
 
-    def _waiting(self) -> list[Flight]:
-        return [flight for flight in list(self._flights) if flight.phase is not Phase.NODE]
+    def _due(self) -> Iterator[float]:
+        for flight in self._reading():
+            yield flight.since + self._deadline
+        if self._scan_at is not None:
+            yield self._scan_at
+
+    def _reading(self) -> list[Flight]:
+        return [flight for flight in list(self._flights) if flight.phase is Phase.BODY]
 
     def _cut_overdue(self) -> None:
+        """End bodies that are late."""
         limit = monotonic() - self._deadline
-        for remote in {flight.remote for flight in self._waiting() if flight.since <= limit}:
-            flights = [flight for flight in list(self._flights) if flight.remote == remote and flight.since <= limit + _REST]
+        for remote in {flight.remote for flight in self._reading() if flight.since <= limit}:
+            from_it = [flight for flight in list(self._flights) if flight.remote == remote]
+            flights = [flight for flight in from_it if flight.since <= limit + self._rest]
             # The kernel does not know which connection is which request's: work of ours that lasts comes first.
             if any(flight.phase is Phase.NODE for flight in flights):
                 continue
-            is_deaf = any(flight.phase is Phase.CLIENT and flight.since <= limit for flight in flights)
             for flight in flights:
-                flight.is_cut = True
-            # Who sends slowly is still told so; who reads nothing cannot be told anything.
-            self._cut(remote, socket.SHUT_RDWR if is_deaf else socket.SHUT_RD)
+                flight.is_cut = flight.phase is Phase.BODY
+            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+                late = [each for each in connections if is_at_rest(each, self._deadline)]
+                # Only this side is closed: who sends slowly is still told so.
+                self._note(shut(late, socket.SHUT_RD), remote)
 
-    def _cut(self, remote: str, how: int) -> None:
-        cut = _shut(connections_of(self._port, plain_address(remote)), self._deadline, how)
+    def _cut_deaf(self) -> None:
+        """End connections whose client takes nothing of what is there for it."""
+        if self._scan_at is None or self._scan_at > monotonic():
+            return
+        self._scan_at = None  # before the look: who sends after it sets it again
+        with closing_all(connections_of(self._port)) as connections:
+            waiting = [each for each in connections if has_unsent(each)]
+            deaf = [each for each in waiting if is_at_rest(each, self._deadline)]
+            self._note(shut(deaf, socket.SHUT_RDWR), "clients that read nothing")
+        if len(deaf) < len(waiting):
+            self._scan_at = monotonic() + self._deadline / 4
+
+    def _note(self, cut: int, whose: str) -> None:
         if cut:
             self.cut += cut
-            log.info("connections of %s that were too slow: %d ended", remote, cut)
+            log.info("connections ended, too slow: %d of %s", cut, whose)
 
 
-def _shut(connections: Iterable[socket.socket], seconds: float, how: int) -> int:
-    cut = 0
-    for connection in connections:
-        with connection:
-            if is_at_rest(connection, seconds):
-                try:
-                    connection.shutdown(how)
-                except OSError:
-                    continue  # it has just ended
-                cut += 1
-    return cut
+class Outgoing:
+    """A stream on its way to its client, as the server iterates over it; it holds one of the server's threads."""
+
+    def __init__(self, chunks: Chunks, flights: Flights, flight: Flight) -> None:
+        self._chunks = chunks
+        self._flights = flights
+        self._flight = flight
+
+    def __iter__(self) -> Outgoing:
+        return self
+
+    def __next__(self) -> bytes:
+        self._flight.enter(Phase.NODE)
+        chunk = next(self._chunks)
+        # Until it is asked for the next one, the server hands this one over.
+        self._flight.enter(Phase.CLIENT)
+        self._flights.sent()
+        return chunk
+
+    def close(self) -> None:
+        self._flights.end(self._flight)
+        self._chunks.close()
 
 
 @cache

@@ -17,6 +17,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, Rendered, Text, endpoint
 from node.api.feed import feed_of
 from node.api.inflight import flights_of
+from node.api.miners import stratum_status
 from node.api.status import worker_status
 from node.core.hashing import show
 from node.p2p.peers import CONNECTED
@@ -25,9 +26,10 @@ from node.store import blocks, mempool, peers
 # Every name here is one that the oldest format knows too, and every Prometheus reads that.
 _CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
 _DEPTHS: Final = (1, 2, 3, 6, 12, 50, 100, 1_000)
 
-disable_created_metrics()  # one series less for each count; nobody here asks when it began
+disable_created_metrics()  # type: ignore[no-untyped-call] # one series less for each count; nobody here asks when it began
 
 
 class Metrics:
@@ -60,11 +62,12 @@ class Metrics:
             self._depths.observe(move.disconnected)
 
     def observe(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A request was answered. `path`: the endpoint's own, never what a caller wrote."""
-        key = (method, path, status // 100)
+        """A request was answered. `path`: the endpoint's own, empty where there is none."""
+        # A caller's own words never become labels: there is no end to them.
+        key = (method if method in _METHODS else "other", path or "none", status // 100)
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = self._requests.labels(method, path, f"{status // 100}xx")
+            child = self._children[key] = self._requests.labels(*key[:2], f"{key[2]}xx")
         child.observe(seconds)
 
     def render(self) -> bytes:
@@ -111,14 +114,23 @@ class _Now(Collector):
         sync = self._node.sync
         progress = sync.progress
         yield _gauge("moneyer_syncing", "1 while blocks are fetched from peers.", sync.syncing)
-        yield _gauge(
-            "moneyer_sync_blocks_per_second", "Lately, in a sync; else 0.", progress.rate if progress else 0.0
-        )
+        rate = progress.blocks_per_second if progress else 0.0
+        yield _gauge("moneyer_sync_blocks_per_second", "Lately, in a sync; else 0.", rate)
 
     def _worker(self) -> Iterator[Metric]:
         worker = worker_status(self._node)
         yield _gauge("moneyer_worker_alive", "1 while a mining worker lives.", worker.alive)
         yield _gauge("moneyer_worker_hashrate", "Hashes a second, as the worker says.", worker.hashrate)
+        yield _counter("moneyer_worker_blocks", "Blocks that the worker found since it began.", worker.blocks)
+        yield _counter("moneyer_worker_stale", "Blocks of it that came too late.", worker.stale)
+        stratum = stratum_status(self._node.config)
+        yield _gauge("moneyer_stratum_alive", "1 while a Stratum server runs.", stratum is not None)
+        if stratum is not None:
+            yield _gauge("moneyer_stratum_miners", "Connections that have a user.", stratum.connections)
+            yield _gauge("moneyer_stratum_hashrate", "Hashes a second, by the shares that came.", stratum.hashrate)
+            yield _counter("moneyer_stratum_shares", "Shares that were taken.", stratum.accepted)
+            yield _counter("moneyer_stratum_refused", "Shares that were not.", stratum.rejected)
+            yield _counter("moneyer_stratum_blocks", "Blocks that miners found.", stratum.blocks)
 
     def _process(self) -> Iterator[Metric]:
         feed, flights = feed_of(self._node), flights_of(self._node)

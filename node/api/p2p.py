@@ -73,6 +73,7 @@ def hello(node: NodeContext, call: Call) -> wire.Hello:
         work=work(tip.work),
         agent=agent(),
         url=own_url(node.config),
+        symbol=node.coin.symbol,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 from contextlib import suppress
 from functools import partial
@@ -29,8 +32,11 @@ are made as they are needed, and go when they have had nothing to do for a while
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread may keep the interpreter from another one that waits; Python's own 5 ms add up in one request."""
 log = logging.getLogger("moneyer.node")
 
+_FILES: Final = 4096
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7
 _REFUSED: Final = 3
@@ -141,6 +147,8 @@ def load_app(config: Config, main: int) -> Any:
     from node.api.app import build_app
     from node.api.feed import feed_of
     from node.api.node import meet_peers, open_node
+    from node.api.syncshow import SyncShow
+    from node.p2p.discovery import Discovery
 
     try:
         node = open_node(config)
@@ -150,18 +158,46 @@ def load_app(config: Config, main: int) -> Any:
     except OSError as error:
         log.error("%s cannot be used: %s", config.data, error)
         os._exit(_REFUSED)
+    _allow_files()
     app = build_app(node)
-    on_stop(feed_of(node).close)
+    discovery = Discovery(config, node.coin, node.node_id, None if config.manual else node.gossip.found)
+    feed = feed_of(node)
+    feed.start()
+
+    def stop() -> None:
+        feed.close()
+        discovery.stop()
+
+    on_stop(stop)
+    SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
+    _be_quick()
     if config.manual:
         meet_peers(node)
     else:
         node.gossip.start()
+    discovery.start()
     began = start_line(config, node.coin.name, node.coin.symbol, node.coin.chain_id, _height(node))
     if config.log_json:
         log.info("%s", began)
     else:
         print(began, flush=True)
     return app
+
+
+def _allow_files() -> None:
+    """As many open files as so many clients need: some systems begin with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # as it was, then
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _be_quick() -> None:
+    """So that whatever this process does beside, a sync or a reorg, an answer waits for it a few milliseconds only."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # what stands by now stays; looking at all of it again would stop every thread for 50 to 90 ms
 
 
 def _height(node: Any) -> int:

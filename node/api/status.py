@@ -31,6 +31,12 @@ class _WorkerFile(Struct):
 
     engine: Annotated[str, Meta(max_length=40)] | None = None
     hashrate: Annotated[float, Meta(ge=0, le=1e30)] = 0.0
+    mode: Annotated[str, Meta(max_length=40)] | None = None
+    processes: Annotated[int, Meta(ge=0)] = 0
+    searching: bool = False
+    share: float = 1.0
+    blocks: Annotated[int, Meta(ge=0)] = 0
+    stale: Annotated[int, Meta(ge=0)] = 0
 
 
 _DEAD = WorkerStatus(alive=False)
@@ -46,7 +52,8 @@ def worker_status(node: NodeContext) -> WorkerStatus:
             said = msgspec.json.decode(file.read(_MAX_WORKER_STATUS), type=_WorkerFile)
     except (OSError, ValueError):
         said = _WorkerFile()  # it is being written just now
-    return WorkerStatus(alive=True, hashrate=said.hashrate, engine=said.engine)
+    stale_share = said.stale / (said.blocks + said.stale) if said.stale else 0.0
+    return WorkerStatus(alive=True, stale_share=stale_share, **msgspec.structs.asdict(said))
 
 
 def sync_status(progress: SyncProgress | None) -> SyncStatus | None:

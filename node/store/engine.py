@@ -60,6 +60,7 @@ class Store:
         self._watch_lock = threading.Lock()
         self._watch = self._reader.raw_connection()
         self._changed = threading.Condition()
+        self._rings = 0
         self._bell = Doorbell(config.bells, self._notify)
         self._writer = Writer(open_engine(config.database, write=True, busy_seconds=busy_seconds), self._announce)
 
@@ -137,13 +138,16 @@ class Store:
     def wait_for_change(self, seen: int, timeout: float) -> int:
         """Block until `data_version` differs from `seen`, at most `timeout` seconds; return it."""
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while (version := self.data_version()) == seen:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(min(left, _FALLBACK_SECONDS))
-        return version
+        while True:
+            rings = self._rings
+            # Not under the lock: whoever commits takes it to tell of the commit.
+            version = self.data_version()
+            left = deadline - time.monotonic()
+            if version != seen or left <= 0:
+                return version
+            with self._changed:
+                if self._rings == rings:
+                    self._changed.wait(min(left, _FALLBACK_SECONDS))
 
     def wake(self) -> None:
         """Make every `wait_for_change` of this process look again (its own timeout still holds)."""
@@ -166,4 +170,5 @@ class Store:
 
     def _notify(self) -> None:
         with self._changed:
+            self._rings += 1
             self._changed.notify_all()

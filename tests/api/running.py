@@ -178,6 +178,8 @@ def launch(config: Config) -> subprocess.Popen[bytes]:
             "announce",
             "outbound",
             "mempool_bytes",
+            "log_level",
+            "log_json",
             "peers",
         )
     }

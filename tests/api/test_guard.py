@@ -19,6 +19,8 @@ CHANGING = [
     ("POST", "/add_transaction"),
     ("POST", "/connect_node"),
     ("POST", "/v1/mine"),
+    ("POST", "/v1/mining"),
+    ("POST", "/v1/mining/submit"),
     ("POST", "/v1/peers"),
     ("DELETE", "/v1/peers/127.0.0.1:5002"),
 ]

@@ -31,7 +31,8 @@ SETTINGS = settings(
 )
 
 # Waits for a worker, which this node does not have: test_mining.py.
-SLOW = {"/mine_block"}
+# Never ends: test_events.py.
+SLOW = {"/mine_block", "/v1/events"}
 # Left out: what needs a token (test_guard.py), and acceptance of whatever is well-formed, for a transfer that is
 # well-formed is not yet signed and funded.
 CHECKED = [
@@ -76,9 +77,11 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         GET /v1/blocks/{block}/raw, GET /v1/tips, GET /v1/transactions/{txid}, GET /v1/transactions/{txid}/proof,
         POST /v1/transactions, POST /v1/transactions/check, GET /v1/mempool, GET /v1/accounts/{address},
         GET /v1/accounts/{address}/transactions, GET /v1/peers, POST /v1/peers, DELETE /v1/peers/{peer}, GET /v1/coin,
-        POST /v1/mine, GET /v1/jobs/{job}, GET /openapi.json, GET /docs, GET /healthz, GET /p2p/hello,
+        POST /v1/mine, GET /v1/jobs/{job}, GET /v1/events, GET /metrics,
+        GET /openapi.json, GET /docs, GET /healthz, GET /p2p/hello,
         POST /p2p/connect, GET /p2p/peers, POST /p2p/headers, POST /p2p/blocks, POST /p2p/block,
-        POST /p2p/transactions, GET /p2p/mempool
+        POST /p2p/transactions, GET /p2p/mempool, GET /v1/mining, POST /v1/mining, GET /v1/mining/template,
+        POST /v1/mining/submit
     """
     wanted = {tuple(each.split()) for each in named.split(",")}
     assert wanted == {(method.upper(), path) for path, item in document["paths"].items() for method in item}
@@ -100,6 +103,7 @@ def test_what_needs_the_token_says_so(document: dict[str, Any]) -> None:
     assert marked == {
         *("/mine_block", "/replace_chain", "/add_transaction", "/connect_node"),
         *("/v1/mine", "/v1/peers", "/v1/peers/{peer}"),
+        *("/v1/mining", "/v1/mining/template", "/v1/mining/submit"),
     }
 
 

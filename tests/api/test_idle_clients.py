@@ -1,0 +1,214 @@
+"""Clients that send nothing, or never the rest, cost the others nothing; who takes too long is let go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.api.errors import Busy, TooSlow
+from node.api.inflight import MAX_BODIES, Flights, Phase
+from tests.api.running import ALICE, BOB, RunningNode, children
+from tests.support import transfer, wait_until
+
+CLIENTS = 200
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its own connections")
+NOTHING = b""
+HALF_A_HEAD = b"POST /v1/transactions HTTP/1.1\r\nHost: 127.0"
+HALF_A_BODY = (
+    b"POST /v1/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 100\r\n\r\n{"raw": "'
+)
+HALF_A_CHUNKED_BODY = (
+    b"POST /p2p/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+)
+
+
+@contextlib.contextmanager
+def clients(node: RunningNode, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """`count` connections on which `sent` was sent, and then nothing."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=40))
+            sock.sendall(sent)
+            opened.append(sock)
+        yield opened
+
+
+def others_are_answered(node: RunningNode, sequence: int) -> None:
+    """Reading and writing, each within a second."""
+    assert node.call("GET", "/v1/status", timeout=1).status == 200
+    sent = transfer(node.coin, ALICE, BOB, 1, sequence=sequence)
+    body = {
+        "sender": ALICE.address(node.coin),
+        "receiver": BOB.address(node.coin),
+        "amount": sent.amount,
+        "fee": sent.fee,
+        "sequence": sent.sequence,
+        "signature": sent.signature.hex(),
+    }
+    answer = node.call("POST", "/v1/transactions", body, timeout=1)
+    assert answer.status == 201, answer.body
+
+
+def memory(node: RunningNode) -> int:
+    """PSS of the node's processes, MB."""
+    total = 0
+    for pid in (node.process.pid, *children(node.process.pid)):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total // 1024
+
+
+def in_flight(node: RunningNode) -> float:
+    lines = node.get("/metrics").body.decode().splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith("moneyer_requests_in_flight "))
+
+
+def whole(sock: socket.socket) -> bytes:
+    """What comes until the node closes."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := sock.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("sent", [NOTHING, HALF_A_HEAD], ids=["nothing", "half a head"])
+def test_200_clients_without_a_whole_request_are_let_go(fresh: RunningNode, sent: bytes) -> None:
+    with clients(fresh, CLIENTS, sent) as silent:
+        others_are_answered(fresh, 0)
+        assert [whole(sock) for sock in silent] == [b""] * CLIENTS
+        others_are_answered(fresh, 1)
+
+
+@linux
+def test_200_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: RunningNode) -> None:
+    before = memory(fresh)
+    with (
+        clients(fresh, CLIENTS // 2, HALF_A_BODY) as slow,
+        clients(fresh, CLIENTS // 2, HALF_A_CHUNKED_BODY) as chunked,
+    ):
+        wait_until(lambda: in_flight(fresh) > CLIENTS, 10, "all of them to be read from")
+        for sequence in range(5):
+            others_are_answered(fresh, sequence)
+        assert memory(fresh) < 130, before
+        answers = [whole(sock) for sock in (*slow, *chunked)]
+    assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408"}
+    assert json.loads(answers[0].partition(b"\r\n\r\n")[2])["error"]["code"] == "too_slow"
+    wait_until(lambda: in_flight(fresh) == 1, 10, "their threads to be free")
+    assert fresh.get("/v1/mempool").json["count"] == 5
+    assert "were too slow" in fresh.log or "too slow" in fresh.log
+
+
+def test_a_body_that_is_one_too_many_is_refused_at_once(fresh: RunningNode) -> None:
+    with clients(fresh, MAX_BODIES, HALF_A_BODY):
+        wait_until(lambda: in_flight(fresh) > MAX_BODIES, 10, "all of them to be read from")
+        refused = fresh.post("/v1/transactions", {})
+        assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "busy", "1")
+        assert fresh.call("GET", "/v1/status", timeout=1).status == 200
+
+
+class Door:
+    """A listening socket; who comes in stays."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+
+    @contextlib.contextmanager
+    def visit(self) -> Iterator[tuple[socket.socket, socket.socket]]:
+        """A client's socket, and ours to it."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as theirs:
+            ours, _ = self.listener.accept()
+            with ours:
+                ours.settimeout(5)
+                yield theirs, ours
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    made = Door()
+    with made.listener:
+        yield made
+
+
+@linux
+def test_only_the_reading_side_of_a_slow_body_is_closed(door: Door) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    with door.visit() as (theirs, ours):
+        flight = flights.begin("127.0.0.1")
+        with pytest.raises(TooSlow), flights.reading(flight):
+            assert ours.recv(10) == b""
+        ours.sendall(b"late")
+        assert theirs.recv(10) == b"late"
+    wait_until(lambda: flights.cut == 1, 5, "it to be counted")
+    assert flights.bodies == 0
+
+
+@linux
+def test_a_client_whose_other_request_is_still_worked_on_is_not_cut(door: Door) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    with door.visit() as (theirs, ours):
+        long_work, flight = flights.begin("127.0.0.1"), flights.begin("127.0.0.1")
+        done = threading.Event()
+
+        def read() -> None:
+            with contextlib.suppress(TooSlow), flights.reading(flight):
+                ours.recv(10)
+            done.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        # The other one's deadline passes; that work goes on, and so does everything of this client.
+        assert not done.wait(2)
+        assert flights.cut == 0
+        flights.end(long_work)
+        assert done.wait(5)
+        wait_until(lambda: flights.cut == 1, 5, "it to be counted")
+        theirs.close()
+
+
+@linux
+def test_an_answer_that_nobody_takes_ends_its_connection(door: Door) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    with door.visit() as (theirs, ours), door.visit() as (_, quiet):
+        ours.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                ours.send(bytes(65_536))
+        flights.sent()
+        wait_until(lambda: flights.cut == 1, 10, "the deaf one to be cut")
+        wait_until(lambda: _is_broken(ours), 5, "its socket to say so")
+        assert not _is_broken(quiet)
+        theirs.close()
+
+
+def _is_broken(sock: socket.socket) -> bool:
+    try:
+        sock.send(b"x")
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def test_bodies_at_once_are_bounded() -> None:
+    flights = Flights(1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_BODIES):
+            stack.enter_context(flights.reading(flights.begin("127.0.0.1")))
+        with pytest.raises(Busy):
+            stack.enter_context(flights.reading(flights.begin("127.0.0.1")))
+    flight = flights.begin("127.0.0.1")
+    with flights.reading(flight):
+        assert flight.phase is Phase.BODY
+    assert (flights.bodies, flight.phase) == (0, Phase.NODE)

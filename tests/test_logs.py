@@ -1,0 +1,149 @@
+"""The log: one line an event, whatever stands in it; nothing secret; for people or for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node import logs
+from node.locks import is_held
+from tests.api.running import ALICE, BOB, running
+from tests.support import wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+ODD = "two\nlines\rand \x1b[31mred\x1b[0m \u2028 \udcff \x00"
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Logging as it was, behind the test."""
+    root, ours = logging.getLogger(), logging.getLogger(logs.ROOT)
+    handlers, level, our_level, raises = root.handlers[:], root.level, ours.level, logging.raiseExceptions
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    ours.setLevel(our_level)
+    logging.raiseExceptions = raises
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_event_is_one_line_whatever_stands_in_it(restored: None, as_json: bool) -> None:
+    stream = io.StringIO()
+    logs.configure("info", as_json, stream)
+    log = logging.getLogger("moneyer.test")
+    log.info("%s", ODD)
+    try:
+        raise ValueError(ODD)
+    except ValueError as error:
+        log.error("it failed", exc_info=error)
+    first, second = stream.getvalue().removesuffix("\n").split("\n")
+    if as_json:
+        plain, traced = json.loads(first), json.loads(second)
+        assert (plain["level"], plain["area"]) == ("info", "test")
+        assert plain["message"] == ODD.replace("\udcff", "?")
+        assert "Traceback" in traced["trace"]
+    else:
+        assert first.isprintable()
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ test: two\\nlines", first)
+        assert " test: error: it failed · Traceback" in second
+
+
+def test_levels_are_kept_and_others_libraries_are_quiet(restored: None) -> None:
+    stream = io.StringIO()
+    logs.configure("warning", False, stream)
+    logging.getLogger("moneyer.test").info("not worth it")
+    logging.getLogger("urllib3").info("chatter")
+    logging.getLogger("moneyer.test").warning("worth it")
+    assert [line.partition(" ")[2] for line in stream.getvalue().splitlines()] == ["test: warning: worth it"]
+
+
+def test_a_url_is_logged_without_its_password() -> None:
+    assert logs.plain_url("http://me:secret@host:5001") == "http://…@host:5001"
+    assert logs.plain_url("http://me:se/cr@et@host") == "http://…@host"
+    assert len(logs.plain_url("x" * 5_000)) == 200
+
+
+def lines_of(text: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_node_speaks_json_when_told(tmp_path: Path) -> None:
+    with running(tmp_path / "node", log_json=True) as node:
+        begin = lines_of(node.log)
+        assert [line["level"] for line in begin] == ["info"]
+        assert node.url in begin[0]["message"]
+    assert all({"time", "level", "area", "message"} <= line.keys() for line in lines_of(node.log))
+
+
+def test_requests_stand_in_the_log_at_debug_only(tmp_path: Path) -> None:
+    with running(tmp_path / "loud", log_level="debug") as loud:
+        loud.get("/v1/blocks?limit=3")
+        loud.get("/nowhere%0a2026-01-01T00:00:00Z%20api:%20forged")
+        wait_until(lambda: "nowhere" in loud.log, 5, "the line")
+        (line,) = [line for line in loud.log.splitlines() if "/v1/blocks" in line]
+        assert re.search(r" api: debug: GET /v1/blocks 200, \d+\.\d ms$", line)
+        assert not any(line.endswith("forged") or line.startswith("2026-01-01") for line in loud.log.splitlines())
+    with running(tmp_path / "quiet") as quiet:
+        quiet.get("/v1/blocks")
+    assert "/v1/blocks" not in quiet.log
+
+
+def test_no_secret_is_in_any_log(tmp_path: Path) -> None:
+    with running(
+        tmp_path / "node", development=False, log_level="debug", peers=("http://me:hush@127.0.0.1:1",)
+    ) as node:
+        token = node.token
+        transfer = {"sender": ALICE.address(node.coin), "receiver": BOB.address(node.coin), "amount": 1}
+        node.post("/add_transaction", transfer, node.bearer)
+        node.post("/add_transaction", transfer, {"Authorization": "Bearer wrong-and-secret"})
+        node.post("/add_transaction?token=" + token, transfer)
+        wait_until(lambda: "is not taken" in node.log, 10, "the peer to be refused")
+        wallet = json.loads(node.config.wallet_file.read_text("utf-8"))
+    for secret in (token, "wrong-and-secret", "hush"):
+        assert secret not in node.log
+    assert str(wallet.get("phrase") or "no phrase here") not in node.log
+
+
+def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
+    with running(tmp_path / "node") as node:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", "--data", str(node.config.data), "--log-json"],
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        try:
+            wait_until(lambda: is_held(node.config.worker_lock), 20, "the worker to live")
+            assert node.call("GET", "/mine_block").status == 200
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=15)
+    lines = lines_of(said.decode())
+    assert {line["area"] for line in lines} == {"worker"}
+    assert any("mined block 1" in line["message"] for line in lines)
+
+
+@pytest.mark.parametrize("command", ["node", "worker"])
+def test_the_command_line_knows_the_options(command: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "node.cli.main", command, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=60
+    ).stdout
+    assert "--log-json" in said
+    assert "--log-level" in said
+    refused = subprocess.run(
+        [sys.executable, "-m", "node.cli.main", command, "--data", "x", "--log-level", "loud"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert refused.returncode == 2
+    assert "'debug', 'info', 'warning', 'error'" in refused.stderr
