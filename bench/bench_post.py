@@ -1,4 +1,4 @@
-"""POST /v1/transactions, signed, durable when answered, against the raw driver's insert and commit, one by one, in turns.
+"""POST /v1/transactions, signed, durable when answered, against the raw driver that commits one by one, in turns.
 
 Also without HTTP: `Mempool.accept_transfer` from eight threads.
 """
@@ -21,7 +21,7 @@ from node.store.driver import driver, journal_mode
 
 CONNECTIONS = 8
 ROUNDS = 2 if SHORT else 5
-COUNT = 1_000 if SHORT else 3_000
+COUNT = 500 if SHORT else 3_000
 """Transfers a round."""
 
 

@@ -15,7 +15,7 @@ from node.signatures import check_signatures
 from node.store import mempool
 
 DEPTH = 200
-TRANSFERS = 20
+TRANSFERS = 5 if SHORT else 20
 ROUNDS = 1 if SHORT else 5
 
 

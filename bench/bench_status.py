@@ -31,9 +31,7 @@ def main() -> None:
         connect(Chain(store), Line(coin).raws(20))
         store.close()
         with node(data, coin) as ours, trivial() as other:
-            status, least = in_turns(
-                ROUNDS, lambda: asking(ours, "/v1/status", p99), lambda: asking(other, "/", [])
-            )
+            status, least = in_turns(ROUNDS, lambda: asking(ours, "/v1/status", p99), lambda: asking(other, "/", []))
     figures = [
         plain("GET /v1/status", status, "/s"),
         plain("a trivial handler", least, "/s"),

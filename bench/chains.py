@@ -99,3 +99,8 @@ def connect(chain: Chain, raws: list[bytes]) -> None:
     for raw in raws:
         outcome = chain.accept_block(raw, FAR)
         assert outcome.status == "extended", outcome
+
+
+def connect_many(chain: Chain, raws: list[bytes]) -> None:
+    """As sync does: several to a transaction."""
+    assert all(outcome.status == "extended" for outcome in chain.accept_blocks(raws, FAR))

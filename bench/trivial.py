@@ -15,11 +15,11 @@ from node.api.server import THREADS
 def load_app() -> Any:
     app = Bottle()
 
-    @app.get("/")
     def answer() -> str:
         response.content_type = "application/json"
         return '{"status": "ok"}'
 
+    app.route("/", "GET", answer)
     return app
 
 

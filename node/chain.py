@@ -203,14 +203,12 @@ class Chain:
 
         `receiver`: payload that the reward goes to; `now`: whole Unix seconds; `extra`: at most 100 bytes.
         """
-        # Twice as many as fit: some may not apply, when a sender's cheaper one before them was left out.
-        limit = 2 * self.coin.max_block_bytes // codec.TRANSFER_BASE
+        most = self.coin.max_block_bytes // codec.TRANSFER_BASE
         with self.store.read() as conn:
             tip = blocks.tip(conn)
             context = self.ancestry.context_after(conn, tip.block_hash)
-            ready = mempool_rows.ready(conn, limit)
-            senders = {transfer.sender for transfer in ready}
-            state = {sender: accounts.account(conn, sender) for sender in senders}
+            ready = mempool_rows.ready(conn, most)
+            state = accounts.states(conn, {transfer.sender for transfer in ready})
         parent = Parent(tip.block_hash, tip.height, context.median_time_past, context.bits)
         block = build_template(self.coin, parent, ready, state, receiver=receiver, now=now, extra=extra)
         return Template(block, parent)

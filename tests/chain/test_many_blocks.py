@@ -1,0 +1,110 @@
+"""`Chain.accept_blocks`: several blocks to a transaction, and otherwise the same as one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from node import chain as chain_module
+from node.core import codec
+from node.core.errors import BadCoinbaseAmount, InvalidParent, TimeTooOld
+from node.core.types import Block
+from node.outcomes import AlreadyKnown, Extended, Orphan, Reorganized, SideBranch
+from node.verify import verify_chain
+from tests.nodes import NOW, OpenNode
+from tests.support import ChainBuilder, easy_coin, key
+
+ALICE, BOB, CAROL = (key(name) for name in ("alice", "bob", "carol"))
+COIN = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)])
+
+
+def grown(count: int, name: str = "main") -> ChainBuilder:
+    """A chain on which Alice and Bob pay Carol now and then, and Carol pays back."""
+    chain = ChainBuilder(COIN, name)
+    for height in range(count):
+        transfers = [chain.transfer(ALICE, CAROL, 5, 1)] if height % 3 == 0 else []
+        transfers += [chain.transfer(BOB, CAROL, 1, 0)] if height % 4 == 0 else []
+        transfers += [chain.transfer(CAROL, BOB, 2, 1)] if height % 7 == 6 else []
+        chain.add(transfers)
+    return chain
+
+
+def encoded(blocks: Sequence[Block]) -> list[bytes]:
+    return [codec.encode_block(block) for block in blocks]
+
+
+@pytest.mark.parametrize("run", [1, 7, 200])
+def test_many_at_once_make_the_same_rows_as_one_by_one(
+    open_node: OpenNode, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, run: int
+) -> None:
+    monkeypatch.setattr(chain_module, "_RUN_BLOCKS", run)
+    chain = grown(30)
+    one, many = open_node(COIN), open_node(COIN, tmp_path_factory.mktemp("many"))
+    one.offer_all(chain.raw)
+    outcomes = many.chain.accept_blocks(chain.raw, NOW)
+    assert all(isinstance(outcome, Extended) for outcome in outcomes)
+    assert len(outcomes) == -(-30 // run)
+    assert many.dump() == one.dump()
+    assert verify_chain(many.store).height == 30
+
+
+def test_a_transaction_ends_where_its_bytes_are_enough(open_node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = grown(10)
+    monkeypatch.setattr(chain_module, "_RUN_BYTES", 1)
+    assert len(open_node(COIN).chain.accept_blocks(chain.raw, NOW)) == 10
+
+
+def test_known_blocks_in_front_are_passed_over(open_node: OpenNode) -> None:
+    chain, node = grown(20), open_node(COIN)
+    node.offer_all(chain.raw[:12])
+    outcomes = node.chain.accept_blocks(chain.raw[9:], NOW)
+    assert [type(outcome) for outcome in outcomes] == [AlreadyKnown] * 3 + [Extended]
+    assert node.tip().block_hash == chain.tip_hash
+
+
+def test_a_block_that_fails_in_context_ends_the_run_and_those_before_it_stay(open_node: OpenNode) -> None:
+    chain, node = grown(5), open_node(COIN)
+    good = len(chain.raw)
+    greedy = chain.next_block(amount=COIN.reward + 1)
+    liar = ChainBuilder(COIN, "liar")
+    liar.blocks = [*chain.blocks, greedy]
+    child = liar.next_block()
+    with pytest.raises(BadCoinbaseAmount):
+        node.chain.accept_blocks([*chain.raw, *encoded([greedy, child])], NOW)
+    assert node.tip().height == good
+    with pytest.raises(BadCoinbaseAmount):
+        node.offer(greedy)
+    with pytest.raises(InvalidParent):
+        node.offer(child)
+    assert node.chain.accept_blocks(encoded([chain.add()]), NOW) == [Extended(chain.tip_hash, good + 1)]
+    verify_chain(node.store)
+
+
+def test_a_header_that_breaks_a_rule_ends_the_run_and_those_before_it_stay(open_node: OpenNode) -> None:
+    chain, node = grown(15), open_node(COIN)
+    early = chain.next_block(timestamp=COIN.timestamp)
+    with pytest.raises(TimeTooOld):
+        node.chain.accept_blocks([*chain.raw, *encoded([early])], NOW)
+    assert node.tip().block_hash == chain.tip_hash
+
+
+def test_a_run_that_overtakes_the_main_chain_is_a_reorg(open_node: OpenNode) -> None:
+    ours, node = grown(12, "ours"), open_node(COIN)
+    theirs = ours.branch(4, "theirs")
+    for _ in range(10):
+        theirs.add([theirs.transfer(ALICE, BOB, 9, 3)])
+    node.offer_all(ours.raw)
+    assert node.chain.accept_blocks(theirs.raw[4:8], NOW) == [SideBranch(codec.block_hash(theirs.blocks[8].header), 8)]
+    [outcome] = node.chain.accept_blocks(theirs.raw[8:], NOW)
+    assert outcome == Reorganized(theirs.tip_hash, 14, fork_height=4, disconnected=8)
+    assert node.accounts() == {payload: account for payload, account in theirs.accounts.items() if any(account)}
+    verify_chain(node.store)
+
+
+def test_blocks_out_of_order_are_held_and_connected_when_their_parents_come(open_node: OpenNode) -> None:
+    chain, node = grown(12), open_node(COIN)
+    outcomes = node.chain.accept_blocks([*chain.raw[6:], *chain.raw[:6]], NOW)
+    assert [type(outcome) for outcome in outcomes] == [Orphan] * 6 + [Extended]
+    assert node.tip().block_hash == chain.tip_hash
+    assert not len(node.chain.orphans)

@@ -1,0 +1,100 @@
+"""No query that every block or transfer makes reads a whole table: a node must not slow down as its chain grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from node.core import codec
+from node.store import accounts, blocks, jobs, mempool, transactions
+from tests.nodes import NOW, Node, OpenNode
+from tests.support import ChainBuilder, easy_coin, key
+
+ALICE, BOB = key("alice"), key("bob")
+COIN = easy_coin(premine=[(ALICE, 10**6)])
+SMALL = ("mempool_totals",)
+"""Tables of one row."""
+
+
+@contextmanager
+def statements(node: Node) -> Iterator[set[str]]:
+    """Every statement that the node's engines run meanwhile."""
+    seen: set[str] = set()
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PRAGMA")):
+            seen.add(statement)
+
+    engines = [node.store._reader, node.store._writer._engine]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def plan(node: Node, statement: str) -> list[str]:
+    with node.store.read() as conn:
+        values = tuple(1 for _ in range(statement.count("?")))
+        return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+def use(node: Node) -> None:
+    """What nodes do all day."""
+    chain = ChainBuilder(COIN, "one")
+    side = chain.branch(0, "other")
+    for builder, count in ((chain, 4), (side, 6)):
+        for _ in range(count):
+            builder.add([builder.transfer(ALICE, BOB, 1, 1)])
+    node.offer_all(chain.raw[:2])
+    node.chain.accept_blocks(chain.raw[2:], NOW)
+    node.chain.accept_blocks(side.raw, NOW)
+    transfer = side.transfer(ALICE, BOB, 5, 2)
+    node.mempool.accept_transfer(transfer)
+    node.chain.template(BOB.payload, NOW, b"")
+    node.offer(side.add([transfer]))
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+        blocks.locator(conn)
+        blocks.headers_after(conn, [tip.block_hash], 10)
+        blocks.newest_first(conn, 3, 2)
+        blocks.oldest_first(conn, 3, 2)
+        blocks.by_height(conn, 3)
+        place = transactions.find(conn, codec.txid(transfer))
+        assert place is not None
+        transactions.load(conn, place)
+        accounts.history(conn, BOB.payload, place, 5)
+        mempool.worst(conn)
+        mempool.of_sender(conn, ALICE.payload)
+        mempool.sums(conn, ALICE.payload)
+        jobs.next_open(conn)
+
+
+@pytest.fixture
+def node(open_node: OpenNode) -> Node:
+    return open_node(COIN)
+
+
+def test_no_everyday_query_reads_a_whole_table(node: Node) -> None:
+    with statements(node) as seen:
+        use(node)
+    assert len(seen) > 30
+    scans = {}
+    for statement in seen:
+        # The choice for a template looks at the whole pool: it ranks it.
+        if "OVER (PARTITION BY" in statement:
+            continue
+        steps = [step for step in plan(node, statement) if step.startswith("SCAN") and not is_cheap(step)]
+        if steps:
+            scans[statement] = steps
+    assert not scans
+
+
+def is_cheap(step: str) -> bool:
+    """One row, or in the order of an index (and then the statement has a limit)."""
+    words = step.split()
+    return words[1] in SMALL or "USING" in words or words[1] == "CONSTANT"
