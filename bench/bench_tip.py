@@ -63,6 +63,7 @@ class Worker:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self._stopped = False
+        self._seconds = 0.0
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -76,11 +77,12 @@ class Worker:
         time.sleep(0.5)
 
     def step(self) -> None:
-        seconds = self._miner.step()
-        if seconds > 0:
-            wait_for_any([self._read, *self._pool.waitables()], min(seconds, 0.05))
+        """Sleep until there is something to do, and do it."""
+        if self._seconds > 0:
+            wait_for_any([self._read, *self._pool.waitables()], min(self._seconds, 0.05))
             if wait_for_any([self._read], 0):
                 os.read(self._read, 4096)
+        self._seconds = self._miner.step()
 
     def hashes_on(self, parent: bytes) -> bool:
         """Whether every process has hashed a slice of a block on `parent`."""
@@ -132,7 +134,7 @@ def main() -> None:
             worker.stop()
             pool.stop()
             store.close()
-    report("tip", [below("from a new tip to hashing on it, all processes", taken, "ms", 50)])
+    report("tip", [below("from a new tip to hashing on it", taken, "ms", 50)])
 
 
 if __name__ == "__main__":

@@ -248,11 +248,9 @@ class Joining:
     def outcome(self) -> Outcome:
         """Once it is durable. Raises RuleError of the first block that broke a rule, or StoreUnavailable."""
         while True:
-            if self._written is None:
-                self.start()
-                continue
+            written = self._written or self._store.submit(self._join)
             try:
-                result = self._written.result()
+                result = written.result()
             except SignaturesWanted as wanted:
                 # Another process moved the tip meanwhile: a branch wins that did not look like it.
                 self._signatures.check(wanted.block_hashes)

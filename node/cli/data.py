@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import FILE, data_folder, existing
+from node.cli.options import FILE, as_json, data_folder, existing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_folder
-def verify(data: Path) -> None:
+@as_json
+def verify(data: Path, json: bool) -> None:
     """Check every block of a data folder, from genesis on.
 
     Proof of work, signatures and every balance. The node may be running.
@@ -30,6 +31,7 @@ def verify(data: Path) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from node.cli.output import print_json
     from node.store.engine import Store, load_coin
     from node.verify import verify_chain
 
@@ -40,17 +42,25 @@ def verify(data: Path) -> None:
             TextColumn("verifying"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("blocks"),
+            TextColumn("blocks, {task.fields[rate]:,.0f}/s,"),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
         # On stderr, and only on a terminal: stdout has the result alone.
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("verifying", total=None)
-            result = verify_chain(store, lambda done, total: bar.update(task, completed=done, total=total))
+            task = bar.add_task("verifying", total=None, rate=0)
+
+            def progress(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total, rate=bar.tasks[0].speed or 0)
+
+            result = verify_chain(store, progress)
     finally:
         store.close()
-    click.echo(f"every block is right, from genesis to height {result.height}")
+    if json:
+        print_json({"valid": True, "height": result.height, "transfers": result.transfers})
+    else:
+        click.echo(f"every block is right, from genesis to height {result.height}")
 
 
 @click.group()
@@ -60,8 +70,15 @@ def db() -> None:
 
 @db.command()
 @data_folder
-def upgrade(data: Path) -> None:
-    """Bring the database to this program's schema, behind a backup (a node does so itself when it starts)."""
+@as_json
+def upgrade(data: Path, json: bool) -> None:
+    """Bring the database to this program's schema.
+
+    Behind a backup. A node does so itself when it starts.
+
+    \b
+    moneyer db upgrade --data data/node1
+    """
     from node.store import schema
 
     config = _config(data)
@@ -69,26 +86,37 @@ def upgrade(data: Path) -> None:
         before = _revision(config)
         schema.prepare(config.database)
         after = _revision(config)
-    click.echo(f"{config.database} is at schema {after}{'' if before == after else f', upgraded from {before}'}")
+    _print(
+        f"{config.database} is at schema {after}{'' if before == after else f', upgraded from {before}'}",
+        {"database": str(config.database), "schema": after, "before": before} if json else None,
+    )
 
 
 @db.command()
 @data_folder
-def check(data: Path) -> None:
-    """Check the database file: pages, indexes, references. (`moneyer verify` checks what stands in it.)"""
+@as_json
+def check(data: Path, json: bool) -> None:
+    """Check the database file.
+
+    Pages, indexes, references; `moneyer verify` checks what stands in it. The node may be running.
+
+    \b
+    moneyer db check --data data/node1
+    """
     config = _up_to_date(data)
     with _reading(config) as conn:
         wrong = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(20)") if row[0] != "ok"]
         wrong += [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
     if wrong:
         raise click.ClickException(_damaged(config, f"{wrong[0]}; {len(wrong)} findings"))
-    click.echo(f"{config.database} is whole")
+    _print(f"{config.database} is whole", {"database": str(config.database), "whole": True} if json else None)
 
 
 @db.command()
 @data_folder
 @click.argument("file", type=FILE)
-def backup(data: Path, file: Path) -> None:
+@as_json
+def backup(data: Path, file: Path, json: bool) -> None:
     """Copy the database to FILE, also while its node runs. FILE must not exist.
 
     \b
@@ -98,7 +126,21 @@ def backup(data: Path, file: Path) -> None:
 
     config = _with_database(data)
     schema.backup(config.database, file)
-    click.echo(f"{config.database} was copied to {file} ({file.stat().st_size} bytes)")
+    size = file.stat().st_size
+    _print(
+        f"{config.database} was copied to {file} ({size} bytes)",
+        {"database": str(config.database), "backup": str(file), "bytes": size} if json else None,
+    )
+
+
+def _print(sentence: str, report: dict[str, Any] | None) -> None:
+    """The sentence, or the report where JSON is wanted."""
+    from node.cli.output import print_json
+
+    if report is None:
+        click.echo(sentence)
+    else:
+        print_json(report)
 
 
 def _config(data: Path) -> Config:

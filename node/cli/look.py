@@ -1,55 +1,59 @@
-"""Commands that look at a running node: `status`."""
+"""Commands that look at a running node: `status`, `peers`, `mempool`, `block`, `tx`."""
 
 from __future__ import annotations
 
-from json import dumps
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, node_url
+from node.cli.options import as_json, node_url, option, wallet_folder
+
+if TYPE_CHECKING:
+    from node.cli.place import Place
 
 
 @click.command()
+@wallet_folder
 @node_url
 @as_json
-def status(node: str, json: bool) -> None:
+def status(data: Path | None, node: str | None, json: bool) -> None:
     """Show how a node stands.
 
     \b
     moneyer status
     moneyer status --node http://127.0.0.1:5002 --json
     """
-    from node.client import Client
+    from node.cli.output import print_json, print_pairs
 
-    answer = Client(node).status()
+    place = _place(data, node)
+    answer = place.client.status()
     if json:
-        click.echo(dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
     else:
-        _table(node, answer)
+        print_pairs(_status_rows(place.url, answer))
 
 
-def _table(url: str, answer: dict[str, Any]) -> None:
-    from node.core.money import format_amount
+def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
+    from node.cli.output import coins
 
     coin, pool, worker = (_part(answer, name) for name in ("coin", "mempool", "worker"))
     symbol, decimals, issued = coin.get("symbol"), coin.get("decimals"), answer.get("issued")
-    supply = format_amount(issued, decimals) if isinstance(issued, int) and isinstance(decimals, int) else "?"
-    rows = {
-        "node": url,
-        "coin": f"{coin.get('name')} ({symbol})",
-        "height": answer.get("height"),
-        "tip": answer.get("tip"),
-        "difficulty": answer.get("difficulty"),
-        "issued": f"{supply} {symbol}",
-        "mempool": f"{pool.get('count')} transfers, {pool.get('bytes')} bytes",
-        "peers": answer.get("peers"),
-        "worker": _worker(worker),
-        "syncing": "yes" if answer.get("syncing") else "no",
-        "version": answer.get("version"),
-    }
-    for name, value in rows.items():
-        click.echo(f"{name:<12}{value}")
+    supply = coins(issued, decimals) if isinstance(issued, int) and isinstance(decimals, int) else "?"
+    return [
+        ("node", url),
+        ("coin", f"{coin.get('name')} ({symbol})"),
+        ("chain", answer.get("chain_id")),
+        ("height", answer.get("height")),
+        ("tip", answer.get("tip")),
+        ("difficulty", answer.get("difficulty")),
+        ("issued", f"{supply} {symbol}"),
+        ("mempool", f"{pool.get('count')} transfers, {pool.get('bytes')} bytes"),
+        ("peers", answer.get("peers")),
+        ("worker", _worker(worker)),
+        ("syncing", "yes" if answer.get("syncing") else "no"),
+        ("version", answer.get("version")),
+    ]
 
 
 def _worker(worker: dict[str, Any]) -> str:
@@ -57,6 +61,186 @@ def _worker(worker: dict[str, Any]) -> str:
         return "none is running"
     rate = worker.get("hashrate")
     return f"{worker.get('engine')}, {f'{rate:,.0f} hashes/s' if rate else 'waiting for work'}"
+
+
+@click.command()
+@option("--add", metavar="URL", help="Connect a node; it must run the same coin.")
+@option("--remove", metavar="HOST:PORT", help="Forget a node.")
+@wallet_folder
+@node_url
+@as_json
+def peers(add: str | None, remove: str | None, data: Path | None, node: str | None, json: bool) -> None:
+    """Show the nodes that a node knows.
+
+    \b
+    moneyer peers
+    moneyer peers --add http://192.168.1.20:5001
+    moneyer peers --remove 192.168.1.20:5001
+    """
+    from urllib.parse import quote
+
+    from node.cli.output import moment, print_json, print_table
+
+    client = _place(data, node).client
+    if add is not None:
+        client.post("/v1/peers", {"url": add}, deadline=30)
+    if remove is not None:
+        client.delete(f"/v1/peers/{quote(remove, safe=':')}")
+    known = client.peers()
+    if json:
+        print_json({"peers": known})
+        return
+    if not known:
+        click.echo("this node knows no other: `moneyer peers --add URL` connects one")
+        return
+    rows = [
+        (
+            each["url"],
+            each["state"],
+            each["height"],
+            "" if each["latency_ms"] is None else f"{each['latency_ms']} ms",
+            each["score"],
+            moment(each["last_seen"]),
+            each["agent"],
+        )
+        for each in known
+    ]
+    header = ("url", "state", "height", "latency", "score", "last seen", "agent")
+    print_table(header, rows, right=("height", "latency", "score"))
+
+
+@click.command()
+@option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Transfers at most.")
+@wallet_folder
+@node_url
+@as_json
+def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None:
+    """Show what waits for a block.
+
+    By fee per byte, highest first: the order in which blocks take it.
+
+    \b
+    moneyer mempool
+    moneyer mempool --limit 1000 --json
+    """
+    from node.cli.output import coins, print_json, print_table, short
+
+    place = _place(data, node)
+    pool = place.client.mempool(limit)
+    if json:
+        print_json(pool)
+        return
+    if not pool["count"]:
+        click.echo("nothing waits for a block")
+        return
+    decimals = place.coin.decimals
+    rows = [
+        (
+            short(place.name_of(each["sender"]), 20),
+            short(place.name_of(each["receiver"]), 20),
+            coins(each["amount"], decimals),
+            coins(each["fee"], decimals),
+            each["status"],
+            short(each["memo"] or "", 40),
+            short(each["txid"]),
+        )
+        for each in pool["transactions"]
+    ]
+    header = ("from", "to", place.coin.symbol, "fee", "status", "memo", "txid")
+    print_table(header, rows, right=(place.coin.symbol, "fee"))
+    if pool["count"] > len(rows):
+        click.echo(f"… and {pool['count'] - len(rows)} more")
+
+
+@click.command()
+@click.argument("block_id", metavar="ID")
+@wallet_folder
+@node_url
+@as_json
+def block(block_id: str, data: Path | None, node: str | None, json: bool) -> None:
+    """Show a block.
+
+    ID is its height, its hash, or `tip`.
+
+    \b
+    moneyer block tip
+    moneyer block 12 --json
+    """
+    from node.cli.output import coins, confirmations, moment, print_json, print_pairs, print_table, short
+
+    place = _place(data, node)
+    found = place.client.block(place.client.status()["tip"] if block_id == "tip" else block_id)
+    if json:
+        print_json(found)
+        return
+    decimals, symbol = place.coin.decimals, place.coin.symbol
+    where = "main chain" if found["main_chain"] else "side branch"
+    print_pairs(
+        [
+            ("hash", found["hash"]),
+            ("height", f"{found['height']} ({where}, {confirmations(found['confirmations'])})"),
+            ("time", moment(found["timestamp"])),
+            ("before it", found["prev_hash"]),
+            ("mined by", place.name_of(found["miner"])),
+            ("reward", f"{coins(found['reward'], decimals, symbol)}, of it fees {coins(found['fees'], decimals)}"),
+            ("bits", f"{found['bits']}, nonce {found['nonce']}"),
+            ("size", f"{found['size']} bytes, {found['tx_count']} transactions"),
+        ]
+    )
+    rows = [
+        (
+            "reward" if each["sender"] is None else short(place.name_of(each["sender"]), 20),
+            short(place.name_of(each["receiver"]), 20),
+            coins(each["amount"], decimals),
+            coins(each["fee"], decimals),
+            short(each["memo"] or "", 40),
+            short(each["txid"]),
+        )
+        for each in found["transactions"]
+    ]
+    click.echo()
+    print_table(("from", "to", symbol, "fee", "memo", "txid"), rows, right=(symbol, "fee"))
+
+
+@click.command()
+@click.argument("txid")
+@wallet_folder
+@node_url
+@as_json
+def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
+    """Show a transaction.
+
+    \b
+    moneyer tx 3a38be91f2…
+    """
+    from node.cli.output import coins, confirmations, moment, print_json, print_pairs
+
+    place = _place(data, node)
+    found = place.client.transaction(txid)
+    if json:
+        print_json(found)
+        return
+    decimals, symbol = place.coin.decimals, place.coin.symbol
+    rows: list[tuple[str, object]] = [("txid", found["txid"])]
+    if found["height"] is None:
+        rows.append(("status", f"{found['status']}: in no block yet"))
+    else:
+        rows.append(("status", f"{found['status']}, {confirmations(found['confirmations'])}"))
+        rows.append(("block", f"{found['height']} ({found['block_hash']}), {moment(found.get('timestamp'))}"))
+    rows.append(("from", "block reward" if found["sender"] is None else place.name_of(found["sender"])))
+    rows.append(("to", place.name_of(found["receiver"])))
+    rows.append(("amount", coins(found["amount"], decimals, symbol)))
+    if found["kind"] == "transfer":
+        rows.append(("fee", coins(found["fee"], decimals, symbol)))
+        rows.append(("sequence", found["sequence"]))
+        rows.append(("memo", found["memo"] or ""))
+    print_pairs(rows)
+
+
+def _place(data: Path | None, node: str | None) -> Place:
+    from node.cli.place import find_place
+
+    return find_place(data, node)
 
 
 def _part(answer: dict[str, Any], name: str) -> dict[str, Any]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 option = partial(click.option, show_envvar=True)
 """Every option of moneyer: its environment variable stands in the help."""
@@ -15,7 +19,41 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 PORT = click.IntRange(1, 65535)
 
 data_folder = option("--data", type=FOLDER, required=True, metavar="DIR", help="The node's data folder.")
-node_url = option("--node", metavar="URL", default="http://127.0.0.1:5001", show_default=True, help="The node to ask.")
+wallet_folder = option(
+    "--data",
+    type=FOLDER,
+    envvar="MONEYER_DATA",
+    metavar="DIR",
+    help="The data folder: its wallet and its node.  [default: this folder, else that of `moneyer up`]",
+)
+node_url = option(
+    "--node",
+    metavar="URL",
+    envvar="MONEYER_NODE",
+    help="The node to ask.  [default: the data folder's, else http://127.0.0.1:5001]",
+)
+passphrase_file = option(
+    "--passphrase-file",
+    type=FILE,
+    envvar="MONEYER_PASSPHRASE_FILE",
+    metavar="FILE",
+    help="Its first line is the wallet's passphrase.  [default: MONEYER_PASSPHRASE, else it is asked]",
+)
+log_level = option(
+    "--log-level",
+    type=click.Choice(("debug", "info", "warning", "error")),
+    envvar="MONEYER_LOG_LEVEL",
+    default="info",
+    show_default=True,
+    help="What is worth a line of the log.",
+)
+no_discovery = option(
+    "--no-discovery",
+    is_flag=True,
+    envvar="MONEYER_NO_DISCOVERY",
+    help="Neither look for nodes on the local network (mDNS) nor be found there.",
+)
+log_json = option("--log-json", is_flag=True, envvar="MONEYER_LOG_JSON", help="Each line of the log a JSON object.")
 as_json = option("--json", is_flag=True, help="Print JSON, in the API's shape.")
 
 
@@ -24,3 +62,17 @@ def existing(data: Path) -> Path:
     if not (data / "coin.toml").is_file():
         raise click.ClickException(f"{data} is no data folder of a node: there is no coin.toml in it")
     return data
+
+
+def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Names of the wallet and of the contacts, for the shell."""
+    from click.shell_completion import CompletionItem
+
+    from node.cli.place import find_place
+    from node.core.errors import MoneyerError
+
+    try:
+        names = find_place(ctx.params.get("data"), None).names()
+    except (MoneyerError, click.ClickException, OSError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]

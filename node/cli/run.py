@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from node.cli.options import FILE, FOLDER, PORT, data_folder, option
+from node.cli.options import (
+    FILE,
+    FOLDER,
+    PORT,
+    data_folder,
+    log_json,
+    log_level,
+    no_discovery,
+    option,
+    passphrase_file,
+)
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -19,18 +29,30 @@ if TYPE_CHECKING:
 @option("--port", type=PORT, default=5001, show_default=True)
 @option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
 @option("--peer", multiple=True, metavar="URL", help="A node to know; may be given more than once.")
+@option("--announce", metavar="URL", help="Where other nodes reach this one, if not where it listens.")
+@option("--outbound", type=click.IntRange(0, 64), default=8, show_default=True, help="Peers to keep connected.")
+@no_discovery
 @option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
 @option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")
 @option("--allow-host", multiple=True, metavar="H", help="A host name that the node answers to; may be repeated.")
+@passphrase_file
+@log_level
+@log_json
 def node(
     data: Path,
     coin: Path | None,
     port: int,
     host: str,
     peer: tuple[str, ...],
+    announce: str | None,
+    outbound: int,
+    no_discovery: bool,
     manual: bool,
     dev: bool,
     allow_host: tuple[str, ...],
+    passphrase_file: Path | None,
+    log_level: str,
+    log_json: bool,
 ) -> None:
     """Run one node.
 
@@ -49,10 +71,16 @@ def node(
         host=host,
         port=port,
         peers=peer,
+        announce=announce,
+        outbound=outbound,
+        discovery=not no_discovery,
         manual=manual,
         development=dev,
         allow_hosts=allow_host,
         min_fee=0 if dev else 1,
+        passphrase_file=passphrase_file,
+        log_level=log_level,
+        log_json=log_json,
     )
     _check_reach(config)
     prepare_folder(data, coin, development=dev)
@@ -61,7 +89,13 @@ def node(
             f"{data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
         )
     from node.api.server import serve
+    from node.net.coinfiles import read_coin
+    from node.net.lan import join_line
 
+    read_coin(config.coin_file)  # what is wrong with it should be said here, and once
+    line = join_line(host, port)
+    if line is not None and not log_json:
+        click.echo(f"to join from another machine:  {line}")
     serve(config)
 
 
@@ -81,21 +115,56 @@ def _check_reach(config: Config) -> None:
 @option(
     "--mode",
     metavar="M",
-    default="demand",
-    show_default=True,
-    help="demand: mines what is asked for; instant: as soon as a transfer is ready; interval:SECONDS; continuous.",
+    help="demand: mines what is asked for; instant: as soon as a transfer is ready; interval:SECONDS; continuous.  "
+    "[default: as `moneyer mining` set it, else demand]",
 )
-def worker(data: Path, engine: str, processes: int, address: str | None, mode: str) -> int:
+@option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
+@option("--limit", default="100%", show_default=True, metavar="SHARE", help="Hash for this share of the time only.")
+@option(
+    "--on-battery",
+    type=click.Choice(("full", "half", "stop")),
+    default="half",
+    show_default=True,
+    help="How much a laptop hashes while it runs on battery; stop: only what is asked for.",
+)
+@log_level
+@log_json
+def worker(
+    data: Path,
+    engine: str,
+    processes: int,
+    address: str | None,
+    mode: str | None,
+    nice: int,
+    limit: str,
+    on_battery: str,
+    log_level: str,
+    log_json: bool,
+) -> int:
     """Run the mining worker of a node on this machine.
 
     \b
     moneyer worker --data ~/beach --mode continuous
     moneyer worker --data ~/beach --mode interval:5
+    moneyer worker --data ~/beach --mode continuous --processes 8 --nice 10 --limit 50%
     """
     from node.net.launcher import watch_launcher
 
     watch_launcher()
-    from worker.config import WorkerConfig
+    from worker.config import WorkerConfig, parse_limit
     from worker.supervisor import run
 
-    return run(WorkerConfig(data=data, engine=engine, processes=processes, address=address, mode=mode))
+    return run(
+        WorkerConfig(
+            data=data,
+            engine=engine,
+            processes=processes,
+            address=address,
+            mode=mode,
+            nice=nice,
+            limit=parse_limit(limit),
+            on_battery=on_battery,
+            log_level=log_level,
+            log_json=log_json,
+        )
+    )

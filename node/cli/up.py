@@ -1,143 +1,172 @@
-"""`moneyer up`: a development network of several nodes and workers on this machine."""
+"""`moneyer up`: a network of several nodes and workers on this machine."""
 
 from __future__ import annotations
 
-import sys
+import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import FOLDER, option
+from node.cli.options import FILE, FOLDER, option
+from node.cli.place import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from node.core.coin import Coin
-    from node.net.launch import Curtain
 
 MAX_NODES = 50
-DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
-"""One network a person, whatever folder they are in: the next `moneyer up` finds it."""
-PATIENCE = 30.0
-"""Seconds until a node that has not answered is named."""
+_LOG_HEAD = re.compile(r"^\S+Z [\w.]+: (?:\w+: )?|^worker: ")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What `up` runs. `own`: a coin of one's own; else a development network, open on this machine."""
+
+    data: Path
+    coin: Coin
+    ports: list[int]
+    own: bool
+    lan: bool
+
+    @property
+    def folders(self) -> list[Path]:
+        from node.net.devcoin import node_folder
+
+        return [node_folder(self.data, number, own=self.own) for number in range(1, len(self.ports) + 1)]
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.ports]
 
 
 @click.command()
 @option("--nodes", type=click.IntRange(1, MAX_NODES), default=3, show_default=True, help="Nodes, each with a worker.")
-@option("--data", type=FOLDER, metavar="DIR", help=f"Where the network lives.  [default: {DEFAULT_FOLDER}]")
+@option(
+    "--data", type=FOLDER, metavar="DIR", help=f"Where it lives.  [default: this coin's folder, or {DEFAULT_FOLDER}]"
+)
+@option("--coin", type=FILE, metavar="FILE", help="The coin of a new network.  [default: a development coin]")
 @option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True, help="Of node 1; the others follow.")
+@option("--any-port", is_flag=True, help="Pass over ports that are taken.")
+@option("--mode", default="interval:5", show_default=True, metavar="M", help="When workers mine: see `moneyer worker`.")
 @option("--manual", is_flag=True, help="Nodes neither push nor pull blocks unless told (/replace_chain).")
-def up(nodes: int, data: Path | None, port: int, manual: bool) -> int:
-    """Run a development network on this machine.
+@option("--lan", is_flag=True, help="Let other machines reach the nodes; only for a coin of your own.")
+@option("--peer", multiple=True, metavar="URL", help="A node elsewhere that node 1 shall know; may be repeated.")
+@option("--verbose", is_flag=True, help="Show all that the nodes and workers say.")
+def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bool, verbose: bool, **how: Any) -> int:
+    """Run a network on this machine.
 
-    Until Ctrl-C; the next `up` goes on where it stopped.
+    Until Ctrl-C; the next `up` goes on where it stopped. In the data folder of a coin of yours (`moneyer new`) it is
+    that coin, else a development coin: worth nothing, with money for alice, bob, carol, dave and erin.
 
     \b
     moneyer up
     moneyer up --nodes 5 --port 6001 --data ~/class
+    moneyer up --data beach-coin --nodes 1 --lan
     """
     from node.net import launch, procfile
-    from node.net.devcoin import ensure_network
+    from worker.config import parse_mode
 
-    data = (data or Path(DEFAULT_FOLDER)).expanduser().absolute()
-    ports = range(port, port + nodes)
-    _check_ports(ports)
-    _check_not_running(data, nodes)
-    coin = ensure_network(data, nodes)
-    processes = procfile.commands(data, nodes=nodes, first_port=port, manual=manual, moneyer=procfile.this_moneyer())
-    (data / "Procfile").write_text(procfile.render(processes))
-    ended = launch.run(processes, _welcome(coin, data, list(ports)))
+    parse_mode(how["mode"])
+    folder = _folder(data, coin)
+    ports = _ports(port, nodes, any_port=any_port)
+    network = _prepare(folder, coin, ports, lan=how["lan"])
+    processes = procfile.commands(
+        network.data,
+        ports=ports,
+        manual=how["manual"],
+        moneyer=procfile.this_moneyer(),
+        own=network.own,
+        host="0.0.0.0" if network.lan else None,  # noqa: S104 - what --lan is for
+        peers=how["peer"],
+        mode=how["mode"],
+        address=_rewards(network),
+    )
+    (network.data / "Procfile").write_text(procfile.render(processes))
+    from node.cli.screen import welcome
+
+    quiet = {} if verbose or "MONEYER_LOG_LEVEL" in os.environ else {"MONEYER_LOG_LEVEL": "warning"}
+    ended = launch.run(processes, welcome(network, verbose=verbose), environment=quiet)
     if ended.asked:
         return 0
-    raise click.ClickException(
-        f"{ended.culprit} ended by itself, so the network was stopped. It said: {ended.said or 'nothing'}"
-    )
+    said = _LOG_HEAD.sub("", ended.said or "nothing")
+    raise click.ClickException(f"{ended.culprit} ended by itself, so the network was stopped. It said: {said}")
 
 
-def _check_ports(ports: range) -> None:
-    from node.net.ports import HIGHEST, taken
+def _folder(data: Path | None, coin: Path | None) -> Path:
+    if data is not None:
+        return data.expanduser().absolute()
+    if coin is not None and coin.name == "coin.toml":
+        return coin.absolute().parent
+    here = Path.cwd()
+    # A development node's own folder has a coin too; a network's has no chain of its own.
+    if (here / "coin.toml").is_file() and ((here / "wallet.json").exists() or (here / "node1").is_dir()):
+        return here
+    return Path(DEFAULT_FOLDER).expanduser()
 
-    if ports[-1] > HIGHEST:
-        raise click.UsageError(f"{len(ports)} nodes from port {ports[0]} would need ports above {HIGHEST}")
+
+def _ports(first: int, count: int, *, any_port: bool) -> list[int]:
+    from node.net.ports import HIGHEST, free_ports, taken
+
+    if first + count - 1 > HIGHEST:
+        raise click.UsageError(f"{count} nodes from port {first} would need ports above {HIGHEST}")
+    if any_port:
+        ports = free_ports(first, count)
+        if len(ports) < count:
+            raise click.ClickException(
+                f"there are only {len(ports)} free ports from {first} on, and {count} are needed"
+            )
+        return ports
+    ports = list(range(first, first + count))
     if busy := taken(ports):
         which = f"port {busy[0]} is" if len(busy) == 1 else f"ports {', '.join(map(str, busy))} are"
         raise click.ClickException(
-            f"{which} taken by another program (is a network up already?): stop it, or begin at another with --port"
+            f"{which} taken by another program (is a network up already?): stop it, begin at another with --port, or "
+            "let --any-port pass over it"
         )
+    return ports
 
 
-def _check_not_running(data: Path, nodes: int) -> None:
+def _prepare(data: Path, coin_file: Path | None, ports: list[int], *, lan: bool) -> Network:
+    """Coin and data folders, made or found as they were. Raises ClickException, BadCoin, OSError."""
+    from node.net.coinfiles import read_coin
+    from node.net.devcoin import ensure_network, is_development
+
+    source = coin_file or data / "coin.toml"
+    known = read_coin(source) if coin_file is not None or source.exists() else None
+    own = known is not None and not is_development(known)
+    if lan and not own:
+        raise click.ClickException(
+            "a development network leaves its wallet open to whoever reaches it, so it stays on this machine: make a "
+            "coin of your own with `moneyer new NAME`, and `moneyer up --lan --data` its folder"
+        )
+    if known is not None:
+        _check_not_running(Network(data, known, ports, own, lan))
+    coin = ensure_network(data, len(ports), coin_file)
+    return Network(data, coin, ports, own, lan)
+
+
+def _check_not_running(network: Network) -> None:
     from node.config import Config
     from node.locks import is_held
-    from node.net.devcoin import node_folder
 
-    for number in range(1, nodes + 1):
-        if is_held(Config(data=node_folder(data, number)).node_lock):
+    for number, folder in enumerate(network.folders, 1):
+        if is_held(Config(data=folder).node_lock):
             raise click.ClickException(
-                f"node {number} of {data} is running already: stop that network first, or use another --data"
+                f"node {number} of {network.data} is running already: stop that network first, or use another --data"
             )
 
 
-def _welcome(coin: Coin, data: Path, ports: list[int]) -> Callable[[Curtain], None]:
-    """What is to be done while the network runs: wait for its nodes, then print the screen."""
+def _rewards(network: Network) -> str | None:
+    """The address that nodes without the owner's wallet mine for; None: each for its own account."""
+    from node.wallet.errors import WalletMissing
+    from node.wallet.keystore import MINER, open_wallet
 
-    def welcome(curtain: Curtain) -> None:
-        late = _wait_for_nodes(ports)
-        if late:
-            names = ", ".join(f"node{port - ports[0] + 1}" for port in late)
-            click.echo(
-                f"moneyer: after {PATIENCE:g} s there is no answer yet from {names}. What was said so far:", err=True
-            )
-        else:
-            _show(coin, data, ports)
-        curtain.open(show_held=bool(late))
-
-    return welcome
-
-
-def _wait_for_nodes(ports: list[int]) -> list[int]:
-    """The ports that have not answered when the patience is over."""
-    import time
-
-    from node.client import Client, NoAnswer, Refused
-
-    late, deadline = list(ports), time.monotonic() + PATIENCE
-    while late and time.monotonic() < deadline:
-        try:
-            Client(_url(late[0])).get("/healthz", deadline=2)
-            late.pop(0)
-        except (NoAnswer, Refused):
-            time.sleep(0.1)
-    return late
-
-
-def _show(coin: Coin, data: Path, ports: list[int]) -> None:
-    from rich.console import Console
-
-    from node.client import Client
-    from node.core.money import format_amount
-    from node.wallet.derive import development_keys
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"\n[bold]{coin.name}[/bold] ({coin.symbol}) is up: {len(ports)} nodes, each with a worker.\n")
-    for number, port in enumerate(ports, 1):
-        status: dict[str, Any] = Client(_url(port)).status()
-        console.print(f"  node {number}   [cyan]{_url(port)}[/cyan]   height {status.get('height')}")
-    console.print("\n  Accounts on node 1 (their keys are published: worth nothing, open to all on this machine)")
-    for name, key in development_keys().items():
-        address = coin.address(key.payload)
-        balance = Client(_url(ports[0])).get(f"/v1/accounts/{address}")["balance"]
-        console.print(f"  {name:<6} {format_amount(balance, coin.decimals):>14} {coin.symbol}   {address}")
-    console.print(f"\n  Data    {data}")
-    console.print("\n  Try")
-    first = _url(ports[0])
-    console.print(f"  curl {first}/mine_block", markup=False)
-    transfer = '{"sender": "alice", "receiver": "bob", "amount": 2.5}'
-    console.print(f"  curl {first}/add_transaction -H 'Content-Type: application/json' -d '{transfer}'", markup=False)
-    console.print(f"  curl {first}/get_chain", markup=False)
-    console.print("\n  Ctrl-C stops all; the next `moneyer up` goes on where this one stopped.\n")
-
-
-def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
+    if not network.own:
+        return None
+    try:
+        payload = open_wallet(network.data / "wallet.json").payload_of(MINER)
+    except WalletMissing:
+        return None
+    return None if payload is None else network.coin.address(payload)

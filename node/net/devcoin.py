@@ -11,6 +11,8 @@ from node.net.coinfiles import COIN_FILE, make_once, place_coin, read_coin
 
 SYMBOL = "DEV"
 DECIMALS = 6
+ALICE = "c223e581224abac211cbe18f7416285debe060cbdf1f3f52efdc0607f7831640"
+"""Public key of the first published account: a coin that gives it money is a development coin."""
 PREMINE = 1000
 """Coins each of the five named accounts has in genesis."""
 POW_LIMIT = 0x1F00FFFF
@@ -41,6 +43,11 @@ def development_coin(now: int) -> Coin:
     )
 
 
+def is_development(coin: Coin) -> bool:
+    """Whether published keys have money of this coin from the start: then nothing of it is worth hiding."""
+    return any(coin.payload(address)[1:].hex() == ALICE for address, _ in coin.premine[:5])
+
+
 def ensure_coin(path: Path, like: Path | None = None) -> Coin:
     """The development coin at `path`, made now unless it is there: as the one in the file `like`, where that exists.
 
@@ -68,14 +75,20 @@ def prepare_folder(data: Path, coin_file: Path | None, *, development: bool) -> 
         ensure_coin(own)
 
 
-def node_folder(data: Path, number: int) -> Path:
-    """The data folder of a network's node; the first is 1."""
-    return data / f"node{number}"
+def node_folder(data: Path, number: int, *, own: bool = False) -> Path:
+    """The data folder of a network's node; the first is 1. `own`: a coin of one's own, whose node 1 is `data` itself.
+
+    So its wallet and its chain are the same, whether `up` or `node` runs it.
+    """
+    return data if own and number == 1 else data / f"node{number}"
 
 
-def ensure_network(data: Path, nodes: int) -> Coin:
-    """Make, once, the coin of a network and its `nodes` data folders. Raises BadCoin, OSError."""
-    coin = ensure_coin(data / COIN_FILE)
+def ensure_network(data: Path, nodes: int, coin_file: Path | None = None) -> Coin:
+    """Make, once, the coin of a network and its `nodes` data folders; with `coin_file` it is that coin.
+
+    Raises BadCoin, OSError.
+    """
+    coin = ensure_coin(data / COIN_FILE) if coin_file is None else place_coin(coin_file, data)
     for number in range(1, nodes + 1):
-        place_coin(data / COIN_FILE, node_folder(data, number))
+        place_coin(data / COIN_FILE, node_folder(data, number, own=not is_development(coin)))
     return coin

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -98,13 +98,21 @@ class NetworkManager(Manager):  # type: ignore[misc]
         return None if status is None else int(status)
 
 
-def run(processes: dict[str, str], welcome: Callable[[Curtain], None], output: TextIO | None = None) -> Ended:
-    """Start the commands, call `welcome` in a thread of its own, and stay until all have ended."""
+def run(
+    processes: dict[str, str],
+    welcome: Callable[[Curtain], None],
+    output: TextIO | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Start the commands, call `welcome` in a thread of its own, and stay until all have ended.
+
+    `environment`: variables of theirs beside this process's own.
+    """
     curtain = Curtain(output or sys.stdout)
     manager = NetworkManager(curtain, lambda: welcome(curtain))
-    environment = {**os.environ, LAUNCHER: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
     for name, command in processes.items():
-        manager.add_process(name, command, env={**environment, "HONCHO_PROCESS_NAME": f"{name}.1"})
+        manager.add_process(name, command, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
     manager.loop()
     culprit = manager.first_ended
     if culprit is None or (manager.returncode in (130, 143) and manager.status_of(culprit) in _STOPPED_BY_US):

@@ -23,6 +23,17 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+def free_ports(first: int, count: int, host: str = "127.0.0.1") -> list[int]:
+    """`count` ports from `first` on that are free; fewer where there are no more."""
+    found: list[int] = []
+    for port in range(first, HIGHEST + 1):
+        if len(found) == count:
+            break
+        if is_free(port, host):
+            found.append(port)
+    return found
+
+
 def taken(ports: Iterable[int], host: str = "127.0.0.1") -> list[int]:
     """Those of `ports` that some program holds."""
     return [port for port in ports if not is_free(port, host)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
@@ -28,6 +29,9 @@ _MAX_ERROR: Final = 65_536
 _AGENT: Final = f"moneyer/{__version__}"
 NODE_HEADER: Final = "Moneyer-Node"
 """Who asks: its node_id, so that nothing is sent back to whom it came from."""
+
+# It would repeat in the log, with a traceback, whatever a peer sends in the place of headers.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class _GuardedConnection(HTTPConnection):
@@ -167,7 +171,7 @@ def _check_plain(answer: requests.Response) -> None:
 
 
 def _read_capped(answer: requests.Response, cap: int) -> bytes:
-    announced = answer.headers.get("Content-Length", "0")
+    announced = answer.headers.get("Content-Length", "").strip()
     if announced.isdecimal() and int(announced[:20]) > cap:
         raise TooLarge(f"the peer's answer is over {cap} bytes", expected=cap)
     body = bytearray()
@@ -175,6 +179,8 @@ def _read_capped(answer: requests.Response, cap: int) -> bytes:
         body += chunk
         if len(body) > cap:
             raise TooLarge(f"the peer's answer is over {cap} bytes", expected=cap)
+    if not body and not announced.isdecimal() and "Transfer-Encoding" not in answer.headers:
+        raise _broke()  # among the headers: http.client takes the end of the stream for the end of them
     return bytes(body)
 
 
@@ -187,6 +193,20 @@ def _known_rule(body: bytes) -> str | None:
     return code if code in RULES else None
 
 
+def _broke() -> PeerUnreachable:
+    return PeerUnreachable("the connection to the peer broke")
+
+
+def _is_cut_short(error: BaseException) -> bool:
+    """Whether an answer ended before its time: the line's fault, and no reason to think ill of the peer."""
+    if isinstance(error, http.client.IncompleteRead):
+        return True
+    if isinstance(error, http.client.BadStatusLine):
+        line = str(error.args[0])
+        return not line.endswith("\n") and "HTTP/".startswith(line[:5])
+    return any(isinstance(each, BaseException) and _is_cut_short(each) for each in error.args)
+
+
 def _timeout() -> PeerTimeout:
     return PeerTimeout("the peer did not answer in time")
 
@@ -195,15 +215,17 @@ def _failure(guard: Guard, error: Exception) -> PeerError:
     """The typed form of what requests, urllib3, http.client or a socket raised."""
     if guard.expired or isinstance(error, (requests.Timeout, TimeoutError)):
         return _timeout()
+    if _is_cut_short(error):
+        return _broke()
     if isinstance(error, (requests.ConnectionError, OSError)) and not isinstance(error, requests.RequestException):
-        return PeerUnreachable("the connection to the peer broke")
+        return _broke()
     if isinstance(error, requests.ConnectionError):
         cause = error.args[0] if error.args else None
         inner = cause.args[-1] if isinstance(cause, HTTPError) and cause.args else None
         # RemoteDisconnected is an HTTPException too, but a peer that went away has not said anything wrong.
         if isinstance(inner, http.client.HTTPException) and not isinstance(inner, http.client.RemoteDisconnected):
             return BadAnswer("the peer's answer is not HTTP as it should be")
-        return PeerUnreachable("the connection to the peer broke")
+        return _broke()
     if isinstance(error, (requests.RequestException, HTTPError, http.client.HTTPException, ValueError)):
         return BadAnswer("the peer's answer is not HTTP as it should be")
     raise error

@@ -238,6 +238,7 @@ def test_more_than_can_be_told_at_once_is_a_reset(fresh: RunningNode, heard: Lis
 
 
 def test_head_opens_no_stream(node: RunningNode) -> None:
+    wait_until(lambda: metric(node, "moneyer_event_clients") == 0, 30, "the streams of other tests to be gone")
     answer = node.call("HEAD", "/v1/events")
     assert (answer.status, answer.body) == (200, b"")
     assert metric(node, "moneyer_event_clients") == 0

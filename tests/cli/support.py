@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import resource
+import select
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
@@ -15,13 +19,19 @@ MONEYER = [sys.executable, "-m", "node.cli.main"]
 def environment(**changes: str) -> dict[str, str]:
     """This process's own, without what would change a command's options, and a narrow, colourless terminal."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MONEYER_", "HONCHO_"))}
-    return {**kept, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", **changes}
+    # No test sends anything into the network it happens to run on.
+    settings = {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", "MONEYER_NO_DISCOVERY": "1"}
+    return {**kept, **settings, **changes}
 
 
 def moneyer(
-    *arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    typed: str | None = None,
+    first: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """One command, to its end."""
+    """One command, to its end; `typed` is its standard input, and no terminal; `first` runs in its process before."""
     return subprocess.run(
         [*MONEYER, *map(str, arguments)],
         capture_output=True,
@@ -30,6 +40,8 @@ def moneyer(
         cwd=cwd,
         env=environment(**(env or {})),
         check=False,
+        input=typed or "",
+        preexec_fn=first,
     )
 
 
@@ -41,3 +53,51 @@ def refusal(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
     if status == 1:
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     return done.stderr
+
+
+def talk(
+    arguments: list[str | Path],
+    answers: list[tuple[str, str]],
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> tuple[int, str]:
+    """A command on a terminal: for each (words to wait for, line to type). Its exit status, and all that was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:  # pragma: no cover - another process
+        if cwd is not None:
+            os.chdir(cwd)
+        os.execve(MONEYER[0], [*MONEYER, *map(str, arguments)], environment(TERM="xterm", **(env or {})))
+    shown = ""
+    try:
+        for words, line in answers:
+            shown = _until(terminal, shown, words)
+            os.write(terminal, f"{line}\n".encode())
+            shown += "\x00"  # the same words may be asked for again
+        while part := _read(terminal):
+            shown += part
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), shown.replace("\x00", "")
+
+
+def _until(terminal: int, shown: str, words: str) -> str:
+    while words not in shown.rpartition("\x00")[2]:
+        part = _read(terminal)
+        assert part, f"it ended before it said {words!r}: {shown}"
+        shown += part
+    return shown
+
+
+def _read(terminal: int) -> str:
+    ready, _, _ = select.select([terminal], [], [], 60)
+    assert ready, "a minute of silence"
+    try:
+        return os.read(terminal, 65_536).decode()
+    except OSError:  # EIO: the last process that had it open has ended
+        return ""
+
+
+def no_room() -> None:
+    """For `preexec_fn`: no file can grow from here on."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

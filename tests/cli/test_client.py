@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from node.client import MAX_ANSWER, Client, NoAnswer, Refused
+from node.client import Client, NoAnswer, Refused
+from node.client.transport import MAX_ANSWER
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

@@ -76,6 +76,35 @@ def test_every_command_has_help_and_every_option_says_what_it_does(name: str, co
             assert f"--{parameter.name.replace('_', '-')}" in parameter.opts, (name, parameter.name)
 
 
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_every_command_shows_an_example(name: str, command: click.Command) -> None:
+    if not isinstance(command, click.Group):
+        assert command.help is not None
+        assert f"\n    moneyer {name}" in command.help, name
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    for name, (_, sentence) in COMMANDS.items():
+        with click.Context(cli) as ctx:
+            command = cli.get_command(ctx, name)
+        assert command is not None
+        assert command.help is not None
+        assert command.help.splitlines()[0] == sentence
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_what_a_command_tells_it_tells_programs_too(name: str, command: click.Command) -> None:
+    # These run on, print a script, or only say that it is done.
+    silent = {"up", "node", "worker", "stratum", "completion", "wallet rename", "wallet passphrase"}
+    if isinstance(command, click.Group):
+        return
+    assert name in silent or any("--json" in parameter.opts for parameter in command.params), name
+
+
+def test_a_mistyped_command_gets_the_nearest_one() -> None:
+    assert "did you mean balance?" in refusal(moneyer("balence"), 2)
+
+
 def test_every_option_can_be_an_environment_variable(tmp_path: Path) -> None:
     done = moneyer("verify", env={"MONEYER_VERIFY_DATA": str(tmp_path)})
     assert str(tmp_path) in refusal(done)

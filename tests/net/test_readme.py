@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.network import Network
-from tools import transcript
+from tools import journey, transcript
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -17,6 +17,16 @@ CHANGING = [
     (r"dev1[a-z0-9]{6}…", "ADDRESS"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\+00:00|Z)", "TIME"),
     (r'("proof": )\d+', r"\1NONCE"),
+]
+
+
+JOURNEY = [
+    (r"\bbeach1[02-9ac-hj-np-z]{59}\b", "ADDRESS"),
+    (r"\bbeach1[02-9ac-hj-np-z]{5,}…", "ADDRESS…"),
+    (r"\b[0-9a-f]{12,16}(…|\b)", "HASH"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
+    (r"(in block |TIME +)\d+", r"\1HEIGHT"),
+    (r"waiting for a block …", ""),
 ]
 
 
@@ -35,3 +45,12 @@ def test_the_walk_through_of_readme_is_what_nodes_answer(tmp_path: Path) -> None
         for command, shown in zip(transcript.commands(text), transcript.answers(text), strict=True):
             found = transcript.run(command, network.first_port)
             assert without_what_changes(found) == without_what_changes(shown), command
+
+
+def test_the_way_from_pipx_install_to_a_coin_sent_is_what_readme_says(tmp_path: Path) -> None:
+    with journey.journey(tmp_path) as taken:
+        found = taken.text()
+    shown = journey.shown(journey.README.read_text("utf-8"))
+    for pattern, word in JOURNEY:
+        found, shown = re.sub(pattern, word, found), re.sub(pattern, word, shown)
+    assert found.split() == shown.split()

@@ -13,10 +13,10 @@ from node.core import codec
 from node.core.coin import Coin
 from node.core.hashing import sha256d, show
 from node.core.types import Transfer
+from node.net.chaos import Proxy
 from node.p2p.client import PeerClient
 from tests.api.running import RunningNode, free_port, rich_coin, running
 from tests.p2p.hostile import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
-from tests.p2p.proxy import Proxy
 from tests.support import ChainBuilder, wait_until
 
 COIN = rich_coin()

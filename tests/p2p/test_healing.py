@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
-import pytest
-
 from node.core import codec
-from node.core.hashing import show, unshow
-from node.p2p.client import PeerClient
+from node.core.hashing import show
 from tests.api.running import ALICE, BOB, CAROL, rich_coin
 from tests.p2p.gossiping import (
     SOON,
-    Member,
     gossiping,
     heal,
-    node_id_of,
     post_transfer,
     tear,
-    tip_of,
     torn_network,
     wait_for_pool,
     wait_for_tip,
 )
-from tests.support import ChainBuilder, transfer, wait_until
+from tests.support import ChainBuilder, transfer
 
 COIN = rich_coin()
 HEALED = 75.0
@@ -96,41 +89,3 @@ def test_a_node_that_nobody_can_call_is_in_step_all_the_same(tmp_path: Path) -> 
         wait_for_pool(open_node, [own])
         theirs = post_transfer(open_node, transfer(COIN, BOB, ALICE, 5))
         wait_for_pool(hidden, [own, theirs], 2 * SOON)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_five_nodes_agree_after_each_of_many_random_partitions(tmp_path: Path) -> None:
-    draw = random.Random(20)
-    with torn_network(tmp_path, 5) as members:
-        mined = 0
-        for _ in range(20):
-            numbers = list(range(5))
-            draw.shuffle(numbers)
-            parts = [numbers[: draw.choice([1, 2])], numbers[2:] if draw.random() < 0.5 else numbers[2:3]]
-            tear(members, *parts, *[[each] for each in numbers if not any(each in part for part in parts)])
-            for part in parts:
-                mined += 1
-                mine_on(members[part[0]], draw.randint(1, 4), f"part {mined}")
-            assert len({tip_of(member.node) for member in members}) >= 2
-            heal(members)
-            mined += 1
-            mine_on(members[draw.choice(numbers)], 6, f"healed {mined}")
-            wait_until(lambda: len({tip_of(member.node) for member in members}) == 1, HEALED, "one tip for all")
-        assert len({node_id_of(member.node) for member in members}) == 5
-
-
-def mine_on(member: Member, count: int, name: str) -> None:
-    """Blocks on the node's own tip."""
-    client = PeerClient(member.node.url)
-    chain = ChainBuilder(COIN, name)
-    headers = client.headers([COIN.chain_id])
-    hashes = [codec.block_hash(codec.decode_header(raw)) for raw in headers]
-    for start in range(0, len(hashes), 100):
-        for raw in client.blocks(hashes[start : start + 100]):
-            assert raw is not None
-            chain.append(codec.decode_block(raw))
-    for _ in range(count):
-        client.push_block(codec.encode_block(chain.add()))
-    assert unshow(client.hello().tip)
-    client.close()

@@ -74,7 +74,10 @@ def test_children_derive_as_in_bcoins_vectors() -> None:
 def test_a_key_that_begins_with_zeros_derives_as_in_bcoins_vectors() -> None:
     key = SLIP10.from_xpriv(vectors("bip32.json")["zero_priv"])
     assert key.get_privkey_from_path("m").startswith(bytes(3))
-    assert key.get_privkey_from_path("m/44'/0'/0'/0/0'").hex() == "3348069561d2a0fb925e74bf198762acc47dce7db27372257d2d959a9e6f8aeb"
+    assert (
+        key.get_privkey_from_path("m/44'/0'/0'/0/0'").hex()
+        == "3348069561d2a0fb925e74bf198762acc47dce7db27372257d2d959a9e6f8aeb"
+    )
 
 
 def test_the_development_keys_never_change() -> None:

@@ -1,6 +1,13 @@
-"""A TCP proxy before a node that cuts, delays and drips: for all who call, or for some of them.
+"""A bad network on one machine, for tests and for teaching: a TCP proxy before a node that cuts, delays and drips.
 
-Nodes say who they are in each request, so the first one on a connection shows whose connection it is.
+Start the node with `--announce` the proxy's URL and give that URL to the others. Nodes say who they are in each
+request, so the first one on a connection shows whose connection it is: the proxy can cut off some of them.
+
+    proxy = Proxy(5001)               # the node listens on 5001
+    proxy.delay = 0.2                 # seconds before each piece: a slow line
+    proxy.drip = 16                   # bytes in a piece: a bad one
+    proxy.cut(["3f2a…", "77b0…"])     # node ids (`GET /p2p/hello`): they are in another part of the network now
+    proxy.heal()
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+"""`moneyer join`: a node of somebody's coin, from a URL alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.options import FOLDER, PORT, as_json, no_discovery, option, passphrase_file
+
+if TYPE_CHECKING:
+    from node.core.coin import Coin
+
+
+@click.command()
+@click.argument("url", required=False)
+@option("--data", type=FOLDER, metavar="DIR", help="The data folder to make.  [default: one named like the coin]")
+@option("--start", is_flag=True, help="Run the node at once.")
+@option("--port", type=PORT, default=5001, show_default=True, help="With --start: the port of the new node.")
+@option("--any-port", is_flag=True, help="With --start: the next free port.")
+@option("--open", is_flag=True, help="Leave the new wallet without a passphrase.")
+@no_discovery
+@passphrase_file
+@as_json
+def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how: Any) -> None:
+    """Join the coin of a running node.
+
+    Fetches the coin, checks it, makes a data folder with a wallet of your own, and remembers the node as a peer.
+    Without a URL it lists the coins found on the local network.
+
+    \b
+    moneyer join
+    moneyer join http://192.168.1.20:5001
+    moneyer join http://192.168.1.20:5001 --data beach --start
+    """
+    from node.client import Client
+    from node.net.newcoin import slug
+
+    if url is None and not how["no_discovery"]:
+        from node.cli.nearby import list_nearby
+
+        return list_nearby(as_json=how["json"])
+    if url is None:
+        raise click.UsageError(
+            "say which node to join, such as moneyer join http://192.168.1.20:5001 (`moneyer up --lan` shows that line)"
+        )
+    client = Client(url)
+    coin = client.coin
+    folder = (data or Path(slug(coin.name))).expanduser()
+    height = client.status()["height"]
+    made = _make_folder(folder, coin, url=client.url)
+    wallet = _wallet(folder, passphrase_file, is_open=how["open"], quiet=how["json"])
+    _remember(folder, coin, client.url)
+    port = _port(how["port"], any_port=how["any_port"]) if how["start"] else how["port"]
+    if how["json"]:
+        from node.cli.output import print_json
+
+        chain_id = coin.chain_id[::-1].hex()
+        print_json({"data": str(folder), "chain_id": chain_id, "coin": coin.as_json(), "peer": client.url, **wallet})
+    else:
+        _print(coin, folder, client.url, height, wallet, made=made, start=how["start"])
+    if how["start"]:
+        _start(folder, port)
+
+
+def _make_folder(folder: Path, coin: Coin, *, url: str) -> bool:
+    """Whether the folder's coin is new. Raises ClickException, naming both, where it is of another coin."""
+    from node.cli.place import label
+    from node.net.coinfiles import COIN_FILE, make_once, read_coin
+
+    path = folder / COIN_FILE
+    if path.exists():
+        ours = read_coin(path)
+        if ours.chain_id != coin.chain_id:
+            raise click.ClickException(
+                f"{folder} is of {label(ours)}, and the node at {url} runs {label(coin)}: name another folder with "
+                "--data"
+            )
+        return False
+    make_once(path, lambda: coin)
+    return True
+
+
+def _wallet(folder: Path, key_file: Path | None, *, is_open: bool, quiet: bool) -> dict[str, Any]:
+    """A wallet of one's own, where there is none and one can be made; what to tell of it."""
+    import sys
+
+    from node.cli.place import terminal
+    from node.cli.secret import new_passphrase
+    from node.wallet.derive import key_from_phrase, new_phrase
+    from node.wallet.keystore import MINER, create_wallet
+    from node.wallet.passphrase import given_passphrase
+
+    path = folder / "wallet.json"
+    if path.exists() or not (is_open or terminal() or given_passphrase(key_file)):
+        return {}
+    phrase = new_phrase()
+    passphrase = new_passphrase(key_file, may_be_open=is_open)
+    key = key_from_phrase(phrase, 0)
+    create_wallet(path, {MINER: key}, development=False, phrase=phrase, passphrase=passphrase)
+    if not quiet and sys.stdout.isatty():
+        click.echo(f"Write these words down: they are every key of your wallet.\n\n    {phrase}\n")
+    from node.net.coinfiles import read_coin
+
+    return {"accounts": {MINER: read_coin(folder / "coin.toml").address(key.payload)}}
+
+
+def _remember(folder: Path, coin: Coin, url: str) -> None:
+    """Take the node in as a peer, so that the new one knows it whenever it starts. Raises StoreRefused, PeerError."""
+    from node.config import Config
+    from node.locks import Held, hold
+    from node.p2p.peers import Peers
+    from node.store.engine import Store
+
+    config = Config(data=folder)
+    try:
+        lock = hold(config.node_lock)
+    except Held:
+        raise click.ClickException(
+            f"the node of {folder} runs already: `moneyer peers --add {url} --data {folder}` makes it know that one"
+        ) from None
+    try:
+        store = Store.open(config, coin)
+        try:
+            peers = Peers(store, config)
+            peers.add(url)
+            peers.close()
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+def _port(first: int, *, any_port: bool) -> int:
+    from node.net.ports import free_ports, is_free
+
+    if any_port:
+        return next(iter(free_ports(first, 1)), first)
+    if not is_free(first):
+        raise click.ClickException(f"port {first} is taken: give another with --port, or let --any-port find one")
+    return first
+
+
+def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, Any], *, made: bool, start: bool) -> None:
+    from node.cli.new import describe
+    from node.cli.output import plain, print_pairs, style
+
+    chain = coin.chain_id[::-1].hex()[:16]
+    click.echo(f"{style(f'{plain(coin.name)} ({coin.symbol})', bold=True)}: chain {chain}…, height {height} at {url}\n")
+    print_pairs(describe(coin))
+    click.echo()
+    rows: list[tuple[str, object]] = [(f"address of {name}", each) for name, each in wallet.get("accounts", {}).items()]
+    rows.append(("data folder", f"{folder}{'' if made else ' (it was of this coin already)'}"))
+    if not wallet and not (folder / "wallet.json").exists():
+        rows.append(
+            ("wallet", f"none yet: `moneyer wallet new --data {folder}` makes one, else the node's first start")
+        )
+    print_pairs(rows)
+    if not start:
+        click.echo(f"\nNext:  moneyer node --data {folder}        (and to mine:  moneyer worker --data {folder})")
+
+
+def _start(folder: Path, port: int) -> None:
+    """This process becomes the node."""
+    import sys
+
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "node.cli.main", "node", "--data", str(folder), "--port", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606 - this very interpreter, no shell

@@ -1,0 +1,114 @@
+"""`moneyer mining`: when the workers mine, and how fast everybody does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.options import as_json, node_url, option, wallet_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.cli.place import Place
+
+
+@click.command()
+@click.argument("mode", required=False)
+@option("--all", is_flag=True, help="All nodes of the network in the data folder.")
+@wallet_folder
+@node_url
+@as_json
+def mining(mode: str | None, all: bool, data: Path | None, node: str | None, json: bool) -> None:
+    """Show or switch when a node's worker mines.
+
+    MODE: demand (only what is asked for), instant (as soon as a transfer waits), interval:SECONDS, or continuous. It
+    counts at once and after a restart, until a worker is started with a --mode of its own.
+
+    \b
+    moneyer mining
+    moneyer mining continuous
+    moneyer mining interval:5 --all
+    """
+    from node.cli.output import print_json
+
+    if all and node is not None:
+        raise click.UsageError("--all means every node of a data folder: leave out --node")
+    answers = {}
+    for place in _places(data, node, everyone=all):
+        client = place.client
+        answers[place.url] = client.get("/v1/mining") if mode is None else client.post("/v1/mining", {"mode": mode})
+    if json:
+        print_json(answers if all else next(iter(answers.values())))
+        return
+    for url, answer in answers.items():
+        _show(url, answer)
+
+
+def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
+    from node.cli.place import Place, find_place, nodes_of
+
+    if not everyone:
+        yield find_place(data, node)
+        return
+    folder = find_place(data, None).wallet_path().parent
+    if (folder.parent / "node1").is_dir():
+        folder = folder.parent
+    found = False
+    for each, url in nodes_of(folder):
+        found = True
+        yield Place(each, url)
+    if not found:
+        raise click.ClickException(f"no node of {folder} runs: `moneyer up --data {folder}` starts its network")
+
+
+def _show(url: str, answer: dict[str, Any]) -> None:
+    from node.cli.output import moment, print_pairs, print_table
+
+    worker, stratum = answer["worker"], answer["stratum"]
+    rows = [("node", url), ("mode", answer["mode"]), ("worker", _worker(worker))]
+    if worker["alive"]:
+        rows.append(("found", f"{worker['blocks']} blocks, {worker['stale']} came too late"))
+    if stratum is not None:
+        rows.append(
+            (
+                "stratum",
+                f"port {stratum['port']}: {stratum['connections']} miners, {_rate(stratum['hashrate'])}, "
+                f"{stratum['accepted']} shares, {stratum['blocks']} blocks",
+            )
+        )
+    print_pairs(rows)
+    if stratum is not None and stratum["miners"]:
+        click.echo()
+        print_table(
+            ("miner", "hash rate", "shares", "stale", "refused", "blocks", "last share"),
+            [
+                (
+                    each["name"],
+                    _rate(each["hashrate"]),
+                    each["accepted"],
+                    each["stale"],
+                    each["duplicate"] + each["low_difficulty"],
+                    each["blocks"],
+                    moment(each["last_share"]),
+                )
+                for each in stratum["miners"]
+            ],
+            right=("hash rate", "shares", "stale", "refused", "blocks"),
+        )
+
+
+def _worker(worker: dict[str, Any]) -> str:
+    if not worker["alive"]:
+        return "none is running"
+    share = "" if worker["share"] == 1 else f", {worker['share']:.0%} of the time"
+    does = _rate(worker["hashrate"]) if worker["hashrate"] else "waiting for work"
+    return f"{worker['engine']}, hashing processes: {worker['processes']}, {does}{share}"
+
+
+def _rate(hashes: float) -> str:
+    from worker.log import shown_rate
+
+    return shown_rate(hashes)

@@ -1,0 +1,239 @@
+"""`moneyer new`: a coin of one's own, and the wallet of whom it belongs to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.options import FOLDER, as_json, option, passphrase_file
+
+if TYPE_CHECKING:
+    from node.core.coin import Coin
+    from node.net.newcoin import Wishes
+    from node.wallet.derive import Key
+
+_SECONDS = click.IntRange(2, 86_400)
+_DECIMALS = click.IntRange(0, 8)
+_BLOCKS = click.IntRange(0, 2**32 - 1)
+
+
+@click.command()
+@click.argument("name")
+@option("--symbol", metavar="S", help="1 to 12 of A-Z and 0-9.  [default: from the name]")
+@option("--block-time", type=_SECONDS, metavar="SECONDS", help="Between blocks, 2 to 86400.  [default: 30]")
+@option("--reward", metavar="COINS", help="What the first block mints.  [default: 50]")
+@option("--halving-interval", type=_BLOCKS, metavar="BLOCKS", help="0: never.  [default: every four years]")
+@option("--max-supply", metavar="COINS", help="Where minting stops.  [default: as much as a number can hold]")
+@option("--decimals", type=_DECIMALS, metavar="N", help="Digits after the point, 0 to 8.  [default: 6]")
+@option("--premine", multiple=True, metavar="NAME=COINS", help="Coins from the start, for a key of this wallet.")
+@option("--hrp", metavar="H", help="What addresses begin with, 1 to 16 of a-z.  [default: from the symbol]")
+@option("--message", metavar="TEXT", help="A line for the genesis block, 100 bytes.  [default: its hour of birth]")
+@option("--pow-limit", metavar="HEX", help="The easiest work, compact bits.  [default: easy for a laptop]")
+@option("--data", type=FOLDER, metavar="DIR", help="The data folder to make.  [default: one named like the coin]")
+@option("--yes", is_flag=True, help="Take the defaults for what is not given, and ask nothing but a passphrase.")
+@option("--open", is_flag=True, help="Leave the wallet without a passphrase.")
+@passphrase_file
+@as_json
+def new(name: str, data: Path | None, premine: tuple[str, ...], passphrase_file: Path | None, **given: Any) -> None:
+    """Make a coin of your own.
+
+    Writes coin.toml and an encrypted wallet into a new data folder. On a terminal it asks what it isn't told.
+
+    \b
+    moneyer new "Beach Coin"
+    moneyer new "Beach Coin" --block-time 30 --reward 50 --premine anna=1000 --premine ben=500
+    moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000 --yes
+    """
+    from node.cli.place import terminal
+    from node.cli.secret import new_passphrase
+    from node.net.newcoin import slug
+
+    as_json, is_open = given.pop("json"), given.pop("open")
+    folder = (data or Path(slug(name))).expanduser()
+    _check_folder(folder)
+    ask = terminal() and not given.pop("yes")
+    wishes = _wishes(name, _premine(premine), ask=ask, **{key: value for key, value in given.items() if key != "yes"})
+    phrase, keys = _keys(list(wishes.premine))
+    coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
+    passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
+    _write(folder, coin, keys, phrase, passphrase)
+    addresses = {name: coin.address(key.payload) for name, key in keys.items()}
+    if as_json:
+        _print_json(coin, folder, addresses)
+    else:
+        _print(coin, folder, addresses, phrase)
+
+
+def _check_folder(folder: Path) -> None:
+    for name, what in (("coin.toml", "a coin"), ("wallet.json", "a wallet"), ("chain.db", "a chain")):
+        if (folder / name).exists():
+            raise click.ClickException(f"{folder} has {what} already: take another name, or another folder with --data")
+
+
+def _premine(rows: tuple[str, ...]) -> dict[str, str]:
+    from node.wallet.keystore import check_name
+
+    premine: dict[str, str] = {}
+    for row in rows:
+        name, separator, amount = row.partition("=")
+        if not separator or not amount.strip():
+            raise click.UsageError(f"--premine {row[:60]!r}: write NAME=COINS, such as anna=1000")
+        if check_name(name.strip()) in premine:
+            raise click.UsageError(f"--premine: {name} stands twice")
+        premine[name.strip()] = amount.strip()
+    return premine
+
+
+def _wishes(name: str, premine: dict[str, str], *, ask: bool, **given: Any) -> Wishes:
+    """What was given, what is asked, and defaults for the rest. Raises BadCoin, UsageError."""
+    from node.net.newcoin import Wishes, default_halving, default_symbol
+
+    def want(key: str, question: str, default: Any, kind: Any = str) -> Any:
+        if given[key] is not None:
+            return given[key]
+        return click.prompt(question, default=default, type=kind, err=True) if ask else default
+
+    symbol = want("symbol", "Symbol", default_symbol(name))
+    decimals = want("decimals", "Digits after the point", 6, _DECIMALS)
+    block_time = want("block_time", "Seconds between blocks", 30, _SECONDS)
+    reward = want("reward", "Coins that a block mints at first", "50")
+    halving = want("halving_interval", "Blocks until that halves (0: never)", default_halving(block_time), _BLOCKS)
+    most = want("max_supply", "Coins at most (none: no limit but the number's)", "none")
+    if ask and not premine:
+        asked = click.prompt("Coins from the start, as name=coins name=coins", default="", show_default=False, err=True)
+        premine = _premine(tuple(asked.replace(",", " ").split()))
+    return Wishes(
+        name=name,
+        symbol=symbol,
+        decimals=decimals,
+        block_time=block_time,
+        reward=str(reward),
+        halving_interval=halving,
+        max_supply=None if str(most).lower() == "none" else str(most),
+        hrp=given["hrp"],
+        message=_birth_note() if given["message"] is None else given["message"],
+        pow_limit=_bits(given["pow_limit"]),
+        premine=premine,
+    )
+
+
+def _birth_note() -> str:
+    """Random digits too: two coins of one name, made in the same second, must not be one chain."""
+    import secrets
+
+    return f"made {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC, {secrets.token_hex(4)}"
+
+
+def _bits(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        bits = int(text, 16)
+    except ValueError:
+        bits = -1
+    if len(text) != 8 or bits < 0:
+        raise click.UsageError(f"--pow-limit {text[:20]!r}: 8 hex digits, such as 1f00ffff")
+    return bits
+
+
+def _keys(names: list[str]) -> tuple[str, dict[str, Key]]:
+    """A fresh phrase, and its keys: `miner` is account 0, the names of the premine follow."""
+    from node.wallet.derive import key_from_phrase, new_phrase
+    from node.wallet.keystore import MINER
+
+    phrase = new_phrase()
+    wanted = [MINER, *(name for name in names if name != MINER)]
+    return phrase, {name: key_from_phrase(phrase, number) for number, name in enumerate(wanted)}
+
+
+def _coin(wishes: Wishes, keys: dict[str, Key]) -> Coin:
+    from node.core.address import encode_address
+    from node.net.newcoin import hrp_of, make_coin
+
+    addresses = {name: encode_address(hrp_of(wishes), key.payload) for name, key in keys.items()}
+    return make_coin(wishes, addresses, int(time.time()))
+
+
+def _write(folder: Path, coin: Coin, keys: dict[str, Key], phrase: str, passphrase: str | None) -> None:
+    """The wallet, then the coin: a folder with a coin.toml is whole. Takes back what it made where that fails."""
+    from contextlib import suppress
+
+    from node.net.coinfiles import make_once
+    from node.wallet.keystore import create_wallet
+
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    wallet = folder / "wallet.json"
+    try:
+        create_wallet(wallet, keys, development=False, phrase=phrase, passphrase=passphrase)
+        try:
+            make_once(folder / "coin.toml", lambda: coin)
+        except BaseException:
+            wallet.unlink()  # its keys own nothing without the coin, and nobody has seen its phrase
+            raise
+    except BaseException:
+        with suppress(OSError):
+            if made:
+                folder.rmdir()
+        raise
+
+
+def _print_json(coin: Coin, folder: Path, addresses: dict[str, str]) -> None:
+    from node.cli.output import print_json
+    from node.net.newcoin import prospect
+
+    ahead = prospect(coin)
+    print_json(
+        {
+            "data": str(folder),
+            "chain_id": coin.chain_id[::-1].hex(),
+            "coin": coin.as_json(),
+            "supply": {f"after_{year}_years": units for year, units in ahead.after.items()} | {"final": ahead.final},
+            "accounts": addresses,
+        }
+    )
+
+
+def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> None:
+    import sys
+
+    from node.cli.output import print_pairs, style
+
+    click.echo(f"{style(f'{coin.name} ({coin.symbol})', bold=True)} is made: chain {coin.chain_id[::-1].hex()[:16]}…\n")
+    print_pairs(describe(coin))
+    click.echo()
+    rows = [(f"address of {name}", address) for name, address in addresses.items()]
+    print_pairs([*rows, ("data folder", folder)])
+    if sys.stdout.isatty():
+        click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n    {style(phrase, bold=True)}")
+    else:
+        click.echo(f"\n`moneyer wallet export --phrase --data {folder}` shows the recovery phrase: write it down.")
+    click.echo(f"\nNext:  moneyer up --data {folder}")
+
+
+def describe(coin: Coin) -> list[tuple[str, str]]:
+    """What a coin will be, in rows for people."""
+    from node.cli.output import coins
+    from node.net.newcoin import YEAR, prospect
+
+    def amount(units: int) -> str:
+        return coins(units, coin.decimals, coin.symbol, group=True)
+
+    ahead = prospect(coin)
+    halving = (
+        f", halved every {coin.halving_interval:,} blocks ({coin.halving_interval * coin.block_time / YEAR:.1f} years)"
+        if coin.halving_interval
+        else ", for ever"
+    )
+    rows = [
+        ("time between blocks", f"{coin.block_time} s"),
+        ("reward of a block", f"{amount(coin.reward)}{halving}"),
+        ("at the start", f"{amount(ahead.premine)}" if ahead.premine else "no coins: all of them are mined"),
+    ]
+    rows += [(f"after {year} year{'s' if year > 1 else ''}", amount(units)) for year, units in ahead.after.items()]
+    end = "" if ahead.minted_out is None else f", reached after {ahead.minted_out:,.1f} years"
+    rows.append(("at most", f"{amount(ahead.final)}{end}"))
+    return rows

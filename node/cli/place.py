@@ -1,0 +1,260 @@
+"""Which data folder a command means, which node, and what names there are."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from node.core.errors import MoneyerError
+
+if TYPE_CHECKING:
+    from node.client import Client
+    from node.core.coin import Coin
+    from node.wallet.keystore import Wallet
+
+DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
+"""One development network a person, whatever folder they are in: the next `moneyer up` finds it."""
+DEFAULT_URL = "http://127.0.0.1:5001"
+_MAX_NODES = 50
+_MAX_LOCK = 1_000
+
+
+class UnknownWho(MoneyerError):
+    """A name that neither the wallet nor the contacts know."""
+
+    code = "unknown_name"
+
+
+class WrongCoin(MoneyerError):
+    """The node runs another coin than the data folder."""
+
+    code = "other_coin"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A data folder (None: no wallet is at hand) and the URL of the node to ask (None: it does not run)."""
+
+    folder: Path | None
+    node: str | None
+
+    @property
+    def url(self) -> str:
+        """Raises NoAnswer where the folder's node does not run."""
+        if self.node is not None:
+            return self.node
+        from node.client import NoAnswer
+
+        raise NoAnswer(
+            f"the node of {self.folder} does not run: start it with `moneyer node --data {self.folder}` (or its "
+            "network with `moneyer up`), or name another with --node"
+        )
+
+    @cached_property
+    def client(self) -> Client:
+        from node.client import Client
+
+        return Client(self.url, token=self._token())
+
+    def _token(self) -> str | None:
+        if self.folder is None:
+            return None
+        from node.api.guard import read_token
+
+        try:
+            return read_token(self.folder / "api.token")
+        except OSError:
+            return None
+
+    @cached_property
+    def coin(self) -> Coin:
+        """The coin of the data folder, else of the node. Raises WrongCoin where the two differ."""
+        theirs = self.client.coin
+        if self.folder is None or not (self.folder / "coin.toml").is_file():
+            return theirs
+        from node.net.coinfiles import read_coin
+
+        ours = read_coin(self.folder / "coin.toml")
+        if ours.chain_id != theirs.chain_id:
+            raise WrongCoin(
+                f"the node at {self.url} runs {label(theirs)}, and {self.folder} is of {label(ours)}: name the right "
+                "one with --node or --data"
+            )
+        return ours
+
+    def wallet_path(self) -> Path:
+        """Where the wallet lies. Raises ClickException where no data folder is known."""
+        if self.folder is None:
+            raise click.ClickException(
+                "there is no data folder here: name one with --data DIR, or make a coin with `moneyer new NAME`"
+            )
+        return self.folder / "wallet.json"
+
+    @cached_property
+    def wallet(self) -> Wallet | None:
+        """The open half of the wallet; None where there is none."""
+        from node.wallet.errors import WalletMissing
+        from node.wallet.keystore import open_wallet
+
+        if self.folder is None:
+            return None
+        try:
+            return open_wallet(self.folder / "wallet.json")
+        except WalletMissing:
+            return None
+
+    @property
+    def held(self) -> Wallet:
+        """The open half of the wallet. Raises WalletMissing."""
+        from node.wallet.errors import WalletMissing
+
+        if self.wallet is None:
+            raise WalletMissing(f"there is no wallet at {self.wallet_path()}: `moneyer wallet new` makes one")
+        return self.wallet
+
+    @cached_property
+    def local_coin(self) -> Coin:
+        """The coin of the data folder; no node is asked. Raises BadCoin, ClickException where there is none."""
+        from node.net.coinfiles import read_coin
+
+        folder = self.wallet_path().parent
+        if not (folder / "coin.toml").is_file():
+            raise click.ClickException(f"{folder} is no data folder: there is no coin.toml in it")
+        return read_coin(folder / "coin.toml")
+
+    @cached_property
+    def contacts(self) -> dict[str, str]:
+        """Name -> address of other people."""
+        from node.wallet.contacts import read_contacts
+
+        return {} if self.folder is None else dict(read_contacts(self.folder))
+
+    def names(self) -> list[str]:
+        """Every name that may stand for an address here."""
+        return [*(self.wallet.names if self.wallet else ()), *self.contacts]
+
+    def payload(self, who: str) -> bytes:
+        """The payload of a name or an address. Raises UnknownWho with the nearest name, BadAddress."""
+        held = self.wallet.payload_of(who) if self.wallet else None
+        if held is not None:
+            return held
+        address = self.contacts.get(who, who)
+        if address.lower().startswith(f"{self.coin.hrp}1") or len(address) > 32:
+            return payable(self.coin, address)
+        raise self.unknown(who)
+
+    def unknown(self, who: str) -> UnknownWho:
+        near = difflib.get_close_matches(who.lower(), self.names(), n=1)
+        known = ", ".join(self.names()[:8]) or "none"
+        hint = f": did you mean {near[0]}?" if near else f". Known here: {known}"
+        return UnknownWho(
+            f"there is no {who[:40]!r} in this wallet or its contacts{hint} (or give an address; --data names another "
+            "wallet)",
+            nearest=near[0] if near else None,
+        )
+
+    def name_of(self, address: str | None) -> str:
+        """The name of an address, or the address itself."""
+        return "" if address is None else self._by_address.get(address, address)
+
+    @cached_property
+    def _by_address(self) -> dict[str, str]:
+        own = {self.coin.address(payload): name for name, payload in (self.wallet.names if self.wallet else {}).items()}
+        return {**{address: name for name, address in self.contacts.items()}, **own}
+
+
+def payable(coin: Coin, address: str) -> bytes:
+    """The payload of an address that somebody can have the key of. Raises BadAddress."""
+    from node.core.errors import BadAddress
+    from node.core.keys import is_on_curve
+
+    payload = coin.payload(address)
+    if not is_on_curve(payload[1:]):
+        raise BadAddress("nobody can have the key of this address: what is sent there is lost", found=address)
+    return payload
+
+
+def label(coin: Coin) -> str:
+    """A coin in a sentence."""
+    return f"{coin.name} ({coin.symbol}, chain {coin.chain_id[::-1].hex()[:12]}…)"
+
+
+def find_place(data: Path | None, node: str | None) -> Place:
+    """The place that `--data` and `--node` mean. Raises ClickException for a folder that is none of ours."""
+    folder = _folder(data)
+    if folder is not None:
+        folder = _node_of(folder, node)
+    if node is not None:
+        from node.client.transport import origin
+
+        return Place(folder, origin(node))
+    if folder is None:
+        return Place(None, DEFAULT_URL)
+    # A folder that nobody named is a guess: its node may be down and another one meant.
+    return Place(folder, running_url(folder) or (DEFAULT_URL if data is None or _is_running(folder) else None))
+
+
+def _is_running(folder: Path) -> bool:
+    """Whether a node runs there, also where it could not say at which URL."""
+    from node.locks import is_held
+
+    return is_held(folder / "node.lock")
+
+
+def _folder(data: Path | None) -> Path | None:
+    if data is not None:
+        if not data.is_dir():
+            raise click.ClickException(f"there is no data folder {data}: `moneyer new` or `moneyer join` makes one")
+        return data.absolute()
+    here = Path.cwd()
+    if (here / "coin.toml").is_file():
+        return here
+    usual = Path(DEFAULT_FOLDER).expanduser()
+    return usual if (usual / "coin.toml").is_file() else None
+
+
+def _node_of(folder: Path, url: str | None) -> Path:
+    """The data folder of the node meant, where `folder` is a network's: the one at `url`, else the first."""
+    if (folder / "wallet.json").exists() or not (folder / "node1").is_dir():
+        return folder
+    nodes = [each for each in (folder / f"node{number}" for number in range(1, _MAX_NODES + 1)) if each.is_dir()]
+    if url is not None:
+        return next((each for each in nodes if running_url(each) == url.rstrip("/")), nodes[0])
+    return nodes[0]
+
+
+def running_url(folder: Path) -> str | None:
+    """The URL of the node that runs on a data folder; None where none does."""
+    from node.locks import is_held
+
+    lock = folder / "node.lock"
+    try:
+        if not is_held(lock):
+            return None
+        with lock.open("rb") as file:
+            said = json.loads(file.read(_MAX_LOCK))
+        url = said.get("url") if isinstance(said, dict) else None
+    except (OSError, ValueError):
+        return None
+    return url if isinstance(url, str) and url.startswith("http://") else None
+
+
+def nodes_of(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(data folder, URL) of each node of a network that runs now."""
+    for each in (folder, *(folder / f"node{number}" for number in range(1, _MAX_NODES + 1))):
+        url = running_url(each)
+        if url is not None:
+            yield each, url
+
+
+def terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()

@@ -1,0 +1,181 @@
+"""What `moneyer up` shows: one screen when the nodes answer, then a line a block."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.output import coins, plain, short, style
+from node.cli.place import DEFAULT_FOLDER
+from node.client import Client, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.cli.up import Network
+    from node.net.launch import Curtain
+    from node.wallet.keystore import Wallet
+
+PATIENCE = 30.0
+"""Seconds until a node that has not answered is named."""
+_QUIET = 3600.0
+"""Seconds without an answer after which the lines end: the network is about to end, too."""
+
+
+def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
+    """What is to be done while the network runs: wait for its nodes, print the screen, then a line a block."""
+
+    def work(curtain: Curtain) -> None:
+        late = _wait_for_nodes(network.urls)
+        if late:
+            names = ", ".join(f"node{network.urls.index(url) + 1}" for url in late)
+            click.echo(
+                f"moneyer: after {PATIENCE:g} s there is no answer yet from {names}. What was said so far:", err=True
+            )
+            curtain.open(show_held=True)
+            return
+        try:
+            height = _show(network)
+        except ClientError as error:
+            click.echo(f"moneyer: {error.message}", err=True)
+            height = 0
+        curtain.open(show_held=verbose)
+        _follow(network, height + 1)
+
+    return work
+
+
+def _wait_for_nodes(urls: list[str]) -> list[str]:
+    """Those that have not answered when the patience is over."""
+    late, deadline = list(urls), time.monotonic() + PATIENCE
+    while late and time.monotonic() < deadline:
+        try:
+            Client(late[0]).get("/healthz", deadline=2)
+            late.pop(0)
+        except ClientError:
+            time.sleep(0.1)
+    return late
+
+
+def _show(network: Network) -> int:
+    """Print the screen; the height of node 1."""
+    coin = network.coin
+    lines = [
+        "",
+        f"{style(plain(coin.name), bold=True)} ({coin.symbol}) is up: {_count(network)}.",
+        "",
+    ]
+    heights = [int(Client(url).status()["height"]) for url in network.urls]
+    for number, (url, height) in enumerate(zip(network.urls, heights, strict=True), 1):
+        lines.append(f"  node {number}   {style(url, fg='cyan')}   height {height}")
+    lines += ["", *_accounts(network), "", f"  Data    {network.data}"]
+    if network.lan:
+        from node.net.lan import join_line
+
+        line = join_line("0.0.0.0", network.ports[0])  # noqa: S104 - compared, not bound
+        lines.append(f"  Others  {style(line, bold=True) if line else 'this machine has no network: nobody can join'}")
+    lines += ["", "  Try", *(f"  {line}" for line in _to_try(network))]
+    lines += ["", "  Ctrl-C stops all; the next `moneyer up` goes on where this one stopped.", ""]
+    click.echo("\n".join(lines))
+    return heights[0]
+
+
+def _count(network: Network) -> str:
+    return "1 node with its worker" if len(network.ports) == 1 else f"{len(network.ports)} nodes, each with a worker"
+
+
+def _wallet(folder: Path) -> Wallet | None:
+    from node.core.errors import MoneyerError
+    from node.wallet.keystore import open_wallet
+
+    try:
+        return open_wallet(folder / "wallet.json")
+    except (MoneyerError, OSError):
+        return None
+
+
+def _accounts(network: Network) -> list[str]:
+    wallet = _wallet(network.folders[0])
+    if wallet is None:
+        return ["  No account can be shown: the wallet of node 1 cannot be read"]
+    if not network.own:
+        head = "  Accounts on node 1 (their keys are published: worth nothing, open to all on this machine)"
+    elif wallet.locked:
+        head = "  Accounts (the wallet is encrypted; spending asks for its passphrase)"
+    else:
+        head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{_where(network)}` encrypts it)"
+    rows = [head]
+    for name, payload in wallet.names.items():
+        address = network.coin.address(payload)
+        balance = coins(Client(network.urls[0]).account(address)["balance"], network.coin.decimals)
+        rows.append(f"  {name:<8} {balance:>14} {network.coin.symbol}   {address}")
+    return rows
+
+
+def _where(network: Network) -> str:
+    """The option that names this network's folder, where it is needed."""
+    if network.data == Path(DEFAULT_FOLDER).expanduser():
+        return ""
+    try:
+        shown = network.data.relative_to(Path.cwd())
+    except ValueError:
+        shown = network.data
+    return f" --data {shlex.quote(str(shown))}"
+
+
+def _to_try(network: Network) -> list[str]:
+    where, first = _where(network), network.urls[0]
+    if not network.own:
+        return [
+            f"moneyer send alice bob 2.5 --wait{where}",
+            f"moneyer balance{where}",
+            f"curl {first}/get_chain",
+        ]
+    wallet = _wallet(network.folders[0])
+    names = list(wallet.names) if wallet else ["miner"]
+    sender, receiver = names[-1 if len(names) > 1 else 0], names[0]
+    return [
+        f"moneyer balance{where}",
+        f"moneyer send {sender} {receiver} 1 --wait{where}",
+        f"moneyer join {first} --data a-friends-folder",
+    ]
+
+
+def _follow(network: Network, start: int) -> None:
+    """A line for each block of node 1, for as long as it answers."""
+    miners = _miners(network)
+    client, highest, silent = Client(network.urls[0]), start - 1, time.monotonic()
+    while time.monotonic() - silent < _QUIET:
+        try:
+            for block in client.blocks(start, follow=True, poll=0.5):
+                if block["height"] <= highest:
+                    click.echo(style(f"  the chain was reorganized from height {block['height']} on", fg="yellow"))
+                click.echo(_line(network, block, miners))
+                highest, start, silent = block["height"], block["height"] + 1, time.monotonic()
+        except ClientError:
+            time.sleep(1)  # it is ending, or was stopped for a while
+
+
+def _miners(network: Network) -> dict[str, str]:
+    """Address -> whom a reward goes to: the node, or on a network of one's own the name in the wallet."""
+    named: dict[str, str] = {}
+    for number, folder in enumerate(network.folders, 1):
+        wallet = _wallet(folder)
+        payload = wallet.payload_of("miner") if wallet else None
+        if payload is not None:
+            own = network.own and number == 1
+            named.setdefault(network.coin.address(payload), "miner" if own else f"node {number}")
+    return named
+
+
+def _line(network: Network, block: dict[str, Any], miners: dict[str, str]) -> str:
+    transfers = block["tx_count"] - 1
+    sent = "no transfers" if not transfers else "1 transfer" if transfers == 1 else f"{transfers} transfers"
+    who = miners.get(block["miner"], short(block["miner"], 14))
+    reward = coins(block["reward"], network.coin.decimals, network.coin.symbol)
+    clock = time.strftime("%H:%M:%S", time.localtime(block["timestamp"]))
+    return f"  {clock}  block {block['height']:<6} {short(block['hash'], 16)}  {sent:<13} {reward} to {who}"

@@ -1,0 +1,101 @@
+"""`moneyer wallet rename`, `passphrase` and `contact`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.options import FILE, as_json, option, passphrase_file, wallet_folder
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new_name", metavar="NEW")
+@wallet_folder
+@passphrase_file
+def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | None) -> None:
+    """Give a key another name.
+
+    \b
+    moneyer wallet rename account-1 savings
+    """
+    from node.cli.place import find_place
+    from node.cli.secret import unlock
+    from node.wallet import edit
+
+    place = find_place(data, None)
+    if old not in place.held.names:
+        raise place.unknown(old)
+    _, passphrase = unlock(place.wallet_path(), passphrase_file)
+    edit.rename(place.wallet_path(), old, new_name, passphrase=passphrase)
+    click.echo(f"{old} is {new_name} now")
+
+
+@click.command()
+@option("--open", is_flag=True, help="Take the passphrase off.")
+@option("--new-passphrase-file", type=FILE, metavar="FILE", help="Key file with the new one.  [default: it is asked]")
+@wallet_folder
+@passphrase_file
+def passphrase(data: Path | None, passphrase_file: Path | None, new_passphrase_file: Path | None, **given: Any) -> None:
+    """Set or change the passphrase.
+
+    The new one is asked, or stands in MONEYER_NEW_PASSPHRASE or a key file.
+
+    \b
+    moneyer wallet passphrase --data beach-coin
+    """
+    from node.cli.place import find_place
+    from node.cli.secret import new_passphrase, unlock
+    from node.wallet.edit import set_passphrase
+
+    path = find_place(data, None).wallet_path()
+    held, old = unlock(path, passphrase_file)
+    if held.development and not given["open"]:
+        raise click.ClickException(f"{path} is a development wallet: its keys are published, a passphrase is no help")
+    fresh = (
+        None
+        if given["open"]
+        else new_passphrase(new_passphrase_file, may_be_open=False, variable="MONEYER_NEW_PASSPHRASE")
+    )
+    set_passphrase(path, old, fresh)
+    click.echo(f"{path} is {'open' if fresh is None else 'encrypted with the new passphrase'} now")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("address", required=False)
+@option("--remove", is_flag=True, help="Forget the contact NAME.")
+@wallet_folder
+@as_json
+def contact(name: str | None, address: str | None, remove: bool, data: Path | None, json: bool) -> None:
+    """List, name or forget other people's addresses.
+
+    \b
+    moneyer wallet contact                       lists them
+    moneyer wallet contact ben beach1q…          ben stands for that address from now on
+    moneyer wallet contact ben --remove
+    """
+    from node.cli.output import print_json, print_table
+    from node.cli.place import find_place, payable
+    from node.wallet.contacts import add_contact, remove_contact
+    from node.wallet.errors import NameTaken
+
+    place = find_place(data, None)
+    folder = place.wallet_path().parent
+    if name is None:
+        if json:
+            print_json({"contacts": place.contacts})
+        else:
+            print_table(("name", "address"), list(place.contacts.items()))
+    elif remove:
+        click.echo(f"{name} ({remove_contact(folder, name)}) is forgotten")
+    elif address is None:
+        raise click.UsageError("name an address too: moneyer wallet contact NAME ADDRESS")
+    else:
+        coin = place.local_coin
+        if place.wallet is not None and name in place.wallet.names:
+            raise NameTaken(f"{name} is a key of this wallet: take another name")
+        add_contact(folder, name, coin.address(payable(coin, address)))
+        click.echo(f"{name} is {address.lower()}")

@@ -1,0 +1,13 @@
+"""A node's HTTP API for programs: what the command line uses, too. It imports nothing of the node but its core.
+
+    from node.client import Client
+
+    print(Client("http://127.0.0.1:5001").status()["height"])
+
+`docs/client.md` shows it at work.
+"""
+
+from node.client.errors import ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.node import Client, Sent
+
+__all__ = ["Client", "ClientError", "NoAnswer", "NotConfirmed", "OutOfFunds", "Refused", "Sent"]

@@ -1,0 +1,42 @@
+"""What a call can end in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node.core.errors import MoneyerError
+
+
+class ClientError(MoneyerError):
+    """Root of what `Client` raises beside the rules' own errors."""
+
+    code = "client_error"
+
+
+class NoAnswer(ClientError):
+    """Nobody listens there, or not in time, or what came is no answer of a node."""
+
+    code = "no_answer"
+
+
+class Refused(ClientError):
+    """The node said no. `status`: of HTTP; `node_code` and `details`: the node's own."""
+
+    code = "refused"
+
+    def __init__(self, message: str, status: int, node_code: str, details: dict[str, Any]) -> None:
+        super().__init__(message, **details)
+        self.status = status
+        self.node_code = node_code
+
+
+class OutOfFunds(ClientError):
+    """The sender has less than amount and fee. `details`: free, needed, missing, waiting (base units)."""
+
+    code = "insufficient_funds"
+
+
+class NotConfirmed(ClientError):
+    """The transfer has not the confirmations that were waited for."""
+
+    code = "not_confirmed"

@@ -1,0 +1,234 @@
+"""One node, and the calls that one needs. Answers are the API's own objects (`/docs` of a node describes them)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from node.client.chain import follow_blocks
+from node.client.errors import NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.fees import TYPICAL_SIZE, next_block_fee
+from node.client.transport import DEADLINE, Transport
+from node.core import codec
+from node.core.coin import Coin
+from node.core.coinfile import coin_from_json
+from node.core.errors import BadCoin
+from node.core.hashing import show
+from node.core.signing import payload_of, sign_transfer
+from node.core.types import Transfer
+
+DEFAULT_URL = "http://127.0.0.1:5001"
+_TRIES = 8  # sends that lose the race for a sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transfer that the node took. `status`: ready, or waiting for one before it; amounts in base units."""
+
+    txid: str
+    status: str
+    transfer: Transfer
+
+
+class Client:
+    """One node. Calls raise NoAnswer and Refused, and never take longer than their deadline.
+
+    `token`: of `DATA/api.token`, for what spends from the node's wallet, mines, or changes its peers.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None) -> None:
+        self._transport = Transport(url, token)
+        self.url = self._transport.url
+
+    # any call
+
+    def get(self, path: str, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to GET `path`."""
+        return self._transport.call("GET", path, None, deadline)
+
+    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to POST `path` with `body` as JSON."""
+        return self._transport.call("POST", path, body, deadline)
+
+    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to DELETE `path`."""
+        return self._transport.call("DELETE", path, None, deadline)
+
+    def _object(self, path: str, deadline: float = DEADLINE) -> dict[str, Any]:
+        answer = self.get(path, deadline)
+        if not isinstance(answer, dict):
+            raise self._transport.nonsense()
+        return answer
+
+    # looking
+
+    def status(self, deadline: float = DEADLINE) -> dict[str, Any]:
+        """`GET /v1/status`: coin, height, tip, mempool, peers, worker."""
+        answer = self._object("/v1/status", deadline)
+        if not isinstance(answer.get("coin"), dict) or not isinstance(answer.get("height"), int):
+            raise self._transport.nonsense()
+        return answer
+
+    @cached_property
+    def coin(self) -> Coin:
+        """The node's coin, checked field by field. Raises BadCoin where it is not the one of the node's chain."""
+        coin = coin_from_json(self.get("/v1/coin"))
+        if show(coin.chain_id) != self.status().get("chain_id"):
+            raise BadCoin(f"the node at {self.url} runs another chain than its coin makes: don't trust it")
+        return coin
+
+    def account(self, address: str) -> dict[str, Any]:
+        """`balance`, `sequence` and `pending {incoming, outgoing, next_sequence}`; zeros for one never used."""
+        return self._object(f"/v1/accounts/{_segment(address)}")
+
+    def history(self, address: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Confirmed transactions that touch an address, newest first; pages are fetched as they are needed."""
+        left, before = limit, ""
+        while left is None or left > 0:
+            count = 100 if left is None else min(left, 100)
+            page = self._object(f"/v1/accounts/{_segment(address)}/transactions?limit={count}{before}")
+            yield from page["transactions"]
+            if not page["next"]:
+                return
+            left = None if left is None else left - len(page["transactions"])
+            before = f"&before={quote(str(page['next']), safe='')}"
+
+    def transaction(self, txid: str) -> dict[str, Any]:
+        """A transaction, confirmed or in the mempool. Raises Refused (404) for one that the node does not know."""
+        return self._object(f"/v1/transactions/{_segment(txid)}")
+
+    def block(self, block: str | int) -> dict[str, Any]:
+        """A block by hash or height, with its transactions."""
+        return self._object(f"/v1/blocks/{_segment(str(block))}")
+
+    def blocks(self, start: int = 0, *, follow: bool = False, poll: float = 0.5) -> Iterator[dict[str, Any]]:
+        """The main chain's blocks from height `start`, oldest first; with `follow` it waits for more, for ever.
+
+        After a reorg it goes on with the blocks that took the place of those it gave.
+        """
+        return follow_blocks(self, start, follow=follow, poll=poll)
+
+    def mempool(self, limit: int = 1000) -> dict[str, Any]:
+        """`count`, `bytes` and `transactions`, by fee per byte."""
+        return self._object(f"/v1/mempool?limit={limit}")
+
+    def peers(self) -> list[dict[str, Any]]:
+        """The nodes that this node knows."""
+        peers: list[dict[str, Any]] = self._object("/v1/peers")["peers"]
+        return peers
+
+    # money
+
+    def fee(self, size: int = TYPICAL_SIZE) -> int:
+        """Base units that get a transfer of `size` bytes into the next block, as it looks now."""
+        least = int(self.status()["mempool"].get("min_fee", 1))
+        pool = self.mempool()
+        return next_block_fee(
+            pool["transactions"], pool["bytes"], size, max_block_bytes=self.coin.max_block_bytes, least=least
+        )
+
+    def submit(self, transfer: Transfer, *, replace: bool = True) -> Sent:
+        """Hand over a signed transfer; one that is known already is no error.
+
+        `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee.
+        """
+        txid = show(codec.txid(transfer))
+        body = {"raw": codec.encode_transaction(transfer).hex(), "replace": replace}
+        for last in (False, True):
+            try:
+                answer = self.post("/v1/transactions", body)
+                return Sent(txid, str(answer["status"]), transfer)
+            except NoAnswer as error:
+                # Nobody knows whether it arrived. The same bytes can't be taken twice, so it is safe to ask again.
+                if last:
+                    raise NoAnswer(f"{error.message} (transfer {txid} may have been taken)", txid=txid) from None
+        raise AssertionError
+
+    def send(self, secret: bytes, receiver: bytes, amount: int, *, fee: int | None = None, memo: str = "") -> Sent:
+        """Sign with `secret` and submit, with the sender's next sequence; never replaces a transfer that waits.
+
+        `receiver`: payload (`coin.payload(address)`); base units. Raises OutOfFunds, a rule's error, Refused.
+        """
+        coin, raw = self.coin, memo.encode()
+        fee = self.fee(codec.TRANSFER_BASE + len(raw)) if fee is None else fee
+        sender = coin.address(payload_of(secret))
+        for tries in range(_TRIES):
+            account = self.account(sender)
+            check_funds(account, amount, fee)
+            sequence = int(account["pending"]["next_sequence"])
+            transfer = sign_transfer(
+                secret, coin.chain_id, receiver, amount, fee, sequence, raw, aux_rand=os.urandom(32)
+            )
+            try:
+                return self.submit(transfer, replace=False)
+            except Refused as error:
+                if error.node_code != "bad_sequence" or tries + 1 == _TRIES:
+                    raise
+        raise AssertionError
+
+    def wait_for(
+        self,
+        txid: str,
+        confirmations: int = 1,
+        timeout: float = 120,
+        *,
+        poll: float = 0.3,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """The transaction, once it has that many confirmations. Raises NotConfirmed when it hasn't in time.
+
+        `progress` is called with the transaction at first and whenever its confirmations change.
+        """
+        end, shown = time.monotonic() + timeout, -1
+        while True:
+            found = self._find(txid)
+            if progress is not None and found["confirmations"] != shown:
+                progress(found)
+            shown = found["confirmations"]
+            if shown >= confirmations:
+                return found
+            if time.monotonic() >= end:
+                raise NotConfirmed(
+                    f"after {timeout:g} s the transfer has {shown} of {confirmations} confirmations. Nothing is lost, "
+                    f"it stays in the mempool: is a worker mining? `moneyer tx {txid}` tells more",
+                    txid=txid,
+                    confirmations=shown,
+                )
+            time.sleep(poll)
+
+    def _find(self, txid: str) -> dict[str, Any]:
+        try:
+            return self.transaction(txid)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise NotConfirmed(
+                "the node no longer knows the transfer: another of the same sender took its place, or it paid too "
+                "little for a full mempool. Send it again",
+                txid=txid,
+            ) from None
+
+
+def _segment(text: str) -> str:
+    """What stands between two slashes of a path; no id holds one, so the node refuses what is left of it."""
+    return quote(text.replace("/", "-"), safe="")
+
+
+def check_funds(account: dict[str, Any], amount: int, fee: int) -> None:
+    """Raises OutOfFunds where `account` (as `Client.account` gives it) cannot pay amount and fee."""
+    balance, waiting = int(account["balance"]), int(account["pending"]["outgoing"])
+    free = max(0, balance - waiting)
+    if amount + fee > free:
+        missing = amount + fee - free
+        raise OutOfFunds(
+            f"{missing} base units are missing: {amount + fee} are needed with the fee, {free} are free",
+            free=free,
+            needed=amount + fee,
+            missing=missing,
+            waiting=waiting,
+        )

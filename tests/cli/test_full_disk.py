@@ -1,0 +1,60 @@
+"""No room: what writes says so in a sentence and leaves what was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from node.core.coinfile import coin_to_toml
+from tests.cli.coins import SECRET, own_coin, own_node, write_wallet
+from tests.cli.support import moneyer, no_room, refusal
+from tests.support import key
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    write_wallet(folder)
+    (folder / "coin.toml").write_text(coin_to_toml(own_coin()))
+    return folder
+
+
+WRITERS = [
+    ("token",),
+    ("token", "--renew"),
+    ("wallet", "contact", "carol", key("carol").address(own_coin())),
+    ("wallet", "new", "carol"),
+    ("node", "--port", "1024"),
+]
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_what_cannot_be_written_is_one_sentence_and_leaves_no_trace(command: tuple[str, ...], data: Path) -> None:
+    before = {each.name: each.read_bytes() for each in data.iterdir()}
+    done = moneyer(*command, "--data", data, env=SECRET, first=no_room)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+    left = {each.name: each.read_bytes() for each in data.iterdir() if each.is_file() and each.suffix != ".lock"}
+    kept = {name: content for name, content in left.items() if content}
+    assert kept == before
+
+
+def test_what_only_looks_or_sends_needs_no_room(tmp_path: Path) -> None:
+    with own_node(tmp_path / "data"):
+        for command in (("balance",), ("status",), ("wallet", "list"), ("verify",), ("db", "check")):
+            done = moneyer(*command, "--data", tmp_path / "data", first=no_room)
+            assert done.returncode == 0, (command, done.stderr)
+        sent = moneyer("send", "alice", "bob", "1", "--json", "--data", tmp_path / "data", first=no_room)
+        assert sent.returncode == 0, sent.stderr
+        assert json.loads(sent.stdout)["amount"] == 1_000_000
+
+
+def test_a_backup_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:
+    with own_node(tmp_path / "data"):
+        target = tmp_path / "copy.db"
+        said = refusal(moneyer("db", "backup", target, "--data", tmp_path / "data", first=no_room))
+        assert "cannot be written" in said
+        assert not target.exists()

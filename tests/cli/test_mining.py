@@ -1,0 +1,67 @@
+"""`moneyer mining`, `moneyer bench mine` and `moneyer stratum`, as processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.api.running import RunningNode, rich_coin, running
+from tests.api.test_mining import worker
+from tests.cli.support import moneyer, refusal
+from tests.support import wait_until
+
+
+def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:
+    with running(tmp_path / "node", rich_coin(pow_limit=0x1F7FFFFF)) as node, worker(node):
+        shown = moneyer("mining", "--node", node.url)
+        assert shown.returncode == 0, shown.stderr
+        assert "demand" in shown.stdout
+        switched = moneyer("mining", "continuous", "--node", node.url, "--json")
+        assert json.loads(switched.stdout)["mode"] == "continuous"
+        wait_until(lambda: node.get("/v1/status").json["height"] > 0, 30, "a block")
+        said = refusal(moneyer("mining", "sometimes", "--node", node.url))
+        assert "mode" in said
+
+
+def test_all_nodes_of_a_network_are_switched_at_once(tmp_path: Path) -> None:
+    coin = rich_coin()
+    network = tmp_path / "network"
+    network.mkdir()
+
+    def modes(*nodes: RunningNode) -> list[str]:
+        return [node.get("/v1/mining").json["mode"] for node in nodes]
+
+    with running(network / "node1", coin) as first, running(network / "node2", coin, development=False) as second:
+        done = moneyer("mining", "interval:7", "--all", "--data", network)
+        assert done.returncode == 0, done.stderr
+        assert modes(first, second) == ["interval 7", "interval 7"]
+        assert first.url in done.stdout
+        assert second.url in done.stdout
+        inside = moneyer("mining", "demand", "--all", cwd=network / "node2")
+        assert inside.returncode == 0, inside.stderr
+        assert modes(first, second) == ["demand", "demand"]
+    assert "no node" in refusal(moneyer("mining", "demand", "--all", "--data", network))
+
+
+def test_a_guarded_node_is_switched_by_who_has_its_folder_only(tmp_path: Path) -> None:
+    with running(tmp_path / "node", development=False) as node:
+        assert refusal(moneyer("mining", "continuous", "--node", node.url, cwd=tmp_path))
+        assert moneyer("mining", "continuous", "--data", tmp_path / "node").returncode == 0
+        assert node.get("/v1/mining").json["mode"] == "continuous"
+
+
+def test_stratum_and_all_together_with_one_node_are_usage_errors(tmp_path: Path) -> None:
+    assert refusal(moneyer("mining", "demand", "--all", "--node", "http://127.0.0.1:1"), 2)
+    assert refusal(moneyer("stratum", "--data", tmp_path, "--port", "0"), 2)
+    assert refusal(moneyer("stratum", "--data", tmp_path, "--difficulty", "0"), 2)
+
+
+@pytest.mark.slow
+def test_the_bench_shows_every_engine_with_its_self_test() -> None:
+    done = moneyer("bench", "mine", "--seconds", "0.1", "--processes", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    engines = {row["engine"]: row for row in json.loads(done.stdout)["engines"]}
+    assert engines["hashlib"]["self_test"] == "passed"
+    assert engines["hashlib"]["one_core"] > 0

@@ -1,0 +1,197 @@
+"""`moneyer new`: what it makes, what it asks, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.core.coinfile import coin_to_toml
+from node.core.pow import block_work, decode_bits
+from node.net.coinfiles import read_coin
+from node.net.newcoin import YEAR, Wishes, default_symbol, easiest_bits, make_coin, prospect, slug
+from node.wallet.keystore import open_wallet
+from tests.cli.support import moneyer, no_room, refusal, talk
+
+SECRET = {"MONEYER_PASSPHRASE": "sand and shells"}
+WORDS = re.compile(r"\b(?:[a-z]{3,8} ){11}[a-z]{3,8}\b")
+
+
+def made(folder: Path, *arguments: str) -> dict[str, Any]:
+    done = moneyer("new", *arguments, "--json", cwd=folder, env=SECRET)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_it_makes_a_folder_with_a_commented_coin_and_an_encrypted_wallet(tmp_path: Path) -> None:
+    done = moneyer("new", "Beach Coin", "--block-time", "30", "--reward", "50", cwd=tmp_path, env=SECRET)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "beach-coin"
+    assert sorted(each.name for each in folder.iterdir()) == ["coin.toml", "wallet.json"]
+    coin = read_coin(folder / "coin.toml")
+    assert (coin.name, coin.symbol, coin.hrp, coin.block_time) == ("Beach Coin", "BEACH", "beach", 30)
+    assert (coin.reward, coin.decimals, coin.retarget) == (50 * 10**6, 6, True)
+    assert (folder / "coin.toml").read_text().startswith("# A Moneyer coin")
+    wallet = open_wallet(folder / "wallet.json")
+    assert wallet.locked
+    assert list(wallet.names) == ["miner"]
+    assert not open_wallet(folder / "wallet.json", passphrase=SECRET["MONEYER_PASSPHRASE"]).locked
+    for words in ("time between blocks  30 s", "after 1 year", "after 4 years", "after 20 years", "beach1"):
+        assert words in done.stdout
+    assert not WORDS.search(done.stdout), "a phrase belongs on a terminal only"
+
+
+def test_every_coin_is_its_own(tmp_path: Path) -> None:
+    chains = {made(tmp_path, "Twin", "--data", name)["chain_id"] for name in ("one", "two")}
+    assert len(chains) == 2
+
+
+def test_a_premine_makes_keys_for_names(tmp_path: Path) -> None:
+    answer = made(tmp_path, "Beach Coin", "--premine", "anna=1000", "--premine", "ben=0.5")
+    coin = read_coin(tmp_path / "beach-coin" / "coin.toml")
+    assert list(answer["accounts"]) == ["miner", "anna", "ben"]
+    held = {name: coin.address(payload) for name, payload in _names(tmp_path / "beach-coin").items()}
+    assert answer["accounts"] == held
+    assert coin.premine == ((held["anna"], 1000 * 10**6), (held["ben"], 500_000))
+    assert answer["coin"] == coin.as_json() | {"premine": [list(row) for row in coin.premine]}
+    assert answer["supply"]["after_1_years"] == coin.issued(YEAR // 30)
+
+
+def _names(folder: Path) -> dict[str, bytes]:
+    return dict(open_wallet(folder / "wallet.json").names)
+
+
+def test_on_a_terminal_it_asks_for_what_it_is_not_told_and_shows_the_phrase_once(tmp_path: Path) -> None:
+    answers = [
+        ("Symbol [BEACH]", "SAND"),
+        ("Digits after the point [6]", ""),
+        ("Coins that a block mints at first [50]", "12.5"),
+        ("Blocks until that halves", "0"),
+        ("Coins at most", "21000000"),
+        ("Coins from the start", "anna=10, ben=20"),
+        ("New passphrase", "abc"),
+        ("The same again", "abd"),
+        ("New passphrase", "abc"),
+        ("The same again", "abc"),
+    ]
+    status, shown = talk(["new", "Beach Coin", "--block-time", "20"], answers, cwd=tmp_path)
+    assert status == 0, shown
+    coin = read_coin(tmp_path / "beach-coin" / "coin.toml")
+    assert (coin.symbol, coin.block_time, coin.reward, coin.halving_interval) == ("SAND", 20, 12_500_000, 0)
+    assert coin.max_supply == 21_000_000 * 10**6
+    assert [amount for _, amount in coin.premine] == [10 * 10**6, 20 * 10**6]
+    phrase = WORDS.search(re.sub(r"\x1b\[\d+m", "", shown))
+    assert phrase, shown
+    exported = moneyer(
+        "wallet", "export", "--phrase", "--data", "beach-coin", cwd=tmp_path, env={"MONEYER_PASSPHRASE": "abc"}
+    )
+    assert exported.stdout.strip() == phrase[0]
+
+
+NONSENSE = [
+    (("", "--symbol", "X"), 1, "name must be text of 1 to 64"),
+    (("x" * 65,), 1, "name"),
+    (("A", "--symbol", "beach"), 1, "symbol must be 1 to 12 of A-Z"),
+    (("A", "--hrp", "Beach1"), 1, "hrp must be 1 to 16 letters"),
+    (("A", "--block-time", "1"), 2, "2<=x<=86400"),
+    (("A", "--block-time", "soon"), 2, "not a valid integer"),
+    (("A", "--decimals", "9"), 2, "0<=x<=8"),
+    (("A", "--reward", "-1"), 1, "reward: an amount is digits"),
+    (("A", "--reward", "1.0000001"), 1, "reward: this coin has 6 decimals"),
+    (("A", "--reward", "99999999999"), 1, "reward: the amount is more than any coin can hold"),
+    (("A", "--reward", "0"), 1, "there would never be any"),
+    (("A", "--reward", "11", "--max-supply", "10"), 1, "reward is more than max_supply"),
+    (("A", "--premine", "anna=11", "--max-supply", "10", "--reward", "1"), 1, "premine must be at most max_supply"),
+    (("A", "--premine", "anna=0"), 1, "premine[0].amount must be at least 1"),
+    (("A", "--premine", "anna"), 2, "write NAME=COINS"),
+    (("A", "--premine", "Anna=1"), 1, "a name has 1 to 32"),
+    (("A", "--premine", "anna=1", "--premine", "anna=2"), 2, "stands twice"),
+    (("A", "--halving-interval", "-1"), 2, "0<=x<="),
+    (("A", "--message", "m" * 101), 1, "message must be text of at most 100 bytes"),
+    (("A", "--pow-limit", "1f00fff"), 2, "8 hex digits"),
+    (("A", "--pow-limit", "00000000"), 1, "pow_limit"),
+    (("A\x1b[31m",), 1, "cannot be seen"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "words"), NONSENSE)
+def test_nonsense_is_refused_with_a_reason_and_leaves_nothing(
+    arguments: tuple[str, ...], status: int, words: str, tmp_path: Path
+) -> None:
+    said = refusal(moneyer("new", *arguments, cwd=tmp_path, env=SECRET), status)
+    assert words in said.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_has_a_coin_or_a_wallet_is_left_alone(tmp_path: Path) -> None:
+    made(tmp_path, "Beach Coin")
+    before = {each.name: each.read_bytes() for each in (tmp_path / "beach-coin").iterdir()}
+    assert "has a coin already" in refusal(moneyer("new", "Beach Coin", cwd=tmp_path, env=SECRET))
+    (tmp_path / "beach-coin" / "coin.toml").unlink()
+    assert "has a wallet already" in refusal(moneyer("new", "Beach Coin", cwd=tmp_path, env=SECRET))
+    assert (tmp_path / "beach-coin" / "wallet.json").read_bytes() == before["wallet.json"]
+
+
+def test_without_a_passphrase_and_a_terminal_it_says_how_to_give_one(tmp_path: Path) -> None:
+    said = refusal(moneyer("new", "Beach Coin", cwd=tmp_path))
+    assert "MONEYER_PASSPHRASE" in said
+    assert "--open" in said
+    assert not list(tmp_path.iterdir())
+    assert moneyer("new", "Beach Coin", "--open", cwd=tmp_path).returncode == 0
+    assert not open_wallet(tmp_path / "beach-coin" / "wallet.json").locked
+
+
+def test_a_key_file_is_a_passphrase(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    assert moneyer("new", "B", "--passphrase-file", "key", cwd=tmp_path).returncode == 0
+    assert not open_wallet(tmp_path / "b" / "wallet.json", passphrase="from a file").locked
+
+
+def test_the_wallet_is_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+    assert moneyer("new", "B", cwd=tmp_path, env=SECRET, first=lambda: os.umask(0)).returncode == 0
+    assert stat.S_IMODE((tmp_path / "b" / "wallet.json").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    assert "too large" in refusal(moneyer("new", "B", cwd=tmp_path, env=SECRET, first=no_room)).lower()
+    assert not list(tmp_path.iterdir())
+
+
+def test_symbols_and_folders_come_from_the_name() -> None:
+    assert [default_symbol(name) for name in ("Beach Coin", "The Coin", "Bob's gold", "米", "my-Coin 7")] == [
+        "BEACH",
+        "THE",
+        "BOBS",
+        "COIN",
+        "7",
+    ]
+    assert [slug(name) for name in ("Beach Coin", "../../etc", "米", "Bob's  gold!")] == [
+        "beach-coin",
+        "etc",
+        "coin",
+        "bobs-gold",
+    ]
+
+
+@pytest.mark.parametrize("block_time", [2, 10, 30, 600, 86_400])
+def test_the_easiest_work_is_a_hundredth_of_the_block_time_of_a_laptop(block_time: int) -> None:
+    hashes = block_work(decode_bits(easiest_bits(block_time)))
+    assert max(65_000, 8_000 * block_time) <= hashes <= max(66_000, 8_300 * block_time)
+
+
+def test_what_is_foretold_is_what_the_coin_says() -> None:
+    wishes = Wishes("A", "A", decimals=2, block_time=60, reward="8", halving_interval=1000, hrp="a")
+    coin = make_coin(wishes, {}, 1_800_000_000)
+    ahead = prospect(coin)
+    assert ahead.after[1] == coin.issued(YEAR // 60)
+    assert ahead.final == coin.issued(2**32 - 1) == sum((800 >> era) * 1000 for era in range(10))
+    assert ahead.minted_out is not None
+    blocks = round(ahead.minted_out * YEAR / 60)
+    assert (coin.issued(blocks), coin.issued(blocks - 1) < ahead.final) == (ahead.final, True)
+    assert "halving_interval = 1000" in coin_to_toml(coin)

@@ -1,0 +1,142 @@
+"""`moneyer up` with a coin of one's own, with ports that move, and the lines that it prints."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from node.net.coinfiles import read_coin
+from node.net.devcoin import ALICE, development_coin, is_development
+from node.net.lan import join_line
+from node.net.ports import free_ports
+from node.wallet.derive import development_keys
+from tests.cli.coins import asked
+from tests.cli.support import MONEYER, moneyer, no_room, refusal
+from tests.net.network import START, Launcher
+from tests.net.network import free_ports as first_free
+from tests.support import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+SECRET = {"MONEYER_PASSPHRASE": "sand"}
+
+
+def new_coin(folder: Path, *options: str) -> Path:
+    """The data folder of a coin of one's own that is quick to mine."""
+    done = moneyer(
+        "new", "Beach Coin", "--premine", "anna=100", "--pow-limit", "2000ffff", *options, cwd=folder, env=SECRET
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "beach-coin"
+
+
+def wait_for(launcher: Launcher, words: str) -> str:
+    def shown() -> str:
+        assert launcher.popen.poll() is None, launcher.output()
+        return launcher.output() if words in launcher.output() else ""
+
+    return wait_until(shown, START, words)
+
+
+def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_path: Path) -> None:
+    data = new_coin(tmp_path, "--block-time", "5")
+    first = first_free(2)
+    options = ["--data", str(data), "--nodes", "2", "--port", str(first), "--mode", "interval:1"]
+    with Launcher([*MONEYER, "up", *options], tmp_path) as launcher:
+        screen = wait_for(launcher, "Ctrl-C stops all")
+        assert "Beach Coin (BEACH) is up: 2 nodes" in screen
+        assert "the wallet is encrypted" in screen
+        assert re.search(r"anna +100 BEACH   beach1", screen)
+        assert f"moneyer send anna miner 1 --wait --data {data.name}" in screen
+        sent = asked("send", "anna", "miner", "1", "--wait", "--data", data, env=SECRET)
+        assert (sent["peers"], sent["seen_by"]) == (1, 1)
+        assert sent["height"] >= 1
+        wait_for(launcher, "1 transfer ")
+        lines = [line for line in launcher.output().splitlines() if "  block " in line]
+        heights = [int(line.split("  block ")[1].split()[0]) for line in lines]
+        assert heights == sorted(set(heights)), "a line a block"
+        assert all("BEACH to miner" in line for line in lines), "every reward is the owner's"
+        assert len(launcher.output().splitlines()) == len(screen.splitlines()) + len(lines), "and nothing else"
+        launcher.popen.send_signal(signal.SIGINT)
+        launcher.wait_all_ended(5)
+        assert launcher.popen.returncode == 0
+        assert "Traceback" not in launcher.output()
+    assert asked("verify", "--data", data)["height"] >= sent["height"], "node 1 lives in the coin's own folder"
+
+
+def test_ports_move_to_free_ones_when_asked(tmp_path: Path) -> None:
+    data, first = new_coin(tmp_path), first_free(3)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        assert "--any-port" in refusal(moneyer("up", "--nodes", "1", "--port", str(first), "--data", data))
+        options = ["--data", str(data), "--nodes", "1", "--port", str(first), "--any-port", "--mode", "demand"]
+        with Launcher([*MONEYER, "up", *options], tmp_path) as launcher:
+            screen = wait_for(launcher, "Ctrl-C stops all")
+            assert f"127.0.0.1:{first} " not in screen
+            status = asked("status", "--data", data)
+            assert status["coin"]["name"] == "Beach Coin"
+            launcher.popen.send_signal(signal.SIGTERM)
+            launcher.wait_all_ended(5)
+
+
+def test_a_coin_file_is_enough(tmp_path: Path) -> None:
+    data = new_coin(tmp_path)
+    copy = tmp_path / "theirs" / "beach.toml"
+    copy.parent.mkdir()
+    copy.write_bytes((data / "coin.toml").read_bytes())
+    options = ["--coin", str(copy), "--data", str(tmp_path / "net"), "--nodes", "1", "--port", str(first_free(1))]
+    with Launcher([*MONEYER, "up", *options, "--mode", "demand"], tmp_path) as launcher:
+        screen = wait_for(launcher, "Ctrl-C stops all")
+        assert "the wallet is open: `moneyer wallet passphrase" in screen
+        assert read_coin(tmp_path / "net" / "coin.toml") == read_coin(copy)
+
+
+def test_with_lan_the_line_to_join_is_shown(tmp_path: Path) -> None:
+    data, port = new_coin(tmp_path), first_free(1)
+    options = ["--data", str(data), "--nodes", "1", "--port", str(port), "--lan", "--mode", "demand"]
+    with Launcher([*MONEYER, "up", *options], tmp_path) as launcher:
+        screen = wait_for(launcher, "Ctrl-C stops all")
+        line = join_line("0.0.0.0", port)
+        assert (line or "this machine has no network") in screen
+
+
+def test_a_development_network_stays_on_this_machine(tmp_path: Path) -> None:
+    said = refusal(moneyer("up", "--lan", "--data", tmp_path / "net"))
+    assert "make a coin of your own" in said
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_mode_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+    said = refusal(moneyer("up", "--mode", "sometimes", "--data", tmp_path / "net"))
+    assert "there is no mining mode 'sometimes'" in said
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    said = refusal(moneyer("up", "--any-port", "--data", tmp_path / "net", first=no_room))
+    assert "too large" in said.lower()
+
+
+def test_a_development_coin_is_known_by_its_published_keys(tmp_path: Path) -> None:
+    assert development_keys()["alice"].public_key.hex() == ALICE
+    assert is_development(development_coin(1_800_000_000))
+    assert not is_development(read_coin(new_coin(tmp_path) / "coin.toml"))
+
+
+def test_free_ports_pass_over_what_is_taken() -> None:
+    first = first_free(4)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first + 1))
+        other.listen()
+        assert free_ports(first, 2) == [first, first + 2]
+    assert free_ports(65_535, 5) in ([65_535], [])
+
+
+def test_a_join_line_is_for_who_can_reach_the_node() -> None:
+    assert join_line("127.0.0.1", 5001) is None
+    assert join_line("192.168.1.20", 5001) == "moneyer join http://192.168.1.20:5001"
+    assert join_line("fd00::1", 5001) == "moneyer join http://[fd00::1]:5001"
