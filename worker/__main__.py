@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from node.core.errors import MoneyerError
 from node.logs import LEVELS
-from worker.config import MAX_PROCESSES, MODES, WorkerConfig
+from worker.config import MAX_PROCESSES, MODES, ON_BATTERY, WorkerConfig, parse_limit
 
 
 @click.command(context_settings={"auto_envvar_prefix": "MONEYER"})
@@ -16,16 +18,20 @@ from worker.config import MAX_PROCESSES, MODES, WorkerConfig
 @click.option("--engine", default="auto", show_default=True, help="What hashes.")
 @click.option("--processes", type=click.IntRange(1, MAX_PROCESSES), default=1, show_default=True)
 @click.option("--address", help="Who gets the rewards.  [default: the node's own miner account]")
-@click.option("--mode", default="demand", show_default=True, help=f"One of {MODES}.")
+@click.option("--mode", help=f"One of {MODES}.  [default: as it was set last, else demand]")
+@click.option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
+@click.option("--limit", default="100%", show_default=True, help="Hash for this share of the time only.")
+@click.option("--on-battery", type=click.Choice(ON_BATTERY), default="half", show_default=True)
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
 @click.option("--log-json", is_flag=True, help="Each line of the log a JSON object.")
-def main(
-    data: Path, engine: str, processes: int, address: str | None, mode: str, log_level: str, log_json: bool
-) -> None:
+def main(limit: str, **options: Any) -> None:
     """Run the mining worker of a node on this machine."""
     from worker.supervisor import run
 
-    sys.exit(run(WorkerConfig(data, engine, processes, address, mode, log_level, log_json)))
+    try:
+        sys.exit(run(WorkerConfig(limit=parse_limit(limit), **options)))
+    except MoneyerError as error:
+        raise click.ClickException(error.message) from None
 
 
 if __name__ == "__main__":

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from node.config import Config
 from node.core.errors import MoneyerError
+from node.store.mining import MODES, BadMode, Kind, Mode, parse_mode
+
+__all__ = ["MAX_PROCESSES", "MODES", "BadMode", "BadWorkerOption", "Kind", "Mode", "WorkerConfig", "parse_mode"]
 
 MAX_PROCESSES = 1024
-MAX_INTERVAL = 86_400
+ON_BATTERY = ("full", "half", "stop")
 
 
 class BadWorkerOption(MoneyerError):
     code = "bad_option"
-
-
-class Kind(Enum):
-    """When blocks are mined beside those that a job asks for: jobs are served in every mode."""
-
-    DEMAND = "demand"
-    INSTANT = "instant"
-    INTERVAL = "interval"
-    CONTINUOUS = "continuous"
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    kind: Kind
-    seconds: float = 0
-    """Between blocks, for `interval`."""
-
-    def __str__(self) -> str:
-        return f"{self.kind.value} {self.seconds:g}" if self.kind is Kind.INTERVAL else self.kind.value
-
-
-MODES = "demand, instant, continuous or interval:SECONDS"
-
-
-def parse_mode(text: str) -> Mode:
-    """`demand`, `instant`, `continuous`, `interval:5` or `interval 5`. Raises BadWorkerOption."""
-    word, _, rest = text.strip().lower().replace(":", " ").partition(" ")
-    try:
-        kind = Kind(word)
-        if kind is not Kind.INTERVAL:
-            if rest:
-                raise ValueError
-            return Mode(kind)
-        seconds = float(rest)
-        if not 0 < seconds <= MAX_INTERVAL:  # NaN fails too
-            raise ValueError
-    except ValueError:
-        raise BadWorkerOption(
-            f"there is no mining mode {text[:40]!r}: take {MODES} (more than 0, at most {MAX_INTERVAL})",
-            expected=MODES,
-            found=text[:40],
-        ) from None
-    return Mode(kind, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +27,14 @@ class WorkerConfig:
     processes: int = 1
     address: str | None = None
     """Where rewards go; None: to the node's own miner account."""
-    mode: str = "demand"
-    """As `parse_mode` reads it."""
+    mode: str | None = None
+    """As `parse_mode` reads it; None: as it was set last, else `demand`."""
+    nice: int = 0
+    """Added to the niceness of the hashing processes."""
+    limit: float = 1.0
+    """Share of the time in which they hash."""
+    on_battery: str = "half"
+    """What is left of it while a laptop runs on battery: one of ON_BATTERY."""
     log_level: str = "info"
     log_json: bool = False
 
@@ -84,9 +49,30 @@ class WorkerConfig:
         return self.data / "cache"
 
     def check(self) -> None:
-        """Raises BadWorkerOption."""
-        parse_mode(self.mode)
+        """Raises BadWorkerOption, BadMode."""
+        if self.mode is not None:
+            parse_mode(self.mode)
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise BadWorkerOption(
                 f"a worker has 1 to {MAX_PROCESSES} hashing processes, not {self.processes}", found=self.processes
             )
+        if not 0 <= self.nice <= 19:
+            raise BadWorkerOption(f"--nice is 0 to 19, not {self.nice}", found=self.nice)
+        if not 0.01 <= self.limit <= 1:
+            raise BadWorkerOption(f"--limit is 1% to 100%, not {self.limit * 100:g}%", found=self.limit)
+        if self.on_battery not in ON_BATTERY:
+            raise BadWorkerOption(f"--on-battery is {', '.join(ON_BATTERY)}", found=self.on_battery[:40])
+
+
+def parse_limit(text: str) -> float:
+    """`50%`, `50` or `0.5`: a share of the time. Raises BadWorkerOption."""
+    try:
+        number = float(text.strip().removesuffix("%"))
+        share = number / 100 if text.strip().endswith("%") or number > 1 else number
+        if not 0.01 <= share <= 1:  # NaN fails too
+            raise ValueError
+    except ValueError:
+        raise BadWorkerOption(
+            f"--limit {text[:20]!r} is no share of the time: 1% to 100%", expected="1% to 100%", found=text[:20]
+        ) from None
+    return share

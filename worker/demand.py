@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from node.store import blocks, jobs, mempool
+from node.store import blocks, jobs, mempool, mining
 from node.store.engine import Store
 from node.store.jobs import JobRow
-from worker.config import Kind, Mode
+from node.store.mining import Kind, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Look:
     """The oldest job that is open."""
     pool_count: int
     """Transfers in the mempool, ready or waiting."""
+    mode: Mode | None
+    """What was set last, by whomever."""
 
 
 def look(store: Store) -> Look:
@@ -32,7 +34,8 @@ def look(store: Store) -> Look:
     version = store.data_version()
     with store.read() as conn:
         tip = blocks.tip(conn)
-        return Look(version, tip.block_hash, tip.height, jobs.next_open(conn), mempool.totals(conn)[0])
+        pool_count = mempool.totals(conn)[0]
+        return Look(version, tip.block_hash, tip.height, jobs.next_open(conn), pool_count, mining.mode(conn))
 
 
 class Rhythm:

@@ -1,6 +1,6 @@
 """A hashing process: takes units of work from its supervisor, searches them, reports.
 
-It knows engines and bytes: no database, no coin. Between slices of some 30 ms it looks whether there is other work,
+It knows engines and bytes: no database, no coin. Between slices of some 5 ms it looks whether there is other work,
 and ends when its supervisor is gone, however that went: the pipe says so.
 """
 
@@ -15,20 +15,23 @@ from pathlib import Path
 from time import perf_counter
 
 from worker import engines
-from worker.messages import Report, Unit
+from worker.messages import Pace, Report, Unit
 
-SLICE = 0.03
-"""Seconds between two looks at the pipe."""
+SLICE = 0.005
+"""Seconds between two looks at the pipe: for half as long, a new tip is not hashed on."""
 REPORT = 0.25
 """Seconds between two reports."""
 _FIRST_SLICE = 1 << 12
 _LAST_SLICE = 1 << 28
 
 
-def main(connection: Connection, engine_name: str, cache: Path | None = None) -> None:
+def main(connection: Connection, engine_name: str, cache: Path | None = None, nice: int = 0) -> None:
     """Serve units from `connection` until it closes. A None means: wait for more."""
     # Ctrl-C reaches every process of the terminal; the supervisor decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if nice:
+        with contextlib.suppress(OSError):
+            os.nice(nice)
     try:
         engine = engines.make(engine_name, cache)
     except engines.EngineFailed as error:
@@ -43,22 +46,32 @@ class Hasher:
     def __init__(self, connection: Connection, engine: engines.Engine) -> None:
         self._connection = connection
         self._engine = engine
+        self._unit: Unit | None = None
+        self._position = 0
+        """Of the unit, all below it has been tried."""
+        self._share = 1.0
         self._slice = _FIRST_SLICE
         self._speed = engines.speed(engine, _FIRST_SLICE)
 
     def serve(self) -> None:
         """Raises EOFError or OSError once the supervisor is gone."""
         while True:
-            work: Unit | None = self._connection.recv()
-            if work is not None:
-                self._search(work)
+            said: Unit | Pace | None = self._connection.recv()
+            if isinstance(said, Pace):
+                self._share = said.share  # and on with what is searched
+            else:
+                self._unit, self._position = said, said.start if said else 0
+            if self._unit is not None and self._search(self._unit):
+                self._unit = None
 
-    def _search(self, unit: Unit) -> None:
-        """Until something is found, the unit ends, or the pipe holds other work."""
-        position, end = unit.start, unit.start + unit.count
-        reported, hashes = perf_counter(), 0
+    def _search(self, unit: Unit) -> bool:
+        """True when something was found or the unit has ended; False when the pipe holds a message."""
+        position, end = self._position, unit.start + unit.count
+        # A new unit begins with a small slice that is told at once: so who waits knows that it is searched.
+        begins = position == unit.start
+        since, hashes = perf_counter(), 0
         while not self._connection.poll():
-            count = min(self._slice, end - position)
+            count = min(_FIRST_SLICE if begins else self._slice, end - position)
             began = perf_counter()
             nonce = self._engine.search(unit.header, unit.target, position, count)
             now = perf_counter()
@@ -68,11 +81,15 @@ class Hasher:
             else:  # how far it got in the slice, only its time tells
                 hashes += min(count, int(self._speed * (now - began)))
             position += count
-            if nonce is not None or position == end or now - reported >= REPORT:
-                self._connection.send(Report(unit, position, hashes, now - reported, nonce))
-                reported, hashes = now, 0
+            if nonce is not None or position == end or begins or now - since >= REPORT:
+                self._connection.send(Report(unit, position, hashes, now - since, nonce))
+                since, hashes, begins = now, 0, False
             if nonce is not None or position == end:
-                return
+                return True
+            if self._share < 1:
+                self._connection.poll((now - began) * (1 / self._share - 1))  # sleep, unless there is news
+        self._position = position
+        return False
 
     def _fit_slice(self, count: int, seconds: float) -> None:
         if count == self._slice:

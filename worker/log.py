@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from time import monotonic
 
 from node.core.hashing import show
@@ -10,12 +11,16 @@ from node.core.hashing import show
 log = logging.getLogger("moneyer.worker")
 
 _PAUSE = 1.0
+_PULSE = 10.0
 
 
 class Summary:
     """A line a mined block; where they come faster than one a second, one for several."""
 
-    def __init__(self) -> None:
+    def __init__(self, logger: logging.Logger = log, what: str = "mined") -> None:
+        """`what` happened to a block, in the line about it."""
+        self._log = logger
+        self._what = what
         self._said = 0.0
         self._count = 0
         self._height = 0
@@ -37,11 +42,11 @@ class Summary:
         if not (self._count or self._late) or (monotonic() - self._said < _PAUSE and not now):
             return
         if self._count == 1:
-            log.info("mined block %d, %s", self._height, show(self._hash))
+            self._log.info("%s block %d, %s", self._what, self._height, show(self._hash))
         elif self._count:
-            log.info("mined %d blocks, the last is %d, %s", self._count, self._height, show(self._hash))
+            self._log.info("%s %d blocks, the last is %d, %s", self._what, self._count, self._height, show(self._hash))
         if self._late:
-            log.info("came too late, another block was first: %d", self._late)
+            self._log.info("came too late, another block was first: %d", self._late)
         self._count, self._late, self._said = 0, 0, monotonic()
 
 
@@ -62,3 +67,30 @@ class Trouble:
         if self._said:
             log.info("all well again")
             self._said = ""
+
+
+class Pulse:
+    """For a person at the terminal: every ten seconds, how the search goes."""
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr.isatty()
+        self._said = monotonic()
+
+    def say(self, hashrate: float, blocks: int, stale: int) -> None:
+        if self._watched and monotonic() - self._said >= _PULSE:
+            self._said = monotonic()
+            log.info("%s, %d blocks, %.1f %% stale", shown_rate(hashrate), blocks, 100 * stale_share(blocks, stale))
+
+
+def stale_share(blocks: int, stale: int) -> float:
+    """Of the blocks that were found, those that came too late: 0 to 1."""
+    return stale / (blocks + stale) if stale else 0.0
+
+
+def shown_rate(hashes: float) -> str:
+    """A hash rate for a person."""
+    for unit in ("", "k", "M", "G", "T"):
+        if hashes < 1000:
+            return f"{hashes:.3g} {unit}H/s"
+        hashes /= 1000
+    return f"{hashes:.3g} PH/s"

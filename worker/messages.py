@@ -23,6 +23,13 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """To a hashing process: from now on, hash for this share of the time (above 0, at most 1)."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """From a hashing process, several times a second while it searches, and when it finds or ends."""
 

@@ -29,8 +29,8 @@ from worker.work import WorkSource, new_extra
 
 log = logging.getLogger("moneyer.worker")
 
-UNIT = 1 << 24
-"""Nonces that a hashing process gets at once: seconds of work, so that asking for more costs nothing."""
+UNIT = 1 << 28
+"""Nonces that a hashing process gets at once: many seconds of work, so that asking for more costs nothing."""
 REFRESH = 1.5
 """Seconds that a template stands at least before new transfers replace it."""
 AGE = 20.0
@@ -42,6 +42,8 @@ RETRY = 0.5
 _OWN_EXPECTED = 1 << 15
 """Targets that take no more hashes are searched right here first: a pipe's way there and back takes longer."""
 _OWN_SLICE = 1 << 12
+_JOB_SHARE = 0.5
+"""Of the time, for a job while mining rests otherwise."""
 _MAX_BAD_RESULTS = 3
 _KEPT_WORKS = 16
 
@@ -78,6 +80,8 @@ class Miner:
         self._bad_results = 0
         self._trouble = Trouble()
         self.offers = Offers(store, self._chain)
+        self.share = 1.0
+        """Of the time that is hashed; at 0 only jobs are mined, at `_JOB_SHARE`."""
         self.switch(mode)
 
     @property
@@ -88,6 +92,11 @@ class Miner:
         """Another mode from the next step on."""
         self.mode = mode
         self._rhythm = Rhythm(mode.seconds)
+
+    def set_share(self, share: float) -> None:
+        """Hash for `share` (0 to 1) of the time."""
+        self.share = share
+        self._pool.set_share(share or _JOB_SHARE)
 
     def step(self) -> float:
         """Do what is to be done; the seconds until there may be more, if nothing is heard before."""
@@ -113,13 +122,17 @@ class Miner:
     def _advance(self) -> float:
         if self._seen is None or self._store.data_version() != self._seen.version:
             self._seen = look(self._store)
+            if self._seen.mode not in (None, self.mode):
+                log.info("from now on: mode %s", self._seen.mode)
+                self.switch(self._seen.mode)
             self._rhythm.see(self._seen.tip_hash, ours=self._seen.tip_hash == self.offers.own_tip)
         if self.offers.waiting:
             return self._submit(self._seen)
-        if not wants_block(self.mode, self._seen, self._rhythm):
+        rests = self.share == 0 and self._seen.job is None
+        if rests or not wants_block(self.mode, self._seen, self._rhythm):
             self._drop()
             self._trouble.over()
-            return min(IDLE, self._rhythm.wait) if self.mode.kind is Kind.INTERVAL else IDLE
+            return min(IDLE, self._rhythm.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
         self._work = self._fitting_work(self._seen)
         if self._work is None:
             return IDLE
@@ -189,10 +202,11 @@ class Miner:
         if self._own_left > 0:
             unit = source.take(_OWN_SLICE)
             self._own_left -= unit.count
+            began = monotonic()
             nonce = self._own_engine.search(unit.header, unit.target, unit.start, unit.count)
             if nonce is not None:
                 self._offer(work, unit, nonce)
-            return 0
+            return (monotonic() - began) * (1 / (self.share or _JOB_SHARE) - 1)
         self._pool.start()
         units = [source.take(UNIT) for _ in range(self._pool.idle(source.template_id))]
         if units:

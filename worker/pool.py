@@ -15,7 +15,7 @@ from time import monotonic
 from types import ModuleType
 
 from worker import hasher
-from worker.messages import Report, Unit
+from worker.messages import Pace, Report, Unit
 
 log = logging.getLogger("moneyer.worker")
 
@@ -42,10 +42,12 @@ class _Slot:
 class HasherPool:
     """`processes` hashing processes of one engine. Not for use by two threads."""
 
-    def __init__(self, engine: str, processes: int, cache: Path | None = None) -> None:
-        """`cache`: folder for compiled code."""
+    def __init__(self, engine: str, processes: int, cache: Path | None = None, *, nice: int = 0) -> None:
+        """`cache`: folder for compiled code. `nice`: added to the processes' niceness."""
         self.engine = engine
         self._cache = cache
+        self._nice = nice
+        self._share = 1.0
         self._slots = [_Slot(number) for number in range(1, processes + 1)]
         self._context = get_context("spawn")
         self._wanted = False
@@ -96,6 +98,14 @@ class HasherPool:
                 self._send(slot, None)
                 slot.rate = 0.0
 
+    def set_share(self, share: float) -> None:
+        """Hash for this share of the time (above 0, at most 1) from now on."""
+        if share == self._share:
+            return
+        self._share = share
+        for slot in self._slots:
+            self._tell(slot, Pace(share))
+
     def change_engine(self, engine: str) -> None:
         """Replace every process by one of another engine."""
         self.engine = engine
@@ -128,7 +138,7 @@ class HasherPool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=hasher.main,
-            args=(theirs, self.engine, self._cache),
+            args=(theirs, self.engine, self._cache, self._nice),
             name=f"moneyer-hasher-{slot.number}",
             daemon=True,
         )
@@ -144,6 +154,8 @@ class HasherPool:
             theirs.close()
         slot.process, slot.connection, slot.started = process, ours, monotonic()
         slot.unit, slot.rate = None, 0.0
+        if self._share < 1:
+            self._tell(slot, Pace(self._share))
 
     def _read(self, slot: _Slot, finds: list[Report]) -> bool:
         """Take what a process has said; False when its pipe is closed."""
@@ -169,9 +181,14 @@ class HasherPool:
         if slot.connection is None:
             return
         slot.unit, slot.position = unit, unit.start if unit else 0
+        self._tell(slot, unit)
+
+    @staticmethod
+    def _tell(slot: _Slot, what: Unit | Pace | None) -> None:
         # An OSError: it died; `collect` buries it and gives back what it had.
-        with suppress(OSError):
-            slot.connection.send(unit)
+        if slot.connection is not None:
+            with suppress(OSError):
+                slot.connection.send(what)
 
     def _bury(self, slot: _Slot) -> list[Unit]:
         assert slot.process is not None  # noqa: S101 - asked by the caller

@@ -17,12 +17,15 @@ from node.core.coin import Coin
 from node.core.errors import BadCoin, MoneyerError
 from node.lifecycle import watch_parent
 from node.locks import Held, LockFile, hold, is_held, wait_released
+from node.store import mining
 from node.store.engine import Store, load_coin
 from node.store.errors import StoreRefused
 from node.wallet.keystore import MINER, open_wallet
 from worker import engines
-from worker.config import BadWorkerOption, WorkerConfig, parse_mode
+from worker.config import BadWorkerOption, Mode, WorkerConfig, parse_mode
+from worker.log import Pulse
 from worker.miner import Miner
+from worker.pace import Pacer
 from worker.pool import HasherPool
 
 log = logging.getLogger("moneyer.worker")
@@ -126,8 +129,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     try:
         coin, store = _open(worker, ending)
         try:
-            pool = HasherPool(engine, worker.processes, worker.code_cache)
-            miner = Miner(store, pool, parse_mode(worker.mode), _receiver(worker, coin))
+            pool = HasherPool(engine, worker.processes, worker.code_cache, nice=worker.nice)
+            miner = Miner(store, pool, _mode(worker, store), _receiver(worker, coin))
             _Supervisor(worker, store, pool, miner, lock, ending).mine()
         finally:
             store.close()
@@ -173,6 +176,16 @@ def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
                 raise
 
 
+def _mode(worker: WorkerConfig, store: Store) -> Mode:
+    """The mode to begin with; an option counts from now on, also for whoever asks the node."""
+    if worker.mode is not None:
+        wanted = parse_mode(worker.mode)
+        store.write(lambda conn: mining.set_mode(conn, wanted))
+        return wanted
+    with store.read() as conn:
+        return mining.mode(conn) or mining.DEFAULT
+
+
 def _receiver(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
     """What gives the payload that rewards go to. Raises BadAddress for an address that is none."""
     if worker.address is not None:
@@ -205,6 +218,8 @@ class _Supervisor:
         self._ending = ending
         self._status: dict[str, object] = {}
         self._status_at = -_STATUS_SECONDS
+        self._pacer = Pacer(worker.limit, worker.on_battery)
+        self._pulse = Pulse()
 
     def mine(self) -> None:
         listener = threading.Thread(target=self._listen, name="listen", daemon=True)
@@ -218,7 +233,10 @@ class _Supervisor:
         )
         try:
             while not self._ending.asked:
+                self._miner.set_share(self._pacer.share())
                 seconds = self._miner.step()
+                if self._miner.searching:
+                    self._pulse.say(self._pool.hashrate, self._miner.offers.blocks, self._miner.offers.stale)
                 if not self._write_status() or self._miner.searching:
                     seconds = min(seconds, _STATUS_SECONDS)
                 if seconds > 0:
@@ -257,6 +275,7 @@ class _Supervisor:
             "searching": self._miner.searching,
             "blocks": offers.blocks,
             "stale": offers.stale,
+            "share": self._miner.share,
         }
         if status == self._status:
             return True

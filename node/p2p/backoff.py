@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +23,10 @@ class _Failures:
 
 
 class Backoff:
-    """Times on the monotonic clock. Not for several threads at once."""
+    """Times by `clock`, in seconds. Not for several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._failed: dict[str, _Failures] = {}
 
     def failed(self, url: str, *, is_refusal: bool = False) -> None:
@@ -34,7 +36,7 @@ class Backoff:
         if is_refusal:
             longest = REFUSED_SECONDS
         # Drawn, so that the peers of a node that fell down don't all knock in the same instant.
-        entry.retry_at = time.monotonic() + random.uniform(longest / 2, longest)  # noqa: S311
+        entry.retry_at = self._clock() + random.uniform(longest / 2, longest)  # noqa: S311
         self._failed[url] = entry
         if len(self._failed) > _MOST_KEPT:
             del self._failed[next(iter(self._failed))]

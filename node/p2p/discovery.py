@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -26,8 +26,7 @@ from node.config import Config
 from node.core.coin import Coin
 from node.core.errors import MoneyerError
 from node.core.hashing import show
-from node.p2p.errors import BadUrl
-from node.p2p.urls import PeerUrl, check_address
+from node.p2p.localnet import Interface, is_beyond_loopback, local_networks, multicast_addresses, reachable_url
 from node.p2p.wire import PROTOCOL, NodeId
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ MAX_FOUND: Final = 200
 """Nodes that are looked at in one go; more is a flood."""
 LOOK_SECONDS: Final = 15.0
 """How often this machine's addresses are compared: a laptop moves from one network to another."""
-_MAX_INTERFACES: Final = 16
 _MAX_NAME: Final = 200
 """Bytes of a coin's name that are told: a text of a record holds 255."""
 _RESOLVE_SECONDS: Final = 1.0
@@ -52,7 +50,6 @@ _STOP_SECONDS: Final = 1.5
 
 log = logging.getLogger("moneyer.p2p")
 
-Interface = IPv4Interface | IPv6Interface
 Names = queue.Queue[str | None]
 
 
@@ -111,7 +108,7 @@ class Discovery:
 
     def start(self) -> None:
         """Does nothing where discovery is off or the node listens on loopback only."""
-        if self._config.discovery and (self._only is not None or _is_beyond_loopback(self._config.host)):
+        if self._config.discovery and (self._only is not None or is_beyond_loopback(self._config.host)):
             self._thread.start()
 
     def stop(self) -> None:
@@ -136,7 +133,7 @@ class Discovery:
             return
         while not self._stopped.is_set():
             networks = self._networks()
-            if _multicast(networks):
+            if multicast_addresses(networks):
                 try:
                     self._live_on(networks)
                     continue
@@ -148,7 +145,7 @@ class Discovery:
         """Answer and look until told to stop, or until this machine is on other networks."""
         from zeroconf import Zeroconf
 
-        with Zeroconf(interfaces=_multicast(networks)) as zero:
+        with Zeroconf(interfaces=multicast_addresses(networks)) as zero:
             service = self._service(networks)
             zero.register_service(service, allow_name_change=True)
             log.info("discovery: known on the local network as %s", service.get_name())
@@ -218,13 +215,13 @@ def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -
     except ImportError:
         raise NoDiscovery("nodes can't be found here without their URL: the package zeroconf is missing") from None
     networks = local_networks(interfaces)
-    if not _multicast(networks):
+    if not multicast_addresses(networks):
         raise NoDiscovery("this machine is on no network, so no other node can be found: give a node's URL")
     found: dict[str, Found] = {}
     names: Names = queue.Queue(MAX_FOUND)
     ends_at = time.monotonic() + seconds
     try:
-        with zeroconf.Zeroconf(interfaces=_multicast(networks)) as zero:
+        with zeroconf.Zeroconf(interfaces=multicast_addresses(networks)) as zero:
             _browse(zero, names)
             while (left := ends_at - time.monotonic()) > 0 and len(found) < MAX_FOUND:
                 name = _next(names, ends_at)
@@ -234,35 +231,6 @@ def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -
     except (OSError, RuntimeError, zeroconf.Error) as error:
         raise NoDiscovery(f"this network does not carry mDNS ({type(error).__name__}): give a node's URL") from None
     return list(found.values())
-
-
-def local_networks(only: Sequence[str] | None = None) -> list[Interface]:
-    """This machine's addresses with the networks they are on: all where peers may be, or those of `only`."""
-    import ifaddr
-
-    found: set[Interface] = set()
-    for adapter in ifaddr.get_adapters():
-        for each in adapter.ips:
-            text = each.ip if isinstance(each.ip, str) else each.ip[0]
-            here = ip_interface(f"{text.partition('%')[0]}/{each.network_prefix}")
-            if text in only if only is not None else not here.ip.is_loopback:
-                with suppress(BadUrl):
-                    check_address(here.ip)
-                    found.add(here)
-    return sorted(found, key=lambda each: (each.version, each))[:_MAX_INTERFACES]
-
-
-def _multicast(networks: list[Interface]) -> list[str]:
-    """The addresses to send and hear mDNS on: it runs over IPv4, what it tells may be either."""
-    return [str(each.ip) for each in networks if each.version == 4]
-
-
-def _is_beyond_loopback(host: str) -> bool:
-    """A name may be anything: whoever listens on one is found by it."""
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _browse(zero: Zeroconf, names: Names) -> ServiceBrowser:
@@ -304,22 +272,7 @@ def read_record(
         held = msgspec.convert(text, _Text, strict=False)
     except (UnicodeDecodeError, msgspec.ValidationError):
         return None
-    url = _reachable(addresses, port, networks)
+    url = reachable_url(addresses, port, networks)
     if url is None:
         return None
     return Found(url, held.chain_id, held.node_id, held.name, held.symbol, held.protocol)
-
-
-def _reachable(addresses: Sequence[str], port: int | None, networks: list[Interface]) -> str | None:
-    """The address to call: on a network of ours; rather not one that this machine has too (each has its docker0)."""
-    own = {each.ip for each in networks}
-    usable: list[Any] = []
-    for text in addresses[: 4 * _MAX_INTERFACES]:
-        with suppress(ValueError, BadUrl):
-            address = ip_address(text.partition("%")[0])
-            check_address(address)
-            if any(address in each.network for each in networks if each.version == address.version):
-                usable.append(address)
-    if not usable or port is None or not 0 < port < 65536:
-        return None
-    return PeerUrl(str(min(usable, key=lambda each: (each in own, each.version, each))), port).url

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.config import Config
@@ -33,14 +35,21 @@ class Caller:
 
 
 class Gossip:
-    """Relay, links, keeper and catch-up; with `--manual` none of them starts."""
+    """Relay, links, keeper and catch-up; with `--manual` none of them starts. `clock`: the keeper's."""
 
-    def __init__(self, config: Config, mempool: Mempool, peers: Peers, sync: Sync) -> None:
+    def __init__(
+        self,
+        config: Config,
+        mempool: Mempool,
+        peers: Peers,
+        sync: Sync,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.peers = peers
         self.mempool = mempool
         self.relay = Relay(peers.store)
         self._config = config
-        self._keeper = Keeper(config, peers, self._make_link)
+        self._keeper = Keeper(config, peers, self._make_link, clock)
         self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
         self._is_on = False
 

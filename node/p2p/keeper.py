@@ -41,9 +41,12 @@ MakeLink = Callable[[PeerUrl, str, bool], Link]
 
 
 class Keeper:
-    """One thread that decides; each link then lives in its own."""
+    """One thread that decides; each link then lives in its own. `clock`: seconds, by which peers are tried again."""
 
-    def __init__(self, config: Config, peers: Peers, make_link: MakeLink) -> None:
+    def __init__(
+        self, config: Config, peers: Peers, make_link: MakeLink, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._config = config
         self._peers = peers
         self._make_link = make_link
@@ -51,9 +54,9 @@ class Keeper:
         self._links: dict[str, Link] = {}
         self._learned: dict[str, None] = {}
         self._removed: set[str] = set()
-        self._backoff = Backoff()
+        self._backoff = Backoff(clock)
         self._lock = threading.Lock()
-        self._probe_at = time.monotonic() + _PROBE_SECONDS
+        self._probe_at = clock() + _PROBE_SECONDS
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -184,7 +187,7 @@ class Keeper:
     def _connect(self) -> float:
         """Start what links are due; the seconds until the next one is."""
         rows = self._peers.listed()
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             wanted = self._choose(rows)
             due = [each for each in wanted if self._backoff.retry_at(each[0]) <= now]
@@ -207,7 +210,7 @@ class Keeper:
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
         """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
         long as there is room."""
-        now, clock = int(time.time()), time.monotonic()
+        now, clock = int(time.time()), self._clock()
         fit = [row for row in rows if not is_banned(row, now)]
         # Peers that are as good as each other are tried in any order, so that a network is no star.
         random.shuffle(fit)

@@ -18,7 +18,8 @@ from node.config import Config
 from node.core.coin import Coin
 from node.core.coinfile import coin_to_toml
 from node.core.hashing import show
-from node.p2p.discovery import Discovery, local_networks, read_record
+from node.p2p.discovery import Discovery, read_record
+from node.p2p.localnet import local_networks
 from tests.lan import Host, lan
 from tests.support import easy_coin, wait_until
 

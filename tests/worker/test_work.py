@@ -8,7 +8,7 @@ from node.core import codec
 from node.core.template import Parent, build_template
 from node.core.types import Block, Coinbase
 from tests.support import easy_coin, key
-from worker.config import BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
+from worker.config import BadMode, BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
 from worker.demand import Rhythm
 from worker.messages import Unit
 from worker.work import EXTRA_SIZE, WorkSource, new_extra
@@ -86,7 +86,7 @@ def test_modes_are_read_as_they_are_written(text: str, mode: Mode) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "interval", "interval:0", "interval:-1", "interval:nan", "interval:1e9"])
 def test_a_mode_that_is_none_is_refused_by_a_sentence(text: str) -> None:
-    with pytest.raises(BadWorkerOption, match="demand, instant, continuous or interval:SECONDS"):
+    with pytest.raises(BadMode, match="demand, instant, continuous or interval:SECONDS"):
         parse_mode(text)
 
 

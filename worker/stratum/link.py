@@ -16,13 +16,12 @@ from node.chain import Chain, Template
 from node.config import Config
 from node.core.coin import Coin
 from node.core.errors import BadCoin, MoneyerError, RuleError
-from node.core.hashing import show
 from node.locks import is_held, wait_released
 from node.outcomes import Extended, Reorganized
 from node.store import blocks
 from node.store.engine import Store, load_coin
 from node.store.errors import StoreRefused, StoreUnavailable
-from worker.log import Trouble
+from worker.log import Summary, Trouble
 from worker.stratum.jobs import EXTRA_SIZE
 
 log = logging.getLogger("moneyer.stratum")
@@ -52,6 +51,7 @@ class NodeLink:
         self._gone = threading.Event()
         self._offers = ThreadPoolExecutor(1, "offers")
         self._trouble = Trouble()
+        self._summary = Summary(log, "miners found")
 
     def run(self, on_end: Callable[[], None]) -> None:
         """Follow the node until `stop`; then, or where the node cannot be followed, call `on_end`."""
@@ -118,6 +118,7 @@ class NodeLink:
                     continue
                 wait = min(AGE, REFRESH if changed else AGE) - age
                 store.wait_for_change(version, max(0.01, min(wait, 1.0)))
+                self._summary.flush()
                 self._trouble.over()
             except StoreUnavailable as error:
                 self._trouble.say(f"{error.message}; trying again")
@@ -137,8 +138,10 @@ class NodeLink:
                 if chain is not None:
                     outcome = chain.accept_block(raw, int(time.time()))
                     taken = isinstance(outcome, Extended | Reorganized)
-                    word = "found" if taken else f"came too late ({outcome.status}):"
-                    log.info("a miner's block %s %d, %s", word, height, show(outcome.block_hash))
+                    if taken:
+                        self._summary.block(height, outcome.block_hash)
+                    else:
+                        self._summary.late()
                     break
             except RuleError as error:
                 log.error("the chain refused a miner's block at height %d: %s (%s)", height, error.message, error.code)

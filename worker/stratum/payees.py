@@ -1,4 +1,4 @@
-"""Who a miner's user name pays: an address of the coin, or a name of the node's wallet. `.NAME` behind it: the rig's."""
+"""Who a miner's user name pays: an address of the coin, or a name of the node's wallet. `.NAME` behind: the rig's."""
 
 from __future__ import annotations
 

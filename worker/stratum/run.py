@@ -15,11 +15,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from node import logs
 from node.core.errors import BadCoin, MoneyerError
 from node.lifecycle import watch_parent
 from node.locks import Held, hold, is_held
 from node.store.engine import load_coin
 from node.store.errors import StoreRefused
+from worker.log import shown_rate
 from worker.stratum.server import StratumConfig, StratumServer
 
 log = logging.getLogger("moneyer.stratum")
@@ -44,8 +46,7 @@ def run(config: StratumConfig) -> int:
     0: ended as asked. 1: refused, the sentence is on stderr.
     """
     if not logging.getLogger().handlers and not log.handlers:
-        logging.basicConfig(level=logging.INFO, format="stratum: %(message)s", stream=sys.stderr)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logs.configure(config.log_level, config.log_json)
     watch_parent()
     try:
         asyncio.run(_main(config))
@@ -60,7 +61,7 @@ async def _main(config: StratumConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    if not await _node_is_up(config, stopped):
+    if not await node_is_up(config, stopped):
         return
     try:
         coin = load_coin(config.config)
@@ -81,9 +82,9 @@ async def _main(config: StratumConfig) -> None:
         lock.release()
 
 
-async def _node_is_up(config: StratumConfig, stopped: asyncio.Event) -> bool:
+async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = _NODE_SECONDS) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises StratumRefused."""
-    deadline = monotonic() + _NODE_SECONDS
+    deadline = monotonic() + seconds
     while not (is_held(config.config.node_lock) and config.config.coin_file.exists()):
         if monotonic() > deadline:
             raise StratumRefused(f"no node runs on {config.data}: start one with `moneyer node --data {config.data}`")
@@ -164,17 +165,6 @@ def line(summary: dict[str, Any]) -> str:
         f"{summary['connections']} miners, {shown_rate(summary['hashrate'])}, {summary['accepted']} shares "
         f"({summary['rejected']} refused, {summary['stale']} of them stale), {summary['blocks']} blocks"
     )
-
-
-def shown_rate(hashes: float) -> str:
-    """A hash rate for a person."""
-    for unit in ("", "k", "M", "G", "T"):
-        if hashes < 1000:
-            break
-        hashes /= 1000
-    else:
-        unit = "P"
-    return f"{hashes:.3g} {unit}H/s"
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -50,6 +50,8 @@ class StratumConfig:
     max_connections: int = 1_000
     with_node: bool = False
     """End when the node ends."""
+    log_level: str = "info"
+    log_json: bool = False
 
     @property
     def config(self) -> Config:

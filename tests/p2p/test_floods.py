@@ -1,0 +1,72 @@
+"""Floods that one peer, or anybody, can send: what a node keeps of them is bounded, and it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from node.core import codec
+from node.orphans import MAX_ORPHANS
+from node.p2p.standing import MAX_PEERS
+from tests.api.running import rich_coin, running
+from tests.p2p.conftest import Serve
+from tests.p2p.crowd import Crowd
+from tests.p2p.gossiping import SOON, gossiping, listener, peers_of, wait_for_peers
+from tests.p2p.hostile import as_json
+from tests.support import ChainBuilder, block_on, wait_until
+
+COIN = rich_coin()
+A_CALL = 64
+"""URLs that `/connect_node` takes at once."""
+
+
+def test_of_a_flood_of_orphans_a_hundred_are_held(tmp_path: Path) -> None:
+    """Seen from outside: when their parent comes, no more than that many stand on it."""
+    with running(tmp_path / "node", COIN) as node:
+        parent = node.chain.next_block()
+        held = node.get("/v1/tips").body
+        for number in range(3 * MAX_ORPHANS):
+            orphan = block_on(COIN, parent.header, 2, extra=number.to_bytes(4, "little"))
+            assert node.push(codec.encode_block(orphan)).json["status"] == "orphan"
+        assert node.get("/v1/tips").body == held
+        assert node.push(codec.encode_block(parent)).json["status"] == "extended"
+        tips = node.get("/v1/tips").json["tips"]
+        assert len(tips) == MAX_ORPHANS
+        assert {tip["height"] for tip in tips} == {2}
+
+
+def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
+    """A tenth of them answers, and is more than there is room for."""
+    chain = ChainBuilder(COIN)
+    with Crowd(chain, MAX_PEERS + 100) as crowd, running(tmp_path / "node", COIN) as node:
+        silent = [f"http://127.9.{number // 250}.{number % 250 + 1}:9" for number in range(10_000 - len(crowd.urls))]
+        codes: dict[str, int] = {}
+        everyone = silent + crowd.urls
+        for start in range(0, len(everyone), A_CALL):
+            answer = node.post("/connect_node", {"node": everyone[start : start + A_CALL]})
+            assert answer.status == 201, answer.body
+            for each in answer.json.get("failed", []):
+                codes[each["code"]] = codes.get(each["code"], 0) + 1
+        assert codes == {"table_full": 100, "unreachable": len(silent)}
+        assert len(peers_of(node)) == MAX_PEERS
+        full = node.post("/v1/peers", {"url": crowd.urls[-1]})
+        assert (full.status, full.code) == (422, "table_full")
+        assert node.post("/connect_node", {"node": ["http://127.0.0.1:9"] * 65}).status == 400
+        node.extend()
+        assert node.get("/v1/status").json["height"] == 1
+
+
+def test_what_peers_tell_of_peers_fills_neither_table_nor_connections(tmp_path: Path, serve: Serve) -> None:
+    """One tells 1,000 that answer, as often as it is asked; another more than an answer may hold."""
+    with Crowd(ChainBuilder(COIN), 1_000) as crowd:
+        teller, liar = serve(listener(ChainBuilder(COIN, "teller"))), serve(listener(ChainBuilder(COIN, "liar")))
+        teller.routes["GET /p2p/peers"] = as_json({"peers": crowd.urls})
+        liar.routes["GET /p2p/peers"] = as_json({"peers": [f"http://127.9.9.9:{port}" for port in range(1, 10_001)]})
+        with gossiping(tmp_path / "node", [teller.url, liar.url], COIN, outbound=8) as node:
+            wait_until(lambda: peers_of(node).get(liar.url) == "down", SOON, "the liar to be marked")
+            wait_for_peers(node, 7)
+            node.extend()
+            wait_until(lambda: teller.bodies("/p2p/block"), SOON, "the node to go on")
+            known = peers_of(node)
+            assert known[teller.url] == "connected"
+            assert len(known) <= 2 + 8
+            assert set(known) <= {teller.url, liar.url, *crowd.urls}

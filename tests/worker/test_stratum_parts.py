@@ -1,0 +1,129 @@
+"""Vardiff, jobs and tallies, without a socket."""
+
+from __future__ import annotations
+
+import random
+from hashlib import sha256
+
+import pytest
+
+from node.chain import Template
+from node.core import codec
+from node.core.template import Parent, build_template
+from node.core.types import Account, Coinbase
+from tests.support import easy_coin, key, transfer
+from worker.stratum.jobs import EXTRA_SIZE, JobBook, swap_words
+from worker.stratum.protocol import DIFFICULTY_1, HASHES_OF_1, MIN_DIFFICULTY, difficulty_of, target_of
+from worker.stratum.shares import Rate, Shares
+from worker.stratum.vardiff import SPACING, Vardiff
+
+ALICE, BOB = key("alice"), key("bob")
+
+
+def template_with(transfers: int) -> Template:
+    coin = easy_coin(premine=[(ALICE, 10**6)])
+    parent = Parent(sha256(b"parent").digest(), 6, 1_700_000_000, coin.pow_limit)
+    ready = [transfer(coin, ALICE, BOB, 1, fee=1, sequence=number) for number in range(transfers)]
+    state = {ALICE.payload: Account(10**6, 0)}
+    block = build_template(coin, parent, ready, state, receiver=bytes(33), now=1_700_000_100, extra=bytes(EXTRA_SIZE))
+    return Template(block, parent)
+
+
+@pytest.mark.parametrize("transfers", [0, 1, 2, 3, 4, 7, 8, 9])
+def test_a_job_and_its_extranonces_make_the_block_that_the_core_makes(transfers: int) -> None:
+    book = JobBook()
+    template = template_with(transfers)
+    assert book.renew(template) is True
+    job = book.current(BOB.payload)
+    assert job is not None
+    header = job.header(b"\x01\x02\x03\x04\x05\x06\x07\x08", 1, 1_700_000_123, 42)
+    block = codec.decode_block(job.block(header, b"\x01\x02\x03\x04\x05\x06\x07\x08"))
+    assert codec.encode_header(block.header) == header
+    first = block.transactions[0]
+    assert isinstance(first, Coinbase)
+    assert (first.receiver, len(first.extra)) == (BOB.payload, EXTRA_SIZE)
+    assert first.amount == easy_coin().subsidy(7) + transfers
+    assert block.transactions[1:] == template.block.transactions[1:]
+    from node.core.hashing import merkle_root
+
+    assert block.header.merkle_root == merkle_root([codec.txid(each) for each in block.transactions])
+
+
+def test_jobs_are_shared_by_an_address_and_void_when_the_parent_changes() -> None:
+    book = JobBook()
+    assert book.current(ALICE.payload) is None
+    template = template_with(1)
+    book.renew(template)
+    job = book.current(ALICE.payload)
+    assert job is book.current(ALICE.payload)
+    assert job is not None
+    other, fresh = book.current(BOB.payload), book.fresh(ALICE.payload)
+    assert other is not None
+    assert fresh is not None
+    assert len({job.job_id, other.job_id, fresh.job_id}) == 3
+    assert fresh.start != job.start
+    assert book.renew(template_with(2)) is False  # more transfers, the same parent
+    assert book.renew(None) is True
+    assert book.renew(template) is True
+
+
+def test_words_are_swapped_as_miners_read_them() -> None:
+    assert swap_words(bytes(range(32)))[:8] == bytes([3, 2, 1, 0, 7, 6, 5, 4])
+    assert swap_words(swap_words(bytes(range(32)))) == bytes(range(32))
+
+
+def test_difficulty_one_is_bitcoins() -> None:
+    assert target_of(1) == DIFFICULTY_1 == 0xFFFF * 2**208
+    assert target_of(0.5) == 2 * DIFFICULTY_1
+    assert target_of(MIN_DIFFICULTY) < 2**256
+    assert difficulty_of(DIFFICULTY_1 // 4) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("hashrate", [1e5, 2e7, 5e11, 1e14])
+@pytest.mark.parametrize("start", [1e-6, 0.01, 1e4])
+def test_every_miner_comes_to_a_share_every_few_seconds_and_stays_there(hashrate: float, start: float) -> None:
+    """Shares come by chance, as from a real miner; time is simulated."""
+    chance, now = random.Random(7), 0.0
+    vardiff = Vardiff(start, now)
+    gaps: list[float] = []
+    while now < 3600:
+        gap = chance.expovariate(hashrate / (vardiff.difficulty * HASHES_OF_1))
+        if gap > 1:
+            now += 1
+            vardiff.look(now)
+            continue
+        now += gap
+        vardiff.share(vardiff.difficulty, now)
+        if now > 1200:
+            gaps.append(now)
+    per_share = 2400 / len(gaps)
+    assert SPACING / 2 < per_share < SPACING * 2
+
+
+def test_a_miner_that_has_stopped_is_given_ever_easier_shares() -> None:
+    vardiff = Vardiff(1000, 0)
+    changes = [vardiff.look(second) for second in range(600)]
+    assert sum(changes) >= 10
+    assert vardiff.difficulty < 1
+
+
+def test_the_hash_rate_is_what_the_shares_speak_of() -> None:
+    rate, chance, now = Rate(0), random.Random(3), 0.0
+    while now < 600:
+        now += chance.expovariate(1 / 5)
+        rate.add(1, now)
+    assert rate.per_second(now) == pytest.approx(HASHES_OF_1 / 5, rel=0.4)
+    assert rate.per_second(now + 1200) < HASHES_OF_1 / 500
+
+
+def test_tallies_are_bounded_and_keep_who_is_connected() -> None:
+    shares = Shares()
+    shares.joined("steady", 0)
+    for number in range(6000):
+        shares.accept(f"guest{number}", 1, number, number)
+    told = shares.summary(6000)
+    assert told["accepted"] == 6000
+    assert len(told["miners"]) == 100
+    shares.accept("steady", 10_000, 6000, 6000)
+    first = shares.summary(6000)["miners"][0]
+    assert (first["name"], first["connections"], first["accepted"]) == ("steady", 1, 1)
