@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Row, Select, Update, bindparam
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, bindparam
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningDelete
 from sqlalchemy.sql.elements import ColumnElement
@@ -34,8 +35,7 @@ class Many:
 
     def run(self, conn: Connection, rows: Sequence[Values]) -> None:
         if rows:
-            # A sequence of one is still "many" to the driver.
-            conn.exec_driver_sql(self._sql(conn.dialect), list(rows))
+            _run(conn, self._sql(conn.dialect), rows, many=True)
 
     def _sql(self, dialect: Dialect) -> str:
         if dialect.name not in self._compiled:
@@ -53,11 +53,14 @@ class Query:
         self._statement = statement
         self._compiled: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
 
-    def one(self, conn: Connection, **values: Any) -> Row[*Values] | None:
+    def one(self, conn: Connection, **values: Any) -> Values | None:
         """The first row."""
         sql, names, constants = self._sql(conn.dialect)
         bound = constants | values
-        return conn.exec_driver_sql(sql, tuple([bound[name] for name in names])).first()
+        cursor = _run(conn, sql, tuple([bound[name] for name in names]))
+        row: Values | None = cursor.fetchone()
+        cursor.close()
+        return row
 
     def _sql(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
         if dialect.name not in self._compiled:
@@ -78,13 +81,15 @@ class Among:
         self._column = column
         self._compiled: dict[tuple[str, int], str] = {}
 
-    def rows(self, conn: Connection, values: Sequence[Any]) -> Iterator[Row[*Values]]:
+    def rows(self, conn: Connection, values: Sequence[Any]) -> Iterator[Values]:
         """The rows that the statement gives, chunk after chunk; values and columns are the driver's own."""
         for start in range(0, len(values), _LENGTHS[-1]):
             chunk = tuple(values[start : start + _LENGTHS[-1]])
             length = next(length for length in _LENGTHS if length >= len(chunk))
             padded = chunk + chunk[-1:] * (length - len(chunk))
-            yield from conn.exec_driver_sql(self._sql(conn.dialect, length), padded)
+            cursor = _run(conn, self._sql(conn.dialect, length), padded)
+            yield from cursor.fetchall()
+            cursor.close()
 
     def _sql(self, dialect: Dialect, length: int) -> str:
         key = (dialect.name, length)
@@ -93,6 +98,24 @@ class Among:
             statement = self._statement.where(self._column.in_([bindparam(name) for name in names]))
             self._compiled[key] = _positional(statement.compile(dialect=dialect), names)
         return self._compiled[key]
+
+
+def _run(conn: Connection, sql: str, values: Sequence[Any], *, many: bool = False) -> Any:
+    """The driver's own cursor after `sql`; errors are SQLAlchemy's.
+
+    `exec_driver_sql` spends some 35 microseconds a statement on a result that knows its columns' names and types.
+    """
+    cursor = conn.connection.cursor()
+    base = conn.dialect.loaded_dbapi.Error
+    try:
+        if many:
+            cursor.executemany(sql, values)
+        else:
+            cursor.execute(sql, values)
+    except base as error:
+        cursor.close()
+        raise DBAPIError.instance(sql, None, error, base) from error
+    return cursor
 
 
 def _positional(compiled: Any, names: Sequence[str]) -> str:

@@ -169,18 +169,20 @@ def view(conn: Connection, sender: bytes, sequence: int, txid: bytes = b"") -> S
     row = _VIEW.one(conn, sender=sender, sequence=sequence, txid=txid)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
-    account = Account(row.balance or 0, row.next_sequence or 0)
+    balance, next_sequence, pool_cost, run_end, pool_ready, confirmed, followed, *rest = row
+    slot_txid, slot_fee, slot_cost, pool_bytes = rest
+    account = Account(balance or 0, next_sequence or 0)
     return SenderView(
         account=account,
-        pool_cost=row.pool_cost,
-        run_end=account.sequence if row.run_end is None else row.run_end,
-        pool_ready=None if row.pool_ready is None else bool(row.pool_ready),
-        is_confirmed=row.confirmed is not None,
-        is_followed=row.followed is not None,
-        slot_txid=row.slot_txid,
-        slot_fee=row.slot_fee or 0,
-        slot_cost=row.slot_cost or 0,
-        pool_bytes=row.pool_bytes,
+        pool_cost=pool_cost,
+        run_end=account.sequence if run_end is None else run_end,
+        pool_ready=None if pool_ready is None else bool(pool_ready),
+        is_confirmed=confirmed is not None,
+        is_followed=followed is not None,
+        slot_txid=slot_txid,
+        slot_fee=slot_fee or 0,
+        slot_cost=slot_cost or 0,
+        pool_bytes=pool_bytes,
     )
 
 

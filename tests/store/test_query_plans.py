@@ -22,25 +22,31 @@ SMALL = ("mempool_totals",)
 
 @contextmanager
 def statements(node: Node) -> Iterator[set[str]]:
-    """Every statement that the node's engines run meanwhile."""
+    """Every statement that SQLite runs for the node meanwhile, its values written in."""
     seen: set[str] = set()
+    traced: set[Any] = set()
 
-    def note(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PRAGMA")):
+    def note(statement: str) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PRAGMA", "--")):
             seen.add(statement)
+
+    def trace(connection: Any, *_rest: Any) -> None:
+        connection.set_trace_callback(note)
+        traced.add(connection)
 
     engines = [node.store._reader, node.store._writer._engine]
     for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "checkout", trace)
     yield seen
     for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "checkout", trace)
+    for connection in traced:
+        connection.set_trace_callback(None)
 
 
 def plan(node: Node, statement: str) -> list[str]:
     with node.store.read() as conn:
-        values = tuple(1 for _ in range(statement.count("?")))
-        return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+        return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
 
 
 def use(node: Node) -> None:
