@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from random import Random
@@ -92,8 +93,11 @@ def test_a_rollback_journal_that_a_killed_process_left_is_played_back(tmp_path: 
     node.store.close()
 
 
+CRASH_ROUNDS = 15 if os.environ.get("MONEYER_CRASH") == "short" else 100
+
+
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_acknowledged_is_lost_when_processes_are_killed_hundreds_of_times(tmp_path: Path, seed: int) -> None:
-    kill_again_and_again(tmp_path, rounds=100, seed=seed)
+    kill_again_and_again(tmp_path, rounds=CRASH_ROUNDS, seed=seed)
