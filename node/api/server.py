@@ -32,8 +32,6 @@ are made as they are needed, and go when they have had nothing to do for a while
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""
-SWITCH_SECONDS: Final = 0.001
-"""How long a thread may keep the interpreter from another one that waits; Python's own 5 ms add up in one request."""
 log = logging.getLogger("moneyer.node")
 
 _FILES: Final = 4096
@@ -194,10 +192,9 @@ def _allow_files() -> None:
 
 
 def _be_quick() -> None:
-    """So that whatever this process does beside, a sync or a reorg, an answer waits for it a few milliseconds only."""
-    sys.setswitchinterval(SWITCH_SECONDS)
+    """What stands by now stays: the collector looking at all of it again would stop every thread for 50 to 90 ms."""
     gc.collect()
-    gc.freeze()  # what stands by now stays; looking at all of it again would stop every thread for 50 to 90 ms
+    gc.freeze()
 
 
 def _height(node: Any) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -26,8 +27,11 @@ MAX_PATH: Final = 16
 _RECENT: Final = 4_000
 _RECENT_BLOCK_BYTES: Final = 4_000_000
 _LOOK_SECONDS: Final = 1.0
-_PAUSE_SECONDS: Final = 0.005
-"""Between two looks: the first of a burst of commits is told at once, the rest together."""
+_LEAST_PAUSE: Final = 0.005
+_MOST_PAUSE: Final = 0.025
+"""Seconds between two looks: the first of a burst of commits is told at once, the rest together."""
+_PAUSES_A_LOOK: Final = 9
+"""A look that takes long is on a busy node: telling peers takes a tenth of its time at most, up to `_MOST_PAUSE`."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -126,10 +130,12 @@ class Relay:
             try:
                 version = self._store.wait_for_change(seen, _LOOK_SECONDS)
                 if version != seen:
+                    began = time.monotonic()
                     while self._look():
                         pass
                     seen = version
-                    self._stopped.wait(_PAUSE_SECONDS)
+                    took = time.monotonic() - began
+                    self._stopped.wait(min(max(_LEAST_PAUSE, _PAUSES_A_LOOK * took), _MOST_PAUSE))
             except StoreUnavailable as error:
                 log.info("relay: %s", error.message)
                 self._stopped.wait(_LOOK_SECONDS)
@@ -139,7 +145,7 @@ class Relay:
         before = (self.tip.block_hash, self._last)
         with self._store.read() as conn:
             tip = blocks.tip(conn)
-            was = None if tip.header.prev_hash == before[0] else blocks.by_hash(conn, before[0])
+            was = None if before[0] in (tip.block_hash, tip.header.prev_hash) else blocks.by_hash(conn, before[0])
             news = arrivals.after(conn, self._last, MAX_BATCH)
         reorganized = was is not None and not was.main_chain
         with self._lock:

@@ -13,7 +13,7 @@ from node.p2p.peers import Peers
 from node.p2p.progress import Meter, SyncProgress
 from node.p2p.standing import Greeting
 from node.p2p.survey import survey
-from node.p2p.threads import OneAtATime
+from node.p2p.threads import OneAtATime, quick_turns
 from node.store import blocks
 
 log = logging.getLogger("moneyer.p2p")
@@ -51,7 +51,7 @@ class Sync:
 
         The peer shows the headers; bodies come from others too. One sync at a time: another caller waits.
         """
-        with self._turn:
+        with self._turn, quick_turns():
             self.meter.begin(self._own_height(), peer.hello.height)
             try:
                 return self._sync_with(peer)
