@@ -14,7 +14,7 @@ from node.core.coin import Coin
 from node.store import jobs
 from node.store.engine import Store
 from worker.config import parse_mode
-from worker.engines import ENGINES, EngineFailed, make
+from worker.engines import ENGINES, Engine, EngineFailed, make
 from worker.miner import Miner
 from worker.pool import HasherPool
 
@@ -37,9 +37,8 @@ def plain_loop() -> float:
     return NONCES / seconds(loop) / 1e6
 
 
-def engine_rate(name: str) -> float:
+def engine_rate(engine: Engine) -> float:
     """Million hashes a second."""
-    engine = make(name)
     return NONCES / seconds(lambda: engine.search(_HEADER, _NEVER, 0, NONCES)) / 1e6
 
 
@@ -47,11 +46,11 @@ def engine_figures() -> list[Figure]:
     figures: list[Figure] = []
     for name in ENGINES:
         try:
-            make(name)
+            engine = make(name)
         except EngineFailed as error:
             print(f"{name}: {error}")
             continue
-        rates, loops = in_turns(ROUNDS, lambda name=name: engine_rate(name), plain_loop)  # type: ignore[misc]
+        rates, loops = in_turns(ROUNDS, lambda engine=engine: engine_rate(engine), plain_loop)  # type: ignore[misc]
         if not figures:
             figures.append(plain("plain sha256d loop", loops, "million hashes/s"))
         figures.append(at_least(f"engine {name}, one core", rates, "million hashes/s", 0.7))

@@ -19,7 +19,6 @@ from node.store.blocks import BlockRow
 from node.store.peers import PeerRow
 
 BLOCK, REORG, TRANSACTION, PEER, RESET = "block", "reorg", "transaction", "peer", "reset"
-KINDS: Final = (BLOCK, REORG, TRANSACTION, PEER, RESET)
 
 MAX_BLOCKS: Final = 100
 """Blocks told one by one when as many come at once; of more, only the tip."""

@@ -168,7 +168,7 @@ def load_app(config: Config, main: int) -> Any:
 
     on_stop(stop)
     SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
-    _be_quick()
+    _freeze_what_stands()
     if config.manual:
         meet_peers(node)
     else:
@@ -191,7 +191,7 @@ def _allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _be_quick() -> None:
+def _freeze_what_stands() -> None:
     """What stands by now stays: the collector looking at all of it again would stop every thread for 50 to 90 ms."""
     gc.collect()
     gc.freeze()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 from node.core.errors import BadAmount
 from node.core.types import MAX_MONEY
@@ -41,8 +40,3 @@ def format_amount(units: int, decimals: int) -> str:
     whole, fraction = divmod(units, 10**decimals)
     text = f"{fraction:0{decimals}d}".rstrip("0") if decimals else ""
     return f"{sign}{whole}.{text}" if text else f"{sign}{whole}"
-
-
-def to_decimal(units: int, decimals: int) -> Decimal:
-    """Coins as an exact Decimal."""
-    return Decimal(units).scaleb(-decimals)

@@ -222,10 +222,6 @@ def waiting_behind(conn: Connection, payload: bytes, sequence: int) -> list[Memp
     return _rows(conn, _WAITING_BEHIND, sender=payload, sequence=sequence)
 
 
-def to_receiver(conn: Connection, payload: bytes) -> list[MempoolRow]:
-    return _rows(conn, _ROW.where(mempool.c.receiver == payload).order_by(mempool.c.arrived))
-
-
 def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
     """(incoming, outgoing) of an account in the pool, base units: amounts to it; amounts and fees from it."""
     amount = mempool.c.cost - mempool.c.fee
