@@ -100,6 +100,10 @@ class Miner:
 
     def step(self) -> float:
         """Do what is to be done; the seconds until there may be more, if nothing is heard before."""
+        # A process that waits to be started again is heard of by nobody: with nothing to mine it would wait for `IDLE`.
+        return min(self._step(), self._pool.rest)
+
+    def _step(self) -> float:
         self._collect()
         self.offers.summary.flush()
         if monotonic() < self._retry_at:

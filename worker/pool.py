@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -58,6 +59,12 @@ class HasherPool:
         for slot in self._slots:
             if slot.process is None and monotonic() >= slot.start_at:
                 self._launch(slot)
+
+    @property
+    def rest(self) -> float:
+        """Seconds until a process is to be started again that died too young; infinite where none is."""
+        due = [slot.start_at for slot in self._slots if self._wanted and slot.process is None]
+        return max(0.0, min(due) - monotonic()) if due else inf
 
     def waitables(self) -> list[Connection | int]:
         """What `multiprocessing.connection.wait` shall watch: reports and deaths."""

@@ -107,6 +107,21 @@ def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path) ->
         assert 0 < slot.unit.start < end == slot.unit.start + slot.unit.count
 
 
+def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path: Path) -> None:
+    """It rests for a second, and the miner that sleeps on must not outsleep it: nothing else would wake it."""
+    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node, "demand") as both:
+        miner, pool = both
+        pool.start()
+        (slot,) = pool._slots
+        assert slot.process is not None
+        slot.process.kill()
+        slot.process.join()
+        sleeps = miner.step()
+        assert slot.process is None
+        assert 0 < sleeps <= 1
+        steps(miner, pool, lambda: slot.process)
+
+
 def test_a_wrong_result_of_an_engine_is_not_offered_and_the_third_brings_hashlib(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
