@@ -13,8 +13,9 @@ from node.core import codec, fork, ledger
 from node.core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
 from node.core.hashing import show
 from node.core.types import Block, Transfer
-from node.mempool import Mempool, after_tip_change
+from node.mempool import Mempool
 from node.outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
+from node.settle import after_tip_change
 from node.signatures import check_signatures
 from node.store import blocks, jobs, tree
 from node.store import mempool as mempool_rows

@@ -5,20 +5,29 @@ The rows are in the database, so that a restart keeps them and the worker sees t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from node.core import codec, ledger, rules
-from node.core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap
+from node.core.errors import (
+    BadSequence,
+    FeeTooLow,
+    InsufficientFunds,
+    MempoolFull,
+    MoneyerError,
+    RuleError,
+    SequenceGap,
+)
 from node.core.types import Transfer
 from node.signatures import check_signatures
-from node.store import accounts, transactions
 from node.store import mempool as rows
+from node.store import transactions
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
+from node.store.intake import Intake
 
 MAX_GAP = 64
 """Sequences that a waiting transfer may be ahead of the sender's next one."""
@@ -33,6 +42,13 @@ class Accepted:
     txid: bytes
     status: str
     known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    txid: bytes
+    transfer: Transfer
+    replace: bool
 
 
 class _CheckOnly(Exception):
@@ -53,7 +69,17 @@ class Mempool:
         `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
         """
         self._check_alone(transfer)
-        return self._store.write(lambda conn: self.take(conn, transfer, replace=replace), clean=True)
+        return self._store.write_item(self._take_all, _Wanted(codec.txid(transfer), transfer, replace))
+
+    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[Accepted | MoneyerError]:
+        answers: list[Accepted | MoneyerError] = []
+        with Intake(conn) as intake:
+            for each in wanted:
+                try:
+                    answers.append(self.take(intake, each.txid, each.transfer, replace=each.replace))
+                except MoneyerError as error:
+                    answers.append(error)
+        return answers
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
         """Several in one commit, in order; what was refused stands as its error."""
@@ -63,14 +89,15 @@ class Mempool:
 
         def job(conn: Connection) -> list[Accepted | RuleError]:
             done: list[Accepted | RuleError] = []
-            for transfer, problem in zip(transfers, answers, strict=True):
-                try:
-                    if isinstance(problem, RuleError):
-                        raise problem
-                    ledger.check_signature(next(signatures))
-                    done.append(self.take(conn, transfer))
-                except RuleError as error:
-                    done.append(error)
+            with Intake(conn) as intake:
+                for transfer, problem in zip(transfers, answers, strict=True):
+                    try:
+                        if isinstance(problem, RuleError):
+                            raise problem
+                        ledger.check_signature(next(signatures))
+                        done.append(self.take(intake, codec.txid(transfer), transfer))
+                    except RuleError as error:
+                        done.append(error)
             return done
 
         return self._store.write(job, clean=True)
@@ -80,7 +107,8 @@ class Mempool:
         self._check_alone(transfer)
 
         def trial(conn: Connection) -> None:
-            raise _CheckOnly(self.take(conn, transfer))
+            with Intake(conn) as intake:
+                raise _CheckOnly(self.take(intake, codec.txid(transfer), transfer))
 
         try:
             self._store.write(trial)
@@ -105,12 +133,12 @@ class Mempool:
             return error
         return None
 
-    def take(self, conn: Connection, transfer: Transfer, *, replace: bool = True) -> Accepted:
+    def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.
 
         Raises RuleError or PolicyError, and nothing has changed then.
         """
-        txid = codec.txid(transfer)
+        conn = intake.conn_for(transfer.sender)
         view = rows.view(conn, transfer.sender, transfer.sequence, txid)
         known = _known(txid, view)
         if known is not None:
@@ -125,15 +153,20 @@ class Mempool:
         self._check_fee(transfer, view)
         _check_funds(transfer, view)
         is_ready = transfer.sequence <= view.run_end
-        is_full = view.pool_bytes + codec.transaction_size(transfer) > self._store.config.mempool_bytes
-        with conn.begin_nested() if is_full else nullcontext():
-            if view.slot_txid is not None:
-                rows.remove(conn, [view.slot_txid])
-            rows.add(conn, txid, transfer, ready=is_ready)
-            if is_ready and view.is_followed:
-                _fill_gap(conn, transfer)
-            if is_full:
-                self._make_room(conn, txid, transfer)
+        is_full = view.pool_bytes + intake.size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
+        fills_gap = is_ready and view.is_followed
+        if not (is_full or fills_gap or view.slot_txid is not None):
+            intake.add(txid, transfer, ready=is_ready)
+        else:
+            intake.insert()
+            with conn.begin_nested() if is_full else nullcontext():
+                if view.slot_txid is not None:
+                    rows.remove(conn, [view.slot_txid])
+                rows.add(conn, txid, transfer, ready=is_ready)
+                if fills_gap:
+                    _fill_gap(conn, transfer)
+                if is_full:
+                    self._make_room(conn, txid, transfer)
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
@@ -242,44 +275,4 @@ def _fill_gap(conn: Connection, transfer: Transfer) -> None:
             break
         changes.append((row.txid, True))
         following += 1
-    rows.set_ready(conn, changes)
-
-
-def after_tip_change(
-    conn: Connection,
-    mempool: Mempool,
-    *,
-    confirmed: Sequence[bytes],
-    returned: Sequence[Transfer],
-    touched: Iterable[bytes],
-) -> None:
-    """Bring the pool in step with a new tip, within the transaction that made it.
-
-    `confirmed`: txids of the connected blocks. `returned`: transfers of the disconnected ones, oldest first.
-    `touched`: payloads whose balance fell or whose sequence moved.
-    """
-    rows.remove(conn, confirmed)
-    # A returned transfer goes before what its sender sent after it: both are in the pool when money is counted.
-    senders = mempool.put_back(conn, returned)
-    for sender in senders | rows.senders_among(conn, touched):
-        _settle(conn, sender)
-    mempool.shrink(conn)
-
-
-def _settle(conn: Connection, sender: bytes) -> None:
-    """Drop what a sender's confirmed state no longer allows; mark the rest ready or waiting."""
-    account = accounts.account(conn, sender)
-    left, following = account.balance, account.sequence
-    gone, changes = [], []
-    for row in rows.of_sender(conn, sender):
-        left -= row.transfer.cost
-        if row.transfer.sequence < account.sequence or left < 0:
-            gone.append(row.txid)
-            left += row.transfer.cost
-            continue
-        is_ready = row.transfer.sequence == following
-        following += is_ready
-        if is_ready != row.ready:
-            changes.append((row.txid, is_ready))
-    rows.remove(conn, gone)
     rows.set_ready(conn, changes)

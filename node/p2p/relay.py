@@ -32,6 +32,8 @@ _MOST_PAUSE: Final = 0.025
 """Seconds between two looks: the first of a burst of commits is told at once, the rest together."""
 _PAUSES_A_LOOK: Final = 9
 """A look that takes long is on a busy node: telling peers takes a tenth of its time at most, up to `_MOST_PAUSE`."""
+_IDLE_PAUSE: Final = 0.25
+"""The same while there is nobody to tell."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -53,6 +55,8 @@ class Relay:
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._stopped = threading.Event()
+        self._heard = threading.Event()
+        """Somebody listens, or it is time to end."""
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -61,6 +65,7 @@ class Relay:
     def stop(self) -> None:
         """Ends within about a second."""
         self._stopped.set()
+        self._heard.set()
         self._store.wake()
         if self._thread.is_alive():
             self._thread.join()
@@ -68,10 +73,13 @@ class Relay:
     def subscribe(self, listener: Listener) -> None:
         with self._lock:
             self._listeners.append(listener)
+            self._heard.set()
 
     def unsubscribe(self, listener: Listener) -> None:
         with self._lock:
             self._listeners = [each for each in self._listeners if each != listener]
+            if not self._listeners and not self._stopped.is_set():
+                self._heard.clear()
 
     @property
     def last_arrived(self) -> int:
@@ -135,6 +143,7 @@ class Relay:
                         pass
                     seen = version
                     took = time.monotonic() - began
+                    self._heard.wait(_IDLE_PAUSE)
                     self._stopped.wait(min(max(_LEAST_PAUSE, _PAUSES_A_LOOK * took), _MOST_PAUSE))
             except StoreUnavailable as error:
                 log.info("relay: %s", error.message)

@@ -22,7 +22,7 @@ from node.store.connect import BUSY_SECONDS, open_engine
 from node.store.doorbell import Doorbell
 from node.store.driver import DatabaseError
 from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, refused
-from node.store.writer import Writer, translate, translate_words
+from node.store.writer import Item, ItemsJob, Writer, translate, translate_words
 
 T = TypeVar("T")
 
@@ -115,6 +115,13 @@ class Store:
     def submit(self, job: Callable[[Connection], T], *, clean: bool = False) -> Future[T]:
         """`write` that does not wait: the future is done once the job's changes are durable, or it failed."""
         return self._writer.submit(job, clean)
+
+    def write_item(self, job: ItemsJob[Item, T], item: Item) -> T:
+        """`write` for one of many alike: `job` gets those that wait side by side, and answers each.
+
+        It must change nothing for an item that it answers with an error, and raise only what nothing survives.
+        """
+        return self._writer.submit_item(job, item).result()
 
     @property
     def commits(self) -> int:

@@ -1,17 +1,19 @@
 """The one writer thread of a process: many jobs, one durable commit.
 
 A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean`; one that raises is rolled back
-alone. Whoever
-waits for a job hears of it only after the commit.
+alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. Whoever waits for a job hears
+of it only after the commit.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -21,11 +23,27 @@ from node.core.errors import MoneyerError
 from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable, is_busy
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Job = Callable[[Connection], Any]
-_Queued = tuple[Job, Future[Any], bool]
+ItemsJob = Callable[[Connection, Sequence[Item]], Sequence[T | MoneyerError]]
+"""Answers in the order of the items. It changes nothing for an item that it answers with an error."""
 
 _GROUP = 128
 """Jobs at most in one commit: bounds how long the first one waits for the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A job by itself, or an item of a job for many."""
+
+    future: Future[Any]
+    job: Job | None = None
+    clean: bool = False
+    items_job: ItemsJob[Any, Any] | None = None
+    item: Any = None
+
+
+_Answer = tuple[Future[Any], Any, BaseException | None]
 
 
 def translate(error: DBAPIError) -> StoreUnavailable:
@@ -62,14 +80,20 @@ class Writer:
 
         `clean`: it raises only before it has changed anything, and so needs no savepoint.
         """
+        return self._queue(_Queued(Future(), job=job, clean=clean))
+
+    def submit_item(self, job: ItemsJob[Item, T], item: Item) -> Future[T]:
+        """The same for one of the items that `job` takes at once, if the queue holds several in a row."""
+        return self._queue(_Queued(Future(), items_job=job, item=item))
+
+    def _queue(self, queued: _Queued) -> Future[Any]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a job cannot wait for another job")
-        future: Future[T] = Future()
         with self._door:
             if self._closed:
                 raise StoreFailed("the node is stopping")
-            self._jobs.put((job, future, clean))
-        return future
+            self._jobs.put(queued)
+        return queued.future
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -102,13 +126,14 @@ class Writer:
         return group, True
 
     def _commit_group(self, group: list[_Queued]) -> None:
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        answers: list[_Answer] = []
         try:
             with self._engine.connect() as connection, connection.begin():
-                for job, future, clean in group:
-                    run = self._run_clean if clean else self._run_job
-                    result, error = run(connection, job)
-                    answers.append((future, result, error))
+                for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
+                    if items_job is not None:
+                        answers += self._run_items(connection, items_job, list(queued))
+                    else:
+                        answers += [self._run_one(connection, each) for each in queued]
         except DBAPIError as error:
             self._fail(group, translate(error))
         except BaseException as error:
@@ -121,6 +146,19 @@ class Writer:
                     future.set_result(result)
                 else:
                     future.set_exception(problem)
+
+    @staticmethod
+    def _run_items(connection: Connection, job: ItemsJob[Any, Any], queued: list[_Queued]) -> list[_Answer]:
+        results = job(connection, [each.item for each in queued])
+        return [
+            (each.future, None, result) if isinstance(result, MoneyerError) else (each.future, result, None)
+            for each, result in zip(queued, results, strict=True)
+        ]
+
+    def _run_one(self, connection: Connection, queued: _Queued) -> _Answer:
+        assert queued.job is not None  # noqa: S101 - there is one, or an item
+        run = self._run_clean if queued.clean else self._run_job
+        return (queued.future, *run(connection, queued.job))
 
     def _run_job(self, connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
         """What the job gave or raised. Raises only where the whole transaction is lost."""
@@ -163,5 +201,5 @@ class Writer:
         with contextlib.suppress(Exception):
             self._engine.dispose()
         self._ring()  # an error at COMMIT can still have committed: whoever watches looks
-        for _, future, _ in group:
-            future.set_exception(error)
+        for queued in group:
+            queued.future.set_exception(error)

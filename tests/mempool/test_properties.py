@@ -121,5 +121,52 @@ def test_totals_flags_and_templates_are_right_after_any_operations(
         node.store.close()
 
 
+sends = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # sender
+        st.integers(-1, 5),  # sequence
+        st.integers(1, 1500),  # amount
+        st.integers(0, 60),  # fee
+        st.integers(0, 40),  # memo's length
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=40)
+@given(sends, st.integers(1, 8))
+def test_transfers_that_share_a_commit_fare_as_they_would_alone(
+    tmp_path_factory: Any, plan: list[tuple[int, int, int, int, int]], at_once: int
+) -> None:
+    sent = [
+        transfer(COIN, PEOPLE[sender], PEOPLE[(sender + 1) % 4], amount, fee, sequence, b"m" * memo)
+        for sender, sequence, amount, fee, memo in plan
+        if sequence >= 0
+    ]
+    alone, together = (
+        Node.open(tmp_path_factory.mktemp("pool"), COIN, min_fee=1, mempool_bytes=MEMPOOL_BYTES) for _ in range(2)
+    )
+    try:
+        one_by_one = [answer for each in sent for answer in alone.mempool.accept_transfers([each])]
+        in_groups = [
+            answer
+            for start in range(0, len(sent), at_once)
+            for answer in together.mempool.accept_transfers(sent[start : start + at_once])
+        ]
+        assert list(map(repr, in_groups)) == list(map(repr, one_by_one))
+        assert in_order(together) == in_order(alone)
+        check(together)
+    finally:
+        alone.store.close()
+        together.store.close()
+
+
+def in_order(node: Node) -> list[tuple[bytes, bool]]:
+    """(txid, ready) as they came."""
+    with node.store.read() as conn:
+        return [(row.txid, row.ready) for row in rows.arrived_after(conn, 0, 1000)]
+
+
 def test_the_gap_is_what_the_protocol_says() -> None:
     assert MAX_GAP == 64

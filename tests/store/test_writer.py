@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
-from node.core.errors import BadSequence
+from node.core.errors import BadSequence, MoneyerError
 from node.store import meta, schema
 from node.store.connect import open_engine
 from node.store.driver import driver
@@ -147,6 +147,43 @@ def test_a_savepoint_inside_a_failing_job_goes_with_it(desk: Desk) -> None:
     futures = desk.together(job, failing, put("other"))
     assert [type(future.exception()) for future in futures] == [type(None), ZeroDivisionError, type(None)]
     assert desk.keys() == {"kept", "other"}
+
+
+def test_items_side_by_side_go_to_their_job_at_once_and_one_that_is_refused_is_told_alone(desk: Desk) -> None:
+    calls: list[list[str]] = []
+
+    def put_all(conn: Connection, keys: Sequence[str]) -> list[str | MoneyerError]:
+        calls.append(list(keys))
+        answers: list[str | MoneyerError] = []
+        for item in keys:
+            if item.startswith("no"):
+                answers.append(BadSequence(item))
+            else:
+                put(item)(conn)
+                answers.append(f"{item} is in")
+        return answers
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold(_conn: Connection) -> None:
+        inside.set()
+        assert go_on.wait(30)
+
+    first = desk.writer.submit(hold, clean=False)
+    assert inside.wait(30)
+    futures = [desk.writer.submit_item(put_all, item) for item in ("a", "no b", "c")]
+    between = desk.writer.submit(put("between"), clean=False)
+    last = desk.writer.submit_item(put_all, "d")
+    go_on.set()
+    first.result(30)
+    assert futures[0].result(30) == "a is in"
+    assert isinstance(futures[1].exception(30), BadSequence)
+    assert futures[2].result(30) == "c is in"
+    between.result(30)
+    assert last.result(30) == "d is in"
+    assert calls == [["a", "no b", "c"], ["d"]]
+    assert desk.commits == 2
+    assert {"a", "c", "d", "between"} <= desk.keys()
 
 
 def test_after_a_commit_that_failed_nobody_is_told_it_worked_and_the_writer_works_on(desk: Desk) -> None:

@@ -1,0 +1,52 @@
+"""The mempool in step with a new tip, within the transaction that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from node.core.types import Transfer
+from node.mempool import Mempool
+from node.store import accounts
+from node.store import mempool as rows
+
+
+def after_tip_change(
+    conn: Connection,
+    mempool: Mempool,
+    *,
+    confirmed: Sequence[bytes],
+    returned: Sequence[Transfer],
+    touched: Iterable[bytes],
+) -> None:
+    """Bring the pool in step with a new tip.
+
+    `confirmed`: txids of the connected blocks. `returned`: transfers of the disconnected ones, oldest first.
+    `touched`: payloads whose balance fell or whose sequence moved.
+    """
+    rows.remove(conn, confirmed)
+    # A returned transfer goes before what its sender sent after it: both are in the pool when money is counted.
+    senders = mempool.put_back(conn, returned)
+    for sender in senders | rows.senders_among(conn, touched):
+        _settle(conn, sender)
+    mempool.shrink(conn)
+
+
+def _settle(conn: Connection, sender: bytes) -> None:
+    """Drop what a sender's confirmed state no longer allows; mark the rest ready or waiting."""
+    account = accounts.account(conn, sender)
+    left, following = account.balance, account.sequence
+    gone, changes = [], []
+    for row in rows.of_sender(conn, sender):
+        left -= row.transfer.cost
+        if row.transfer.sequence < account.sequence or left < 0:
+            gone.append(row.txid)
+            left += row.transfer.cost
+            continue
+        is_ready = row.transfer.sequence == following
+        following += is_ready
+        if is_ready != row.ready:
+            changes.append((row.txid, is_ready))
+    rows.remove(conn, gone)
+    rows.set_ready(conn, changes)
