@@ -11,19 +11,21 @@ from node.core.codec import sighash
 from node.core.keys import verify_many
 from node.core.types import Transfer
 
+_CORES = os.cpu_count() or 1
+"""Asked once: the system opens a file to answer."""
 _LEAST = 64
 """Fewer checks than this in a part cost more to hand over than to do."""
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
+    return ThreadPoolExecutor(_CORES, thread_name_prefix="signatures")
 
 
 def check_signatures(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
     """Whether each transfer's signature is its sender's on this chain, in order."""
     checks = [(transfer.public_key, sighash(chain_id, transfer), transfer.signature) for transfer in transfers]
-    parts = min(os.cpu_count() or 1, len(checks) // _LEAST)
+    parts = min(_CORES, len(checks) // _LEAST)
     if parts < 2:
         return verify_many(checks)
     step = -(-len(checks) // parts)
