@@ -117,9 +117,9 @@ def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path:
         slot.process.kill()
         slot.process.join()
         sleeps = miner.step()
-        assert slot.process is None
+        assert pool.waitables() == []
         assert 0 < sleeps <= 1
-        steps(miner, pool, lambda: slot.process)
+        steps(miner, pool, pool.waitables)
 
 
 def test_a_wrong_result_of_an_engine_is_not_offered_and_the_third_brings_hashlib(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from hashlib import sha256
 
@@ -12,8 +13,9 @@ from node.core import codec
 from node.core.template import Parent, build_template
 from node.core.types import Account, Coinbase
 from tests.support import easy_coin, key, transfer
-from worker.stratum.jobs import EXTRA_SIZE, JobBook, swap_words
-from worker.stratum.protocol import DIFFICULTY_1, HASHES_OF_1, MIN_DIFFICULTY, difficulty_of, target_of
+from worker.stratum.jobs import EXTRA_SIZE, Job, JobBook, swap_words
+from worker.stratum.protocol import DIFFICULTY_1, HASHES_OF_1, MIN_DIFFICULTY, StratumError, difficulty_of, target_of
+from worker.stratum.session import _MAX_SHARES, Session
 from worker.stratum.shares import Rate, Shares
 from worker.stratum.vardiff import SPACING, Vardiff
 
@@ -127,3 +129,47 @@ def test_tallies_are_bounded_and_keep_who_is_connected() -> None:
     shares.accept("steady", 10_000, 6000, 6000)
     first = shares.summary(6000)["miners"][0]
     assert (first["name"], first["connections"], first["accepted"]) == ("steady", 1, 1)
+
+
+class OneDesk:
+    """A server of one template, for a session without a socket."""
+
+    def __init__(self) -> None:
+        self.book = JobBook()
+        self.book.renew(template_with(0))
+        self.counted = 0
+
+    def payee(self, user: str) -> bytes:
+        return BOB.payload
+
+    def job(self, receiver: bytes, *, fresh: bool) -> Job | None:
+        return self.book.fresh(receiver) if fresh else self.book.current(receiver)
+
+    def latest(self) -> int:
+        return 1_700_000_200
+
+    def clock(self) -> float:
+        return 0.0
+
+    def accepted(self, user: str, difficulty: float) -> None:
+        self.counted += 1
+
+    def rejected(self, user: str, error: StratumError) -> None: ...
+
+    def solved(self, user: str, job: Job, header: bytes, extranonces: bytes) -> None: ...
+
+
+def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs() -> None:
+    desk = OneDesk()
+    session = Session(desk, b"\0\1\2\3", MIN_DIFFICULTY)
+    session.handle(b'{"id":1,"method":"mining.subscribe","params":[]}')
+    session.handle(b'{"id":2,"method":"mining.authorize","params":["bob"]}')
+    refused = b""
+    for number in range(2 * _MAX_SHARES):
+        job_id = list(session._sent)[-1 - number % 2] if len(session._sent) > 1 else next(iter(session._sent))
+        params = ["bob", job_id, "00000000", f"{1_700_000_100:08x}", f"{number:08x}"]
+        answers = session.handle(json.dumps({"id": 3, "method": "mining.submit", "params": params}).encode())
+        if refused := next((line for line in answers if b"too many shares" in line), b""):
+            break
+    assert refused
+    assert sum(len(sent.seen) for sent in session._sent.values()) == _MAX_SHARES <= desk.counted

@@ -17,8 +17,8 @@ from worker.stratum.vardiff import Vardiff
 _KEPT_JOBS = 16
 _MAX_USERS = 64
 _MAX_USER = 160
-_MAX_SHARES = 50_000
-"""Of one job: more come from nobody whose difficulty fits."""
+_MAX_SHARES = 20_000
+"""Of the jobs that are kept: more come from nobody whose difficulty fits."""
 
 
 class Desk(Protocol):
@@ -193,8 +193,8 @@ class Session:
             raise StratumError(protocol.DUPLICATE, "this share came before")
         number = pow.hash_number(block_hash)
         difficulty = _credit(sent, number)
-        if len(sent.seen) >= _MAX_SHARES:
-            raise StratumError(protocol.OTHER, "too many shares for one job")
+        if sum(len(each.seen) for each in self._sent.values()) >= _MAX_SHARES:
+            raise StratumError(protocol.OTHER, "too many shares: take harder ones (mining.suggest_difficulty)")
         sent.seen.add(block_hash)
         if number <= job.base.target:
             self._desk.solved(user, job, header, extranonces)
