@@ -164,12 +164,15 @@ def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs
     session = Session(desk, b"\0\1\2\3", MIN_DIFFICULTY)
     session.handle(b'{"id":1,"method":"mining.subscribe","params":[]}')
     session.handle(b'{"id":2,"method":"mining.authorize","params":["bob"]}')
-    refused = b""
-    for number in range(2 * _MAX_SHARES):
-        job_id = list(session._sent)[-1 - number % 2] if len(session._sent) > 1 else next(iter(session._sent))
-        params = ["bob", job_id, "00000000", f"{1_700_000_100:08x}", f"{number:08x}"]
-        answers = session.handle(json.dumps({"id": 3, "method": "mining.submit", "params": params}).encode())
-        if refused := next((line for line in answers if b"too many shares" in line), b""):
-            break
-    assert refused
-    assert sum(len(sent.seen) for sent in session._sent.values()) == _MAX_SHARES <= desk.counted
+    session.work(clean=False, fresh=True)
+    one, other = session._sent.values()
+    one.seen.update(number.to_bytes(32, "big") for number in range(_MAX_SHARES // 2))
+    other.seen.update(number.to_bytes(32, "big") for number in range(_MAX_SHARES // 2 - 1))
+
+    def submit(nonce: int) -> bytes:
+        params = ["bob", other.job.job_id, "00000000", f"{1_700_000_100:08x}", f"{nonce:08x}"]
+        return session.handle(json.dumps({"id": 3, "method": "mining.submit", "params": params}).encode())[0]
+
+    assert b'"result":true' in submit(0)
+    assert b"too many shares" in submit(1)
+    assert desk.counted == 1
