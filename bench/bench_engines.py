@@ -8,10 +8,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
+from time import process_time
 
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report
-from worker.bench import measure, measure_together
-from worker.engines import ENGINES, EngineFailed, choose, make
+from worker.bench import measure_together
+from worker.engines import ENGINES, Engine, EngineFailed, choose, make
 
 SECONDS = 0.1 if SHORT else 0.3
 ROUNDS = 5 if SHORT else 15
@@ -26,10 +28,21 @@ print(perf_counter() - began)
 """
 
 
+def rate(engine: Engine) -> float:
+    """Hashes a second of processor time: what others do on the machine counts less."""
+    count, tried = 1 << 14, 0
+    began = process_time()
+    while (spent := process_time() - began) < SECONDS:
+        engine.search(bytes(range(80)), 1 << 200, tried, count)
+        tried += count
+    return tried / spent
+
+
 def rates(cache: Path) -> list[Figure]:
-    """Of each engine that runs here."""
+    """Of each engine that runs here; it is the fastest that counts."""
     yardstick = make("hashlib")
     figures: list[Figure] = []
+    against: dict[str, list[float]] = {}
     for name in ENGINES:
         if name == "hashlib":
             continue
@@ -40,13 +53,17 @@ def rates(cache: Path) -> list[Figure]:
             continue
         ours, plains = in_turns(
             ROUNDS,
-            lambda engine=engine: measure(engine, SECONDS) / 1e6,  # type: ignore[misc]
-            lambda: measure(yardstick, SECONDS) / 1e6,
+            lambda engine=engine: rate(engine) / 1e6,  # type: ignore[misc]
+            lambda: rate(yardstick) / 1e6,
         )
         if not figures:
             figures.append(plain("hashlib, one core", plains, "million hashes/s"))
         figures.append(plain(f"{name}, one core", ours, "million hashes/s"))
-        figures.append(at_least(f"{name} / hashlib", ratios(ours, plains), "×", 25))
+        against[name] = ratios(ours, plains)
+    fastest = max(against, key=lambda name: median(against[name]), default="")
+    for name, runs in against.items():
+        what = f"{name} / hashlib"
+        figures.append(at_least(what, runs, "×", 25) if name == fastest else plain(what, runs, "×"))
     return figures
 
 

@@ -18,6 +18,7 @@ from worker import engines
 from worker.bench import PASSED, bench_engines
 from worker.engines import NONCES, EngineFailed, solves
 from worker.engines.compiled import CompiledEngine, Processor
+from worker.engines.mixed import MixedEngine
 from worker.engines.sha import NoInstructions, ShaEngine
 from worker.engines.simd import SimdEngine
 
@@ -31,13 +32,28 @@ def made(name: str) -> CompiledEngine:
     """An engine by name, compiled once for all tests: `sha`, `simd 4` …"""
     if name not in _made:
         try:
-            _made[name] = ShaEngine() if name == "sha" else SimdEngine(lanes=int(name.split()[1]))
+            _made[name] = make(name)
         except NoInstructions as error:
             pytest.skip(str(error))
     return _made[name]
 
 
-each_engine = pytest.mark.parametrize("name", ["sha", *(f"simd {lanes}" for lanes in _LANES)])
+def make(name: str) -> CompiledEngine:
+    match name.split():
+        case ["simd", lanes]:
+            return SimdEngine(lanes=int(lanes))
+        case ["mixed", "avx2"]:
+            without = {name: has and not name.startswith("avx512") for name, has in Processor().features.items()}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Processor, "features", without)
+                return MixedEngine()
+        case ["mixed"]:
+            return MixedEngine()
+        case _:
+            return ShaEngine()
+
+
+each_engine = pytest.mark.parametrize("name", ["sha", "mixed", "mixed avx2", *(f"simd {lanes}" for lanes in _LANES)])
 
 
 @each_engine
@@ -255,7 +271,7 @@ def test_code_for_another_processor_generator_or_compiler_has_another_name(folde
 
 
 def test_auto_takes_no_engine_that_is_slower_than_hashlib(tmp_path: Path) -> None:
-    assert engines.choose("auto", tmp_path) in {"simd", "sha"}
+    assert engines.choose("auto", tmp_path) in set(engines.ENGINES) - {"hashlib"}
 
 
 def test_without_llvmlite_auto_takes_hashlib(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +286,8 @@ def test_a_processor_without_sha_instructions_is_told_so(monkeypatch: pytest.Mon
     monkeypatch.setattr(Processor, "features", {})
     with pytest.raises(EngineFailed, match="sha does not run here: this processor has no SHA-256 instructions"):
         engines.make("sha")
+    with pytest.raises(EngineFailed, match="mixed does not run here: this processor has no SHA-256 instructions"):
+        engines.make("mixed")
     assert SimdEngine().lanes == 4
 
 
@@ -277,7 +295,7 @@ def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code_in_the_data_fold
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
         worker = node.ready_worker("--mode", "continuous", "--engine", "auto", "--processes", "2")
         wait_until(lambda: node.height >= 4, 60, "four blocks")
-        assert worker.alive_status()["engine"] in {"simd", "sha"}
+        assert worker.alive_status()["engine"] in set(engines.ENGINES) - {"hashlib"}
         assert list((node.config.data / "cache").iterdir())
 
 

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 from worker.engines.hashlib_engine import HashlibEngine
+from worker.engines.mixed import MixedEngine
 from worker.engines.proof import NONCES, solves
 from worker.engines.sha import ShaEngine
 from worker.engines.simd import SimdEngine
@@ -49,6 +50,7 @@ ENGINES: dict[str, Callable[[Path | None], Engine]] = {
     "hashlib": lambda _cache: HashlibEngine(),
     "simd": SimdEngine,
     "sha": ShaEngine,
+    "mixed": MixedEngine,
 }
 """Name -> what makes one, given a folder in which it may keep compiled code. Making may be slow (compiling) and may
 raise anything where the engine cannot run."""

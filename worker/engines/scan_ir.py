@@ -7,7 +7,17 @@ from collections.abc import Sequence
 FUNCTION = "scan"
 
 
-def scan(lanes: int, declarations: Sequence[str], before: Sequence[str], inside: Sequence[str], last_word: str) -> str:
+def scan(
+    lanes: int,
+    declarations: Sequence[str],
+    before: Sequence[str],
+    inside: Sequence[str],
+    last_word: str,
+    *,
+    behind: int = 0,
+    order: Sequence[int] = (),
+    carried: Sequence[str] = (),
+) -> str:
     """LLVM IR of `i64 scan(ptr header, i32 top, i32 start, i64 count)`.
 
     It tries `start, start + 1, …` as nonce of the 80-byte `header`, at least `count` of them and at most `lanes - 1`
@@ -17,9 +27,13 @@ def scan(lanes: int, declarations: Sequence[str], before: Sequence[str], inside:
     `before` and `inside` are instructions that run once a call and once for each vector `%nonce` of nonces (as
     numbers, their bytes not yet swapped); they may use `%header`. `last_word`: the value, a vector, that then holds the
     eighth word of the second hashes.
+
+    `behind`: where `last_word` is of the vector that many turns of the loop ago; in the first turns it may be anything.
+    `order`: which of its vector's nonces each lane of `%nonce` has; those of `last_word` have them in their order.
+    `carried`: phi instructions of the block `loop`, for what comes from the block `before` or from the last `more`.
     """
     vector = f"<{lanes} x i32>"
-    steps = ", ".join(f"i32 {lane}" for lane in range(lanes))
+    steps = ", ".join(f"i32 {lane}" for lane in order or range(lanes))
     newline = "\n"
     return f"""
 {newline.join(declarations)}
@@ -36,8 +50,9 @@ before:
 %top.all = shufflevector {vector} %top.0, {vector} poison, {vector} zeroinitializer
 br label %loop
 loop:
-%done = phi i64 [ 0, %before ], [ %done.next, %more ]
+%done = phi i64 [ {-behind * lanes}, %before ], [ %done.next, %more ]
 %nonce = phi {vector} [ %nonce.first, %before ], [ %nonce.next, %more ]
+{newline.join(carried)}
 {newline.join(inside)}
 %number = call {vector} @llvm.bswap.v{lanes}i32({vector} {last_word})
 %hit = icmp ule {vector} %number, %top.all
@@ -45,11 +60,14 @@ loop:
 %none = icmp eq i{lanes} %mask, 0
 br i1 %none, label %more, label %hits
 more:
-%done.next = add nuw i64 %done, {lanes}
+%done.next = add i64 %done, {lanes}
 %nonce.next = add {vector} %nonce, splat (i32 {lanes})
-%again = icmp ult i64 %done.next, %count
+%again = icmp slt i64 %done.next, %count
 br i1 %again, label %loop, label %nothing
 hits:
+%early = icmp slt i64 %done, 0
+br i1 %early, label %more, label %found
+found:
 %lane = call i{lanes} @llvm.cttz.i{lanes}(i{lanes} %mask, i1 true)
 %lane.wide = zext i{lanes} %lane to i64
 %offset = add i64 %done, %lane.wide

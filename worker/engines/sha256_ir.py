@@ -57,8 +57,8 @@ K = tuple(_root_bits(prime, 3) for prime in _primes(64))
 INITIAL = tuple(_root_bits(prime, 2) for prime in _primes(8))
 
 
-class _Code:
-    """Collects instructions: `before` the loop and `inside` it."""
+class VectorCode:
+    """Collects LLVM instructions on words: `before` the loop and `inside` it."""
 
     def __init__(self, lanes: int, ternary: bool) -> None:
         self.lanes = lanes
@@ -145,7 +145,7 @@ def _kind(word: Word) -> int:
     return 0 if isinstance(word, int) else 1 + word.vector
 
 
-def _extend(code: _Code, words: list[Word]) -> None:
+def _extend(code: VectorCode, words: list[Word]) -> None:
     """The next word of the message schedule."""
     early, late = words[-15], words[-2]
     small0 = code.xor(code.rotate(early, 7), code.rotate(early, 18), code.shift(early, 3))
@@ -153,7 +153,7 @@ def _extend(code: _Code, words: list[Word]) -> None:
     words.append(code.add(words[-16], small0, words[-7], small1))
 
 
-def _compress(code: _Code, state: list[Word], message: list[Word]) -> list[Word]:
+def _compress(code: VectorCode, state: list[Word], message: list[Word]) -> list[Word]:
     """The state after a block of 16 words."""
     words = list(message)
     a, b, c, d, e, f, g, h = state
@@ -174,7 +174,7 @@ _AHEAD = 4
 
 def module(lanes: int, *, ternary: bool = False) -> str:
     """LLVM IR of `scan` (see scan_ir), `lanes` nonces at a time. `ternary`: the processor has AVX-512."""
-    code = _Code(lanes, ternary)
+    code = VectorCode(lanes, ternary)
     header: list[Word] = []
     for i in range(19):
         code.before.append(f"%p{i} = getelementptr i8, ptr %header, i64 {4 * i}")

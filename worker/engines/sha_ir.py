@@ -54,18 +54,23 @@ class _Known:
     """The same less what `first_sums` brings in."""
 
 
-def _prepare(code: Instructions) -> _Known:
+def midstate(code: Instructions) -> tuple[State, Quad]:
+    """The state after the header's first 64 bytes; and the next 16, their last word (the nonce) left 0."""
     quads: list[Quad] = []
     for i in range(5):
         code.before.append(f"%p{i} = getelementptr i8, ptr %header, i64 {16 * i}")
         quads.append(code.call("llvm.bswap.v4i32", code.emit(f"load {QUAD}, ptr %p{i}, align 1")))
     tail = code.pick(quads.pop(), constant(0, 0, 0, 0), 0, 1, 2, 4)
     start = code.state(INITIAL)
-    midstate = code.add_states(start, _rounds(code, start, quads, 16))
+    return code.add_states(start, _rounds(code, start, quads, 16)), tail
+
+
+def _prepare(code: Instructions) -> _Known:
+    state, tail = midstate(code)
     block = (constant(1 << 31, 0, 0, 0), constant(0, 0, 0, 0), constant(0, 0, 0, 640))
     sums = code.first_sums(tail, block[0])
     fifth = code.last_sums(sums, block[1], block[2], block[2])
-    return _Known(midstate, tail, block, fifth, code.binary("sub", fifth, sums))
+    return _Known(state, tail, block, fifth, code.binary("sub", fifth, sums))
 
 
 def _rounds(code: Instructions, state: State, quads: list[Quad], groups: int, first: int = 0) -> State:

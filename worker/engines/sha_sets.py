@@ -100,13 +100,14 @@ class X86(Instructions):
     def in_order(self, state: State) -> State:
         return self.pick(*state, 3, 2, 7, 6), self.pick(*state, 1, 0, 5, 4)
 
-    def _two_rounds(self, state: State, words: Quad) -> State:
+    def two_rounds(self, state: State, words: Quad) -> State:
+        """`words`: as for `four_rounds`, of which the two lower ones count."""
         abef, cdgh = state
         return self.call("llvm.x86.sha256rnds2", cdgh, abef, words), abef
 
     def four_rounds(self, state: State, words: Quad, known: Quad | None = None) -> State:
-        state = self._two_rounds(state, known or words)
-        return self._two_rounds(state, self.pick(words, words, 2, 3, 2, 3))
+        state = self.two_rounds(state, known or words)
+        return self.two_rounds(state, self.pick(words, words, 2, 3, 2, 3))
 
     def first_sums(self, old: Quad, next_old: Quad) -> Quad:
         return self.call("llvm.x86.sha256msg1", old, next_old)
@@ -117,7 +118,7 @@ class X86(Instructions):
 
     def last_word(self, state: State, words: Quad) -> Quad:
         # The F after 62 rounds is the E after 61 and the H at the end.
-        abef, _ = self._two_rounds(state, words)
+        abef, _ = self.two_rounds(state, words)
         return self.binary("add", abef, constant(INITIAL[7], 0, 0, 0))
 
 
