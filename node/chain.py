@@ -25,11 +25,15 @@ from node.store import accounts, blocks, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
+from node.turns import Turns
 
 _RUN_BLOCKS = 200
 _RUN_BYTES = 1_000_000
 """What goes in one transaction (and a part of a block more): enough that a transaction itself costs nothing, and no
 long wait for whoever else wants to write."""
+
+_TURN_SECONDS = 20.0
+"""A block that is being taken right now is not worked on again before this."""
 
 MAX_UNASKED_DEPTH = 288
 """An unasked block that branches off deeper below the tip isn't stored: its branch comes by headers first."""
@@ -54,6 +58,7 @@ class Chain:
         self.ancestry = Ancestry(store.coin)
         self.orphans = Orphans()
         self._mempool = mempool or Mempool(store)
+        self._turns = Turns(_TURN_SECONDS)
 
     def accept_block(self, raw: bytes, now: int, *, asked: bool = False, job_id: str | None = None) -> Outcome:
         """Check a block and connect, store or hold it; durable when this returns.
@@ -61,7 +66,9 @@ class Chain:
         `raw`: the whole block; `now`: local clock, whole Unix seconds; `asked`: this node asked a peer for it;
         `job_id`: the mining job that it was mined for. Raises RuleError or StoreUnavailable.
         """
-        outcome = self._accept(raw, now, asked, job_id)
+        # By its bytes, not its hash: who sends a false body for a header holds nobody up who has the true one.
+        with self._turns.of(raw):
+            outcome = self._accept(raw, now, asked, job_id)
         if isinstance(outcome, Extended | Reorganized | SideBranch):
             self._connect_orphans(outcome.block_hash, now)
         return outcome
