@@ -210,13 +210,16 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
 def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
     """Show a transaction.
 
+    TXID: its first digits are enough for what waits, and for what a name of your wallet or a contact sent or got.
+
     \b
-    moneyer tx 3a38be91f2…
+    moneyer tx 3a38be91f2
     """
+    from node.cli.find import whole_txid
     from node.cli.output import coins, confirmations, moment, print_json, print_pairs
 
     place = _place(data, node)
-    found = place.client.transaction(txid)
+    found = place.client.transaction(whole_txid(place, txid))
     if json:
         print_json(found)
         return

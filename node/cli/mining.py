@@ -33,7 +33,10 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     moneyer mining interval:5 --all
     """
     from node.cli.output import print_json
+    from worker.config import parse_mode
 
+    if mode is not None:
+        parse_mode(mode)  # its words are kinder than those of the node
     if all and node is not None:
         raise click.UsageError("--all means every node of a data folder: leave out --node")
     answers = {}
@@ -43,7 +46,9 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     if json:
         print_json(answers if all else next(iter(answers.values())))
         return
-    for url, answer in answers.items():
+    for number, (url, answer) in enumerate(answers.items()):
+        if number:
+            click.echo()
         _show(url, answer)
 
 

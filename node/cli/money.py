@@ -118,7 +118,7 @@ def _row(place: Place, each: dict[str, Any], address: str) -> tuple[object, ...]
     amount = coins(each["amount"], decimals)
     other = each["receiver"] if sent else each["sender"]
     return (
-        moment(each.get("timestamp")) if each["height"] is not None else each["status"],
+        moment(each.get("timestamp")) if each["height"] is not None else "waiting",
         "" if each["height"] is None else each["height"],
         amount if to_self else f"{'-' if sent else '+'}{amount}",
         coins(each["fee"], decimals) if sent else "",

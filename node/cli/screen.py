@@ -135,14 +135,22 @@ def _to_try(network: Network) -> list[str]:
             f"moneyer balance{where}",
             f"curl {first}/get_chain",
         ]
-    wallet = _wallet(network.folders[0])
-    names = list(wallet.names) if wallet else ["miner"]
-    sender, receiver = names[-1 if len(names) > 1 else 0], names[0]
+    sender, receiver = _two_names(network)
     return [
         f"moneyer balance{where}",
         f"moneyer send {sender} {receiver} 1 --wait{where}",
         f"moneyer join {first} --data a-friends-folder",
     ]
+
+
+def _two_names(network: Network) -> tuple[str, str]:
+    """Who has most in the wallet of node 1, and somebody else there."""
+    wallet = _wallet(network.folders[0])
+    if wallet is None:
+        return "miner", "miner"
+    client, coin = Client(network.urls[0]), network.coin
+    names = sorted(wallet.names, key=lambda name: -client.account(coin.address(wallet.names[name]))["balance"])
+    return names[0], next((name for name in wallet.names if name != names[0]), names[0])
 
 
 def _follow(network: Network, start: int) -> None:
@@ -151,13 +159,13 @@ def _follow(network: Network, start: int) -> None:
     client, highest, silent = Client(network.urls[0]), start - 1, time.monotonic()
     while time.monotonic() - silent < _QUIET:
         try:
-            for block in client.blocks(start, follow=True, poll=0.5):
+            for block in client.blocks(start, follow=True, patience=_QUIET):
                 if block["height"] <= highest:
                     click.echo(style(f"  the chain was reorganized from height {block['height']} on", fg="yellow"))
                 click.echo(_line(network, block, miners))
                 highest, start, silent = block["height"], block["height"] + 1, time.monotonic()
         except ClientError:
-            time.sleep(1)  # it is ending, or was stopped for a while
+            time.sleep(5)  # it is ending, or has too much to do
 
 
 def _miners(network: Network) -> dict[str, str]:

@@ -60,7 +60,8 @@ def new_passphrase(key_file: Path | None, *, may_be_open: bool, variable: str = 
         return None
     if not terminal():
         raise click.ClickException(
-            f"a wallet is kept encrypted: give a passphrase in {variable} or a key file, or say --open to leave it open"
+            f"a wallet is kept encrypted: give a passphrase in {variable} or a key file, or say --open for one that "
+            "whoever can read the file can spend from"
         )
     click.echo("The wallet is encrypted with a passphrase. Nobody can restore a lost one.", err=True)
     while True:

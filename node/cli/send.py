@@ -18,7 +18,19 @@ _SEEN_SECONDS = 5.0
 """How long peers are asked whether they have it; a network that gossips takes some hundredths of a second."""
 
 
-@click.command()
+class _Send(click.Command):
+    """A negative amount is no unknown option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name[1:2].isdigit() or error.option_name[1:2] == ".":
+                raise click.UsageError("the amount is below 0: who gets coins sends none", ctx) from None
+            raise
+
+
+@click.command(cls=_Send)
 @click.argument("sender", metavar="FROM", shell_complete=complete_names)
 @click.argument("receiver", metavar="TO", shell_complete=complete_names)
 @click.argument("amount")

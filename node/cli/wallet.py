@@ -139,7 +139,7 @@ def show(name: str | None, data: Path | None, json: bool) -> None:
     place = find_place(data, None)
     coin, held, file = place.local_coin, place.held, read_file(place.wallet_path())
     if name is None:
-        state = "open: its keys are published" if file.development else "open: `moneyer wallet passphrase` encrypts it"
+        state = "its keys are published" if file.development else "`moneyer wallet passphrase` encrypts it"
         about = {
             "wallet": str(place.wallet_path()),
             "coin": f"{coin.name} ({coin.symbol})",
@@ -151,7 +151,7 @@ def show(name: str | None, data: Path | None, json: bool) -> None:
         if json:
             print_json(about)
             return
-        about["encrypted"] = "yes" if file.encryption else state
+        about["encrypted"] = "yes" if file.encryption else f"no, it is open: {state}"
         about.update(accounts=", ".join(held.names), contacts=", ".join(place.contacts) or "none")
         del about["development"]
         print_pairs(about.items())
@@ -175,7 +175,8 @@ def show(name: str | None, data: Path | None, json: bool) -> None:
         print_json(about)
     else:
         path = account.path or "none: no phrase leads to it, only a copy of the file or of the key"
-        print_pairs({**about, "path": path, "created": moment(account.created)}.items())
+        imported = "yes" if account.imported else "no"
+        print_pairs({**about, "path": path, "imported": imported, "created": moment(account.created)}.items())
 
 
 for command in (import_, export, rename, passphrase, contact):

@@ -39,18 +39,22 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
 @wallet_folder
 @passphrase_file
 def passphrase(data: Path | None, passphrase_file: Path | None, new_passphrase_file: Path | None, **given: Any) -> None:
-    """Set or change the passphrase.
+    """Set, change or remove the passphrase.
 
-    The new one is asked, or stands in MONEYER_NEW_PASSPHRASE or a key file.
+    The new one is asked twice, or stands in MONEYER_NEW_PASSPHRASE or a key file. A node that runs on the wallet wants
+    it too, at its next start.
 
     \b
     moneyer wallet passphrase --data beach-coin
+    moneyer wallet passphrase --open              keys for whoever can read the file
     """
     from node.cli.place import find_place
     from node.cli.secret import new_passphrase, unlock
+    from node.locks import is_held
     from node.wallet.edit import set_passphrase
 
-    path = find_place(data, None).wallet_path()
+    place = find_place(data, None)
+    path = place.wallet_path()
     held, old = unlock(path, passphrase_file)
     if held.development and not given["open"]:
         raise click.ClickException(f"{path} is a development wallet: its keys are published, a passphrase is no help")
@@ -61,6 +65,12 @@ def passphrase(data: Path | None, passphrase_file: Path | None, new_passphrase_f
     )
     set_passphrase(path, old, fresh)
     click.echo(f"{path} is {'open' if fresh is None else 'encrypted with the new passphrase'} now")
+    if fresh is not None and is_held(path.parent / "node.lock"):
+        click.echo(
+            "A node runs on it, which mines for it as before, and spends from it again once it is started with the new "
+            "passphrase (MONEYER_PASSPHRASE or --passphrase-file)",
+            err=True,
+        )
 
 
 @click.command()
@@ -87,6 +97,8 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     if name is None:
         if json:
             print_json({"contacts": place.contacts})
+        elif not place.contacts:
+            click.echo("no contacts yet: `moneyer wallet contact NAME ADDRESS` names an address")
         else:
             print_table(("name", "address"), list(place.contacts.items()))
     elif remove:

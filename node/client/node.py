@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from node.client.chain import follow_blocks
+from node.client.chain import follow_blocks, walk_blocks
 from node.client.errors import NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.events import PATIENCE, Events
 from node.client.fees import TYPICAL_SIZE, next_block_fee
 from node.client.transport import DEADLINE, Transport
 from node.core import codec
@@ -23,6 +24,9 @@ from node.core.signing import payload_of, sign_transfer
 from node.core.types import Transfer
 
 DEFAULT_URL = "http://127.0.0.1:5001"
+_LOOK = 5.0
+"""Seconds after which a transfer is looked for though nothing was told: a full mempool drops it without a word."""
+_MOVES = ("block", "reorg", "reset")
 _TRIES = 8  # sends that lose the race for a sequence
 
 
@@ -106,12 +110,21 @@ class Client:
         """A block by hash or height, with its transactions."""
         return self._object(f"/v1/blocks/{_segment(str(block))}")
 
-    def blocks(self, start: int = 0, *, follow: bool = False, poll: float = 0.5) -> Iterator[dict[str, Any]]:
-        """The main chain's blocks from height `start`, oldest first; with `follow` it waits for more, for ever.
+    def blocks(self, start: int = 0, *, follow: bool = False, patience: float = PATIENCE) -> Iterator[dict[str, Any]]:
+        """The main chain's blocks from height `start`, oldest first; with `follow` it listens for more, for ever.
 
-        After a reorg it goes on with the blocks that took the place of those it gave.
+        After a reorg it goes on with the blocks that took the place of those it gave. `patience`: as for `events`.
         """
-        return follow_blocks(self, start, follow=follow, poll=poll)
+        return follow_blocks(self, start, patience=patience) if follow else walk_blocks(self, start)
+
+    def events(self, *, last_event_id: str | None = None, patience: float = PATIENCE) -> Events:
+        """What happens on the node from now on, or behind an event, as an iterator (`GET /v1/events`).
+
+        Listens when it returns. A connection that is cut is made again, behind the last event; where the node cannot
+        tell all that came since, and where it has no room for one more who listens (then it is asked every 5 seconds),
+        a `reset` says so. Raises Refused; NoAnswer at first, and later after `patience` seconds without the node.
+        """
+        return Events(self._transport, last_event_id, patience)
 
     def mempool(self, limit: int = 1000) -> dict[str, Any]:
         """`count`, `bytes` and `transactions`, by fee per byte."""
@@ -177,7 +190,6 @@ class Client:
         confirmations: int = 1,
         timeout: float = 120,
         *,
-        poll: float = 0.3,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """The transaction, once it has that many confirmations. Raises NotConfirmed when it hasn't in time.
@@ -185,21 +197,29 @@ class Client:
         `progress` is called with the transaction at first and whenever its confirmations change.
         """
         end, shown = time.monotonic() + timeout, -1
-        while True:
-            found = self._find(txid)
-            if progress is not None and found["confirmations"] != shown:
-                progress(found)
-            shown = found["confirmations"]
-            if shown >= confirmations:
-                return found
-            if time.monotonic() >= end:
-                raise NotConfirmed(
-                    f"after {timeout:g} s the transfer has {shown} of {confirmations} confirmations. Nothing is lost, "
-                    f"it stays in the mempool: is a worker mining? `moneyer tx {txid}` tells more",
-                    txid=txid,
-                    confirmations=shown,
-                )
-            time.sleep(poll)
+        with self.events(patience=timeout) as events:
+            while True:
+                try:
+                    found = self._find(txid)
+                except NoAnswer:
+                    if shown < 0 or time.monotonic() >= end:
+                        raise
+                    _await_news(events, found, end)  # it is being started again, and then a `reset` comes
+                    continue
+                if progress is not None and found["confirmations"] != shown:
+                    progress(found)
+                shown = found["confirmations"]
+                if shown >= confirmations:
+                    return found
+                if time.monotonic() >= end:
+                    break
+                _await_news(events, found, end)
+        raise NotConfirmed(
+            f"after {timeout:g} s the transfer has {shown} of {confirmations} confirmations. Nothing is lost, "
+            f"it stays in the mempool: is a worker mining? `moneyer tx {txid}` tells more",
+            txid=txid,
+            confirmations=shown,
+        )
 
     def _find(self, txid: str) -> dict[str, Any]:
         try:
@@ -212,6 +232,16 @@ class Client:
                 "little for a full mempool. Send it again",
                 txid=txid,
             ) from None
+
+
+def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None:
+    """Return when there may be something new about a transaction, at the latest at `end` or after _LOOK seconds."""
+    until = min(end, time.monotonic() + _LOOK)
+    while (left := until - time.monotonic()) > 0:
+        event = events.wait(left)
+        # Another transfer of the same sender may have taken its place.
+        if event is not None and (event.kind in _MOVES or event.data.get("sender") == transaction["sender"]):
+            return
 
 
 def _segment(text: str) -> str:

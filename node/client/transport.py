@@ -35,11 +35,17 @@ class Transport:
         thread.start()
         thread.join(deadline)
         if exchange.failed is not None:
-            raise self._explained(exchange.failed) from None
+            raise self.explained(exchange.failed) from None
         if exchange.answer is None:
             exchange.abort()
             raise NoAnswer(f"{self.url} did not answer within {deadline:g} s")
-        return self._read(*exchange.answer)
+        return self.read(*exchange.answer)
+
+    def connection(self, seconds: float) -> http.client.HTTPConnection:
+        """One that is not connected yet; connecting may take `seconds`, within what is usual."""
+        parts = urlsplit(self.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        return kind(parts.hostname or "", parts.port, timeout=min(_CONNECT, seconds))
 
     def headers(self, *, has_body: bool) -> dict[str, str]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
@@ -52,7 +58,8 @@ class Transport:
     def nonsense(self) -> NoAnswer:
         return NoAnswer(f"what answers at {self.url} is no Moneyer node: is the address right?")
 
-    def _explained(self, error: Exception) -> Exception:
+    def explained(self, error: Exception) -> Exception:
+        """What went wrong with a connection, as an error with a sentence; others as they are."""
         if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
             return NoAnswer(f"{self.url} closed the connection without an answer: is it a node, and not just ending?")
         if isinstance(error, http.client.HTTPException):
@@ -63,7 +70,8 @@ class Transport:
             return NoAnswer(f"{self.url} could not be asked: {type(error).__name__}")
         return error
 
-    def _read(self, status: int, content: bytes) -> Any:
+    def read(self, status: int, content: bytes) -> Any:
+        """The JSON of an answer. Raises Refused from status 300 up, NoAnswer for what no node answers."""
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
@@ -103,20 +111,15 @@ class _Exchange:
                 self._connection.close()
 
     def abort(self) -> None:
-        sock = self._connection.sock if self._connection is not None else None
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if self._connection is not None:
+            shut(self._connection)
 
     def _left(self) -> float:
         return max(0.01, self._end - time.monotonic())
 
     def _exchange(self) -> tuple[int, bytes]:
         method, path, body = self._request
-        parts = urlsplit(self._transport.url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=min(_CONNECT, self._left()))
-        self._connection = connection
+        connection = self._connection = self._transport.connection(self._left())
         connection.connect()
         connection.sock.settimeout(self._left() + 1)  # a little later than the deadline, which has its own words
         connection.request(method, path, body, self._transport.headers(has_body=body is not None))
@@ -127,6 +130,14 @@ class _Exchange:
             if len(content) > MAX_ANSWER or time.monotonic() > self._end:
                 raise NoAnswer(f"{self._transport.url} sent more than was asked for, or too slowly")
         return answer.status, bytes(content)
+
+
+def shut(connection: http.client.HTTPConnection) -> None:
+    """End what another thread waits for on this connection."""
+    sock = connection.sock
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def origin(url: str) -> str:

@@ -63,6 +63,24 @@ def test_send_ends_with_the_txid_the_fee_and_where_to_see_it(node: RunningNode) 
     assert txid[:12] in told(node, "mempool")
 
 
+def test_a_transaction_is_named_by_its_first_digits(node: RunningNode) -> None:
+    sent = asked("send", "bob", "alice", "1.", "--data", node.config.data)
+    assert sent["amount"] == 1_000_000
+    cut = next(line.split()[-1] for line in told(node, "history", "bob").splitlines() if sent["txid"][:12] in line)
+    assert cut == f"{sent['txid'][:12]}…"
+    assert sent["txid"] in told(node, "tx", cut)
+    assert asked("tx", sent["txid"][:8].upper(), "--data", node.config.data)["txid"] == sent["txid"]
+    assert "give all 64 digits" in refusal(moneyer("tx", "0" * 40, "--data", node.config.data))
+    assert "64 hex digits" in refusal(moneyer("tx", "abc", "--data", node.config.data))
+
+
+@pytest.mark.parametrize("amount", ["-5", "-.5"])
+def test_an_amount_below_nothing_is_no_unknown_option(node: RunningNode, amount: str) -> None:
+    said = refusal(moneyer("send", "alice", "bob", amount, "--data", node.config.data), 2)
+    assert "the amount is below 0" in said
+    assert "No such option" in refusal(moneyer("send", "alice", "bob", "1", "--waiit"), 2)
+
+
 def test_json_has_the_apis_words(node: RunningNode) -> None:
     sent = asked("send", "bob", "alice", "0.25", "--fee", "0.5", "--memo", "<b>", "--data", node.config.data)
     found = node.get(f"/v1/transactions/{sent['txid']}").json

@@ -148,6 +148,7 @@ def test_keys_and_contacts_are_listed_and_named(sealed: Path) -> None:
         assert words in refusal(moneyer("wallet", "contact", *arguments, "--data", sealed))
     assert moneyer("wallet", "contact", "dora", "--remove", "--data", sealed).returncode == 0
     assert asked("wallet", "contact", "--data", sealed) == {"contacts": {}}
+    assert "no contacts yet" in moneyer("wallet", "contact", "--data", sealed).stdout
 
 
 def test_a_key_gets_another_name(sealed: Path) -> None:
@@ -167,12 +168,41 @@ def test_the_passphrase_is_changed_and_taken_off(sealed: Path) -> None:
     assert "passphrase is wrong" in refusal(moneyer(*change, "--open", env=SECRET))
     assert moneyer(*change, "--open", env={"MONEYER_PASSPHRASE": "new"}).returncode == 0
     assert not open_wallet(path).locked
-    assert "open: `moneyer wallet passphrase` encrypts it" in moneyer("wallet", "show", "--data", sealed).stdout
+    assert (
+        "no, it is open: `moneyer wallet passphrase` encrypts it" in moneyer("wallet", "show", "--data", sealed).stdout
+    )
+
+
+def test_an_open_wallet_is_encrypted_by_what_is_asked_twice(data: Path) -> None:
+    assert moneyer("wallet", "new", "--open", "--data", data).returncode == 0
+    path = data / "wallet.json"
+    before = open_wallet(path)
+    answers = [
+        *(("New passphrase", "abc"), ("The same again", "abd")),
+        *(("New passphrase", "abc"), ("The same again", "abc")),
+    ]
+    status, shown = talk(["wallet", "passphrase", "--data", data], answers)
+    assert status == 0, shown
+    assert "The two differ" in shown
+    assert "A node runs" not in shown
+    assert open_wallet(path).locked
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    miner = before.names["miner"]
+    assert open_wallet(path, passphrase="abc").secret_for(miner) == before.secret_for(miner)
+    assert before.secret_for(miner).hex() not in path.read_text()
+
+
+def test_who_encrypts_the_wallet_of_a_running_node_is_told_what_it_wants(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with own_node(data):
+        done = moneyer("wallet", "passphrase", "--data", data, env={"MONEYER_NEW_PASSPHRASE": "new"})
+        assert done.returncode == 0, done.stderr
+        assert "once it is started with the new passphrase" in done.stderr
 
 
 def test_a_development_wallet_is_open_and_says_so(data: Path) -> None:
     create_wallet(data / "wallet.json", development_keys(), development=True, phrase=DEVELOPMENT_PHRASE)
-    assert "open: its keys are published" in moneyer("wallet", "show", "--data", data).stdout
+    assert "no, it is open: its keys are published" in moneyer("wallet", "show", "--data", data).stdout
     assert asked("wallet", "show", "--data", data)["accounts"] == list(DEVELOPMENT_NAMES)
     said = refusal(moneyer("wallet", "passphrase", "--data", data, env={"MONEYER_NEW_PASSPHRASE": "x"}))
     assert "a passphrase is no help" in said

@@ -128,7 +128,7 @@ def test_blocks_come_oldest_first_and_end_at_the_tip(node: RunningNode) -> None:
 
 
 def test_blocks_are_followed_through_a_reorg(node: RunningNode) -> None:
-    blocks = Client(node.url).blocks(1, follow=True, poll=0.02)
+    blocks = Client(node.url).blocks(1, follow=True)
     node.extend()
     other = node.chain.branch(1, "other")
     for _ in range(2):

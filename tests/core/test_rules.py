@@ -255,6 +255,19 @@ def test_an_amount_reads_back_as_it_was_written(units: int, decimals: int) -> No
     assert Decimal(text) == Decimal(units).scaleb(-decimals)
 
 
+@pytest.mark.parametrize(
+    ("text", "units"), [("5", 5_000_000), ("5.", 5_000_000), (".5", 500_000), ("0.5", 500_000), ("5.0", 5_000_000)]
+)
+def test_an_amount_may_leave_out_the_digits_on_one_side_of_its_point(text: str, units: int) -> None:
+    assert parse_amount(text, 6) == units
+
+
+@pytest.mark.parametrize("text", ["", ".", "5..", "..5", "5.5.", "-5.", "5. ", "5,"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(BadAmount):
+        parse_amount(text, 6)
+
+
 @given(st.text(max_size=45))
 def test_any_text_is_an_amount_or_refused(text: str) -> None:
     try:
