@@ -27,9 +27,10 @@ from node.api.body import read_binary, read_json, read_query
 from node.api.context import NodeContext
 from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
 from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
+from node.api.fields import encode
 from node.api.guard import check_host, check_same_site, check_token, is_open
 from node.api.inflight import LARGE, Flights, Outgoing, flights_of
-from node.api.json import Error, ErrorBody, encode
+from node.api.json import Error, ErrorBody
 from node.api.metrics import metrics_of
 from node.api.openapi import DOCS_POLICY, docs_page, document
 from node.p2p.transport import NODE_HEADER

@@ -14,6 +14,7 @@ from node.p2p.peers import Peers
 from node.p2p.sync import Sync
 from node.store.engine import Store
 from node.wallet.keystore import Wallet
+from node.wallet.live import LiveWallet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +24,7 @@ class NodeContext:
     store: Store
     chain: Chain
     mempool: Mempool
-    wallet: Wallet
+    keys: LiveWallet
     peers: Peers
     sync: Sync
     gossip: Gossip
@@ -31,3 +32,8 @@ class NodeContext:
     """Made once a data folder; by it a node knows itself under another name."""
     token: TokenFile
     """What `Authorization: Bearer` must carry."""
+
+    @property
+    def wallet(self) -> Wallet:
+        """The node's keys as they are now: other processes add to them."""
+        return self.keys.now()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from node.core.errors import BadAddress, BadSequence, BlockTooLarge, FeeTooLow, MoneyerError, RuleError
 from node.core.types import MAX_MONEY
-from node.p2p.errors import BadUrl, PeerError
+from node.p2p.errors import BadUrl, Banned, PeerError
 from node.store.errors import StoreUnavailable
 from node.wallet.errors import BadName, UnknownKey, WalletError
 
@@ -153,6 +153,7 @@ _STATUS: dict[type[MoneyerError], int] = {
     UnknownKey: 400,
     WalletError: 409,
     BadUrl: 400,
+    Banned: 403,
     PeerError: 422,
     RuleError: 422,
     StoreUnavailable: 503,

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from node.api.changes import RESET, Event, Pool, Table, TipMove, move_events, reset, tip_move
 from node.api.context import NodeContext
 from node.api.errors import NotNow, TooManyStreams
-from node.api.json import encode
+from node.api.fields import encode
 from node.store import blocks
 from node.store.errors import StoreUnavailable
 

@@ -20,7 +20,7 @@ from node.api.inflight import flights_of
 from node.api.miners import stratum_status
 from node.api.status import worker_status
 from node.core.hashing import show
-from node.p2p.peers import CONNECTED
+from node.p2p.standing import CONNECTED
 from node.store import blocks, mempool, peers
 
 # Every name here is one that the oldest format knows too, and every Prometheus reads that.

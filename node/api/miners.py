@@ -13,7 +13,7 @@ from node import locks
 from node.api.context import NodeContext
 from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField
-from node.api.json import MiningView, StratumStatus
+from node.api.miningjson import MiningView, StratumStatus
 from node.api.status import worker_status
 from node.config import Config
 from node.store import mining

@@ -14,7 +14,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField, NotFound, NoWorker
 from node.api.identify import payable
-from node.api.json import Job
+from node.api.miningjson import Job
 from node.api.render import job_view
 from node.store import jobs
 from node.store.jobs import JobRow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -21,7 +21,7 @@ from node.outcomes import Orphan
 from node.p2p import wire
 from node.p2p.gossip import Caller
 from node.p2p.reach import own_url
-from node.p2p.urls import MAX_URL, parse_peer_url
+from node.p2p.urls import MAX_URL, parse_peer_url, unmapped
 from node.store import blocks, mempool
 from node.store.peers import PeerRow
 
@@ -93,6 +93,7 @@ def connect(node: NodeContext, call: Call) -> Connected:
         raise NotTheCaller(
             "name your own address: a node is called back only where it calls from", expected=call.remote
         )
+    node.peers.offenders.check(call.remote)
     row: PeerRow = node.peers.add(url.url, inbound=True)
     return Connected(row.url, row.state)
 
@@ -102,12 +103,9 @@ def _is_callers(host: str, remote: str) -> bool:
     if host == "localhost":
         return is_loopback(remote)
     try:
-        wanted, caller = ip_address(host), ip_address(remote)
+        return ip_address(host) == unmapped(ip_address(remote))
     except ValueError:
         return False
-    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
-        caller = caller.ipv4_mapped
-    return wanted == caller
 
 
 @endpoint("GET", "/p2p/peers", "URLs of peers that this node knows and that answered", reply=wire.PeersAnswer)
@@ -154,8 +152,13 @@ def send_blocks(node: NodeContext, call: Call) -> bytes:
 )
 def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     caller = Caller(call.sender, call.remote)
+    node.peers.offenders.check(call.remote)
     node.gossip.heard_block(caller, call.body)
-    outcome = node.chain.accept_block(call.body, int(time.time()))
+    try:
+        outcome = node.chain.accept_block(call.body, int(time.time()))
+    except RuleError as error:
+        node.peers.offenders.sent_block(call.remote, error)
+        raise
     if isinstance(outcome, Orphan):
         node.gossip.heard_orphan(caller)
     return wire.BlockAnswer(outcome.status)
@@ -171,9 +174,11 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     limit=MAX_TRANSACTIONS,
 )
 def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
+    node.peers.offenders.check(call.remote)
     try:
         transfers = codec.decode_transfers(call.body)
     except Malformed as error:
+        node.peers.offenders.sent_transfers(call.remote, {error.code})
         raise MalformedTransfer(error.message, **error.details) from None
     node.gossip.heard_transfers(Caller(call.sender, call.remote), transfers)
     answers = node.mempool.accept_transfers(transfers) if transfers else []
@@ -182,6 +187,7 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
         for transfer, answer in zip(transfers, answers, strict=True)
         if isinstance(answer, RuleError)
     ]
+    node.peers.offenders.sent_transfers(call.remote, {each.code for each in rejected})
     return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
 
 

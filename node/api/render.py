@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from node.api.json import BlockDetail, BlockSummary, Job, PeerView, TransactionView
+from node.api.json import BlockDetail, BlockSummary, PeerView, TransactionView
+from node.api.miningjson import Job
 from node.core import codec
 from node.core.address import encode_address
 from node.core.coin import Coin

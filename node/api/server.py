@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
 import os
 import resource
+import shlex
 import signal
 import socket
 import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
-from granian.server import Server
+from granian.server import MPServer
 
 from node import locks, logs
 from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
 from node.lifecycle import end_this_process, on_stop, watch_parent
+
+if TYPE_CHECKING:
+    from node.wallet.keystore import Wallet
 
 THREADS: Final = 512
 """Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
@@ -35,6 +41,7 @@ STOP_SECONDS: Final = 2
 log = logging.getLogger("moneyer.node")
 
 _FILES: Final = 4096
+_BACKLOG: Final = 1024
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7
 _REFUSED: Final = 3
@@ -57,10 +64,10 @@ def serve(config: Config) -> None:
     except OSError as error:
         raise NodeRefused(f"the data folder {config.data} cannot be used: {error.strerror}") from None
     try:
-        check_port(config.host, config.port)
-        with suppress(OSError):  # a full disk: then programs have to be told the URL
-            lock.write(json.dumps({"pid": os.getpid(), "url": config.local_url}).encode())
-        _run(config)
+        with take_port(config.host, config.port) as listener:
+            with suppress(OSError):  # a full disk: then programs have to be told the URL
+                lock.write(json.dumps({"pid": os.getpid(), "url": config.local_url}).encode())
+            _run(config, listener)
     finally:
         lock.release()
 
@@ -82,32 +89,51 @@ def check_config(config: Config) -> None:
             raise NodeRefused(f"--announce {config.announce[:100]}: {error.message}") from None
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises NodeRefused unless the port is free: the server binds with SO_REUSEPORT and would not find out."""
+def take_port(host: str, port: int) -> socket.socket:
+    """A socket that listens there, and that shares its port with none. Raises NodeRefused where it is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
         raise NodeRefused(f"{host} is no address of this machine: give --host an IP address") from None
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        try:
-            probe.bind(address)
-            probe.listen()
-        except PermissionError:
-            raise NodeRefused(f"port {port} needs rights that this user lacks: give a --port from 1024 up") from None
-        except OSError as error:
-            raise NodeRefused(_taken(host, port, error)) from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except PermissionError:
+        listener.close()
+        raise NodeRefused(f"port {port} needs rights that this user lacks: give a --port from 1024 up") from None
+    except OSError as error:
+        listener.close()
+        raise NodeRefused(_taken(host, port, error)) from None
+    return listener
 
 
 def _taken(host: str, port: int, error: OSError) -> str:
-    if error.errno == 99:  # EADDRNOTAVAIL
+    if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give --host an IP address of it"
     return f"port {port} is taken: stop what listens there, or give another --port"
 
 
-def _run(config: Config) -> None:
-    server = Server(
-        "node.api.server",
+class _OnePort(MPServer):
+    """granian on a socket that is bound already. Its own it binds with SO_REUSEPORT, on Linux in each worker: then two
+    nodes that start in the same instant would both get the port, and take turns in answering."""
+
+    def __init__(self, listener: socket.socket, **options: Any) -> None:
+        super().__init__("node.api.server", **options)
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        self._listener.set_inheritable(True)
+        shared: Any = self  # granian's own are not typed
+        shared._ssp, shared._sso, shared._sfd = None, self._listener, self._listener.fileno()
+        shared._shd = SocketHolder(shared._sfd, False, _BACKLOG)  # type: ignore[call-arg]  # its stub knows no __new__
+
+
+def _run(config: Config, listener: socket.socket) -> None:
+    server = _OnePort(
+        listener,
         address=config.host,
         port=config.port,
         interface=Interfaces.WSGI,
@@ -144,7 +170,7 @@ def load_app(config: Config, main: int) -> Any:
     # Here, not above: the main process stays small without them.
     from node.api.app import build_app
     from node.api.feed import feed_of
-    from node.api.node import meet_peers, open_node
+    from node.api.node import open_node
     from node.api.syncshow import SyncShow
     from node.p2p.discovery import Discovery
 
@@ -169,17 +195,25 @@ def load_app(config: Config, main: int) -> Any:
     on_stop(stop)
     SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
     _freeze_what_stands()
-    if config.manual:
-        meet_peers(node)
-    else:
-        node.gossip.start()
+    node.gossip.start()
     discovery.start()
     began = start_line(config, node.coin.name, node.coin.symbol, node.coin.chain_id, _height(node))
     if config.log_json:
         log.info("%s", began)
     else:
         print(began, flush=True)
+    _warn_of_open_wallet(node.wallet, config)
     return app
+
+
+def _warn_of_open_wallet(wallet: Wallet, config: Config) -> None:
+    if not wallet.development and not wallet.encrypted:
+        log.warning(
+            "the wallet %s is open: whoever can read that file can spend. `moneyer wallet passphrase --data %s` "
+            "encrypts it",
+            config.wallet_file,
+            shlex.quote(str(config.data)),
+        )
 
 
 def _allow_files() -> None:

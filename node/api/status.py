@@ -15,7 +15,9 @@ import node as program
 from node import locks
 from node.api.context import NodeContext
 from node.api.endpoint import Call, Rendered, endpoint
-from node.api.json import CoinFields, CoinSummary, Health, PoolTotals, Status, SyncStatus, WorkerStatus, encode
+from node.api.fields import encode
+from node.api.json import CoinFields, CoinSummary, Health, PoolTotals, Status, SyncStatus
+from node.api.miningjson import WorkerStatus
 from node.api.render import work
 from node.core.hashing import show
 from node.p2p.progress import SyncProgress

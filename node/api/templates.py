@@ -16,7 +16,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField, NotFound
 from node.api.identify import payable
-from node.api.json import BlockOutcome, MiningTemplate
+from node.api.miningjson import BlockOutcome, MiningTemplate
 from node.api.render import address
 from node.chain import Template
 from node.core import codec, pow

@@ -15,8 +15,8 @@ from node.api.coins import Coins, read_coins, write_coins
 from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
 from node.api.errors import JobFailed, MissingFields, NoNode, conflict
+from node.api.fields import Count, Hash, encode
 from node.api.identify import find_account
-from node.api.json import Count, Hash, encode
 from node.api.mining import await_job, await_worker, create_job
 from node.api.render import address
 from node.api.sending import send

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from node.core import codec
 from node.core.hashing import show
 from node.core.types import HEADER_SIZE, Transfer
 from node.p2p import wire
@@ -74,10 +73,7 @@ class PeerClient:
         body = self._post("/p2p/block", raw, kind=OCTETS, cap=wire.MAX_JSON, seconds=BULK_SECONDS)
         return wire.parse(body, wire.BlockAnswer).status
 
-    def push_transactions(self, transfers: Iterable[Transfer]) -> wire.TransactionsAnswer:
-        return self.push_raw_transactions(b"".join(codec.encode_transaction(transfer) for transfer in transfers))
-
-    def push_raw_transactions(self, raw: bytes) -> wire.TransactionsAnswer:
+    def push_transactions(self, raw: bytes) -> wire.TransactionsAnswer:
         """Transfers end to end, a million bytes at most."""
         body = self._post("/p2p/transactions", raw, kind=OCTETS, cap=wire.MAX_TRANSACTIONS_ANSWER, seconds=BULK_SECONDS)
         return wire.parse(body, wire.TransactionsAnswer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,15 +12,13 @@ from node.core.types import HEADER_SIZE
 from node.outcomes import Orphan
 from node.p2p.bodies import Bodies
 from node.p2p.client import PeerClient
-from node.p2p.errors import BadChain, NotDelivered, PeerError
+from node.p2p.errors import BadChain, NotDelivered
 from node.p2p.peers import Peers
 from node.p2p.progress import Meter
 from node.p2p.standing import CONNECTED, Greeting, is_banned
 from node.p2p.survey import Plan, hashes_of
 from node.p2p.urls import PeerUrl, parse_peer_url
 from node.p2p.window import Slot, Source
-
-log = logging.getLogger("moneyer.p2p")
 
 
 class Download:
@@ -39,7 +36,7 @@ class Download:
         """Whether it is worth while to ask `lead` for more. Raises PeerError for what it is to be blamed for."""
         plan, lead = self._plan, self._lead
         self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
-        with Bodies(self._missing(lead.client), self._sources, self._blame) as bodies:
+        with Bodies(self._missing(lead.client), self._sources, self._peers.blame) as bodies:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
@@ -56,9 +53,9 @@ class Download:
             yield from ((height, each) for height, each in enumerate(hashes, batch.height) if each in missing)
 
     def _sources(self) -> list[Source]:
-        """The lead, and others that may have these blocks, the best first. Those showed no headers: if they lack a
+        """The lead, and others that may have these blocks, the best first.
 
-        block, that is no lie.
+        The others showed no headers: if they lack a block, that is no lie.
         """
         now = int(time.time())
         rows = [
@@ -73,10 +70,6 @@ class Download:
         urls: list[PeerUrl] = [parse_peer_url(row.url) for row in rows]
         others = (Source(url, self._peers.client(url), row.height) for url, row in zip(urls, rows, strict=True))
         return [self._lead, *others]
-
-    def _blame(self, url: PeerUrl, error: PeerError) -> None:
-        log.warning("peer %s marked down: %s", url, error.code)
-        self._peers.blame(url, error)
 
     def _connect(self, bodies: Bodies, run: Sequence[Slot]) -> None:
         """Give the chain a run of blocks. Raises BadChain or NotDelivered."""

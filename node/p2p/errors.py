@@ -11,7 +11,7 @@ class PeerError(MoneyerError):
     """A peer could not be asked, or its answer was no good.
 
     `code` is a class attribute with one word a cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
-    other_coin, self, newer_protocol, table_full, bad_chain, not_delivered.
+    bad_chain, not_delivered, other_coin, self, newer_protocol, banned, table_full, duplicate.
     """
 
     code = "peer_error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from node.core.hashing import sha256d
 from node.core.types import HEADER_SIZE, Transfer
 from node.mempool import Mempool
 from node.p2p.catchup import CatchUp
+from node.p2p.configured import Configured
 from node.p2p.discovery import Found
 from node.p2p.errors import PeerError
 from node.p2p.keeper import Keeper
@@ -35,7 +37,7 @@ class Caller:
 
 
 class Gossip:
-    """Relay, links, keeper and catch-up; with `--manual` none of them starts. `clock`: the keeper's."""
+    """Relay, links, keeper and catch-up; with `--manual` only the peers of `--peer` are met. `clock`: the keeper's."""
 
     def __init__(
         self,
@@ -49,12 +51,16 @@ class Gossip:
         self.mempool = mempool
         self.relay = Relay(peers.store)
         self._config = config
-        self._keeper = Keeper(config, peers, self._make_link, clock)
+        self._configured = Configured(config)
+        self._keeper = Keeper(config, peers, self._configured, self._make_link, clock)
         self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
+        self._stopped = threading.Event()
         self._is_on = False
 
     def start(self) -> None:
         if self._config.manual:
+            meeting = (self.peers, self._stopped)
+            threading.Thread(target=self._configured.meet, args=meeting, name="meet peers", daemon=True).start()
             return
         self._is_on = True
         self.peers.on_change = self._keeper.table_changed
@@ -64,6 +70,7 @@ class Gossip:
 
     def stop(self) -> None:
         """Ends within about a second; links that are in a request are not waited for."""
+        self._stopped.set()
         if self._is_on:
             self.peers.on_change = None
             self._keeper.stop()
@@ -112,8 +119,6 @@ class Gossip:
         log.info("peer %s connected", link.url)
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
-        if problem is not None:
-            log.info("peer %s: %s", link.url, problem.code)
         self._keeper.ended(link, problem)
 
     def behind(self, link: Link) -> None:

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final
 
 from node.config import Config
-from node.logs import plain_url
 from node.p2p.backoff import Backoff
+from node.p2p.configured import Configured
 from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
 from node.p2p.links import Link
 from node.p2p.peers import Peers
@@ -44,13 +44,18 @@ class Keeper:
     """One thread that decides; each link then lives in its own. `clock`: seconds, by which peers are tried again."""
 
     def __init__(
-        self, config: Config, peers: Peers, make_link: MakeLink, clock: Callable[[], float] = time.monotonic
+        self,
+        config: Config,
+        peers: Peers,
+        configured: Configured,
+        make_link: MakeLink,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._config = config
         self._peers = peers
         self._make_link = make_link
-        self._configured = _canonical(config)
+        self._configured = configured
         self._links: dict[str, Link] = {}
         self._learned: dict[str, None] = {}
         self._removed: set[str] = set()
@@ -68,10 +73,10 @@ class Keeper:
         """Links end as soon as the request that they are in is over; nobody waits for them."""
         self._stopped.set()
         self._wake.set()
-        for link in self.links():
-            link.stop()
         if self._thread.is_alive():
             self._thread.join()
+        for link in self.links():  # all that there will be
+            link.stop()
 
     def links(self) -> list[Link]:
         """All, those that are only trying to connect too."""
@@ -118,14 +123,15 @@ class Keeper:
                 self._peers.rest([url])
         except StoreUnavailable as error:
             log.info("peer %s: %s", url, error.message)
-        if isinstance(problem, PeerRefused) and url in self._configured:
-            log.warning("peer %s is not taken: %s", url, problem.message)
-        with self._lock:
-            del self._links[url]
-            if lasted:
-                self._backoff.forget(url)
-            if problem is not None or link.is_at_fault:
-                self._backoff.failed(url, is_refusal=isinstance(problem, PeerRefused))
+        finally:  # whatever went wrong, the URL is free for another link
+            with self._lock:
+                del self._links[url]
+                if lasted:
+                    self._backoff.forget(url)
+                if problem is not None or link.is_at_fault:
+                    self._backoff.failed(url, is_refusal=isinstance(problem, PeerRefused))
+        if isinstance(problem, PeerRefused) and url in self._configured.urls:
+            self._configured.refused(url, problem)
         self._wake.set()
 
     def learned(self, link: Link, urls: list[str]) -> None:
@@ -215,7 +221,7 @@ class Keeper:
         # Peers that are as good as each other are tried in any order, so that a network is no star.
         random.shuffle(fit)
         fit.sort(key=rank)
-        configured = [url for url in self._configured if url not in self._removed]
+        configured = [url for url in self._configured.urls if url not in self._removed]
         own = sum(link.direction == OUTBOUND and not link.is_probe for link in self._links.values())
         guests = sum(link.direction == INBOUND for link in self._links.values())
         chosen = [(url, OUTBOUND) for url in configured if url not in self._links]
@@ -239,14 +245,3 @@ class Keeper:
             return None
         self._probe_at = now + _PROBE_SECONDS
         return next((url for url in self._learned if url not in self._links), None)
-
-
-def _canonical(config: Config) -> list[str]:
-    """`--peer` in canonical form; one that is no URL is named and left out."""
-    urls: dict[str, None] = {}
-    for text in config.peers:
-        try:
-            urls[parse_peer_url(text).url] = None
-        except BadUrl as error:
-            log.warning("peer %s is not taken: %s", plain_url(text), error.message)
-    return list(urls)

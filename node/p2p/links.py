@@ -21,7 +21,7 @@ from node.p2p.peers import Peers
 from node.p2p.reach import url_towards
 from node.p2p.relay import Relay
 from node.p2p.standing import Greeting, is_banned
-from node.p2p.urls import Address, PeerUrl, resolve
+from node.p2p.urls import Address, PeerUrl, resolve, unmapped
 from node.store import arrivals
 from node.store.blocks import BlockRow
 from node.store.errors import StoreUnavailable
@@ -129,10 +129,9 @@ class Link:
     def calls_from(self, remote: str) -> bool:
         """Whether `remote`, an IP address, is the peer's."""
         try:
-            address = ip_address(remote)
+            return unmapped(ip_address(remote)) in self.addresses
         except ValueError:
             return False
-        return (getattr(address, "ipv4_mapped", None) or address) in self.addresses
 
     # the link's own thread
 
@@ -244,7 +243,7 @@ class Link:
 
     def _tell_own_url(self) -> bool:
         """Have the peer call this node back, so that it tells us what is new without being asked."""
-        own = url_towards(self._peers.config, next(iter(self.addresses)))
+        own = next(filter(None, (url_towards(self._peers.config, each) for each in self.addresses)), None)
         self._tell_at = time.monotonic() + _TELL_SECONDS
         if own is not None:
             try:

@@ -87,7 +87,8 @@ class Blocks:
         return True
 
     def _refused(self, block_hash: bytes, error: Refused) -> None:
-        self.is_unsure = True
+        # A peer that hears nothing from here (403) is not asked again for it at once; at the next hello.
+        self.is_unsure = error.status != 403
         if error.rule is not None:
             log.info("peer %s refused a block: %s", self._url, error.rule)
             self.known.add([block_hash])
@@ -121,7 +122,7 @@ class Transfers:
         wanted = [each for each in batch if each.txid not in self.known]
         if wanted:
             try:
-                self._client.push_raw_transactions(b"".join(each.raw for each in wanted))
+                self._client.push_transactions(b"".join(each.raw for each in wanted))
             except Refused as error:
                 if error.status in (429, 503):
                     self.not_before = time.monotonic() + AGAIN_SECONDS

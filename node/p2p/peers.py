@@ -17,8 +17,9 @@ from node.config import Config
 from node.core.hashing import show
 from node.p2p.client import PeerClient
 from node.p2p.errors import Banned, IsSelf, OtherCoin, PeerError, TableFull
+from node.p2p.offenders import Offenders
 from node.p2p.standing import (
-    BAN_SECONDS,
+    BAN_PENALTY,
     CONNECTED,
     INBOUND,
     MAX_PEERS,
@@ -40,19 +41,6 @@ from node.store.peers import PeerRow
 MAX_ASKED: Final = 64
 """Peers asked at once, the best first; the rest are in reserve."""
 
-__all__ = [
-    "BAN_SECONDS",
-    "CONNECTED",
-    "INBOUND",
-    "MAX_ASKED",
-    "MAX_PEERS",
-    "OUTBOUND",
-    "RESERVE",
-    "Greeting",
-    "Peers",
-    "is_banned",
-]
-
 log = logging.getLogger("moneyer.p2p")
 
 
@@ -65,6 +53,7 @@ class Peers:
         self._deadline = deadline
         self._clients: OrderedDict[str, PeerClient] = OrderedDict()
         self._lock = threading.Lock()
+        self.offenders = Offenders()
         self.on_change: Callable[[str], None] | None = None
         """Told the URL of a peer that someone added or removed."""
 
@@ -91,12 +80,14 @@ class Peers:
         """`add` for each, all asked at once; what came of it, in order. At most MAX_PEERS URLs."""
         now = int(time.time())
         banned = {row.url for row in self.listed() if is_banned(row, now)} if inbound else set[str]()
-        answers = in_threads(lambda url: self._try_new(url, banned), urls[:MAX_PEERS], MAX_ASKED)
+        answers = in_threads(lambda url: self._try(url, banned), urls[:MAX_PEERS], MAX_ASKED)
         direction = INBOUND if inbound else OUTBOUND
         results = self.store.write(lambda conn: take_in(conn, answers, direction, int(time.time())))
         for result in results:
             if isinstance(result, PeerRow):
                 log.info("peer %s joined, height %d", result.url, result.height)
+                if not inbound:
+                    self.offenders.forgive(parse_peer_url(result.url).host)
                 self._tell(result.url)
         full = TableFull(f"no more than {MAX_PEERS} peers are taken at once")
         return [*results, *(full for _ in urls[MAX_PEERS:])]
@@ -150,7 +141,7 @@ class Peers:
         """Say hello to the MAX_ASKED best peers at once; those that answered as they should. All of it is recorded."""
         now = int(time.time())
         rows = sorted((row for row in self.listed() if not is_banned(row, now)), key=rank)[:MAX_ASKED]
-        answers = in_threads(lambda row: self._try(parse_peer_url(row.url)), rows, MAX_ASKED)
+        answers = in_threads(lambda row: self._try(row.url), rows, MAX_ASKED)
         self._record({row.url: answer for row, answer in zip(rows, answers, strict=True)})
         return [answer for answer in answers if isinstance(answer, Greeting)]
 
@@ -200,7 +191,7 @@ class Peers:
             raise IsSelf("that is this node itself; give another node's URL")
         return Greeting(url, client, hello, latency_ms)
 
-    def _try_new(self, text: str, banned: Collection[str]) -> Greeting | PeerError:
+    def _try(self, text: str, banned: Collection[str] = ()) -> Greeting | PeerError:
         try:
             url = parse_peer_url(text)
             if url.url in banned:
@@ -209,23 +200,21 @@ class Peers:
         except PeerError as error:
             return error
 
-    def _try(self, url: PeerUrl) -> Greeting | PeerError:
-        try:
-            return self.greet(url)
-        except PeerError as error:
-            return error
-
     def _record(self, answers: dict[str, Greeting | PeerError]) -> None:
         now = int(time.time())
 
-        def job(conn: Connection) -> None:
+        def job(conn: Connection) -> list[PeerRow]:
             # Only those that are still there: one that was removed meanwhile stays removed.
-            rows = [row for row in table.listed(conn) if row.url in answers]
+            rows = [after(row, answers[row.url], now) for row in table.listed(conn) if row.url in answers]
             for row in rows:
-                table.save(conn, after(row, answers[row.url], now))
+                table.save(conn, row)
+            return rows
 
         for url, answer in answers.items():
             if isinstance(answer, PeerError):
-                log.info("peer %s: %s", url, answer.code)
+                level = logging.WARNING if answer.penalty >= BAN_PENALTY else logging.INFO
+                log.log(level, "peer %s: %s", url, answer.code)
         if answers:
-            self.store.write(job)
+            for row in self.store.write(job):
+                if is_banned(row, now):
+                    self.offenders.banned(parse_peer_url(row.url).host)

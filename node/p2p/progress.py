@@ -14,7 +14,7 @@ _SPAN_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """`headers_height`: headers are checked up to here; `connected_height`: blocks are here and checked up to here;
+    """How far headers are checked, and how far blocks are here and checked.
 
     `target_height`: what the peer claims until its headers are all here; rates a second, lately; `peers`: that deliver.
     """

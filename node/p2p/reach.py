@@ -7,7 +7,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from node.config import Config
-from node.p2p.urls import Address, PeerUrl, parse_peer_url
+from node.p2p.urls import Address, PeerUrl, parse_peer_url, unmapped
 
 
 def own_url(config: Config) -> str | None:
@@ -67,8 +67,7 @@ def may_tell(teller: Address, told: PeerUrl) -> bool:
 
 def _reach(address: Address) -> int:
     """0: this machine; 1: a private network; 2: anywhere."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    address = unmapped(address)
     if address.is_loopback:
         return 0
     return 2 if address.is_global else 1

@@ -23,7 +23,7 @@ OUTBOUND, INBOUND = "outbound", "inbound"
 MAX_PEERS: Final = 1000
 BEST_SCORE: Final = 100
 _SCORE_BACK: Final = 10
-_BAN_PENALTY: Final = 20
+BAN_PENALTY: Final = 20
 """Errors that cost this much can end in a ban; being away or slow never does, so that a peer is found again."""
 BAN_SECONDS: Final = 3600
 
@@ -101,7 +101,7 @@ def after(row: PeerRow, answer: Greeting | PeerError, now: int) -> PeerRow:
     score = row.score - answer.penalty
     if score > 0:
         return replace(row, state=state, score=score)
-    if answer.penalty < _BAN_PENALTY:
+    if answer.penalty < BAN_PENALTY:
         return replace(row, state=state, score=1)
     return replace(row, state=state, score=BEST_SCORE // 2, banned_until=now + BAN_SECONDS)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
 from node.chain import Chain
-from node.mempool import Accepted, Mempool
 from node.p2p.download import Download
 from node.p2p.errors import PeerError
 from node.p2p.peers import Peers
@@ -15,14 +13,12 @@ from node.p2p.standing import Greeting
 from node.p2p.survey import survey
 from node.p2p.threads import OneAtATime, quick_turns
 from node.store import blocks
-
-log = logging.getLogger("moneyer.p2p")
+from node.store.blocks import BlockRow
 
 
 class Sync:
-    def __init__(self, chain: Chain, mempool: Mempool, peers: Peers) -> None:
+    def __init__(self, chain: Chain, peers: Peers) -> None:
         self._chain = chain
-        self._mempool = mempool
         self._peers = peers
         self._store = peers.store
         self._replacing = OneAtATime(self._replace_chain)
@@ -52,45 +48,31 @@ class Sync:
         The peer shows the headers; bodies come from others too. One sync at a time: another caller waits.
         """
         with self._turn, quick_turns():
-            self.meter.begin(self._own_height(), peer.hello.height)
+            self.meter.begin(self._tip().height, peer.hello.height)
             try:
                 return self._sync_with(peer)
             finally:
                 self.meter.end()
 
-    def fetch_mempool(self, peer: Greeting) -> int:
-        """Take in the transfers of a peer's pool; how many are in ours now. Raises PeerError."""
-        results = self._mempool.accept_transfers(peer.client.mempool())
-        return sum(isinstance(result, Accepted) for result in results)
-
     def _replace_chain(self) -> bool:
         changed = False
         greetings = self._peers.greet_all()
         for peer in sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True):
-            if peer.hello.claimed_work <= self._own_work():
+            if peer.hello.claimed_work <= self._tip().work:
                 break
             changed = self.sync_with(peer) or changed
         return changed
 
-    def _own_work(self) -> int:
+    def _tip(self) -> BlockRow:
         with self._store.read() as conn:
-            return blocks.tip(conn).work
-
-    def _own_height(self) -> int:
-        with self._store.read() as conn:
-            return blocks.tip(conn).height
-
-    def _tip_hash(self) -> bytes:
-        with self._store.read() as conn:
-            return blocks.tip(conn).block_hash
+            return blocks.tip(conn)
 
     def _sync_with(self, peer: Greeting) -> bool:
-        before = self._tip_hash()
+        before = self._tip().block_hash
         try:
             while (plan := survey(self._store, peer, self.meter.headers)) is not None:
                 if not Download(self._chain, self._peers, self.meter, peer, plan).run():
                     break
         except PeerError as error:
-            log.warning("peer %s marked down: %s", peer.url, error.code)
             self._peers.blame(peer.url, error)
-        return self._tip_hash() != before
+        return self._tip().block_hash != before

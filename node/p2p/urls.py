@@ -125,8 +125,7 @@ def _looks_like_ipv4(host: str) -> bool:
 
 def check_address(address: Address) -> None:
     """Raises BadUrl for what can't be a peer. Loopback and private networks can: that is where most coins live."""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    address = unmapped(address)
     if isinstance(address, IPv4Address):
         forbidden = any(address in net for net in _FORBIDDEN_V4)
     else:
@@ -138,6 +137,11 @@ def check_address(address: Address) -> None:
             "that address is link-local, multicast, reserved or a metadata service, and no peer's; "
             "give the address that the node listens on"
         )
+
+
+def unmapped(address: Address) -> Address:
+    """An IPv4 address that is written as an IPv6 one, as IPv4; any other as it is."""
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def connect(host: str, port: int, deadline: float) -> socket.socket:

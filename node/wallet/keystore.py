@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -45,13 +45,16 @@ _RESERVED = frozenset({"coinbase"})  # the tutorial endpoints show it as the sen
 class Wallet:
     """What a wallet file holds. `names`: name -> 33-byte payload, in the file's order.
 
-    `locked`: the file is encrypted and no passphrase was given; names are known, secrets are not.
+    `locked`: the file is encrypted and no passphrase was given; names are known, secrets are not. `why_locked`: a
+    sentence, where there is more to say than that. `encrypted`: as the file lies on the disk.
     """
 
     names: Mapping[str, bytes]
     development: bool
     locked: bool
     _secrets: Mapping[bytes, bytes] = field(repr=False)
+    encrypted: bool = False
+    why_locked: str | None = None
 
     def payload_of(self, name: str) -> bytes | None:
         """The payload of a name; None for one that is not here."""
@@ -70,8 +73,13 @@ class Wallet:
                 known=list(self.names)[:20],
             )
         if self.locked:
-            raise WalletLocked(f"the wallet is encrypted: give its passphrase to spend from {name}", name=name)
+            why = self.why_locked or f"the wallet is encrypted: give its passphrase to spend from {name}"
+            raise WalletLocked(why, name=name)
         return self._secrets[payload]
+
+    def shut(self, why: str) -> Wallet:
+        """The same names, and no key any more."""
+        return replace(self, locked=True, why_locked=why, _secrets=MappingProxyType({}))
 
 
 def check_name(name: str) -> str:
@@ -197,4 +205,5 @@ def view(file: WalletFile, secrets: Secrets | None) -> Wallet:
     """What a wallet's user sees of its file."""
     names = {account.name: bytes([KEY_KIND]) + bytes.fromhex(account.public_key) for account in file.accounts}
     held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
-    return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held))
+    is_sealed = file.encryption is not None
+    return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held), is_sealed)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from node.api.server import NodeRefused, check_config, check_port
+from node.api.server import NodeRefused, check_config, take_port
 from node.config import Config
 from tests.api.running import (
     RunningNode,
@@ -74,7 +74,7 @@ def test_a_taken_port_is_a_sentence(node: RunningNode, tmp_path: Path) -> None:
 )
 def test_an_address_that_is_not_this_machines_is_a_sentence(host: str, words: str) -> None:
     with pytest.raises(NodeRefused, match=words):
-        check_port(host, free_port())
+        take_port(host, free_port())
 
 
 def test_a_port_that_a_node_left_a_moment_ago_is_free() -> None:
@@ -82,7 +82,28 @@ def test_a_port_that_a_node_left_a_moment_ago_is_free() -> None:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
             server.accept()[0].close()
-    check_port("127.0.0.1", port)
+    take_port("127.0.0.1", port).close()
+
+
+def test_of_nodes_that_start_in_one_instant_on_one_port_one_gets_it(tmp_path: Path) -> None:
+    for number in range(4):
+        port = free_port()
+        configs = [Config(data=tmp_path / f"{number}{name}", port=port, development=True) for name in "abc"]
+        for config in configs:
+            place_coin(config.data, rich_coin())
+        processes = [launch(config) for config in configs]
+        try:
+            wait_until(lambda: sum(each.poll() is None for each in processes) == 1, 30, "all but one to end")  # noqa: B023
+            wait_until(lambda: answers(port), 30, "the one to answer")  # noqa: B023
+            for config, process in zip(configs, processes, strict=True):
+                if process.poll() is not None:
+                    assert process.returncode == 1
+                    assert f"port {port} is taken" in log_of(config).read_text("utf-8")
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(15)
 
 
 def test_a_development_network_is_for_loopback_only(tmp_path: Path) -> None:

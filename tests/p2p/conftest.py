@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from node.chain import Chain
 from node.config import Config
 from node.core.coin import Coin
-from node.mempool import Mempool
 from node.p2p.peers import Peers
 from node.p2p.sync import Sync
 from node.store import blocks
@@ -19,7 +19,7 @@ from node.store.blocks import BlockRow
 from node.store.engine import Store
 from node.store.peers import PeerRow
 from tests.p2p.hostile import PeerServer, Route
-from tests.support import ChainBuilder
+from tests.support import ChainBuilder, easy_coin
 
 NOW = 1_900_000_000
 DEADLINE = 2.0
@@ -30,7 +30,6 @@ DEADLINE = 2.0
 class Node:
     store: Store
     chain: Chain
-    mempool: Mempool
     peers: Peers
     sync: Sync
 
@@ -52,8 +51,26 @@ class Node:
         return next(row for row in self.peers.listed() if row.url == url)
 
 
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.now
+
+
 Serve = Callable[[dict[str, Route]], PeerServer]
 MakeNode = Callable[[Coin], Node]
+
+
+@pytest.fixture(scope="module")
+def chain() -> ChainBuilder:
+    """Twelve blocks for a peer to have."""
+    builder = ChainBuilder(easy_coin())
+    builder.grow(12)
+    return builder
 
 
 @pytest.fixture
@@ -78,10 +95,9 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
     def make(coin: Coin) -> Node:
         config = Config(data=tmp_path / f"node{len(nodes)}")
         store = Store.open(config, coin)
-        mempool = Mempool(store)
-        chain = Chain(store, mempool)
+        chain = Chain(store)
         peers = Peers(store, config, deadline=DEADLINE)
-        nodes.append(Node(store, chain, mempool, peers, Sync(chain, mempool, peers)))
+        nodes.append(Node(store, chain, peers, Sync(chain, peers)))
         return nodes[-1]
 
     yield make

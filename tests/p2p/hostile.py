@@ -22,6 +22,9 @@ from node.p2p import wire
 from tests.support import ChainBuilder
 
 OCTETS = "application/octet-stream"
+HELLO = "GET /p2p/hello"
+"""The route that every node is asked first."""
+BLOCKS = "POST /p2p/blocks"
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,30 @@ def honest(chain: ChainBuilder, *, headers_each: int = wire.MAX_HEADERS, **hello
         return Answer(wire.frame_blocks(bodies.get(each) for each in asked), kind=OCTETS)
 
     return {"GET /p2p/hello": said, "POST /p2p/headers": headers, "POST /p2p/blocks": blocks}
+
+
+class Gate:
+    """Lets a peer serve so many blocks, and no more until it is told to."""
+
+    def __init__(self, route: Route, open_to: int) -> None:
+        self._route = route
+        self._changed = threading.Condition()
+        self._left = open_to
+
+    def open(self, more: int) -> None:
+        with self._changed:
+            self._left += more
+            self._changed.notify_all()
+
+    def serve(self, body: bytes) -> Answer:
+        """Cuts an answer where its blocks are used up, one at least: as the protocol allows."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._left > 0, 60)
+            asked = json.loads(body)["hashes"][: self._left]
+            self._left -= len(asked)
+        answer = self._route(json.dumps({"hashes": asked}).encode())
+        assert isinstance(answer, Answer)
+        return answer
 
 
 # lies that go on and on

@@ -16,34 +16,22 @@ from node.p2p.errors import (
     TooLarge,
 )
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import Answer, Wire, as_bytes, as_json, hello_of, honest
-from tests.support import ChainBuilder, easy_coin, key, transfer
-
-COIN = easy_coin()
-HELLO = "GET /p2p/hello"
-OK = b"HTTP/1.1 200 OK\r\n"
-MEGABYTE = bytes(1 << 20)
-
-
-@pytest.fixture(scope="module")
-def chain() -> ChainBuilder:
-    builder = ChainBuilder(COIN)
-    builder.grow(12)
-    return builder
+from tests.p2p.hostile import HELLO, Answer, Wire, as_bytes, as_json, hello_of, honest
+from tests.support import ChainBuilder, key, transfer
 
 
 def test_an_honest_peer_is_understood(serve: Serve, chain: ChainBuilder) -> None:
     client = PeerClient(serve(honest(chain)).url)
     hello = client.hello()
     assert (hello.height, hello.claimed_work, hello.tip) == (12, chain.work, show(chain.tip_hash))
-    raw = client.headers([COIN.chain_id])
+    raw = client.headers([chain.coin.chain_id])
     assert raw == [codec.encode_header(block.header) for block in chain.blocks[1:]]
     hashes = [codec.block_hash(block.header) for block in chain.blocks[1:]]
     assert client.blocks([hashes[0], bytes(32), hashes[2]]) == [chain.raw[0], None, chain.raw[2]]
 
 
 def test_blocks_and_transfers_are_handed_over(serve: Serve, chain: ChainBuilder) -> None:
-    paid = transfer(COIN, key("alice"), key("bob"), 5)
+    paid = transfer(chain.coin, key("alice"), key("bob"), 5)
     txid = show(codec.txid(paid))
     routes = {
         "POST /p2p/block": as_json({"status": "extended"}),
@@ -55,13 +43,13 @@ def test_blocks_and_transfers_are_handed_over(serve: Serve, chain: ChainBuilder)
     server = serve(routes)
     client = PeerClient(server.url)
     assert client.push_block(chain.raw[0]) == "extended"
-    assert client.push_transactions([paid]).rejected[0].code == "insufficient_funds"
+    assert client.push_transactions(codec.encode_transaction(paid)).rejected[0].code == "insufficient_funds"
     assert client.mempool() == [paid, paid]
     assert client.peers() == ["http://127.0.0.1:5001"]
-    client.connect("http://127.0.0.1:5002", COIN.chain_id, "node-id-1")
+    client.connect("http://127.0.0.1:5002", chain.coin.chain_id, "node-id-1")
     assert server.bodies("/p2p/block") == [chain.raw[0]]
     assert server.bodies("/p2p/transactions") == [codec.encode_transaction(paid)]
-    assert json.loads(server.bodies("/p2p/connect")[0])["chain_id"] == show(COIN.chain_id)
+    assert json.loads(server.bodies("/p2p/connect")[0])["chain_id"] == show(chain.coin.chain_id)
     kinds = {headers.get("Content-Type") for headers in server.headers}
     assert kinds == {"application/octet-stream", "application/json", None}
 

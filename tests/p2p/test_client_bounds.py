@@ -19,20 +19,11 @@ from node.p2p.errors import (
     TooLarge,
 )
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import Wire, as_bytes, drip, flood, honest
-from tests.support import ChainBuilder, easy_coin
+from tests.p2p.hostile import HELLO, Wire, as_bytes, drip, flood, honest
+from tests.support import ChainBuilder
 
-COIN = easy_coin()
-HELLO = "GET /p2p/hello"
 OK = b"HTTP/1.1 200 OK\r\n"
 MEGABYTE = bytes(1 << 20)
-
-
-@pytest.fixture(scope="module")
-def chain() -> ChainBuilder:
-    builder = ChainBuilder(COIN)
-    builder.grow(12)
-    return builder
 
 
 def test_a_redirect_is_not_followed_nor_its_body_read(serve: Serve, chain: ChainBuilder) -> None:

@@ -20,7 +20,7 @@ from node.p2p.errors import (
     PeerUnreachable,
     TableFull,
 )
-from node.p2p.peers import BAN_SECONDS
+from node.p2p.standing import BAN_SECONDS
 from node.p2p.threads import OneAtATime, in_threads
 from node.p2p.urls import parse_peer_url
 from node.store import peers as table

@@ -19,23 +19,13 @@ from node.p2p.sync import Sync
 from node.store import peers as table
 from node.store.engine import Store
 from tests.api.running import free_port, place_coin, rich_coin, running
-from tests.p2p.conftest import Serve
+from tests.p2p.conftest import Clock, Serve
 from tests.p2p.gossiping import SOON, gossiping, peers_of, wait_for_tip
 from tests.support import wait_until
 
 COIN = rich_coin()
 MINUTE, HOUR = 60, 3600
 NOBODY = "127.9.9.9:9"
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = time.monotonic()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Closed:
@@ -67,7 +57,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
     store = Store.open(config, COIN)
     peers = Peers(store, config)
     mempool = Mempool(store)
-    gossip = Gossip(config, mempool, peers, Sync(Chain(store, mempool), mempool, peers), clock)
+    gossip = Gossip(config, mempool, peers, Sync(Chain(store, mempool), peers), clock)
 
     def state() -> str:
         row = peers.find(config.peers[0])

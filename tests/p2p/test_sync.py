@@ -12,7 +12,7 @@ from node.p2p import wire
 from node.store import accounts, blocks
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, honest
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.support import ChainBuilder, easy_coin, key
 
 ALICE = key("alice")
 COIN = easy_coin(premine=[(ALICE, 1_000_000_000)])
@@ -168,12 +168,3 @@ def test_a_block_from_the_future_is_left_for_later_without_blame(node: Node, ser
     assert node.tip.height == 5
     assert not node.sync.replace_chain()
     assert node.peer(peer.url).score == 100
-
-
-def test_the_pool_of_a_peer_can_be_fetched(node: Node, serve: Serve) -> None:
-    good = transfer(COIN, ALICE, key("bob"), 5, 1, 0)
-    bad = transfer(COIN, key("poor"), key("bob"), 5, 1, 0)
-    pool = codec.encode_transaction(good) + codec.encode_transaction(bad)
-    add(node, serve, {**honest(grown(1)), "GET /p2p/mempool": lambda _: Answer(pool)})
-    (greeting,) = node.peers.greet_all()
-    assert node.sync.fetch_mempool(greeting) == 1

@@ -17,8 +17,7 @@ from node.core import codec
 from node.core.hashing import show
 from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import PeerServer, honest
-from tests.p2p.test_sync_many import BLOCKS, Gate
+from tests.p2p.hostile import BLOCKS, Gate, PeerServer, honest
 from tests.support import ChainBuilder, wait_until
 
 COIN = rich_coin()

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 
 import pytest
 
+from node.core import codec
 from node.core.hashing import show
 from node.p2p import bodies as bodies_module
 from node.p2p import survey as survey_module
 from node.p2p import window as window_module
-from node.p2p import wire
-from node.p2p.bodies import Bodies
-from node.p2p.client import PeerClient
-from node.p2p.errors import PeerError
-from node.p2p.urls import PeerUrl
-from node.p2p.window import Source
 from node.store import mempool as pool
 from tests.p2p.conftest import MakeNode, Node, Serve
-from tests.p2p.hostile import Answer, PeerServer, Route, drip, honest
+from tests.p2p.hostile import BLOCKS, Gate, PeerServer, Route, drip, honest
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown
 from tests.p2p.test_sync_hostile import changed_blocks
 from tests.support import ChainBuilder, key, wait_until
-
-BLOCKS = "POST /p2p/blocks"
 
 
 @pytest.fixture
@@ -39,11 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hashes(chain: ChainBuilder) -> set[str]:
-    return {show(each) for each in chain_hashes(chain)}
-
-
-def chain_hashes(chain: ChainBuilder) -> list[bytes]:
-    return [block.header.prev_hash for block in chain.blocks[2:]] + [chain.tip_hash]
+    return {show(codec.block_hash(block.header)) for block in chain.blocks[1:]}
 
 
 def all_asked(*peers: PeerServer) -> list[str]:
@@ -190,30 +178,6 @@ def test_all_headers_are_checked_before_a_body_is_asked_for(
     assert paths[:first_body].count("POST /p2p/headers") == 4
 
 
-class Gate:
-    """Lets a peer serve so many blocks, and no more until it is told to."""
-
-    def __init__(self, route: Route, open_to: int) -> None:
-        self._route = route
-        self._changed = threading.Condition()
-        self._left = open_to
-
-    def open(self, more: int) -> None:
-        with self._changed:
-            self._left += more
-            self._changed.notify_all()
-
-    def serve(self, body: bytes) -> Answer:
-        """Cuts an answer where its blocks are used up, one at least: as the protocol allows."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._left > 0, 60)
-            asked = json.loads(body)["hashes"][: self._left]
-            self._left -= len(asked)
-        answer = self._route(json.dumps({"hashes": asked}).encode())
-        assert isinstance(answer, Answer)
-        return answer
-
-
 def test_progress_is_told_while_it_lasts(make_node: MakeNode, serve: Serve) -> None:
     node, chain = make_node(COIN), grown(100)
     routes = honest(chain)
@@ -238,81 +202,3 @@ def test_progress_is_told_while_it_lasts(make_node: MakeNode, serve: Serve) -> N
         gate.open(1000)
         caller.join(60)
     assert node.tip.height == 100
-
-
-class Consumed:
-    """A download whose blocks are taken by hand, and the most that its peer was ahead of it."""
-
-    def __init__(self, serve: Serve, chain: ChainBuilder) -> None:
-        self.blocks = self.bytes = self.most_blocks = self.most_bytes = 0
-        self._served = self._served_bytes = 0
-        route = honest(chain)[BLOCKS]
-
-        def record(body: bytes) -> Answer:
-            answer = route(body)
-            assert isinstance(answer, Answer)
-            self._served += len(json.loads(body)["hashes"])
-            self._served_bytes += len(answer.body)
-            self.most_blocks = max(self.most_blocks, self._served - self.blocks)
-            self.most_bytes = max(self.most_bytes, self._served_bytes - self.bytes)
-            return answer
-
-        self.server = serve({BLOCKS: record})
-
-    @property
-    def ahead(self) -> int:
-        return self._served - self.blocks
-
-    def download(self, chain: ChainBuilder) -> Bodies:
-        url = PeerUrl("127.0.0.1", self.server.port)
-        source = Source(url, PeerClient(url), chain.height)
-        wanted = enumerate(chain_hashes(chain), 1)
-        return Bodies(wanted, lambda: [source], self._fail)
-
-    def take(self, download: Bodies) -> list[bytes]:
-        run = [slot.raw for slot in download.next_run()]
-        self.blocks += len(run)
-        self.bytes += sum(map(len, run)) + 4 * len(run)
-        return run
-
-    @staticmethod
-    def _fail(url: PeerUrl, error: PeerError) -> None:
-        raise AssertionError(error)
-
-
-def test_no_more_than_a_window_of_blocks_is_in_memory(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies_module, "WINDOW_BLOCKS", 64)
-    monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 16)
-    chain = grown(400)
-    consumed = Consumed(serve, chain)
-    taken: list[bytes] = []
-    with consumed.download(chain) as download:
-        while run := consumed.take(download):
-            taken += run
-            if len(taken) < 300:  # as slow as can be: only when the window is full again, as far as it may be
-                wait_until(lambda: consumed.ahead >= 64 - 16, 20)
-    assert taken == chain.raw
-    assert consumed.most_blocks <= 64
-
-
-def test_no_more_than_a_window_of_bytes_is_in_memory(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    chain = grown(400)
-    size = len(chain.raw[0])
-    monkeypatch.setattr(bodies_module, "WINDOW_BYTES", 40 * size)
-    monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 8)
-    monkeypatch.setattr(window_module, "REQUEST_BYTES", 10_000)
-    consumed = Consumed(serve, chain)
-    taken: list[bytes] = []
-    with consumed.download(chain) as download:
-        while run := consumed.take(download):
-            taken += run
-            if len(taken) < 300:
-                wait_until(lambda: consumed.ahead >= 20, 20)
-    assert taken == chain.raw
-    assert consumed.most_bytes <= 40 * (size + 4) + 10_000
-    assert len(consumed.server.hashes_asked()) == 400
-
-
-def test_an_answer_of_blocks_is_never_more_than_was_asked_for() -> None:
-    with pytest.raises(PeerError):
-        wire.split_blocks(wire.frame_blocks([b"a" * 90, b"b" * 90]), 1, 1000)

@@ -67,7 +67,7 @@ def test_a_client_understands_a_real_node(nodes: list[RunningNode]) -> None:
     hashes = [codec.block_hash(block.header) for block in chain.blocks]
     assert client.blocks([hashes[2], bytes(32), hashes[5]]) == [chain.raw[1], None, chain.raw[4]]
     good, bad = chain.transfer(ALICE, BOB, 5), chain.transfer(BOB, ALICE, 2**50)
-    answer = client.push_transactions([good, bad])
+    answer = client.push_transactions(codec.encode_transaction(good) + codec.encode_transaction(bad))
     assert (answer.accepted, [each.code for each in answer.rejected]) == (1, ["insufficient_funds"])
     assert client.mempool() == [good]
     client.connect(two.url, COIN.chain_id, "a-node-of-two")

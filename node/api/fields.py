@@ -1,0 +1,18 @@
+"""The fields that the shapes of `/v1` are made of, and what writes them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+HASH_PATTERN = "^[0-9a-f]{64}$"
+Hash = Annotated[str, Meta(pattern=HASH_PATTERN)]
+Bits = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
+Address = Annotated[str, Meta(max_length=80)]
+Units = Annotated[int, Meta(ge=0, le=2**53 - 1, description="base units")]
+Count = Annotated[int, Meta(ge=0)]
+
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,91 @@
+"""Hosts that sent what no honest node sends: for a while nothing is taken from them, whatever port or name they use.
+
+A ban (`node.p2p.standing`) is a URL's, and keeps this node from calling there. This one is for those who call this
+node, who need not say who they are; so it goes by address, as Bitcoin Core discourages peers. This machine's own
+addresses are left out: where many nodes share one, the innocent would pay.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from node.core.errors import PolicyError, RuleError, TimeTooNew
+from node.p2p.errors import BadAnswer, BadChain, Banned
+from node.p2p.standing import BEST_SCORE
+from node.p2p.urls import unmapped
+
+SECONDS: Final = 600.0
+"""Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
+MAX_HOSTS: Final = 4_000
+_NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
+"""What is wrong with a transfer whatever the chain and the pool, so that no node passes it on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    points: int
+    until: float
+
+
+class Offenders:
+    """May be used by several threads. `clock`: seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: OrderedDict[str, _Record] = OrderedDict()
+
+    def check(self, address: str) -> None:
+        """Raises Banned where nothing is taken from an IP address now."""
+        record = self._records.get(_host_of(address) or "")
+        if record is not None and record.points >= BEST_SCORE and self._clock() < record.until:
+            raise Banned("this node takes nothing from your address for some minutes: what it sent breaks the rules")
+
+    def sent_block(self, address: str, error: RuleError) -> None:
+        """A block that was refused. Its time, and what is only this node's policy, an honest node may see otherwise."""
+        if not isinstance(error, PolicyError | TimeTooNew):
+            self._add(address, BadChain.penalty)
+
+    def sent_transfers(self, address: str, codes: set[str]) -> None:
+        """Transfers in one request, some of them refused."""
+        if codes & _NO_TRANSFER:
+            self._add(address, BadAnswer.penalty)
+
+    def banned(self, address: str) -> None:
+        """A peer that is called there was banned: it is not heard either."""
+        self._add(address, BEST_SCORE)
+
+    def forgive(self, address: str) -> None:
+        """This node's owner wants it."""
+        with self._lock:
+            self._records.pop(_host_of(address) or "", None)
+
+    def _add(self, address: str, points: int) -> None:
+        host = _host_of(address)
+        if host is None:
+            return
+        now = self._clock()
+        with self._lock:
+            before = self._records.pop(host, None)
+            if before is not None and now < before.until:
+                points += before.points
+            self._records[host] = _Record(points, now + SECONDS)
+            if len(self._records) > MAX_HOSTS:
+                self._records.popitem(last=False)
+
+
+def _host_of(text: str) -> str | None:
+    """An address as it is counted, of IPv6 the network that one customer has; None for this machine's, and a name."""
+    try:
+        address = unmapped(ip_address(text))
+    except ValueError:
+        return None
+    if address.is_loopback:
+        return None
+    return str(address) if address.version == 4 else f"{int(address) >> 64:x}::/64"

@@ -1,0 +1,93 @@
+"""What a download keeps in memory: a window of the chain, however long that is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from node.core import codec
+from node.p2p import bodies as bodies_module
+from node.p2p import window as window_module
+from node.p2p.bodies import Bodies
+from node.p2p.client import PeerClient
+from node.p2p.errors import PeerError
+from node.p2p.urls import PeerUrl
+from node.p2p.window import Source
+from tests.p2p.conftest import Serve
+from tests.p2p.hostile import BLOCKS, Answer, honest
+from tests.p2p.test_sync import grown
+from tests.support import ChainBuilder, wait_until
+
+
+class Consumed:
+    """A download whose blocks are taken by hand, and the most that its peer was ahead of it."""
+
+    def __init__(self, serve: Serve, chain: ChainBuilder) -> None:
+        self.blocks = self.bytes = self.most_blocks = self.most_bytes = 0
+        self._served = self._served_bytes = 0
+        route = honest(chain)[BLOCKS]
+
+        def record(body: bytes) -> Answer:
+            answer = route(body)
+            assert isinstance(answer, Answer)
+            self._served += len(json.loads(body)["hashes"])
+            self._served_bytes += len(answer.body)
+            self.most_blocks = max(self.most_blocks, self._served - self.blocks)
+            self.most_bytes = max(self.most_bytes, self._served_bytes - self.bytes)
+            return answer
+
+        self.server = serve({BLOCKS: record})
+
+    @property
+    def ahead(self) -> int:
+        return self._served - self.blocks
+
+    def download(self, chain: ChainBuilder) -> Bodies:
+        url = PeerUrl("127.0.0.1", self.server.port)
+        source = Source(url, PeerClient(url), chain.height)
+        wanted = enumerate((codec.block_hash(block.header) for block in chain.blocks[1:]), 1)
+        return Bodies(wanted, lambda: [source], self._fail)
+
+    def take(self, download: Bodies) -> list[bytes]:
+        run = [slot.raw for slot in download.next_run()]
+        self.blocks += len(run)
+        self.bytes += sum(map(len, run)) + 4 * len(run)
+        return run
+
+    @staticmethod
+    def _fail(url: PeerUrl, error: PeerError) -> None:
+        raise AssertionError(error)
+
+
+def test_no_more_than_a_window_of_blocks_is_in_memory(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies_module, "WINDOW_BLOCKS", 64)
+    monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 16)
+    chain = grown(400)
+    consumed = Consumed(serve, chain)
+    taken: list[bytes] = []
+    with consumed.download(chain) as download:
+        while run := consumed.take(download):
+            taken += run
+            if len(taken) < 300:  # as slow as can be: only when the window is full again, as far as it may be
+                wait_until(lambda: consumed.ahead >= 64 - 16, 20)
+    assert taken == chain.raw
+    assert consumed.most_blocks <= 64
+
+
+def test_no_more_than_a_window_of_bytes_is_in_memory(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = grown(400)
+    size = len(chain.raw[0])
+    monkeypatch.setattr(bodies_module, "WINDOW_BYTES", 40 * size)
+    monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 8)
+    monkeypatch.setattr(window_module, "REQUEST_BYTES", 10_000)
+    consumed = Consumed(serve, chain)
+    taken: list[bytes] = []
+    with consumed.download(chain) as download:
+        while run := consumed.take(download):
+            taken += run
+            if len(taken) < 300:
+                wait_until(lambda: consumed.ahead >= 20, 20)
+    assert taken == chain.raw
+    assert consumed.most_bytes <= 40 * (size + 4) + 10_000
+    assert len(consumed.server.hashes_asked()) == 400
