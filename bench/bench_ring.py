@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common import SHORT, below, folder, plain, report
-from bench.process import free_port
 from bench.wsgi import ThreadServer
 from node.api.app import build_app
 from node.api.context import NodeContext
@@ -28,6 +27,7 @@ from node.core.hashing import sha256d
 from node.p2p.client import PeerClient
 from node.p2p.threads import in_threads
 from node.store import blocks
+from tests.ports import free_port
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 
 NODES = 50

@@ -20,7 +20,6 @@ from pathlib import Path
 import psutil
 
 from bench.common import SHORT, Figure, below, folder, plain, report
-from bench.process import free_port
 from node.chain import Chain
 from node.config import Config
 from node.core import codec
@@ -29,6 +28,7 @@ from node.core.coinfile import coin_to_toml
 from node.locks import hold
 from node.store.engine import Store
 from node.wallet.keystore import ensure_wallet
+from tests.ports import free_port
 from tests.support import GENESIS_TIME, ChainBuilder, easy_coin, key
 
 CONNECTIONS = 500

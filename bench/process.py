@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,9 @@ import psutil
 
 from node.core.coin import Coin
 from node.core.coinfile import coin_to_toml
+from tests.ports import free_port
 
 _START = 30
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

@@ -18,6 +18,7 @@ from node.config import Config
 from node.core import codec
 from node.core.coin import Coin
 from node.core.coinfile import coin_to_toml
+from tests.ports import free_port
 from tests.support import ChainBuilder, easy_coin, key, wait_until
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
@@ -41,13 +42,6 @@ except NodeRefused as error:
 
 def rich_coin(**changes: Any) -> Coin:
     return easy_coin(premine=[(ALICE, RICH), (BOB, RICH), (CAROL, RICH)], **changes)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def place_coin(data: Path, coin: Coin) -> None:

@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node.core import codec
 from tests.api.listening import listening
-from tests.api.running import ALICE, BOB, RunningNode, free_port, running
+from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.api.test_mining import worker
+from tests.ports import free_port
 from tests.support import wait_until
 
 Labels = tuple[tuple[str, str], ...]

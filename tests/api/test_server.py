@@ -19,13 +19,13 @@ from tests.api.running import (
     alive,
     answers,
     children,
-    free_port,
     launch,
     log_of,
     place_coin,
     rich_coin,
     running,
 )
+from tests.ports import free_port
 from tests.support import wait_until
 
 

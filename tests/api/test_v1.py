@@ -11,7 +11,8 @@ from node.core import codec
 from node.core.coinfile import coin_from_json
 from node.core.hashing import merkle_root_of_branch, show, unshow
 from node.core.types import Transfer
-from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, free_port, running
+from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, running
+from tests.ports import free_port
 from tests.support import key, transfer, wait_until
 
 

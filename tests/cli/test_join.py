@@ -9,9 +9,10 @@ import pytest
 
 from node.net.coinfiles import read_coin
 from node.wallet.keystore import open_wallet
-from tests.api.running import answers, free_port
+from tests.api.running import answers
 from tests.cli.coins import SECRET, asked, mining, own_coin, own_node, start
 from tests.cli.support import moneyer, no_room, refusal
+from tests.ports import free_port
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(180)

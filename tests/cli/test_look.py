@@ -50,6 +50,20 @@ def test_a_transaction_is_named_by_its_txid(node: RunningNode) -> None:
     assert "64 hex digits" in refusal(moneyer("tx", "../peers", "--data", node.config.data))
 
 
+@pytest.mark.parametrize(
+    "command", [("history", "alice"), ("balance",), ("wallet", "list"), ("block", "3"), ("tx", "TXID"), ("status",)]
+)
+def test_on_a_terminal_of_80_columns_no_line_is_longer(node: RunningNode, command: tuple[str, ...]) -> None:
+    txid = node.get("/v1/blocks/3").json["transactions"][1]["txid"]
+    words = [txid[:12] if word == "TXID" else word for word in command]
+    status, shown = talk([*words, "--data", node.config.data], [], env={"COLUMNS": "80", "NO_COLOR": "1"})
+    assert (status, "\x1b" in shown) == (0, False)
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    if command in [("balance",), ("wallet", "list")]:
+        address = key("alice").address(node.coin)
+        assert f"\n  {address}\r\n" in shown, "an address is never cut where it is to be copied"
+
+
 def test_the_rest_is_in_the_apis_shape(node: RunningNode) -> None:
     for command, path in (("status", "/v1/status"), ("peers", "/v1/peers"), ("mempool", "/v1/mempool?limit=20")):
         assert asked(command, "--data", node.config.data).keys() == node.get(path).json.keys()

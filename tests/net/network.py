@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import signal
 import subprocess
 import sys
@@ -15,21 +14,15 @@ from typing import Any
 import psutil
 import requests
 
-from node.net.ports import taken
 from node.net.procfile import commands, render
 from tests.cli.support import MONEYER, environment
+from tests.ports import free_ports
 from tests.support import wait_until
 
+BUSY = 8
+"""Seconds more than promised, for a machine that is busy with something else."""
 START = 60
 """Seconds that a network may take until it answers, on a busy machine."""
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that are free, below those that the system gives to clients."""
-    while True:
-        first = random.randrange(20_000, 32_000)
-        if not taken(range(first, first + count)):
-            return first
 
 
 class Launcher:

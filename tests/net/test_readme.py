@@ -42,8 +42,9 @@ def test_the_walk_through_of_readme_is_what_nodes_answer(tmp_path: Path) -> None
     network = Network(tmp_path)
     with network.honcho() as launcher:
         network.wait_until_up(launcher)
+        seen: set[str] = set()
         for command, shown in zip(transcript.commands(text), transcript.answers(text), strict=True):
-            found = transcript.run(command, network.first_port)
+            found = transcript.run(command, network.first_port, seen)
             assert without_what_changes(found) == without_what_changes(shown), command
 
 

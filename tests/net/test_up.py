@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from tests.cli.support import MONEYER, moneyer, refusal
-from tests.net.network import START, Launcher, Network, free_ports
+from tests.net.network import BUSY, START, Launcher, Network
+from tests.ports import free_ports
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -55,7 +56,7 @@ def test_up_shows_nodes_accounts_folder_and_what_to_try_and_goes_on_where_it_sto
         network.wait_until_up(launcher)
         block = network.get(1, "/mine_block")
         launcher.popen.send_signal(signal.SIGINT)
-        launcher.wait_all_ended(5)
+        launcher.wait_all_ended(5 + BUSY)
         assert launcher.popen.returncode == 0
         assert "Traceback" not in launcher.output()
     with network.start() as launcher:
@@ -68,7 +69,7 @@ def test_the_procfile_of_up_can_be_used_by_hand(tmp_path: Path) -> None:
     with network.start() as launcher:
         wait_for_screen(launcher)
         launcher.popen.send_signal(signal.SIGTERM)
-        launcher.wait_all_ended(5)
+        launcher.wait_all_ended(5 + BUSY)
     network.folder = network.data
     with network.honcho() as launcher:
         network.wait_until_up(launcher)
@@ -80,7 +81,7 @@ def test_when_up_is_killed_every_process_ends(tmp_path: Path) -> None:
         network.wait_until_up(launcher)
         assert len(launcher.processes()) >= 7
         launcher.popen.kill()
-        launcher.wait_all_ended(2)
+        launcher.wait_all_ended(2 + BUSY)
 
 
 def test_a_ctrl_c_while_it_starts_ends_it_cleanly(tmp_path: Path) -> None:

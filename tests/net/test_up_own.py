@@ -16,8 +16,8 @@ from node.net.ports import free_ports
 from node.wallet.derive import development_keys
 from tests.cli.coins import asked
 from tests.cli.support import MONEYER, moneyer, no_room, refusal
-from tests.net.network import START, Launcher
-from tests.net.network import free_ports as first_free
+from tests.net.network import BUSY, START, Launcher
+from tests.ports import free_ports as first_free
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,7 +62,7 @@ def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_
         assert all("BEACH to miner" in line for line in lines), "every reward is the owner's"
         assert len(launcher.output().splitlines()) == len(screen.splitlines()) + len(lines), "and nothing else"
         launcher.popen.send_signal(signal.SIGINT)
-        launcher.wait_all_ended(5)
+        launcher.wait_all_ended(5 + BUSY)
         assert launcher.popen.returncode == 0
         assert "Traceback" not in launcher.output()
     assert asked("verify", "--data", data)["height"] >= sent["height"], "node 1 lives in the coin's own folder"
@@ -81,7 +81,7 @@ def test_ports_move_to_free_ones_when_asked(tmp_path: Path) -> None:
             status = asked("status", "--data", data)
             assert status["coin"]["name"] == "Beach Coin"
             launcher.popen.send_signal(signal.SIGTERM)
-            launcher.wait_all_ended(5)
+            launcher.wait_all_ended(5 + BUSY)
 
 
 def test_a_coin_file_is_enough(tmp_path: Path) -> None:

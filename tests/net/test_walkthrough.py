@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.net.network import Launcher, Network
+from tests.net.network import BUSY, Launcher, Network
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -118,7 +118,7 @@ def test_the_walk_through_survives_a_kill_of_every_process(tmp_path: Path) -> No
         for node in (1, 3):
             assert network.get(node, "/is_valid")["valid"] is True
         launcher.popen.send_signal(signal.SIGINT)
-        launcher.wait_all_ended(5)
+        launcher.wait_all_ended(5 + BUSY)
 
 
 def _finished(job: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def test_a_signal_ends_all_and_the_next_start_goes_on_at_the_same_height(tmp_pat
         # A reader that never lets go must not hold it up.
         with requests.get(network.urls[0] + "/get_chain", stream=True, timeout=10):
             launcher.popen.send_signal(number)
-            launcher.wait_all_ended(5)
+            launcher.wait_all_ended(5 + BUSY)
     with network.honcho() as launcher:
         network.wait_until_up(launcher)
         assert network.get(1, "/v1/status")["height"] == 1
@@ -154,4 +154,4 @@ def test_when_honcho_is_killed_every_process_ends(tmp_path: Path) -> None:
         wait_until(lambda: network.get(1, "/v1/status")["height"], 30, "a first block")
         assert len(launcher.processes()) >= 7
         launcher.popen.kill()
-        launcher.wait_all_ended(2)
+        launcher.wait_all_ended(2 + BUSY)

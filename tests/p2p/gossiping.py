@@ -15,8 +15,9 @@ from node.core.hashing import sha256d, show
 from node.core.types import Transfer
 from node.net.chaos import Proxy
 from node.p2p.client import PeerClient
-from tests.api.running import RunningNode, free_port, rich_coin, running
+from tests.api.running import RunningNode, rich_coin, running
 from tests.p2p.hostile import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
+from tests.ports import free_port
 from tests.support import ChainBuilder, wait_until
 
 COIN = rich_coin()

@@ -9,8 +9,9 @@ import pytest
 from node.config import Config
 from node.p2p.configured import Configured
 from node.p2p.errors import Duplicate, OtherCoin
-from tests.api.running import free_port, rich_coin, running
+from tests.api.running import rich_coin, running
 from tests.p2p.gossiping import COIN, SOON, peers_of
+from tests.ports import free_port
 from tests.support import wait_until
 
 ADVICE = "is not taken: a peer's URL begins with http://; write it as --peer http://HOST:PORT"

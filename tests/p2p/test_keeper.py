@@ -16,7 +16,7 @@ from node.p2p.backoff import Backoff
 from node.p2p.known import Known
 from node.p2p.reach import may_tell, own_url, url_towards
 from node.p2p.urls import parse_peer_url
-from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, free_port, rich_coin
+from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
 from tests.p2p.conftest import Serve
 from tests.p2p.gossiping import (
     COIN,
@@ -33,6 +33,7 @@ from tests.p2p.gossiping import (
     wait_until_told,
 )
 from tests.p2p.hostile import as_bytes, as_json
+from tests.ports import free_port
 from tests.support import ChainBuilder, transfer, wait_until
 
 

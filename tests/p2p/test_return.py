@@ -18,9 +18,10 @@ from node.p2p.standing import CONNECTED, DOWN, OUTBOUND, blank
 from node.p2p.sync import Sync
 from node.store import peers as table
 from node.store.engine import Store
-from tests.api.running import free_port, place_coin, rich_coin, running
+from tests.api.running import place_coin, rich_coin, running
 from tests.p2p.conftest import Clock, Serve
 from tests.p2p.gossiping import SOON, gossiping, peers_of, wait_for_tip
+from tests.ports import free_port
 from tests.support import wait_until
 
 COIN = rich_coin()

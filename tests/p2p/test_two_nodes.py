@@ -12,7 +12,8 @@ from node.core import codec
 from node.core.hashing import show
 from node.p2p.client import PeerClient
 from node.p2p.errors import Refused
-from tests.api.running import ALICE, BOB, RunningNode, free_port, rich_coin, running
+from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.ports import free_port
 from tests.support import ChainBuilder
 
 COIN = rich_coin()

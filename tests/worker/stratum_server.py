@@ -13,8 +13,8 @@ from typing import Any
 
 from node.core.coin import Coin
 from node.locks import is_held
-from tests.api.running import free_port
 from tests.cli.support import MONEYER, environment
+from tests.ports import free_port
 from tests.support import wait_until
 from tests.worker.stratum_client import Miner
 from tests.worker.support import ROOT, NodeFolder
