@@ -21,6 +21,7 @@ from node.core.errors import (
     RuleError,
     SequenceGap,
 )
+from node.core.hashing import show
 from node.core.types import Transfer
 from node.signatures import check_signatures
 from node.store import mempool as rows
@@ -102,13 +103,13 @@ class Mempool:
 
         return self._store.write(job, clean=True)
 
-    def check_transfer(self, transfer: Transfer) -> Accepted:
+    def check_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
         self._check_alone(transfer)
 
         def trial(conn: Connection) -> None:
             with Intake(conn) as intake:
-                raise _CheckOnly(self.take(intake, codec.txid(transfer), transfer))
+                raise _CheckOnly(self.take(intake, codec.txid(transfer), transfer, replace=replace))
 
         try:
             self._store.write(trial)
@@ -180,6 +181,7 @@ class Mempool:
                     f"another transfer has sequence {transfer.sequence}: to replace it takes a fee of at least {least}",
                     expected=least,
                     found=transfer.fee,
+                    replaces=show(view.slot_txid),
                 )
 
     def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> None:

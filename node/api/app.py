@@ -103,7 +103,9 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
 
     def _answer(self, environ: Environ) -> tuple[int, Rendered | Streamed]:
         try:
-            route, path = self.router.match(environ)
+            # Bottle would take `head` for HEAD, and what must not run for a HEAD would run.
+            method = environ["REQUEST_METHOD"]
+            route, path = self.router.match(environ if method.isupper() else {**environ, "REQUEST_METHOD": "-"})
         except bottle.HTTPError as error:
             if error.status_code == 405:
                 raise MethodNotAllowed(_allowed(error.headers.get("Allow"))) from None

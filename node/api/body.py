@@ -28,13 +28,16 @@ _CHUNK = 65_536
 _MAX_QUERY = 2_000
 _INTEGER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _NAMED = re.compile(r"field `(\w+)`|at `\$\.?([^`]+)`$")
-_NUMBERS_THAT_ARE_NONE = {"NaN", "Infinity", "-Infinity"}
+_NUMBERS_THAT_ARE_NONE = ("NaN", "Infinity", "-Infinity")
+_SHOWN = 80
+_MAX_PROBLEM = 200
+"""Characters of somebody's text that an error repeats."""
 
 
 def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
     """The whole body, at most `limit` bytes; no more than one over that is ever read. Raises TooLarge, Incomplete."""
-    declared = environ.get("CONTENT_LENGTH") or ""
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
+    declared = _declared(environ)
+    if declared is not None and declared > limit:
         raise _too_large(limit, oversize)
     stream, parts, size = environ["wsgi.input"], [], 0
     while size <= limit:
@@ -45,9 +48,17 @@ def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge)
         size += len(part)
     if size > limit:
         raise _too_large(limit, oversize)
-    if declared.isascii() and declared.isdigit() and int(declared) != size:
-        raise Incomplete("the body ended before its Content-Length", expected=int(declared), found=size)
+    if declared is not None and declared != size:
+        raise Incomplete("the body ended before its Content-Length", expected=declared, found=size)
     return b"".join(parts)
+
+
+def _declared(environ: Environ) -> int | None:
+    """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
+    digits = environ.get("CONTENT_LENGTH") or ""
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits.lstrip("0")[:20] or "0")  # Python refuses to read thousands of digits, zeros too
 
 
 def _too_large(limit: int, oversize: type[TooLarge]) -> TooLarge:
@@ -55,7 +66,10 @@ def _too_large(limit: int, oversize: type[TooLarge]) -> TooLarge:
 
 
 def check_type(environ: Environ, expected: str) -> None:
-    """Raises WrongType unless the body is said to be `expected`."""
+    """Raises WrongType unless the body is said to be `expected`, and not compressed."""
+    coding = environ.get("HTTP_CONTENT_ENCODING") or ""
+    if coding.strip().lower() not in ("", "identity"):
+        raise WrongType("send the body as it is, without Content-Encoding", expected="identity", found=coding[:80])
     given = environ.get("CONTENT_TYPE") or ""
     kind, _, parameters = given.partition(";")
     charset = re.search(r"charset=\"?([\w-]+)", parameters, re.IGNORECASE)
@@ -81,13 +95,15 @@ def read_json(environ: Environ, kind: type[S], limit: int) -> S:
 
 
 def decode_json(raw: bytes, kind: type[S]) -> S:
-    """The struct that `raw` holds (of two equal keys the last counts). Raises BadEncoding, BadJson, BadField."""
+    """The struct that `raw` holds. Raises BadEncoding, BadJson, BadField."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         raise BadEncoding("the body is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise BadJson("the body begins with a byte order mark: JSON has none")
     try:
-        return msgspec.json.decode(text, type=kind)
+        value = msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         raise _bad_field(str(error)) from None
     except RecursionError:
@@ -95,12 +111,38 @@ def decode_json(raw: bytes, kind: type[S]) -> S:
     except (msgspec.DecodeError, UnicodeError) as error:
         _find_impossible_number(text)
         raise BadJson(f"the body is not JSON: {error}") from None
+    _check_each_key_once(text, kind)
+    return value
+
+
+def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
+    """Raises BadJson where a key stands twice: who signed, proxied or logged the request may have read the other."""
+    # Nearly every body is done with here. A key may be written with escapes, and a text may hold what looks like one.
+    if "\\u" not in text and all(text.count(f'"{field}"') < 2 for field in _integers(kind)):
+        return
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise BadJson(f"the key {_printable(name)!r} stands twice", field=_printable(name))
+            seen.add(name)
+
+    try:
+        json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise BadJson("the body is no JSON that every reader takes for the same") from None
+
+
+def _printable(text: str) -> str:
+    """Somebody's text, short and fit for an answer: JSON lets half of a surrogate pair stand, UTF-8 does not."""
+    return text[:_SHOWN].encode("utf-8", "replace").decode()
 
 
 def _bad_field(problem: str) -> BadField:
     named = _NAMED.search(problem)
     field = next((group for group in named.groups() if group), "") if named else ""
-    plain = problem.partition(" - at")[0]
+    field, plain = field[:_SHOWN], problem.partition(" - at")[0][:_MAX_PROBLEM]
     return BadField(f"{field}: {plain}" if field else plain, field=field, expected=plain)
 
 
@@ -117,7 +159,7 @@ def _find_impossible_number(text: str) -> None:
     except (ValueError, RecursionError):
         return
     if marks and isinstance(value, dict):
-        field = next((name for name, held in value.items() if held in _NUMBERS_THAT_ARE_NONE), "")
+        field = _printable(next((name for name, held in value.items() if held in _NUMBERS_THAT_ARE_NONE), ""))
         raise BadField(f"{field or 'a number'}: {marks[0]} is no number", field=field, found=marks[0])
 
 

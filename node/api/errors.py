@@ -185,7 +185,7 @@ def conflict(error: RuleError) -> HttpError | RuleError:
     """
     if isinstance(error, BadSequence) and error.details.get("found", 0) <= MAX_MONEY:
         return SequenceUsed(error.message, **error.details)
-    if isinstance(error, FeeTooLow):
+    if isinstance(error, FeeTooLow) and "replaces" in error.details:  # without: below what this node asks of anyone
         return NotWorthReplacing(error.message, **error.details)
     return error
 

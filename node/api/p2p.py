@@ -35,17 +35,18 @@ _MEMPOOL_PAGE: Final = 8_000_000
 """Bytes of the pool that are handed out, the best-paying first."""
 
 
-class LocatorBody(Struct, forbid_unknown_fields=True):
+# A newer node may say more than these name: unlike those of people's requests, unknown keys are passed over.
+class LocatorBody(Struct):
     """Hashes of the caller's main chain, newest first."""
 
     locator: Annotated[list[wire.Hash], Meta(max_length=MAX_LOCATOR)]
 
 
-class BlocksBody(Struct, forbid_unknown_fields=True):
+class BlocksBody(Struct):
     hashes: Annotated[list[wire.Hash], Meta(min_length=1, max_length=wire.MAX_BLOCKS)]
 
 
-class ConnectBody(Struct, forbid_unknown_fields=True):
+class ConnectBody(Struct):
     url: Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
     chain_id: wire.Hash
     node_id: wire.NodeId

@@ -26,7 +26,7 @@ from node import locks, logs
 from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
-from node.lifecycle import end_this_process, on_stop, watch_parent
+from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, on_stop, watch_parent
 
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
@@ -152,7 +152,7 @@ def _run(config: Config, listener: socket.socket) -> None:
         server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
     except SystemExit:
         if not server.interrupt_signal:
-            log.error("the node has ended; the reason stands above")
+            log.error(THE_REASON_IS_ABOVE)
             raise
 
 
@@ -183,6 +183,7 @@ def load_app(config: Config, main: int) -> Any:
         log.error("%s cannot be used: %s", config.data, error)
         os._exit(_REFUSED)
     _allow_files()
+    _forget_what_poses_as_a_header()
     app = build_app(node)
     discovery = Discovery(config, node.coin, node.node_id, None if config.manual else node.gossip.found)
     feed = feed_of(node)
@@ -214,6 +215,12 @@ def _warn_of_open_wallet(wallet: Wallet, config: Config) -> None:
             config.wallet_file,
             shlex.quote(str(config.data)),
         )
+
+
+def _forget_what_poses_as_a_header() -> None:
+    """granian lays each request over this process's environment, in which HTTP_HOST would be a header nobody sent."""
+    for name in [name for name in os.environ if name.startswith(("HTTP_", "CONTENT_"))]:
+        del os.environ[name]
 
 
 def _allow_files() -> None:

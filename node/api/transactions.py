@@ -141,7 +141,7 @@ def submit(node: NodeContext, call: Call) -> Reply:
 def check(node: NodeContext, call: Call) -> Checked:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.check_transfer(transfer)
+        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace)
     except RuleError as error:
         return Checked(accepted=False, code=error.code, message=error.message)
     return Checked(accepted=True, code=None, message=f"it would be taken, and be {accepted.status}")

@@ -107,7 +107,7 @@ class AddedTransaction(Struct):
 
 
 class ConnectNodeBody(Struct, forbid_unknown_fields=True):
-    node: Annotated[list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=64)] | UnsetType = UNSET
+    node: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=64)] | UnsetType | None = UNSET
 
 
 class FailedNode(Struct):

@@ -26,7 +26,7 @@ MAX_HEADERS: Final = 2000
 MAX_BLOCKS: Final = 128
 """Hashes in one request for blocks."""
 CUT_BYTES: Final = 8_000_000
-"""An answer of blocks is cut behind the first block that takes it past this."""
+"""An answer of blocks is cut before the block that would take it past this; one block there is whatever its size."""
 MAX_JSON: Final = 65_536
 MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
 MAX_MEMPOOL_BYTES: Final = 32_000_000

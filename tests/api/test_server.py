@@ -178,6 +178,14 @@ def test_the_main_process_does_not_stay_when_its_server_is_killed(tmp_path: Path
         assert "the node has ended" in node.log
 
 
+def test_no_variable_of_the_environment_passes_for_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_SEC_FETCH_SITE", "cross-site")
+    monkeypatch.setenv("CONTENT_LENGTH", "7")
+    with running(tmp_path / "node") as node:
+        assert node.get("/v1/status").status == 200
+        assert node.post("/replace_chain").status == 200
+
+
 def test_a_node_ends_with_its_launcher(tmp_path: Path) -> None:
     place_coin(tmp_path / "node", rich_coin())
     config = Config(data=tmp_path / "node", port=free_port(), development=True)

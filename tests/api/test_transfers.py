@@ -116,6 +116,19 @@ def test_a_replacement_pays_a_tenth_more(fresh: RunningNode) -> None:
     assert [each["txid"] for each in held["transactions"]] == [better.json["txid"]]
 
 
+def test_a_check_says_what_submitting_would(fresh: RunningNode) -> None:
+    assert send(fresh, 5, 100, 0).status == 201
+    before = fresh.state()
+    for replace_it, fee, code in ((True, 200, None), (False, 200, "bad_sequence"), (True, 109, "fee_too_low")):
+        body = fields(fresh, transfer(fresh.coin, ALICE, BOB, 6, fee), replace=replace_it)
+        checked = fresh.post("/v1/transactions/check", body)
+        assert (checked.status, checked.json["accepted"], checked.json["code"]) == (200, code is None, code)
+        assert fresh.state() == before
+        submitted = fresh.post("/v1/transactions", body) if code else None
+        assert submitted is None or (submitted.status, submitted.code) == (409, code)
+    assert fresh.state() == before
+
+
 def test_the_same_transfer_a_hundred_times_at_once_is_one(fresh: RunningNode) -> None:
     signed = transfer(fresh.coin, ALICE, BOB, 5, 1)
     with ThreadPoolExecutor(16) as pool:
