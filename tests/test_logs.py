@@ -88,7 +88,7 @@ def test_requests_stand_in_the_log_at_debug_only(tmp_path: Path) -> None:
     with running(tmp_path / "loud", log_level="debug") as loud:
         loud.get("/v1/blocks?limit=3")
         loud.get("/nowhere%0a2026-01-01T00:00:00Z%20api:%20forged")
-        wait_until(lambda: "nowhere" in loud.log, 5, "the line")
+        wait_until(lambda: "nowhere" in loud.log, 20, "the line")
         (line,) = [line for line in loud.log.splitlines() if "/v1/blocks" in line]
         assert re.search(r" api: debug: GET /v1/blocks 200, \d+\.\d ms$", line)
         assert not any(line.endswith("forged") or line.startswith("2026-01-01") for line in loud.log.splitlines())
@@ -106,11 +106,11 @@ def test_no_secret_is_in_any_log(tmp_path: Path) -> None:
         node.post("/add_transaction", transfer, node.bearer)
         node.post("/add_transaction", transfer, {"Authorization": "Bearer wrong-and-secret"})
         node.post("/add_transaction?token=" + token, transfer)
-        wait_until(lambda: "is not taken" in node.log, 10, "the peer to be refused")
-        wallet = json.loads(node.config.wallet_file.read_text("utf-8"))
-    for secret in (token, "wrong-and-secret", "hush"):
+        wait_until(lambda: "is not taken" in node.log, 20, "the peer to be refused")
+        secrets = json.loads(node.config.wallet_file.read_text("utf-8"))["secrets"]
+    for secret in (token, "wrong-and-secret", "hush", secrets["phrase"], *secrets["keys"].values()):
+        assert len(secret) >= 4
         assert secret not in node.log
-    assert str(wallet.get("phrase") or "no phrase here") not in node.log
 
 
 def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
             cwd=ROOT,
         )
         try:
-            wait_until(lambda: is_held(node.config.worker_lock), 20, "the worker to live")
+            wait_until(lambda: is_held(node.config.worker_lock), 60, "the worker to live")
             assert node.call("GET", "/mine_block").status == 200
         finally:
             process.terminate()

@@ -35,6 +35,8 @@ __all__ = ["WorkerConfig", "run"]
 _POLL = 0.1
 _NODE_SECONDS = 30.0
 """A node that was started at the same moment has this long to come up."""
+_SILENT_SECONDS = 3.0
+"""Of these, without a word."""
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
 _STATUS_SECONDS = 1.0
@@ -147,8 +149,11 @@ def _choose(worker: WorkerConfig) -> str:
 
 def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises _Refused."""
-    deadline = monotonic() + _NODE_SECONDS
+    began, deadline, told = monotonic(), monotonic() + _NODE_SECONDS, False
     while not is_held(worker.config.node_lock):
+        if not told and monotonic() - began > _SILENT_SECONDS:
+            log.info("waiting for the node of %s to start", worker.data)
+            told = True
         if monotonic() > deadline:
             raise _Refused(f"no node runs on {worker.data}: start one with `moneyer node --data {worker.data}`")
         if ending.wait(_POLL):

@@ -184,14 +184,17 @@ def _reading(config: Config) -> Iterator[Connection]:
     from sqlalchemy.exc import DBAPIError
 
     from node.store.connect import open_engine
-    from node.store.errors import StoreRefused
+    from node.store.errors import StoreRefused, is_busy, is_of_the_disk, refused
 
     engine = open_engine(config.database, write=False)
     try:
         with engine.connect() as conn:
             yield conn
     except DBAPIError as error:
-        raise StoreRefused(_damaged(config, str(error.orig))) from None
+        words = str(error.orig)
+        if is_busy(words) or is_of_the_disk(words):
+            raise refused(config.database, words) from None
+        raise StoreRefused(_damaged(config, words)) from None
     finally:
         engine.dispose()
 

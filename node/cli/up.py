@@ -66,6 +66,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     moneyer up --data beach-coin --nodes 1 --lan
     """
     from node.net import launch, procfile
+    from node.wallet.files import locked, write_private
     from worker.config import parse_mode
 
     parse_mode(how["mode"])
@@ -83,7 +84,8 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
         mode=how["mode"],
         address=_rewards(network),
     )
-    (network.data / "Procfile").write_text(procfile.render(processes))
+    with locked(network.data):
+        write_private(network.data / "Procfile", procfile.render(processes).encode(), replace=True)
     from node.cli.screen import welcome
 
     quiet = {} if verbose or "MONEYER_LOG_LEVEL" in os.environ else {"MONEYER_LOG_LEVEL": "warning"}

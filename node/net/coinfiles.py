@@ -33,7 +33,7 @@ def make_once(path: Path, make: Callable[[], Coin]) -> Coin:
 
     Any number of processes may call this at once: they all get the coin of the first. A file is whole or not there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         return read_coin(path)
     with _locked(path.parent):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
+from node.lifecycle import THE_REASON_IS_ABOVE
 from node.net.launcher import LAUNCHER
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
     """honcho's printer, which keeps what the processes say to itself until `open` is called."""
 
     def __init__(self, output: TextIO) -> None:
-        super().__init__(output)
+        # honcho asks only whether it is a terminal (https://no-color.org).
+        super().__init__(output, colour=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
         self.last_words: dict[str, str] = {}
         self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
         self._lock = threading.Lock()
@@ -44,7 +46,8 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
         if message.name == SYSTEM_PRINTER_NAME:
             return  # pids and signals: nothing that a person asked for
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
-        if text.strip():
+        # What a node's main process says of the other one, which has given the reason, are no last words.
+        if text.strip() and THE_REASON_IS_ABOVE not in text:
             self.last_words[message.name] = text.strip()
         with self._lock:
             if self._held is not None:

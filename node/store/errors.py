@@ -40,11 +40,16 @@ def is_busy(words: str) -> bool:
     return "locked" in words or "busy" in words
 
 
+def is_of_the_disk(words: str) -> bool:
+    """Whether SQLite's words say nothing about the file, but that the disk is full, read-only or failing."""
+    return "unable to open" in words or "readonly" in words or "disk" in words.removeprefix("database disk image")
+
+
 def refused(database: Path, words: str) -> StoreRefused:
     """Why a file cannot be opened, by SQLite's own words."""
     if is_busy(words):
         return StoreRefused(f"{database} is in use by another process for long ({words}): try again when it is done")
-    if "unable to open" in words or "readonly" in words or "disk" in words.removeprefix("database disk image"):
+    if is_of_the_disk(words):
         return StoreRefused(f"{database} cannot be opened ({words}): see that its folder can be written and has room")
     return StoreRefused(
         f"{database} is damaged or no database ({words}). It was left as it is: move it away and start again (the "

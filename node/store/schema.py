@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from node.store.connect import connect_to_look, open_engine
 from node.store.driver import DatabaseError, driver
@@ -40,7 +41,12 @@ def prepare(database: Path) -> None:
             backup(database, _backup_name(database, found))
         # Made with the umask of a stranger, a database would be open to the machine's other users.
         os.close(os.open(database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        upgrade(database)
+        try:
+            upgrade(database)
+        except DBAPIError as error:
+            raise refused(database, str(error.orig)) from None
+        except DatabaseError as error:
+            raise refused(database, str(error)) from None
 
 
 @contextmanager

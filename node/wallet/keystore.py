@@ -157,7 +157,7 @@ def ensure_wallet(data_folder: Path, *, development: bool, passphrase: str | Non
     try:
         wallet = open_wallet(path, passphrase=passphrase)
     except WalletMissing:
-        data_folder.mkdir(parents=True, exist_ok=True)
+        data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             wallet = _first_wallet(path, development=development, passphrase=passphrase)
         except WalletExists:

@@ -6,6 +6,7 @@ import os
 import pty
 import resource
 import select
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,3 +102,15 @@ def _read(terminal: int) -> str:
 def no_room() -> None:
     """For `preexec_fn`: no file can grow from here on."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """Files below a data folder that somebody else could read or write, but for those that are made to be passed on."""
+    found = []
+    for path in folder.rglob("*"):
+        kind = path.lstat().st_mode
+        # A log of the Stratum server is a test's own.
+        public = path.name == "coin.toml" or path.match("stratum-*.log")
+        if (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)) and kind & 0o077 and not public:
+            found.append(f"{path.relative_to(folder)} {stat.S_IMODE(kind):o}")
+    return found

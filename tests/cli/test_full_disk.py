@@ -52,6 +52,28 @@ def test_what_only_looks_or_sends_needs_no_room(tmp_path: Path) -> None:
         assert json.loads(sent.stdout)["amount"] == 1_000_000
 
 
+@pytest.mark.parametrize("command", [("verify",), ("db", "check"), ("db", "upgrade")])
+def test_a_full_disk_is_not_taken_for_a_damaged_file(command: tuple[str, ...], tmp_path: Path) -> None:
+    """Where no node runs, SQLite itself wants a little room to look at a file."""
+    data = tmp_path / "data"
+    with own_node(data) as node:
+        node.extend()
+    before = (data / "chain.db").read_bytes()
+    done = moneyer(*command, "--data", data, first=no_room)
+    if done.returncode != 0:
+        said = refusal(done)
+        assert "has room" in said
+        assert "move it away" not in said
+    assert (data / "chain.db").read_bytes() == before
+    assert moneyer(*command, "--data", data).returncode == 0
+
+
+def test_a_database_that_finds_no_room_to_be_made_in_is_a_sentence(data: Path) -> None:
+    for _ in range(2):
+        assert "has room" in refusal(moneyer("db", "upgrade", "--data", data, first=no_room))
+    assert moneyer("db", "upgrade", "--data", data).returncode == 0
+
+
 def test_a_backup_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:
     with own_node(tmp_path / "data"):
         target = tmp_path / "copy.db"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cli.support import MONEYER, moneyer, refusal
+from tests.cli.support import MONEYER, moneyer, open_to_others, refusal
 from tests.net.network import BUSY, START, Launcher, Network
 from tests.ports import free_ports
 from tests.support import wait_until
@@ -33,6 +36,16 @@ class Up(Network):
         return Launcher([*MONEYER, "up", *options, "--mode", self.mode, *self.options], self.folder)
 
 
+@contextlib.contextmanager
+def open_umask() -> Iterator[None]:
+    """What is started in here makes files open to all, where it does not say otherwise."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def wait_for_screen(launcher: Launcher) -> str:
     def shown() -> str:
         assert launcher.popen.poll() is None, launcher.output()
@@ -43,7 +56,7 @@ def wait_for_screen(launcher: Launcher) -> str:
 
 def test_up_shows_nodes_accounts_folder_and_what_to_try_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     network = Up(tmp_path)
-    with network.start() as launcher:
+    with open_umask(), network.start() as launcher:
         screen = wait_for_screen(launcher)
         for url in network.urls:
             assert url in screen
@@ -59,6 +72,8 @@ def test_up_shows_nodes_accounts_folder_and_what_to_try_and_goes_on_where_it_sto
         launcher.wait_all_ended(5 + BUSY)
         assert launcher.popen.returncode == 0
         assert "Traceback" not in launcher.output()
+    assert open_to_others(network.data) == []
+    assert network.data.stat().st_mode & 0o077 == 0
     with network.start() as launcher:
         wait_until(lambda: launcher.output().count("Ctrl-C stops all") == 2, START, "the second screen")
         assert network.get(1, f"/v1/blocks/{block['hash']}")["height"] == 1

@@ -105,6 +105,17 @@ def test_with_lan_the_line_to_join_is_shown(tmp_path: Path) -> None:
         assert (line or "this machine has no network") in screen
 
 
+def test_a_wrong_passphrase_is_the_reason_that_is_given(tmp_path: Path) -> None:
+    data = new_coin(tmp_path)
+    mud = {"MONEYER_PASSPHRASE": "mud"}
+    ports = ("--nodes", "1", "--port", str(first_free(1)))
+    for command, status in ((("up", *ports), 1), (("node", *ports[2:]), 1)):
+        done = moneyer(*command, "--data", data, env=mud)
+        assert done.returncode == status
+        assert "the passphrase is wrong, or the wallet file is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_a_development_network_stays_on_this_machine(tmp_path: Path) -> None:
     said = refusal(moneyer("up", "--lan", "--data", tmp_path / "net"))
     assert "make a coin of your own" in said

@@ -62,6 +62,15 @@ class Network:
         asked = self.hosts[number].moneyer("status", "--json", "--node", f"http://127.0.0.1:{port}")
         return asked.returncode == 0
 
+    def coins(self, number: int, *urls: str) -> list[Any]:
+        """What `moneyer join` lists, once nodes at all these URLs are heard: on a busy machine one may be late."""
+
+        def listed() -> list[Any]:
+            coins: list[Any] = self.ask(number, "join")["coins"]
+            return coins if {node["url"] for coin in coins for node in coin["nodes"]} >= set(urls) else []
+
+        return wait_until(listed, SOON, f"nodes at {urls}")
+
     def peers(self, number: int) -> dict[str, str]:
         """URL and state of each."""
         rows = self.ask(number, "peers", "--node", "http://127.0.0.1:5001")["peers"]
@@ -91,16 +100,22 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             yield made
 
 
-def test_two_nodes_of_one_coin_find_each_other_without_an_address_typed(network: Network) -> None:
+def wait_for_each_other(network: Network) -> None:
+    """Until both nodes of the one coin are connected."""
     other = {0: "http://10.77.0.2:5001", 1: "http://10.77.0.1:5001"}
     for number in (0, 1):
         wait_until(lambda number=number: network.peers(number) == {other[number]: "connected"}, SOON)  # type: ignore[misc]
+
+
+def test_two_nodes_of_one_coin_find_each_other_without_an_address_typed(network: Network) -> None:
+    wait_for_each_other(network)
     assert network.peers(2) == {}
     assert "discovery: known on the local network as BEACH-" in network.log(0)
 
 
 def test_join_without_a_url_lists_the_coins_that_are_found(network: Network) -> None:
-    coins = network.ask(2, "join")["coins"]
+    wait_for_each_other(network)
+    coins = network.coins(2, *(f"http://10.77.0.{host}:5001" for host in (1, 2, 3)))
     assert [(coin["name"], coin["symbol"], coin["chain_id"], coin["height"]) for coin in coins] == [
         ("Beach Coin", "BEACH", show(BEACH.chain_id), 0),
         ("Ötherß Coin", "OTH", show(OTHER.chain_id), 0),
@@ -124,8 +139,9 @@ def test_a_node_on_loopback_and_one_that_was_told_so_are_not_found(network: Netw
             wait_until(lambda port=port: network.answers(0, port), SOON, f"the node on {port}")  # type: ignore[misc]
         wait_until(lambda: "discovery: known" in network.log(0, 5005), SOON, "the manual one to be known")
         # It is found, and looks for nobody: others come to it.
-        found = {node["url"] for coin in network.ask(1, "join")["coins"] for node in coin["nodes"]}
-    assert found == {f"http://10.77.0.{host}:5001" for host in (1, 2, 3)} | {"http://10.77.0.1:5005"}
+        wanted = {f"http://10.77.0.{host}:5001" for host in (1, 2, 3)} | {"http://10.77.0.1:5005"}
+        found = {node["url"] for coin in network.coins(1, *wanted) for node in coin["nodes"]}
+    assert found == wanted
 
 
 def test_a_machine_without_a_network_says_so() -> None:

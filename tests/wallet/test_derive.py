@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,7 @@ from slip10 import SLIP10
 from node.core.address import encode_address
 from node.wallet import derive
 from node.wallet.errors import BadPhrase
-
-VECTORS = Path(os.environ.get("MONEYER_VECTORS") or Path(__file__).parents[2] / ".." / "shared" / "vectors")
+from tests.conftest import vector_file
 
 # Pinned for good: published addresses, and every development coin's genesis, hang on them.
 DEVELOPMENT_PUBLIC_KEYS = {
@@ -30,10 +28,7 @@ DEVELOPMENT_PUBLIC_KEYS = {
 
 
 def vectors(name: str) -> Any:
-    path = VECTORS / name
-    if not path.exists():
-        pytest.skip(f"{path} is not here")
-    return json.loads(path.read_text())
+    return json.loads(vector_file(name).read_text("utf-8"))
 
 
 def test_phrases_and_seeds_are_those_of_bip39() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from node.core.coin import Coin
-from node.store.driver import driver
+from node.store.driver import driver, has_safe_wal
 from node.verify import verify_chain
 from tests.support import easy_coin, wait_until
 from tests.worker.support import (
@@ -194,3 +195,22 @@ def test_a_block_found_while_the_database_is_locked_is_kept_until_it_is_free(tmp
         assert node.height == 6
         assert worker.errors().count("trying again") <= 1
         assert verify_chain(node.store).height == 6
+
+
+@pytest.mark.skipif(not has_safe_wal, reason="there is no log whose growth could be forbidden")
+def test_a_block_found_while_the_disk_fails_is_kept_until_it_works_again(tmp_path: Path) -> None:
+    with NodeFolder(tmp_path / "node", easy_coin()) as node:
+        worker = node.ready_worker()
+        node.wait_done(node.ask(3))
+        log = node.config.database.with_name("chain.db-wal")
+        node.wait_done(node.ask(3))
+        # What the worker appends to the log from here on is an error of the disk; what it says still fits.
+        size = log.stat().st_size
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        job_id = node.ask(3)
+        wait_until(lambda: "trying again" in worker.errors(), 30, "the worker to say so")
+        assert (node.job(job_id).mined, node.height) == (0, 6)
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert node.wait_done(job_id).mined == 3
+        assert worker.process.poll() is None
+        assert verify_chain(node.store).height == 9

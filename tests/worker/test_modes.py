@@ -99,10 +99,10 @@ def test_a_new_transfer_gets_into_the_block_that_is_being_searched(tmp_path: Pat
 
 
 def test_a_template_from_the_future_is_waited_for(tmp_path: Path) -> None:
-    coin = easy_coin(timestamp=int(time.time()) + 4, clock_tolerance=1)
+    coin = easy_coin(timestamp=int(time.time()) + 8, clock_tolerance=1)  # still so when the worker has come up
     with NodeFolder(tmp_path / "node", coin) as node:
         worker = node.ready_worker("--mode", "continuous")
-        wait_until(lambda: "ahead of what this clock allows; waiting" in worker.errors(), 10, "the worker to wait")
+        wait_until(lambda: "ahead of what this clock allows; waiting" in worker.errors(), 20, "the worker to wait")
         wait_until(lambda: node.height >= 1, 20, "the first block")
         assert worker.process.poll() is None
 

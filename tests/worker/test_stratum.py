@@ -68,8 +68,9 @@ def test_the_tip_of_another_process_of_the_node_brings_a_job_too(tmp_path: Path)
 def test_transfers_get_into_the_block_through_the_merkle_branch(tmp_path: Path) -> None:
     coin = easy_coin(pow_limit=MILD, premine=[(ALICE, 1000)])
     with serving(tmp_path / "node", coin) as (node, server):
-        for sequence in range(6):
-            node.mempool.accept_transfer(transfer(coin, ALICE, BOB, 10, fee=1, sequence=sequence))
+        # In one commit: a branch of three is that of five transactions too, and no job may have those only.
+        answers = node.mempool.accept_transfers([transfer(coin, ALICE, BOB, 10, 1, sequence) for sequence in range(6)])
+        assert {getattr(answer, "status", answer) for answer in answers} == {"ready"}
         with server.started() as miner:
             while len(miner.jobs[-1].branch) < 3:
                 miner.wait_new_job(30)

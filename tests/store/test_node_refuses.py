@@ -1,0 +1,58 @@
+"""A node whose database cannot be used does not start: it says what to do, and leaves the file as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from node.config import Config
+from node.store.driver import driver
+from tests.api.running import launch, log_of, place_coin
+from tests.ports import free_port
+from tests.store.folders import CHAIN, bytes_of, made
+
+
+def with_sql(words: str) -> Callable[[Path], None]:
+    def change(database: Path) -> None:
+        connection = driver.connect(str(database))
+        connection.executescript(words)
+        connection.commit()
+        connection.close()
+
+    return change
+
+
+def damage_a_page(database: Path) -> None:
+    sound = database.read_bytes()
+    middle = len(sound) // 4096 // 2 * 4096
+    database.write_bytes(sound[:middle] + b"\xa5" * 4096 + sound[middle + 4096 :])
+
+
+WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a newer version": (with_sql("UPDATE alembic_version SET version_num = '9999'"), "upgrade Moneyer"),
+    "a damaged page": (damage_a_page, "put a backup in its place"),
+    "a row gone": (with_sql("DELETE FROM blocks WHERE height = 15"), "put a backup in its place"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_node_does_not_start_on_a_database_that_is_none_of_its_own(tmp_path: Path, what: str) -> None:
+    folder = made(tmp_path)
+    place_coin(folder, CHAIN.coin)
+    harm, words = WRONG[what]
+    harm(folder / "chain.db")
+    before = bytes_of(folder)
+    config = Config(data=folder, port=free_port(), development=True)
+    process = launch(config)
+    try:
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+    said = log_of(config).read_text("utf-8")
+    assert str(folder / "chain.db") in said
+    assert words in said
+    assert "Traceback" not in said
+    after = bytes_of(folder)
+    assert {name: after.get(name) for name in before} == before

@@ -1,0 +1,90 @@
+"""Keys, phrases, passphrases and tokens stand in no log, in no answer, in no error, in no other file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from node.wallet.derive import DEVELOPMENT_PHRASE, Key, key_from_phrase
+from node.wallet.keystore import create_wallet
+from tests.api.running import RunningNode, children, running
+from tests.cli.coins import PASSPHRASE, PEOPLE, RICH, SECRET, mining
+from tests.cli.support import moneyer
+from tests.support import easy_coin, wait_until
+
+KEYS = {name: key_from_phrase(DEVELOPMENT_PHRASE, number) for number, name in enumerate(PEOPLE)}
+COIN = easy_coin(premine=[(easy_coin().address(KEYS[name].payload), RICH) for name in ("alice", "bob")])
+
+
+def spellings(secret: bytes) -> list[str]:
+    """A key as it could slip out."""
+    return [secret.hex(), secret.hex().upper(), repr(secret)[2:-1], str(int.from_bytes(secret, "big"))]
+
+
+def command_lines(pid: int) -> str:
+    everyone = [pid, *children(pid)]
+    return "".join(Path(f"/proc/{each}/cmdline").read_text("utf-8", "replace") for each in everyone)
+
+
+def every_page(node: RunningNode) -> list[str]:
+    """What each GET of the interface answers, here and there with something in it."""
+    paths = node.get("/openapi.json").json["paths"]
+    values = {"name": "2", "block": "1", "txid": "0" * 64, "address": COIN.address(KEYS["alice"].payload)}
+    said = []
+    for path, methods in paths.items():
+        if "get" in methods and path not in ("/v1/events", "/mine_block"):
+            for field, value in values.items():
+                path = path.replace(f"{{{field}}}", value)
+            answer = node.get(path)
+            said.append(f"{answer.headers} {answer.body.decode('utf-8', 'replace')}")
+    return said
+
+
+def test_no_secret_comes_out_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    keys = {name: Key.from_secret(key.secret) for name, key in KEYS.items()}
+    create_wallet(data / "wallet.json", keys, development=False, phrase=DEVELOPMENT_PHRASE, passphrase=PASSPHRASE)
+    monkeypatch.setenv("MONEYER_PASSPHRASE", PASSPHRASE)
+    said: list[str] = []
+    with running(data, COIN, development=False, log_level="debug", min_fee=1) as node, mining(data) as worker:
+        token = node.token
+        body = {"sender": "alice", "receiver": "bob", "amount": 1}
+        sent = node.call("POST", "/add_transaction", body, node.bearer)
+        assert sent.status == 201, sent.body
+        wait_until(lambda: node.get("/v1/status").json["height"] >= 1, 40, "the worker's block")
+        # What is sent where it does not belong is not sent back either.
+        refused = node.call("POST", "/add_transaction", {**body, "passphrase": PASSPHRASE}, node.bearer)
+        assert refused.status == 400
+        said.append(refused.body.decode())
+        said.append(node.post("/add_transaction", body, {"Authorization": f"Bearer x{token}"}).body.decode())
+        said += every_page(node)
+        for order, env in (
+            (("send", "alice", "bob", "1"), SECRET),
+            (("send", "alice", "bob", "1"), {"MONEYER_PASSPHRASE": "mud"}),
+            (("send", "alice", "bob", "999999"), SECRET),
+            (("wallet", "list"), SECRET),
+            (("wallet", "show"), SECRET),
+            (("wallet", "rename", "nobody", "else"), SECRET),
+            (("wallet", "import", "again"), SECRET),
+            (("mining",), SECRET),
+        ):
+            typed = KEYS["alice"].secret.hex() if "import" in order else None
+            done = moneyer(*order, "--data", data, env=env, typed=typed)
+            said += [done.stdout, done.stderr]
+        said += [command_lines(node.process.pid), command_lines(worker.pid)]
+        stays = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    said += [path.read_text("utf-8", "replace") for path in tmp_path.glob("*.log")]
+    assert any("add_transaction" in each for each in said), "the log speaks of it"
+    everything = "\n".join(said)
+    words = [PASSPHRASE, json.dumps(PASSPHRASE)[1:-1], DEVELOPMENT_PHRASE, "test test test"]
+    words += [spelling for key in KEYS.values() for spelling in spellings(key.secret)]
+    for secret in [token, *words]:
+        assert secret not in everything, everything[max(0, everything.index(secret) - 200) :][:300]
+    for path, content in {**stays, **{each: each.read_bytes() for each in data.rglob("*") if each.is_file()}}.items():
+        for secret in words:
+            assert secret.encode() not in content, path
+        assert (token.encode() in content) == (path.name == "api.token"), path
+        assert not any(key.secret in content for key in KEYS.values()), path

@@ -1,0 +1,50 @@
+"""A worker and a Stratum server beside a real node that is killed."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from tests.api.running import alive, answers, children, launch, running
+from tests.support import easy_coin, wait_until
+from tests.worker.stratum_server import Stratum
+from tests.worker.support import HOPELESS, MILD, WorkerProcess, is_gone
+
+SOON = 30.0
+
+
+def test_a_worker_and_its_hashing_processes_end_when_their_real_node_is_killed(tmp_path: Path) -> None:
+    with running(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node:
+        worker = WorkerProcess(node.config, "--engine", "hashlib", "--processes", "2", "--mode", "continuous")
+        try:
+            worker.wait_ready()
+            wait_until(lambda: len(worker.hashers()) == 2, SOON, "hashing processes")
+            hashers = worker.hashers()
+            wait_until(lambda: node.get("/v1/status").json["worker"]["alive"], SOON, "the node to see its worker")
+            node.process.send_signal(signal.SIGKILL)  # its main process: the other one follows by itself
+            assert worker.process.wait(SOON) == 0
+            wait_until(lambda: all(map(is_gone, hashers)), SOON, "the hashing processes to end")
+            assert "the node has ended, and so does its worker" in worker.errors()
+        finally:
+            worker.kill()
+
+
+def test_a_miner_stays_connected_while_its_real_node_is_killed_and_started_again(tmp_path: Path) -> None:
+    with running(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
+        server = Stratum(node.config.data)
+        try:
+            server.wait_ready()
+            with server.started() as miner:
+                pids = [node.process.pid, *children(node.process.pid)]
+                node.process.send_signal(signal.SIGKILL)
+                node.process.wait(SOON)
+                wait_until(lambda: not any(map(alive, pids)), SOON, "the whole node to be gone")
+                node.process = launch(node.config)
+                wait_until(lambda: answers(node.port), SOON, "the node to be back")
+                job = miner.wait_new_job(SOON)
+                assert job.clean
+                assert miner.submit(miner.search(job, job.block_target)) is True
+                wait_until(lambda: node.get("/v1/status").json["height"] == 1, SOON, "the block")
+        finally:
+            server.kill()
+        assert "Traceback" not in server.log
