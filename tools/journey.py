@@ -32,9 +32,9 @@ class Step:
 
 
 STEPS = (
-    Step("pipx install moneyer", runs=False),
+    Step("pipx install ./moneyer", runs=False),
     Step('export MONEYER_PASSPHRASE="sand and shells"', runs=False),
-    Step('moneyer new "Beach Coin" --block-time 30 --reward 50 --premine anna=1000'),
+    Step('moneyer new "Beach Coin" --block-time 30 --reward 50 --premine anna=1000 --yes'),
     Step("moneyer up --data beach-coin --nodes 1 &", until="Ctrl-C stops all"),
     Step("moneyer join http://127.0.0.1:5001 --data ben"),
     Step("moneyer node --data ben --port 5101 &", until=" · token in "),
@@ -137,7 +137,7 @@ class Journey:
 @contextmanager
 def journey(folder: Path) -> Iterator[Journey]:
     """A journey on free ports; whatever it started ends with it."""
-    from tests.net.network import free_ports
+    from tests.ports import free_ports
 
     first = free_ports(2)
     taken = Journey(folder, first, first + 1)

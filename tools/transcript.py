@@ -18,6 +18,7 @@ import requests
 README = Path(__file__).resolve().parent.parent / "README.md"
 _BLOCK = re.compile(r"(<!-- tools/transcript\.py.*?-->\n\n```console\n)(.*?)(```\n)", re.DOTALL)
 _WIDTH = 130
+_CUT = ', "…": "…"}'
 _LONG = re.compile(r"\b([0-9a-f]{64}|dev1[02-9ac-hj-np-z]{40,})\b")
 
 
@@ -35,8 +36,11 @@ def answers(text: str) -> list[str]:
     return [part.partition("\n")[2] for part in re.split(r"^\$ ", found[2], flags=re.MULTILINE)[1:]]
 
 
-def run(command: str, first_port: int) -> str:
-    """The answer to one of the curl commands, laid out, from a network whose node 1 is at `first_port`."""
+def run(command: str, first_port: int, seen: set[str]) -> str:
+    """The answer to one of the curl commands, laid out, from a network whose node 1 is at `first_port`.
+
+    `seen`: hashes of the blocks that stood in earlier answers, which are shortened; those of this one are added.
+    """
     for number in (1, 2, 3):
         command = command.replace(f"127.0.0.1:{5000 + number}", f"127.0.0.1:{first_port + number - 1}")
     words = iter(shlex.split(command)[1:])
@@ -50,10 +54,24 @@ def run(command: str, first_port: int) -> str:
         else:
             url = word
     answer = requests.request("POST" if body else "GET", url, data=body, headers=headers, timeout=60)
-    text = "".join(f"{line}\n" for line in lay_out(answer.json()))
+    text = "".join(f"{line}\n" for line in lay_out(shortened(answer.json(), seen))).replace(_CUT, ", …}")
     for number in (1, 2, 3):
         text = text.replace(f"127.0.0.1:{first_port + number - 1}", f"127.0.0.1:{5000 + number}")
     return text
+
+
+def shortened(value: Any, seen: set[str]) -> Any:
+    """A block that was shown already by its index and hash alone."""
+    if isinstance(value, list):
+        return [shortened(each, seen) for each in value]
+    if not isinstance(value, dict):
+        return value
+    block_hash = value.get("hash")
+    if block_hash in seen:
+        return {"index": value["index"], "hash": block_hash, "…": "…"}
+    if isinstance(block_hash, str):
+        seen.add(block_hash)
+    return {name: shortened(each, seen) for name, each in value.items()}
 
 
 def lay_out(value: Any, indent: str = "", key: str = "", end: str = "") -> Iterator[str]:
@@ -76,7 +94,8 @@ def lay_out(value: Any, indent: str = "", key: str = "", end: str = "") -> Itera
 
 def filled_in(text: str, first_port: int) -> str:
     """README's text with the answers of a network."""
-    transcript = "".join(f"$ {command}\n{run(command, first_port)}" for command in commands(text))
+    seen: set[str] = set()
+    transcript = "".join(f"$ {command}\n{run(command, first_port, seen)}" for command in commands(text))
     return _BLOCK.sub(lambda found: found[1] + transcript + found[3], text)
 
 

@@ -47,5 +47,5 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
         )
         for row in rows
     ]
-    header = ("engine", "self-test", "one process", f"{count} processes", "ratio")
+    header = ("engine", "self-test", "one process", "1 process" if count == 1 else f"{count} processes", "ratio")
     print_table(header, table, right=header[2:])

@@ -144,6 +144,8 @@ def _port(first: int, *, any_port: bool) -> int:
 
 
 def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, Any], *, made: bool, start: bool) -> None:
+    import shlex
+
     from node.cli.new import describe
     from node.cli.output import plain, print_pairs, style
 
@@ -151,15 +153,16 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
     click.echo(f"{style(f'{plain(coin.name)} ({coin.symbol})', bold=True)}: chain {chain}…, height {height} at {url}\n")
     print_pairs(describe(coin))
     click.echo()
-    rows: list[tuple[str, object]] = [(f"address of {name}", each) for name, each in wallet.get("accounts", {}).items()]
+    where = f"--data {shlex.quote(str(folder))}"
+    rows: list[tuple[str, object]] = list(wallet.get("accounts", {}).items())
     rows.append(("data folder", f"{folder}{'' if made else ' (it was of this coin already)'}"))
     if not wallet and not (folder / "wallet.json").exists():
-        rows.append(
-            ("wallet", f"none yet: `moneyer wallet new --data {folder}` makes one, else the node's first start")
-        )
+        rows.append(("wallet", f"none yet: the node makes one at its start, or `moneyer wallet new {where}`"))
     print_pairs(rows)
     if not start:
-        click.echo(f"\nNext:  moneyer node --data {folder}        (and to mine:  moneyer worker --data {folder})")
+        click.echo(
+            f"\nNext:  moneyer node {where}\n       moneyer worker {where} --mode continuous      to mine, beside it"
+        )
 
 
 def _start(folder: Path, port: int) -> None:

@@ -79,7 +79,7 @@ def peers(add: str | None, remove: str | None, data: Path | None, node: str | No
     """
     from urllib.parse import quote
 
-    from node.cli.output import moment, print_json, print_table
+    from node.cli.output import ago, print_json, print_table
 
     client = _place(data, node).client
     if add is not None:
@@ -100,13 +100,13 @@ def peers(add: str | None, remove: str | None, data: Path | None, node: str | No
             each["height"],
             "" if each["latency_ms"] is None else f"{each['latency_ms']} ms",
             each["score"],
-            moment(each["last_seen"]),
+            "" if each["last_seen"] is None else ago(each["last_seen"]),
             each["agent"],
         )
         for each in known
     ]
     header = ("url", "state", "height", "latency", "score", "last seen", "agent")
-    print_table(header, rows, right=("height", "latency", "score"))
+    print_table(header, rows, right=("height", "latency", "score"), cut=("agent",))
 
 
 @click.command()
@@ -147,7 +147,7 @@ def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None
         for each in pool["transactions"]
     ]
     header = ("from", "to", place.coin.symbol, "fee", "status", "memo", "txid")
-    print_table(header, rows, right=(place.coin.symbol, "fee"))
+    print_table(header, rows, right=(place.coin.symbol, "fee"), cut=("from", "to", "memo", "txid"))
     if pool["count"] > len(rows):
         click.echo(f"… and {pool['count'] - len(rows)} more")
 
@@ -166,7 +166,7 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
     moneyer block tip
     moneyer block 12 --json
     """
-    from node.cli.output import coins, confirmations, moment, print_json, print_pairs, print_table, short
+    from node.cli.output import coins, confirmations, counted, moment, print_json, print_pairs, print_table, short
 
     place = _place(data, node)
     found = place.client.block(place.client.status()["tip"] if block_id == "tip" else block_id)
@@ -184,7 +184,7 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
             ("mined by", place.name_of(found["miner"])),
             ("reward", f"{coins(found['reward'], decimals, symbol)}, of it fees {coins(found['fees'], decimals)}"),
             ("bits", f"{found['bits']}, nonce {found['nonce']}"),
-            ("size", f"{found['size']} bytes, {found['tx_count']} transactions"),
+            ("size", f"{found['size']} bytes, {counted(found['tx_count'], 'transaction')}"),
         ]
     )
     rows = [
@@ -199,7 +199,8 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
         for each in found["transactions"]
     ]
     click.echo()
-    print_table(("from", "to", symbol, "fee", "memo", "txid"), rows, right=(symbol, "fee"))
+    header = ("from", "to", symbol, "fee", "memo", "txid")
+    print_table(header, rows, right=(symbol, "fee"), cut=("from", "to", "memo", "txid"))
 
 
 @click.command()
@@ -229,7 +230,8 @@ def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
         rows.append(("status", f"{found['status']}: in no block yet"))
     else:
         rows.append(("status", f"{found['status']}, {confirmations(found['confirmations'])}"))
-        rows.append(("block", f"{found['height']} ({found['block_hash']}), {moment(found.get('timestamp'))}"))
+        rows.append(("block", f"{found['height']}, {moment(found.get('timestamp'))}"))
+        rows.append(("block hash", found["block_hash"]))
     rows.append(("from", "block reward" if found["sender"] is None else place.name_of(found["sender"])))
     rows.append(("to", place.name_of(found["receiver"])))
     rows.append(("amount", coins(found["amount"], decimals, symbol)))

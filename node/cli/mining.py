@@ -70,18 +70,18 @@ def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[
 
 
 def _show(url: str, answer: dict[str, Any]) -> None:
-    from node.cli.output import moment, print_pairs, print_table
+    from node.cli.output import counted, moment, print_pairs, print_table
 
     worker, stratum = answer["worker"], answer["stratum"]
-    rows = [("node", url), ("mode", answer["mode"]), ("worker", _worker(worker))]
+    rows = [("node", url), ("mode", answer["mode"].replace(" ", ":")), ("worker", _worker(worker))]
     if worker["alive"]:
-        rows.append(("found", f"{worker['blocks']} blocks, {worker['stale']} came too late"))
+        rows.append(("found", f"{counted(worker['blocks'], 'block')}, {worker['stale']} came too late"))
     if stratum is not None:
         rows.append(
             (
                 "stratum",
-                f"port {stratum['port']}: {stratum['connections']} miners, {_rate(stratum['hashrate'])}, "
-                f"{stratum['accepted']} shares, {stratum['blocks']} blocks",
+                f"port {stratum['port']}: {counted(stratum['connections'], 'miner')}, {_rate(stratum['hashrate'])}, "
+                f"{counted(stratum['accepted'], 'share')}, {counted(stratum['blocks'], 'block')}",
             )
         )
     print_pairs(rows)
@@ -102,6 +102,7 @@ def _show(url: str, answer: dict[str, Any]) -> None:
                 for each in stratum["miners"]
             ],
             right=("hash rate", "shares", "stale", "refused", "blocks"),
+            cut=("miner",),
         )
 
 

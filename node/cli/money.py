@@ -49,7 +49,8 @@ def balance(who: str | None, data: Path | None, node: str | None, json: bool) ->
         )
         for name, account in accounts.items()
     ]
-    print_table(("name", coin.symbol, "waiting", "address"), rows, right=(coin.symbol, "waiting"))
+    header = ("name", coin.symbol, "waiting", "address")
+    print_table(header, rows, right=(coin.symbol, "waiting"), below="address")
 
 
 def _own(place: Place) -> dict[str, bytes]:
@@ -102,7 +103,7 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
         click.echo(f"nothing yet: {who} has neither got nor sent any {place.coin.symbol}")
         return
     header = ("when", "height", place.coin.symbol, "fee", "from or to", "memo", "txid")
-    print_table(header, rows, right=("height", place.coin.symbol, "fee"))
+    print_table(header, rows, right=("height", place.coin.symbol, "fee"), cut=("from or to", "memo", "txid"))
 
 
 def _origin(transaction: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def list_nearby(*, as_json: bool) -> None:
         for nodes in coins
         for node in nodes
     ]
-    print_table(["coin", "chain", "height", "peers", "node"], rows, right=("height", "peers"))
+    print_table(["coin", "chain", "height", "peers", "node"], rows, right=("height", "peers"), cut=("coin", "chain"))
     click.echo("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip())
 
 

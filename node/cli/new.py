@@ -44,8 +44,8 @@ def new(name: str, data: Path | None, premine: tuple[str, ...], passphrase_file:
 
     \b
     moneyer new "Beach Coin"
-    moneyer new "Beach Coin" --block-time 30 --reward 50 --premine anna=1000 --premine ben=500
-    moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000 --yes
+    moneyer new "Beach Coin" --block-time 30 --premine anna=1000 --premine ben=500
+    moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000
     """
     from node.cli.place import terminal
     from node.cli.secret import new_passphrase
@@ -165,7 +165,7 @@ def _write(folder: Path, coin: Coin, keys: dict[str, Key], phrase: str, passphra
     from node.wallet.keystore import create_wallet
 
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     wallet = folder / "wallet.json"
     try:
         create_wallet(wallet, keys, development=False, phrase=phrase, passphrase=passphrase)
@@ -198,20 +198,21 @@ def _print_json(coin: Coin, folder: Path, addresses: dict[str, str]) -> None:
 
 
 def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> None:
+    import shlex
     import sys
 
     from node.cli.output import print_pairs, style
 
+    where = f"--data {shlex.quote(str(folder))}"
     click.echo(f"{style(f'{coin.name} ({coin.symbol})', bold=True)} is made: chain {coin.chain_id[::-1].hex()[:16]}…\n")
     print_pairs(describe(coin))
     click.echo()
-    rows = [(f"address of {name}", address) for name, address in addresses.items()]
-    print_pairs([*rows, ("data folder", folder)])
+    print_pairs([*addresses.items(), ("data folder", folder)])
     if sys.stdout.isatty():
         click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n    {style(phrase, bold=True)}")
     else:
-        click.echo(f"\n`moneyer wallet export --phrase --data {folder}` shows the recovery phrase: write it down.")
-    click.echo(f"\nNext:  moneyer up --data {folder}")
+        click.echo(f"\n`moneyer wallet export --phrase {where}` shows the recovery phrase: write it down.")
+    click.echo(f"\nNext:  moneyer up {where}")
 
 
 def describe(coin: Coin) -> list[tuple[str, str]]:

@@ -15,6 +15,10 @@ import click
 _DANGEROUS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_LEAST_COLUMN = 9
+"""Characters that a shortened column keeps: enough of a txid to name it by."""
+
+
 def plain(text: object) -> str:
     """Somebody's text (a memo, a coin's name) without anything that a terminal would obey."""
     return _DANGEROUS.sub("\ufffd", str(text))
@@ -48,11 +52,35 @@ def print_pairs(rows: Iterable[tuple[str, object]]) -> None:
         click.echo(f"{style(f'{name:<{width}}', dim=True)}{value}")
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, right: Iterable[str] = ()) -> None:
-    """Columns as wide as they need to be; those named in `right` are flushed right."""
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none, and lines may have any length."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Iterable[str] = (),
+    cut: Iterable[str] = (),
+    below: str | None = None,
+) -> None:
+    """Columns as wide as they need to be; those named in `right` are flushed right.
+
+    On a terminal that is too narrow those named in `cut` are shortened, and the last column, if `below` names it,
+    stands in a line of its own under the rest of its row.
+    """
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
-    flush = set(right)
+    flush, room = set(right), terminal_width()
+    moved: list[str] = []
+    if room is not None and _wide(widths) > room and below == header[-1]:
+        header, widths, moved = header[:-1], widths[:-1], [row.pop() for row in cells]
+    if room is not None:
+        _narrow(widths, [column for column, name in enumerate(header) if name in set(cut)], header, room)
+        cells = [[short(cell, width - 1) for cell, width in zip(row, widths, strict=True)] for row in cells]
 
     def line(values: Sequence[str]) -> str:
         placed = [
@@ -62,8 +90,26 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, righ
         return "  ".join(placed).rstrip()
 
     click.echo(style(line(header), dim=True))
-    for row in cells:
+    for number, row in enumerate(cells):
         click.echo(line(row))
+        if moved:
+            click.echo(f"  {moved[number]}")
+
+
+def _wide(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _narrow(widths: list[int], columns: Sequence[int], header: Sequence[str], room: int) -> None:
+    """Take from the widest of `columns` until the line fits, or nothing can be taken any more."""
+    least = {column: max(_LEAST_COLUMN, len(header[column])) for column in columns}
+    while _wide(widths) > room:
+        widest = max(
+            (each for each in columns if widths[each] > least[each]), key=lambda each: widths[each], default=None
+        )
+        if widest is None:
+            return
+        widths[widest] -= 1
 
 
 def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -> str:
@@ -89,6 +135,22 @@ def moment(timestamp: int | None) -> str:
     return "" if timestamp is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(timestamp))
 
 
+def ago(timestamp: int) -> str:
+    """Unix seconds as the time that has passed since."""
+    import time
+
+    seconds = max(0, int(time.time()) - timestamp)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 block`, `2 blocks`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def confirmations(count: int) -> str:
     """`1 confirmation`, `2 confirmations`."""
-    return f"{count} confirmation{'' if count == 1 else 's'}"
+    return counted(count, "confirmation")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from node.config import Config
 
 
+ENGINES = "hashlib, simd, sha, mixed"
+
+
 @click.command()
 @option("--data", type=FOLDER, required=True, metavar="DIR", help="The data folder; made where there is none.")
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new data folder.")
@@ -109,7 +112,9 @@ def _check_reach(config: Config) -> None:
 
 @click.command()
 @data_folder
-@option("--engine", metavar="E", default="auto", show_default=True, help="What hashes.")
+@option(
+    "--engine", metavar="E", default="auto", show_default=True, help=f"What hashes: auto is the fastest of {ENGINES}."
+)
 @option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True, help="Hashing processes.")
 @option("--address", metavar="A", help="Who gets the rewards.  [default: the node's own miner account]")
 @option(
@@ -146,7 +151,7 @@ def worker(
     \b
     moneyer worker --data ~/beach --mode continuous
     moneyer worker --data ~/beach --mode interval:5
-    moneyer worker --data ~/beach --mode continuous --processes 8 --nice 10 --limit 50%
+    moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
     """
     from node.net.launcher import watch_launcher
 

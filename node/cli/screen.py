@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.output import coins, plain, short, style
+from node.cli.output import coins, plain, short, style, terminal_width
 from node.cli.place import DEFAULT_FOLDER
 from node.client import Client, ClientError
 
@@ -103,16 +103,17 @@ def _accounts(network: Network) -> list[str]:
     if wallet is None:
         return ["  No account can be shown: the wallet of node 1 cannot be read"]
     if not network.own:
-        head = "  Accounts on node 1 (their keys are published: worth nothing, open to all on this machine)"
+        head = "  Accounts of node 1 (published keys: worth nothing, open to whoever is here)"
     elif wallet.locked:
         head = "  Accounts (the wallet is encrypted; spending asks for its passphrase)"
     else:
         head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{_where(network)}` encrypts it)"
-    rows = [head]
+    rows, room = [head], terminal_width()
     for name, payload in wallet.names.items():
         address = network.coin.address(payload)
         balance = coins(Client(network.urls[0]).account(address)["balance"], network.coin.decimals)
-        rows.append(f"  {name:<8} {balance:>14} {network.coin.symbol}   {address}")
+        row = f"  {name:<8} {balance:>14} {network.coin.symbol}   "
+        rows.append(row + (address if room is None else short(address, max(8, room - len(row) - 1))))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,9 @@ def send(
     if is_json:
         print_json(report)
     elif not how["wait"]:
-        click.echo(f"see it:  moneyer tx {sent.txid}\n         {report['url']}")
+        named = (("--data", data), ("--node", node))
+        where = "".join(f" {name} {shlex.quote(str(value))}" for name, value in named if value is not None)
+        click.echo(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {report['url']}")
 
 
 class _Order:

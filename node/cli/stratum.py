@@ -40,7 +40,7 @@ def stratum(
 
     \b
     moneyer stratum --data ~/beach
-    moneyer stratum --data ~/beach --host 0.0.0.0     miners on other machines, too
+    moneyer stratum --data ~/beach --host 0.0.0.0     for other machines, too
     """
     from node.net.launcher import watch_launcher
 

@@ -20,8 +20,8 @@ def token(data: Path | None, renew: bool, json: bool) -> None:
 
     \b
     moneyer token --data beach-coin
-    curl -H "Authorization: Bearer $(moneyer token --data beach-coin)" -X POST http://127.0.0.1:5001/mine_block
     moneyer token --data beach-coin --renew
+    curl -H "Authorization: Bearer $(moneyer token)" localhost:5001/mine_block
     """
     from node.api.guard import ensure_token, read_token, renew_token
     from node.cli.output import print_json

@@ -117,7 +117,7 @@ def list_(data: Path | None, node: str | None, json: bool) -> None:
         )
         for row in rows
     ]
-    print_table(("name", "kind", coin.symbol, "address"), table, right=(coin.symbol,))
+    print_table(("name", "kind", coin.symbol, "address"), table, right=(coin.symbol,), below="address")
 
 
 @wallet.command()

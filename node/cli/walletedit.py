@@ -15,12 +15,14 @@ from node.cli.options import FILE, as_json, option, passphrase_file, wallet_fold
 @click.argument("new_name", metavar="NEW")
 @wallet_folder
 @passphrase_file
-def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | None) -> None:
+@as_json
+def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | None, json: bool) -> None:
     """Give a key another name.
 
     \b
     moneyer wallet rename account-1 savings
     """
+    from node.cli.output import print_json
     from node.cli.place import find_place
     from node.cli.secret import unlock
     from node.wallet import edit
@@ -30,7 +32,10 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
         raise place.unknown(old)
     _, passphrase = unlock(place.wallet_path(), passphrase_file)
     edit.rename(place.wallet_path(), old, new_name, passphrase=passphrase)
-    click.echo(f"{old} is {new_name} now")
+    if json:
+        print_json({"wallet": str(place.wallet_path()), "renamed": {old: new_name}})
+    else:
+        click.echo(f"{old} is {new_name} now")
 
 
 @click.command()
@@ -38,16 +43,20 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
 @option("--new-passphrase-file", type=FILE, metavar="FILE", help="Key file with the new one.  [default: it is asked]")
 @wallet_folder
 @passphrase_file
-def passphrase(data: Path | None, passphrase_file: Path | None, new_passphrase_file: Path | None, **given: Any) -> None:
+@as_json
+def passphrase(
+    data: Path | None, passphrase_file: Path | None, new_passphrase_file: Path | None, json: bool, **given: Any
+) -> None:
     """Set, change or remove the passphrase.
 
     The new one is asked twice, or stands in MONEYER_NEW_PASSPHRASE or a key file. A node that runs on the wallet wants
     it too, at its next start.
 
     \b
-    moneyer wallet passphrase --data beach-coin
-    moneyer wallet passphrase --open              keys for whoever can read the file
+    moneyer wallet passphrase
+    moneyer wallet passphrase --open           for whoever can read the file
     """
+    from node.cli.output import print_json
     from node.cli.place import find_place
     from node.cli.secret import new_passphrase, unlock
     from node.locks import is_held
@@ -64,7 +73,10 @@ def passphrase(data: Path | None, passphrase_file: Path | None, new_passphrase_f
         else new_passphrase(new_passphrase_file, may_be_open=False, variable="MONEYER_NEW_PASSPHRASE")
     )
     set_passphrase(path, old, fresh)
-    click.echo(f"{path} is {'open' if fresh is None else 'encrypted with the new passphrase'} now")
+    if json:
+        print_json({"wallet": str(path), "encrypted": fresh is not None})
+    else:
+        click.echo(f"{path} is {'open' if fresh is None else 'encrypted with the new passphrase'} now")
     if fresh is not None and is_held(path.parent / "node.lock"):
         click.echo(
             "A node runs on it, which mines for it as before, and spends from it again once it is started with the new "
@@ -83,8 +95,8 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     """List, name or forget other people's addresses.
 
     \b
-    moneyer wallet contact                       lists them
-    moneyer wallet contact ben beach1q…          ben stands for that address from now on
+    moneyer wallet contact                     lists them
+    moneyer wallet contact ben beach1q…        ben stands for that address
     moneyer wallet contact ben --remove
     """
     from node.cli.output import print_json, print_table
@@ -100,7 +112,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
         elif not place.contacts:
             click.echo("no contacts yet: `moneyer wallet contact NAME ADDRESS` names an address")
         else:
-            print_table(("name", "address"), list(place.contacts.items()))
+            print_table(("name", "address"), list(place.contacts.items()), below="address")
     elif remove:
         click.echo(f"{name} ({remove_contact(folder, name)}) is forgotten")
     elif address is None:

@@ -242,22 +242,25 @@ def coin_to_toml(coin: Coin) -> str:
     def coins(units: int) -> str:
         return quoted(format_amount(units, coin.decimals))
 
+    def about(line: str, comment: str) -> str:
+        return f"{line:<30}  # {comment}"
+
     lines = [
         "# A Moneyer coin. Every field is part of the coin: change one, and it is another coin.",
         f"name = {quoted(coin.name)}",
         f"symbol = {quoted(coin.symbol)}",
-        f"hrp = {quoted(coin.hrp)}                # every address begins with this and a 1",
+        about(f"hrp = {quoted(coin.hrp)}", "every address begins with this and a 1"),
         f"decimals = {coin.decimals}",
         f"message = {quoted(coin.message)}",
-        f"timestamp = {coin.timestamp}         # genesis, Unix seconds",
-        f"block_time = {coin.block_time}                # seconds wanted between blocks",
-        f"retarget = {str(coin.retarget).lower()}               # false: the difficulty never moves (development)",
-        f"difficulty_window = {coin.difficulty_window}        # solve times that the retarget looks back on",
-        f'pow_limit = "{coin.pow_limit:08x}"       # the easiest work allowed, compact bits',
+        about(f"timestamp = {coin.timestamp}", "genesis, Unix seconds"),
+        about(f"block_time = {coin.block_time}", "seconds wanted between blocks"),
+        about(f"retarget = {str(coin.retarget).lower()}", "false: the difficulty never moves (development)"),
+        about(f"difficulty_window = {coin.difficulty_window}", "solve times that the retarget looks back on"),
+        about(f'pow_limit = "{coin.pow_limit:08x}"', "the easiest work allowed, compact bits"),
         f"max_block_bytes = {coin.max_block_bytes}",
-        f"clock_tolerance = {coin.clock_tolerance}          # seconds a block may be ahead of the clock",
-        f"reward = {coins(coin.reward)}                 # coins that the first block mints",
-        f"halving_interval = {coin.halving_interval}          # blocks between halvings of the reward, 0: never",
+        about(f"clock_tolerance = {coin.clock_tolerance}", "seconds a block may be ahead of the clock"),
+        about(f"reward = {coins(coin.reward)}", "coins that the first block mints"),
+        about(f"halving_interval = {coin.halving_interval}", "blocks between halvings of the reward, 0: never"),
         f"max_supply = {coins(coin.max_supply)}",
     ]
     for address, amount in coin.premine:

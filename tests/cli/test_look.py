@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from node.core.coinfile import coin_to_toml
-from tests.api.running import RunningNode, free_port
+from tests.api.running import RunningNode
 from tests.cli.coins import asked, own_coin, own_node, write_wallet
 from tests.cli.support import MONEYER, environment, moneyer, refusal, talk
+from tests.ports import free_port
 from tests.support import key
 
 pytestmark = pytest.mark.timeout(180)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from node import __version__
 from node.cli import main as cli_main
+from node.cli import run
 from node.cli.main import COMMANDS, cli
 from node.core.errors import MoneyerError
 from tests.cli.support import environment, moneyer, refusal
+from worker import engines as worker_engines
 
 HEAVY = [
     "sqlalchemy",
@@ -82,6 +85,17 @@ def test_every_command_shows_an_example(name: str, command: click.Command) -> No
     if not isinstance(command, click.Group):
         assert command.help is not None
         assert f"\nmoneyer {name}" in cleandoc(command.help), name  # Python 3.13 takes the indentation away itself
+
+
+@pytest.mark.parametrize("name", ["", *(name for name, _ in all_commands())])
+def test_the_help_fits_a_terminal_of_80_columns(name: str) -> None:
+    shown = CliRunner().invoke(cli, [*name.split(), "--help"], prog_name="moneyer", env={"COLUMNS": "80"})
+    assert shown.exit_code == 0
+    assert [line for line in shown.output.splitlines() if len(line) > 80] == []
+
+
+def test_the_help_of_a_worker_names_every_engine() -> None:
+    assert ", ".join(worker_engines.ENGINES) == run.ENGINES
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:

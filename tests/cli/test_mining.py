@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.api.running import RunningNode, rich_coin, running
 from tests.api.test_mining import worker
-from tests.cli.support import moneyer, refusal
+from tests.cli.support import MONEYER, environment, moneyer, refusal
 from tests.support import wait_until
+
+
+def test_a_worker_whose_node_is_not_there_says_what_it_waits_for(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*MONEYER, "worker", "--data", str(tmp_path / "beach"), "--engine", "hashlib"],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
+    ) as process:
+        assert process.stderr is not None
+        try:
+            assert f"waiting for the node of {tmp_path / 'beach'} to start" in process.stderr.readline()
+        finally:
+            process.terminate()
+    assert process.returncode == 0
 
 
 def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_send_ends_with_the_txid_the_fee_and_where_to_see_it(node: RunningNode) 
     shown = told(node, "send", "bob", key("carol").address(node.coin), "1")
     txid = next(line for line in shown.splitlines() if line.startswith("txid ")).split()[1]
     assert "fee 0.000001 EASY" in shown
-    assert f"moneyer tx {txid}" in shown
+    assert f"moneyer tx {txid[:12]} --" in shown
     assert f"{node.url}/v1/transactions/{txid}" in shown
     assert "waiting" in told(node, "tx", txid) or "ready" in told(node, "tx", txid)
     assert txid[:12] in told(node, "mempool")
