@@ -14,9 +14,10 @@ from tests.cli.support import MONEYER, environment, moneyer, refusal
 from tests.support import wait_until
 
 
-def test_a_worker_whose_node_is_not_there_says_what_it_waits_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])
+def test_whose_node_is_not_there_says_what_it_waits_for(tmp_path: Path, command: tuple[str, ...]) -> None:
     with subprocess.Popen(
-        [*MONEYER, "worker", "--data", str(tmp_path / "beach"), "--engine", "hashlib"],
+        [*MONEYER, *command, "--data", str(tmp_path / "beach")],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

@@ -28,6 +28,8 @@ log = logging.getLogger("moneyer.stratum")
 
 _NODE_SECONDS = 30.0
 """A node that was started at the same moment has this long to come up."""
+_SILENT_SECONDS = 3.0
+"""Of these, without a word."""
 _POLL = 0.1
 _STATUS_SECONDS = 2.0
 _LINE_SECONDS = 10.0
@@ -84,9 +86,13 @@ async def _main(config: StratumConfig) -> None:
 
 async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = _NODE_SECONDS) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises StratumRefused."""
-    deadline = monotonic() + seconds
+    began, told = monotonic(), False
     while not (is_held(config.config.node_lock) and config.config.coin_file.exists()):
-        if monotonic() > deadline:
+        waited = monotonic() - began
+        if waited > _SILENT_SECONDS and not told:
+            log.info("waiting for the node of %s to start", config.data)
+            told = True
+        if waited > seconds:
             raise StratumRefused(f"no node runs on {config.data}: start one with `moneyer node --data {config.data}`")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _POLL)
