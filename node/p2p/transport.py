@@ -27,6 +27,8 @@ JSON: Final = "application/json"
 _CHUNK: Final = 65_536
 _MAX_ERROR: Final = 65_536
 _AGENT: Final = f"moneyer/{__version__}"
+_AFTER_THE_WATCHDOG: Final = 1.0
+"""Seconds by which a socket times out later than the deadline: what the watchdog cuts is known to be late."""
 NODE_HEADER: Final = "Moneyer-Node"
 """Who asks: its node_id, so that nothing is sent back to whom it came from."""
 
@@ -40,6 +42,7 @@ class _GuardedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         guard = current_guard()
         sock = urls.connect(self._dns_host.strip("[]"), self.port, guard.ends_at)
+        sock.settimeout(guard.left + _AFTER_THE_WATCHDOG)  # for sending; `connect` left what there was for it
         guard.attach(sock)
         return sock
 
@@ -128,7 +131,7 @@ class Transport:
                 headers=headers,
                 stream=True,
                 allow_redirects=False,
-                timeout=guard.left + 1,  # the watchdog is first: what it cuts is known to be late
+                timeout=guard.left + _AFTER_THE_WATCHDOG,
             )
             return _read(answer, cap)
         except PeerError:

@@ -76,7 +76,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
         closed = Closed(port)
         try:
             a_minute_later()
-            wait_until(lambda: state() == DOWN, SOON, "the loss to be noticed")
+            wait_until(lambda: state() == DOWN and not gossip._keeper.links(), SOON, "the loss to be noticed")
             while clock.now < went_at + HOUR:
                 knocks = closed.knocks
                 a_minute_later()
