@@ -26,7 +26,7 @@ run: .venv/.ready-run
 	@$(RUN_IN_VENV) exec $(BIN)/honcho -f Procfile start
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "not crash" $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile -m "not crash" $(TESTS)
 
 test-crash: .venv/.ready-dev
 	$(BIN)/pytest -m crash $(TESTS)

@@ -123,13 +123,13 @@ class _Exchange:
         connection.connect()
         connection.sock.settimeout(self._left() + 1)  # a little later than the deadline, which has its own words
         connection.request(method, path, body, self._transport.headers(has_body=body is not None))
-        answer = connection.getresponse()
         content = bytearray()
-        while chunk := answer.read1(65_536):
-            content += chunk
-            if len(content) > MAX_ANSWER or time.monotonic() > self._end:
-                raise NoAnswer(f"{self._transport.url} sent more than was asked for, or too slowly")
-        return answer.status, bytes(content)
+        with connection.getresponse() as answer:  # which has the socket now, and would keep it open behind an error
+            while chunk := answer.read1(65_536):
+                content += chunk
+                if len(content) > MAX_ANSWER or time.monotonic() > self._end:
+                    raise NoAnswer(f"{self._transport.url} sent more than was asked for, or too slowly")
+            return answer.status, bytes(content)
 
 
 def shut(connection: http.client.HTTPConnection) -> None:

@@ -169,7 +169,10 @@ def test_a_transfer_that_another_replaced_is_known_at_once(node: RunningNode) ->
     assert "took its place" in failed[0]
 
 
-def test_a_full_node_is_asked_now_and_then_and_listened_to_when_there_is_room(node: RunningNode) -> None:
+def test_a_full_node_is_asked_now_and_then_and_listened_to_when_there_is_room(
+    node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.client.events._POLL", 0.5)
     client = Client(node.url)
     with ExitStack() as others:
         for _ in range(128):
@@ -209,7 +212,12 @@ def test_one_that_nobody_has_any_more_listens_no_more(node: RunningNode) -> None
     assert listeners(node) == 1
     del blocks
     gc.collect()
-    wait_until(lambda: listeners(node) == 0, 20, "the node to notice")
+
+    def noticed() -> bool:
+        node.extend()  # by what it sends into the void
+        return listeners(node) == 0
+
+    wait_until(noticed, 20, "the node to notice")
 
 
 def test_a_node_that_does_not_come_back_is_an_error_when_the_patience_is_over(tmp_path: Path) -> None:
@@ -265,6 +273,8 @@ def test_what_is_no_nodes_answer_ends_in_a_sentence(answer: bytes) -> None:
         next(events)
 
 
-def test_a_server_that_only_listens_is_not_waited_for_longer_than_the_deadline() -> None:
+def test_a_server_that_only_listens_is_not_waited_for_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.client.events.DEADLINE", 1.0)
+    monkeypatch.setattr("node.client.sse.DEADLINE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(NoAnswer):
         Client(f"http://127.0.0.1:{server.getsockname()[1]}").events()
