@@ -18,7 +18,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 PORT = click.IntRange(1, 65535)
 
-data_folder = option("--data", type=FOLDER, required=True, metavar="DIR", help="The node's data folder.")
+data_folder = option(
+    "--data", type=FOLDER, envvar="MONEYER_DATA", required=True, metavar="DIR", help="The node's data folder."
+)
 wallet_folder = option(
     "--data",
     type=FOLDER,

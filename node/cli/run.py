@@ -27,7 +27,14 @@ ENGINES = "hashlib, simd, sha, mixed"
 
 
 @click.command()
-@option("--data", type=FOLDER, required=True, metavar="DIR", help="The data folder; made where there is none.")
+@option(
+    "--data",
+    type=FOLDER,
+    envvar="MONEYER_DATA",
+    required=True,
+    metavar="DIR",
+    help="The data folder; made where there is none.",
+)
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new data folder.")
 @option("--port", type=PORT, default=5001, show_default=True)
 @option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ def test_colours_are_for_a_terminal_that_wants_them(node: RunningNode) -> None:
 def test_completion_is_a_script_of_the_shell(shell: str) -> None:
     done = moneyer("completion", shell)
     assert (done.returncode, "_MONEYER_COMPLETE" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("variable", ["MONEYER_DATA", "MONEYER_VERIFY_DATA"])
+def test_a_data_folder_may_be_named_by_the_environment(node: RunningNode, variable: str) -> None:
+    done = moneyer("verify", "--json", env={variable: str(node.config.data)})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["height"] == 0
 
 
 def test_the_shell_completes_commands_and_names(node: RunningNode) -> None:
