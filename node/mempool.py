@@ -152,7 +152,7 @@ class Mempool:
                 found=transfer.sequence,
             )
         self._check_fee(transfer, view)
-        _check_funds(transfer, view)
+        self._check_funds(transfer, view)
         is_ready = transfer.sequence <= view.run_end
         is_full = view.pool_bytes + intake.size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
         fills_gap = is_ready and view.is_followed
@@ -173,16 +173,30 @@ class Mempool:
     def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
         least = self._store.config.min_fee
         if transfer.fee < least:
-            raise FeeTooLow(f"this node asks a fee of at least {least} base units", expected=least, found=transfer.fee)
+            raise FeeTooLow(
+                f"this node asks a fee of at least {self.coin.in_coins(least)}", expected=least, found=transfer.fee
+            )
         if view.slot_txid is not None:
             least = max(view.slot_fee + 1, -(-view.slot_fee * 11 // 10))
             if transfer.fee < least:
                 raise FeeTooLow(
-                    f"another transfer has sequence {transfer.sequence}: to replace it takes a fee of at least {least}",
+                    f"another transfer has sequence {transfer.sequence}: "
+                    f"to replace it takes a fee of at least {self.coin.in_coins(least)}",
                     expected=least,
                     found=transfer.fee,
                     replaces=show(view.slot_txid),
                 )
+
+    def _check_funds(self, transfer: Transfer, view: rows.SenderView) -> None:
+        free = view.account.balance - (view.pool_cost - view.slot_cost)
+        if transfer.cost > free:
+            balance, spendable, cost = map(self.coin.in_coins, (view.account.balance, free, transfer.cost))
+            raise InsufficientFunds(
+                f"the sender has {balance} confirmed, of which {spendable} are not spoken for; "
+                f"amount and fee are {cost}",
+                expected=f"at most {free}",
+                found=transfer.cost,
+            )
 
     def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> None:
         """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
@@ -254,17 +268,6 @@ def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
             f"the sender's next sequence is {view.run_end}: {transfer.sequence} is more than {MAX_GAP} ahead",
             expected=f"{view.run_end} to {view.run_end + MAX_GAP}",
             found=transfer.sequence,
-        )
-
-
-def _check_funds(transfer: Transfer, view: rows.SenderView) -> None:
-    free = view.account.balance - (view.pool_cost - view.slot_cost)
-    if transfer.cost > free:
-        raise InsufficientFunds(
-            f"the sender has {view.account.balance} base units confirmed, of which {free} are not spoken for; "
-            f"amount and fee are {transfer.cost}",
-            expected=f"at most {free}",
-            found=transfer.cost,
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from node.core import codec, pow
 from node.core.address import decode_address, encode_address
 from node.core.hashing import merkle_root
+from node.core.money import format_amount
 from node.core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Block, Coinbase, Header
 
 NOBODY = bytes([KEY_KIND]) + bytes(PAYLOAD_SIZE - 1)
@@ -64,6 +65,10 @@ class Coin:
             "max_supply": self.max_supply,
             "premine": [[address, amount] for address, amount in self.premine],
         }
+
+    def in_coins(self, units: int) -> str:
+        """An amount of base units as people read it: `2.5 DEV`."""
+        return f"{format_amount(units, self.decimals)} {self.symbol}"
 
     @cached_property
     def coin_digest(self) -> bytes:

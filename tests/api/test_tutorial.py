@@ -180,6 +180,11 @@ def test_a_send_that_cannot_be_says_why(steady: RunningNode, changes: dict[str, 
     assert steady.state() == before
 
 
+def test_what_is_missing_is_said_in_coins(steady: RunningNode) -> None:
+    message = steady.post("/add_transaction", {"sender": "alice", "receiver": "bob", "amount": 5000.5}).json["error"]
+    assert "amount and fee are 5000.5 EASY" in message["message"]
+
+
 def test_the_nearest_name_is_offered(steady: RunningNode) -> None:
     assert "did you mean alice" in add(steady, "alise").json["error"]["message"]
 
