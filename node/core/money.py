@@ -7,7 +7,7 @@ import re
 from node.core.errors import BadAmount
 from node.core.types import MAX_MONEY
 
-_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{0,8})?|\.[0-9]{1,8}", re.ASCII)
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
 _LONGEST = 40
 
 

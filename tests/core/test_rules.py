@@ -268,6 +268,12 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         parse_amount(text, 6)
 
 
+@pytest.mark.parametrize("text", ["0.0000001", "1.00000000001", "." + "0" * 38 + "1"])
+def test_an_amount_that_is_too_fine_is_called_so(text: str) -> None:
+    with pytest.raises(BadAmount, match="this coin has 6 decimals"):
+        parse_amount(text, 6)
+
+
 @pytest.mark.parametrize("text", ["9007199254.740992", "1" + "0" * 16, "1" + "0" * 30, "9" * 40])
 def test_an_amount_that_is_too_large_is_called_so(text: str) -> None:
     with pytest.raises(BadAmount, match="more than any coin can hold"):
