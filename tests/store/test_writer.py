@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,9 @@ class Desk:
     def write(self, job: Job) -> object:
         return self.writer.submit(job, clean=False).result(30)
 
-    def together(self, *jobs: Job, clean: bool = False) -> list[Future[object]]:
-        """Have the jobs run in one group: they are queued while the writer is busy with another."""
+    @contextmanager
+    def queueing(self) -> Iterator[None]:
+        """What is submitted meanwhile waits together: the writer is busy with another job."""
         inside, go_on = threading.Event(), threading.Event()
 
         def hold(_conn: Connection) -> None:
@@ -53,9 +55,14 @@ class Desk:
 
         first = self.writer.submit(hold, clean=False)
         assert inside.wait(30)
-        futures = [self.writer.submit(job, clean) for job in jobs]
+        yield
         go_on.set()
         first.result(30)
+
+    def together(self, *jobs: Job, clean: bool = False) -> list[Future[object]]:
+        """Have the jobs run in one group."""
+        with self.queueing():
+            futures = [self.writer.submit(job, clean) for job in jobs]
         for future in futures:
             future.exception(30)
         return futures
@@ -163,19 +170,10 @@ def test_items_side_by_side_go_to_their_job_at_once_and_one_that_is_refused_is_t
                 answers.append(f"{item} is in")
         return answers
 
-    inside, go_on = threading.Event(), threading.Event()
-
-    def hold(_conn: Connection) -> None:
-        inside.set()
-        assert go_on.wait(30)
-
-    first = desk.writer.submit(hold, clean=False)
-    assert inside.wait(30)
-    futures = [desk.writer.submit_item(put_all, item) for item in ("a", "no b", "c")]
-    between = desk.writer.submit(put("between"), clean=False)
-    last = desk.writer.submit_item(put_all, "d")
-    go_on.set()
-    first.result(30)
+    with desk.queueing():
+        futures = [desk.writer.submit_item(put_all, item) for item in ("a", "no b", "c")]
+        between = desk.writer.submit(put("between"), clean=False)
+        last = desk.writer.submit_item(put_all, "d")
     assert futures[0].result(30) == "a is in"
     assert isinstance(futures[1].exception(30), BadSequence)
     assert futures[2].result(30) == "c is in"
