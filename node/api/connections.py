@@ -12,11 +12,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from struct import unpack_from
 from termios import TIOCOUTQ
 from typing import Final
+
+from node.p2p.urls import unmapped
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LAST_DATA_SENT: Final = 44
@@ -67,8 +69,7 @@ def plain_address(address: str) -> str:
         plain = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    mapped = plain.ipv4_mapped if isinstance(plain, IPv6Address) else None
-    return str(mapped or plain)
+    return str(unmapped(plain))
 
 
 def is_at_rest(connection: socket.socket, seconds: float) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 from struct import unpack
 
 from sqlalchemy import Connection, Select, and_, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError
 
 from node.core import codec
 from node.core.coin import Coin
@@ -15,7 +14,7 @@ from node.store import accounts as account_rows
 from node.store import blocks as block_rows
 from node.store import genesis, meta
 from node.store import mempool as mempool_rows
-from node.store.connect import open_to_look
+from node.store.connect import open_to_look, refusing
 from node.store.errors import StoreDamaged, refused
 from node.store.tables import accounts, blocks, bodies, mempool, metadata, transactions
 
@@ -33,7 +32,7 @@ def look(database: Path, coin: Coin, *, whole: bool) -> bool:
     """
     engine = open_to_look(database)
     try:
-        with engine.connect() as conn, conn.begin():
+        with refusing(database), engine.connect() as conn, conn.begin():
             is_new = genesis.check_coin(conn, coin, database)
             if whole and not is_new:
                 _check_tables(conn)
@@ -42,8 +41,6 @@ def look(database: Path, coin: Coin, *, whole: bool) -> bool:
                 _check_money(conn, coin)
                 _check_rest(conn)
                 _check_bodies(conn)
-    except DBAPIError as error:
-        raise refused(database, str(error.orig)) from None
     except StoreDamaged as error:
         raise refused(database, error.message) from None
     finally:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from node.store.driver import driver, journal_mode
+from node.store.driver import DatabaseError, driver, journal_mode
+from node.store.errors import refused
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
@@ -64,3 +68,14 @@ def _begins_with(engine: Engine, statement: str) -> Engine:
         connection.exec_driver_sql(statement)
 
     return engine
+
+
+@contextmanager
+def refusing(database: Path) -> Iterator[None]:
+    """What SQLite or SQLAlchemy raises about a file that is being opened, as StoreRefused."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise refused(database, str(error.orig)) from None
+    except DatabaseError as error:
+        raise refused(database, str(error)) from None

@@ -18,10 +18,10 @@ from node.core.coin import Coin
 from node.core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from node.core.errors import BadCoin
 from node.store import check, genesis, schema
-from node.store.connect import BUSY_SECONDS, open_engine
+from node.store.connect import BUSY_SECONDS, open_engine, refusing
 from node.store.doorbell import Doorbell
 from node.store.driver import DatabaseError
-from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, refused
+from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
 from node.store.writer import Item, ItemsJob, Writer, translate, translate_words
 
 T = TypeVar("T")
@@ -72,14 +72,11 @@ class Store:
         schema, another coin, damaged file); the file is then as it was.
         """
         try:
-            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            schema.prepare(config.database)
-            is_new = check.look(config.database, coin, whole=check_file)
-            store = cls(config, coin, busy_seconds)
-        except DBAPIError as error:
-            raise refused(config.database, str(error.orig)) from None
-        except DatabaseError as error:
-            raise refused(config.database, str(error)) from None
+            with refusing(config.database):
+                config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+                schema.prepare(config.database)
+                is_new = check.look(config.database, coin, whole=check_file)
+                store = cls(config, coin, busy_seconds)
         except OSError as error:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
         if is_new:

@@ -10,9 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
 
-from node.store.connect import connect_to_look, open_engine
+from node.store.connect import connect_to_look, open_engine, refusing
 from node.store.driver import DatabaseError, driver
 from node.store.errors import StoreRefused, refused
 from node.store.tables import SCHEMA_REVISION
@@ -41,12 +40,8 @@ def prepare(database: Path) -> None:
             backup(database, _backup_name(database, found))
         # Made with the umask of a stranger, a database would be open to the machine's other users.
         os.close(os.open(database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        try:
+        with refusing(database):
             upgrade(database)
-        except DBAPIError as error:
-            raise refused(database, str(error.orig)) from None
-        except DatabaseError as error:
-            raise refused(database, str(error)) from None
 
 
 @contextmanager
@@ -67,17 +62,14 @@ def _peek(database: Path) -> str | None:
         return None
     if size < _HEADER_SIZE:  # which SQLite would take for an empty one
         raise refused(database, f"it has only {size} bytes")
-    try:
-        with closing(connect_to_look(database)) as connection:
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            if not found:
-                if tables:
-                    raise StoreRefused(f"{database} is a database of another program; give another --data folder")
-                return None
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except DatabaseError as error:
-        raise refused(database, str(error)) from None
+    with refusing(database), closing(connect_to_look(database)) as connection:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        if not found:
+            if tables:
+                raise StoreRefused(f"{database} is a database of another program; give another --data folder")
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is None:
         raise refused(database, "it does not say of which version it is")
     return str(row[0])
