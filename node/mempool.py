@@ -5,9 +5,10 @@ The rows are in the database, so that a restart keeps them and the worker sees t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,6 @@ from node.core.errors import (
     FeeTooLow,
     InsufficientFunds,
     MempoolFull,
-    MoneyerError,
     RuleError,
     SequenceGap,
 )
@@ -29,6 +29,8 @@ from node.store import transactions
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
 from node.store.intake import Intake
+
+T = TypeVar("T")
 
 MAX_GAP = 64
 """Sequences that a waiting transfer may be ahead of the sender's next one."""
@@ -72,36 +74,26 @@ class Mempool:
         self._check_alone(transfer)
         return self._store.write_item(self._take_all, _Wanted(codec.txid(transfer), transfer, replace))
 
-    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[Accepted | MoneyerError]:
-        answers: list[Accepted | MoneyerError] = []
+    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[Accepted | RuleError]:
+        answers: list[Accepted | RuleError] = []
         with Intake(conn) as intake:
             for each in wanted:
                 try:
                     answers.append(self.take(intake, each.txid, each.transfer, replace=each.replace))
-                except MoneyerError as error:
+                except RuleError as error:
                     answers.append(error)
         return answers
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
         """Several in one commit, in order; what was refused stands as its error."""
-        answers: list[Accepted | RuleError | None] = [self._problem_alone(transfer) for transfer in transfers]
-        whole = [transfer for transfer, problem in zip(transfers, answers, strict=True) if problem is None]
-        signatures = iter(check_signatures(self.coin.chain_id, whole))
-
-        def job(conn: Connection) -> list[Accepted | RuleError]:
-            done: list[Accepted | RuleError] = []
-            with Intake(conn) as intake:
-                for transfer, problem in zip(transfers, answers, strict=True):
-                    try:
-                        if isinstance(problem, RuleError):
-                            raise problem
-                        ledger.check_signature(next(signatures))
-                        done.append(self.take(intake, codec.txid(transfer), transfer))
-                    except RuleError as error:
-                        done.append(error)
-            return done
-
-        return self._store.write(job, clean=True)
+        problems = self._problems(transfers)
+        good = [
+            _Wanted(codec.txid(transfer), transfer, replace=True)
+            for transfer, problem in zip(transfers, problems, strict=True)
+            if problem is None
+        ]
+        taken = iter(self._store.write(lambda conn: self._take_all(conn, good), clean=True))
+        return [next(taken) if problem is None else problem for problem in problems]
 
     def check_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
@@ -123,16 +115,16 @@ class Mempool:
             return rows.view(conn, payload, 0).run_end
 
     def _check_alone(self, transfer: Transfer) -> None:
-        rules.check_transaction_in_isolation(transfer)
-        ledger.check_signature(check_signatures(self.coin.chain_id, [transfer])[0])
+        (problem,) = self._problems([transfer])
+        if problem is not None:
+            raise problem
 
-    @staticmethod
-    def _problem_alone(transfer: Transfer) -> RuleError | None:
-        try:
-            rules.check_transaction_in_isolation(transfer)
-        except RuleError as error:
-            return error
-        return None
+    def _problems(self, transfers: Sequence[Transfer]) -> list[RuleError | None]:
+        """What is wrong with each by itself, whatever the chain and the pool."""
+        problems = [_problem_of(rules.check_transaction_in_isolation, transfer) for transfer in transfers]
+        whole = [transfer for transfer, problem in zip(transfers, problems, strict=True) if problem is None]
+        valid = iter(check_signatures(self.coin.chain_id, whole))
+        return [_problem_of(ledger.check_signature, next(valid)) if each is None else each for each in problems]
 
     def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.
@@ -248,6 +240,14 @@ def _evict(conn: Connection, victim: rows.MempoolRow) -> None:
     if victim.ready:
         behind = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
         rows.set_ready(conn, [(row.txid, False) for row in behind if row.transfer.sequence > victim.transfer.sequence])
+
+
+def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
+    try:
+        check(subject)
+    except RuleError as error:
+        return error
+    return None
 
 
 def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:
