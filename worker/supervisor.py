@@ -25,6 +25,7 @@ from worker import engines
 from worker.config import BadWorkerOption, Mode, WorkerConfig, parse_mode
 from worker.log import Pulse
 from worker.miner import Miner
+from worker.nodewait import NODE_SECONDS, NodeWait
 from worker.pace import Pacer
 from worker.pool import HasherPool
 
@@ -33,10 +34,6 @@ log = logging.getLogger("moneyer.worker")
 __all__ = ["WorkerConfig", "run"]
 
 _POLL = 0.1
-_NODE_SECONDS = 30.0
-"""A node that was started at the same moment has this long to come up."""
-_SILENT_SECONDS = 3.0
-"""Of these, without a word."""
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
 _STATUS_SECONDS = 1.0
@@ -149,13 +146,8 @@ def _choose(worker: WorkerConfig) -> str:
 
 def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises _Refused."""
-    began, deadline, told = monotonic(), monotonic() + _NODE_SECONDS, False
-    while not is_held(worker.config.node_lock):
-        if not told and monotonic() - began > _SILENT_SECONDS:
-            log.info("waiting for the node of %s to start", worker.data)
-            told = True
-        if monotonic() > deadline:
-            raise _Refused(f"no node runs on {worker.data}: start one with `moneyer node --data {worker.data}`")
+    wait = NodeWait(worker.data, lambda: is_held(worker.config.node_lock), log, _Refused)
+    while not wait.is_over():
         if ending.wait(_POLL):
             return False
     return True
@@ -171,7 +163,7 @@ def _end_with_node(worker: WorkerConfig, ending: _Ending) -> None:
 
 def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
     """The node's database. A node that is just starting may still be making it."""
-    deadline = monotonic() + _NODE_SECONDS
+    deadline = monotonic() + NODE_SECONDS
     while True:
         try:
             coin = load_coin(worker.config)

@@ -22,6 +22,7 @@ from node.store import blocks
 from node.store.engine import Store, load_coin
 from node.store.errors import StoreRefused, StoreUnavailable
 from worker.log import Summary, Trouble
+from worker.nodewait import NODE_SECONDS
 from worker.stratum.jobs import EXTRA_SIZE
 
 log = logging.getLogger("moneyer.stratum")
@@ -154,7 +155,7 @@ class NodeLink:
 
 def _open(config: Config) -> Store | None:
     """The node's database; None while a node that is just starting is still making it. Raises StoreRefused, BadCoin."""
-    until = monotonic() + 30.0
+    until = monotonic() + NODE_SECONDS
     while True:
         try:
             return Store.open(config, load_coin(config), check_file=False)

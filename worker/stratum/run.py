@@ -22,14 +22,11 @@ from node.locks import Held, hold, is_held
 from node.store.engine import load_coin
 from node.store.errors import StoreRefused
 from worker.log import shown_rate
+from worker.nodewait import NODE_SECONDS, NodeWait
 from worker.stratum.server import StratumConfig, StratumServer
 
 log = logging.getLogger("moneyer.stratum")
 
-_NODE_SECONDS = 30.0
-"""A node that was started at the same moment has this long to come up."""
-_SILENT_SECONDS = 3.0
-"""Of these, without a word."""
 _POLL = 0.1
 _STATUS_SECONDS = 2.0
 _LINE_SECONDS = 10.0
@@ -84,16 +81,14 @@ async def _main(config: StratumConfig) -> None:
         lock.release()
 
 
-async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = _NODE_SECONDS) -> bool:
+async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = NODE_SECONDS) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises StratumRefused."""
-    began, told = monotonic(), False
-    while not (is_held(config.config.node_lock) and config.config.coin_file.exists()):
-        waited = monotonic() - began
-        if waited > _SILENT_SECONDS and not told:
-            log.info("waiting for the node of %s to start", config.data)
-            told = True
-        if waited > seconds:
-            raise StratumRefused(f"no node runs on {config.data}: start one with `moneyer node --data {config.data}`")
+
+    def is_up() -> bool:
+        return is_held(config.config.node_lock) and config.config.coin_file.exists()
+
+    wait = NodeWait(config.data, is_up, log, StratumRefused, seconds)
+    while not wait.is_over():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _POLL)
             return False
