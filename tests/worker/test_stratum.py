@@ -215,6 +215,7 @@ def test_the_server_waits_for_its_node_to_come_back_and_miners_stay_connected(tm
         assert node.lock is not None
         node.lock.release()
         while_gone = miner.search(miner.jobs[-1], miner.jobs[-1].block_target)
+        wait_until(lambda: "the node has ended" in server.log, 10, "the server to see that its node is gone")
         node.lock = hold(node.config.node_lock)
         assert miner.wait_new_job().clean
         assert miner.submit_code(while_gone) == 21

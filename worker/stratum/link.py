@@ -63,6 +63,8 @@ class NodeLink:
                     if self._once:
                         log.info("the node has ended, and so does its stratum server")
                         return
+                    if not self._stopped.is_set():
+                        log.info("the node has ended: miners wait for it to come back")
                 self._stopped.wait(_POLL)
         except Exception as error:
             log.error("%s", error.message if isinstance(error, MoneyerError) else f"{type(error).__name__}: {error}")
