@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 
 from node.api.errors import BadHost, CrossSite, Unauthorized
 from node.config import Config
+from node.files import write_whole
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
 _MAX_TOKEN_FILE = 1_000
@@ -135,17 +135,5 @@ def ensure_token(path: Path) -> str:
 def renew_token(path: Path) -> str:
     """A new token in place of the one at `path`, in one step. Raises OSError."""
     token = secrets.token_urlsafe(32)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, f"{token}\n".encode())
-        os.fsync(descriptor)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+    write_whole(path, f"{token}\n".encode(), mode=0o600)
     return token

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from node.core.coin import Coin
 from node.core.coinfile import MAX_COIN_BYTES, coin_from_toml, coin_to_toml
 from node.core.errors import BadCoin
+from node.files import write_whole
 
 COIN_FILE = "coin.toml"
 
@@ -38,7 +38,8 @@ def make_once(path: Path, make: Callable[[], Coin]) -> Coin:
         return read_coin(path)
     with _locked(path.parent):
         if not path.exists():
-            _write(path, coin_to_toml(make()).encode())
+            # Nothing in it is secret: a coin is there to be passed on.
+            write_whole(path, coin_to_toml(make()).encode(), mode=0o644)
     return read_coin(path)
 
 
@@ -68,22 +69,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o644)  # nothing in it is secret: a coin is there to be passed on
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

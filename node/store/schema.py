@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from node.files import put_new, sync_folder
 from node.store.connect import connect_to_look, open_engine, refusing
 from node.store.driver import DatabaseError, driver
 from node.store.errors import StoreRefused, refused
@@ -36,6 +39,8 @@ def prepare(database: Path) -> None:
         if found == SCHEMA_REVISION:
             return
         _refuse_unknown(database, found)
+        for leftover in database.parent.glob(f".{database.name}.*.tmp*"):  # of a backup that was killed
+            leftover.unlink(missing_ok=True)
         if found is not None:
             backup(database, _backup_name(database, found))
         # Made with the umask of a stranger, a database would be open to the machine's other users.
@@ -117,14 +122,22 @@ def _backup_name(database: Path, revision: str) -> Path:
 
 
 def backup(database: Path, target: Path) -> None:
-    """A consistent copy of a database that may be in use. Raises StoreRefused where it cannot be written."""
+    """A consistent copy of a database that may be in use: whole, or not there. Raises StoreRefused."""
+    temporary: Path | None = None
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        if target.exists():  # said at once, and not behind minutes of copying
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        with closing(connect_to_look(database)) as source, closing(driver.connect(name)) as copy:
+            source.backup(copy)
+        put_new(temporary, target)
+        sync_folder(target.parent)
     except OSError as error:
         raise StoreRefused(f"the backup {target} cannot be written: {error.strerror}") from None
-    try:
-        with closing(connect_to_look(database)) as source, closing(driver.connect(str(target))) as copy:
-            source.backup(copy)
-    except (OSError, DatabaseError) as error:
-        target.unlink(missing_ok=True)
+    except DatabaseError as error:
         raise StoreRefused(f"the backup {target} cannot be written: {error}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import glob
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from node.files import write_whole
 from node.wallet.errors import WalletBusy, WalletExists, WalletMissing, WalletUnreadable
 
 _PATIENCE = 10.0  # seconds for another process's write; one takes milliseconds
 _PRIVATE = 0o600
-# Some filesystems (exFAT, some network shares) know no hard links.
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 def read_private(path: Path, limit: int) -> bytes:
@@ -68,47 +65,13 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
     With `replace` false an existing file stays as it is. Raises WalletExists, OSError.
     """
     _sweep(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, _PRIVATE)
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        if replace:
-            temporary.replace(path)
-        else:
-            _put_new(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _put_new(temporary: Path, path: Path) -> None:
-    exists = WalletExists(f"{path} exists and is not written over", path=str(path))
-    try:
-        path.hardlink_to(temporary)
+        write_whole(path, content, mode=_PRIVATE, replace=replace)
     except FileExistsError:
-        raise exists from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # The lock keeps our own processes out between these two lines.
-        if path.exists():
-            raise exists from None
-        temporary.replace(path)
+        raise WalletExists(f"{path} exists and is not written over", path=str(path)) from None
 
 
 def _sweep(path: Path) -> None:
     """Take away what a killed writer left: it holds secrets."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import sys
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -44,12 +46,48 @@ def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
 def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, marks: Path) -> None:
     """Say "ready", open the store as a program with these migrations would, say "opened"."""
     os.environ["MONEYER_TEST_MARKS"] = str(marks)
-    migrations.__file__ = str(scripts / "__init__.py")
-    setattr(schema, "SCHEMA_REVISION", "0002")  # noqa: B010 - as a test's monkeypatch does
+    _take_migrations(scripts)
     pipe.send("ready")
     store = Store.open(Config(folder), coin)
     pipe.send("opened")
     store.close()
+
+
+def _take_migrations(scripts: Path) -> None:
+    migrations.__file__ = str(scripts / "__init__.py")
+    setattr(schema, "SCHEMA_REVISION", "0002")  # noqa: B010 - as a test's monkeypatch does
+
+
+def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, step: int) -> None:
+    """Open the store as a program with these migrations would; SIGKILL itself before it takes that step.
+
+    A step is a statement, or a file of the folder that is opened, named or taken away.
+    """
+    left = step
+
+    def count(*_: object) -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        of_files = event in ("open", "os.link", "os.remove", "os.rename", "tempfile.mkstemp")
+        if of_files and str(arguments[0]).startswith(str(folder)):
+            count()
+
+    def connect(*arguments: Any, **options: Any) -> Any:
+        connection = really_connect(*arguments, **options)
+        connection.set_trace_callback(count)
+        return connection
+
+    migrate.revisions()  # what is imported lazily is no step
+    really_connect = driver.connect
+    setattr(driver, "connect", connect)  # noqa: B010 - as a test's monkeypatch does
+    sys.addaudithook(hook)
+    _take_migrations(scripts)
+    Store.open(Config(folder), coin).close()
+    pipe.send("opened")
 
 
 def leave_a_journal(pipe: Pipe, database: Path) -> None:

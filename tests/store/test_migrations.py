@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from node.store.engine import Store
 from node.store.errors import StoreRefused
 from node.verify import verify_chain
 from tests.processes import Child, children
-from tests.store.children import open_with_migrations
+from tests.store.children import open_and_die, open_with_migrations
 from tests.store.folders import CHAIN, bytes_of, made, template
 
 COIN = CHAIN.coin
@@ -126,6 +129,43 @@ def test_a_process_killed_in_the_middle_of_a_migration_leaves_the_old_schema_and
     assert verify_chain(store).height == CHAIN.height
     store.close()
     assert "notes" in tables(folder / "chain.db")
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["upgraded", "new"])
+def test_a_start_killed_before_any_of_its_steps_leaves_the_old_schema_or_the_new(
+    tmp_path: Path, newer: Path, begun: bool
+) -> None:
+    """Before every statement, and every file that comes or goes, of an upgrade and of a first start."""
+    for step in count():
+        folder = tmp_path / str(step)
+        if begun:
+            shutil.copytree(template(), folder)
+        with children(Child(open_and_die, folder, COIN, newer, step)) as (child,):
+            child.process.join(30)
+            if child.process.exitcode == 0:
+                break
+            assert child.process.exitcode == -signal.SIGKILL
+        for backup in folder.glob("*.backup"):
+            assert verified(backup) == ("0001", CHAIN.height)
+        if begun:
+            assert verified(folder / "chain.db") in {("0001", CHAIN.height), ("0002", CHAIN.height)}
+        Store.open(Config(folder), COIN).close()
+        assert verified(folder / "chain.db") == ("0002", CHAIN.height if begun else 0)
+        assert not list(folder.glob(".*.tmp*"))
+        shutil.rmtree(folder)
+    assert step > 20
+
+
+def verified(database: Path) -> tuple[str, int]:
+    """The revision and the height, of a file that SQLite finds whole."""
+    with closing(driver.connect(str(database))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        (height,) = connection.execute("SELECT max(height) FROM blocks").fetchone()
+        if revision == "0002":
+            assert connection.execute("SELECT * FROM notes").fetchall() == [(1, "upgraded")]
+        return revision, height
 
 
 def test_a_node_and_its_worker_that_start_at_once_on_an_old_file_upgrade_it_once(tmp_path: Path, newer: Path) -> None:

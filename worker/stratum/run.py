@@ -11,12 +11,12 @@ import resource
 import signal
 import sys
 import threading
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from node import logs
 from node.core.errors import BadCoin, MoneyerError
+from node.files import write_whole
 from node.lifecycle import watch_parent
 from node.locks import Held, hold, is_held
 from node.store.engine import load_coin
@@ -153,7 +153,7 @@ async def _tell(config: StratumConfig, server: StratumServer) -> None:
         await asyncio.sleep(_STATUS_SECONDS)
         summary = server.summary()
         with contextlib.suppress(OSError):  # a full disk: miners mine on
-            _replace(config.config.stratum_status, json.dumps(summary).encode())
+            write_whole(config.config.stratum_status, json.dumps(summary).encode(), mode=0o600, durable=False)
         counted = (summary["accepted"], summary["rejected"])
         if monotonic() - said_at >= every and counted != said:
             said_at, said = monotonic(), counted
@@ -166,12 +166,3 @@ def line(summary: dict[str, Any]) -> str:
         f"{summary['connections']} miners, {shown_rate(summary['hashrate'])}, {summary['accepted']} shares "
         f"({summary['rejected']} refused, {summary['stale']} of them stale), {summary['blocks']} blocks"
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)

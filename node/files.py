@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all, whenever a process is killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+# Some filesystems (exFAT, some network shares) know no hard links.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, durable: bool = True) -> None:
+    """Put `content` at `path`, with `mode` whatever the umask: after a crash the old file or the new one.
+
+    With `replace` false an existing file stays as it is: FileExistsError. Without `durable` nothing is waited for, and
+    a loss of power may take the file. Raises OSError.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(handle)
+        if replace:
+            temporary.replace(path)
+        else:
+            put_new(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if durable:
+        sync_folder(path.parent)
+
+
+def put_new(temporary: Path, path: Path) -> None:
+    """Give a file of the same folder the name `path`, and write over none. Raises FileExistsError, OSError.
+
+    Where there are no hard links, two at the same instant are kept apart by the caller's lock alone.
+    """
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in `folder` outlive a loss of power. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
