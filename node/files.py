@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -34,6 +35,12 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, 
         temporary.unlink(missing_ok=True)
     if durable:
         sync_folder(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Take away what killed writers of `path` left, which may hold secrets. The caller's lock keeps out living ones."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+        leftover.unlink(missing_ok=True)
 
 
 def put_new(temporary: Path, path: Path) -> None:

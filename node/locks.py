@@ -26,9 +26,11 @@ class LockFile:
         self._descriptor = descriptor
 
     def write(self, content: bytes) -> None:
-        """Replace the file's content in place (readers may see it while it is written: keep it small)."""
-        os.pwrite(self._descriptor, content, 0)
-        os.ftruncate(self._descriptor, len(content))
+        """Replace the file's content in place, in one call: a reader sees no end of an older, longer one.
+
+        What is shorter than that has blanks behind it, which are nothing to JSON. Keep it small.
+        """
+        os.pwrite(self._descriptor, content.ljust(os.fstat(self._descriptor).st_size), 0)
 
     def release(self) -> None:
         os.close(self._descriptor)

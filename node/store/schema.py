@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from node.files import put_new, sync_folder
+from node.files import put_new, sweep, sync_folder
 from node.store.connect import connect_to_look, open_engine, refusing
 from node.store.driver import DatabaseError, driver
 from node.store.errors import StoreRefused, refused
@@ -39,8 +39,7 @@ def prepare(database: Path) -> None:
         if found == SCHEMA_REVISION:
             return
         _refuse_unknown(database, found)
-        for leftover in database.parent.glob(f".{database.name}.*.tmp*"):  # of a backup that was killed
-            leftover.unlink(missing_ok=True)
+        sweep(database)  # a backup that was killed
         if found is not None:
             backup(database, _backup_name(database, found))
         # Made with the umask of a stranger, a database would be open to the machine's other users.

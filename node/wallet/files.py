@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import os
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.files import write_whole
+from node.files import sweep, write_whole
 from node.wallet.errors import WalletBusy, WalletExists, WalletMissing, WalletUnreadable
 
 _PATIENCE = 10.0  # seconds for another process's write; one takes milliseconds
@@ -64,14 +63,8 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
 
     With `replace` false an existing file stays as it is. Raises WalletExists, OSError.
     """
-    _sweep(path)
+    sweep(path)
     try:
         write_whole(path, content, mode=_PRIVATE, replace=replace)
     except FileExistsError:
         raise WalletExists(f"{path} exists and is not written over", path=str(path)) from None
-
-
-def _sweep(path: Path) -> None:
-    """Take away what a killed writer left: it holds secrets."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        leftover.unlink(missing_ok=True)

@@ -69,7 +69,7 @@ def test_a_new_tip_drops_the_stale_search_in_every_process_within_a_second(tmp_p
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=0x1E0FFFFF)) as node, miner_of(node, processes=2) as both:
         miner, pool = both
         other = solved(node.chain.template(key("other").payload, int(time.time()), new_extra()).block)
-        steps(miner, pool, lambda: len(searched(pool)) > 0 or node.height)
+        steps(miner, pool, lambda: len(searched(pool)) == 2)
         node.chain.accept_block(codec.encode_block(other), int(time.time()))
         tips = {node.tip.block_hash}
 

@@ -39,6 +39,7 @@ def test_a_miner_stays_connected_while_its_real_node_is_killed_and_started_again
                 node.process.send_signal(signal.SIGKILL)
                 node.process.wait(SOON)
                 wait_until(lambda: not any(map(alive, pids)), SOON, "the whole node to be gone")
+                wait_until(lambda: "the node has ended" in server.log, SOON, "the server to see that its node is gone")
                 node.process = launch(node.config)
                 wait_until(lambda: answers(node.port), SOON, "the node to be back")
                 job = miner.wait_new_job(SOON)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import random
 from hashlib import sha256
+from itertools import count, islice
 
 import pytest
 
 from node.chain import Template
 from node.core import codec
+from node.core.hashing import sha256d
+from node.core.pow import hash_number
 from node.core.template import Parent, build_template
 from node.core.types import Account, Coinbase
 from tests.support import easy_coin, key, transfer
@@ -173,6 +176,10 @@ def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs
         params = ["bob", other.job.job_id, "00000000", f"{1_700_000_100:08x}", f"{nonce:08x}"]
         return session.handle(json.dumps({"id": 3, "method": "mining.submit", "params": params}).encode())[0]
 
-    assert b'"result":true' in submit(0)
-    assert b"too many shares" in submit(1)
+    easy = target_of(MIN_DIFFICULTY)
+    job = other.job
+    headers = (job.header(bytes([0, 1, 2, 3, 0, 0, 0, 0]), 1, 1_700_000_100, nonce) for nonce in count())
+    first, second = islice((nonce for nonce, raw in enumerate(headers) if hash_number(sha256d(raw)) <= easy), 2)
+    assert b'"result":true' in submit(first)
+    assert b"too many shares" in submit(second)
     assert desk.counted == 1

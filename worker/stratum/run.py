@@ -16,14 +16,14 @@ from typing import Any
 
 from node import logs
 from node.core.errors import BadCoin, MoneyerError
-from node.files import write_whole
+from node.files import sweep, write_whole
 from node.lifecycle import watch_parent
 from node.locks import Held, hold, is_held
 from node.store.engine import load_coin
 from node.store.errors import StoreRefused
 from worker.log import shown_rate
 from worker.nodewait import NODE_SECONDS, NodeWait
-from worker.stratum.server import StratumConfig, StratumServer
+from worker.stratum.server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
 
@@ -73,6 +73,7 @@ async def _main(config: StratumConfig) -> None:
         ) from None
     except OSError as error:
         raise StratumRefused(f"{config.data} cannot be used: {error.strerror}") from None
+    sweep(config.config.stratum_status)
     try:
         await _serve(config, StratumServer(config, coin), stopped)
     finally:
@@ -104,7 +105,7 @@ async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.
         raise StratumRefused(_refusal(config, error)) from None
     host = f"[{config.host}]" if ":" in config.host else config.host
     log.info("miners connect to stratum+tcp://%s:%d, user: a payout address or a wallet name", host, config.port)
-    threading.Thread(target=server.link.run, args=(lambda: _call(loop, stopped.set),), name="link", daemon=True).start()
+    threading.Thread(target=server.link.run, args=(lambda: later(loop, stopped.set),), name="link", daemon=True).start()
     tasks = [loop.create_task(server.tend()), loop.create_task(_tell(config, server))]
     try:
         await stopped.wait()
@@ -115,11 +116,6 @@ async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.
         listener.close()
         server.close()
         server.link.stop()
-
-
-def _call(loop: asyncio.AbstractEventLoop, call: Any) -> None:
-    with contextlib.suppress(RuntimeError):  # closed: it has ended
-        loop.call_soon_threadsafe(call)
 
 
 def _end_at_the_latest() -> None:

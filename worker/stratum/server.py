@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -209,8 +211,7 @@ class StratumServer:
     def _hand_over(self, template: Template | None) -> None:
         """In the link's thread."""
         assert self._loop is not None  # noqa: S101 - the link starts behind `listen`
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._renew, template)
+        later(self._loop, self._renew, template)
 
     def _renew(self, template: Template | None) -> None:
         clean = self._book.renew(template)
@@ -263,7 +264,7 @@ class StratumServer:
         loop = self._loop
         assert loop is not None  # noqa: S101 - there are sessions
         raw = job.block(header, extranonces)
-        self.link.offer(raw, job.base.height, lambda taken: _later(loop, done, taken))
+        self.link.offer(raw, job.base.height, lambda taken: later(loop, done, taken))
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -275,6 +276,7 @@ class StratumServer:
         }
 
 
-def _later(loop: asyncio.AbstractEventLoop, call: Any, *arguments: Any) -> None:
-    if not loop.is_closed():
+def later(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: object) -> None:
+    """Call that in the loop's thread; where the loop has ended, nobody wants it any more."""
+    with contextlib.suppress(RuntimeError):  # closed
         loop.call_soon_threadsafe(call, *arguments)
