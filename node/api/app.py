@@ -23,7 +23,7 @@ import node.api.status
 import node.api.templates
 import node.api.transactions
 import node.api.tutorial  # noqa: F401
-from node.api.body import read_binary, read_json, read_query
+from node.api.body import is_declared, read_binary, read_json, read_query
 from node.api.context import NodeContext
 from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
 from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
@@ -199,7 +199,7 @@ def _rendered(answer: Any) -> Rendered | Streamed:
 def _body(endpoint: Endpoint, environ: Environ, limit: int, flights: Flights) -> Any:
     if endpoint.body is None:
         return None
-    with flights.reading(environ[_FLIGHT]):
+    with flights.reading(environ[_FLIGHT], declared=is_declared(environ)):
         return _read(endpoint, environ, limit)
 
 

@@ -53,6 +53,11 @@ def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge)
     return b"".join(parts)
 
 
+def is_declared(environ: Environ) -> bool:
+    """Whether the body's length is known beforehand."""
+    return _declared(environ) is not None
+
+
 def _declared(environ: Environ) -> int | None:
     """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
     digits = environ.get("CONTENT_LENGTH") or ""

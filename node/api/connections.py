@@ -26,22 +26,31 @@ _LAST_DATA_SENT: Final = 44
 
 
 def connections_of(port: int, remote: str | None = None) -> Iterator[socket.socket]:
-    """Connections that came in on `port`, of `remote` (spelled by `plain_address`) or all. The caller closes each."""
+    """Connections that came in on `port`, of `remote` (spelled by `plain_address`) or all. The caller closes each.
+
+    A file is never duplicated, nor closed: with any descriptor of a file that a process closes, it loses all the POSIX
+    locks that it has on the file, and SQLite's are such (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
     descriptors = _descriptors()
     # Above them all: where one was closed meanwhile (the folder's own), a duplicate would be met again as another.
     floor = max(descriptors, default=0) + 1
     for descriptor in descriptors:
         with suppress(OSError):
+            if not _is_socket(descriptor):
+                continue
             # A duplicate: the number itself may be another connection's a moment later.
             duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, floor)
-            if not stat.S_ISSOCK(os.fstat(duplicate).st_mode):
-                os.close(duplicate)
-                continue
+            if not _is_socket(duplicate):
+                continue  # it already was, and a file's: one number is lost, and no lock
             connection = socket.socket(fileno=duplicate)
             if _is_from(connection, port, remote):
                 yield connection
             else:
                 connection.close()
+
+
+def _is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
 def _descriptors() -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from functools import lru_cache
 from hmac import compare_digest
 from ipaddress import ip_address
@@ -95,8 +96,8 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._stamp = self._look()  # of before the reading: what changes meanwhile is seen at the next look
         self._token = ensure_token(path)
-        self._stamp = self._look()
 
     @property
     def current(self) -> str:
@@ -125,15 +126,22 @@ def read_token(path: Path) -> str | None:
 
 def ensure_token(path: Path) -> str:
     """The token at `path`, made at the first start; mode 0600 whatever the umask. Raises OSError."""
+    if not path.exists():
+        with suppress(FileExistsError):  # another process was first
+            return _make_token(path, replace=False)
     held = read_token(path)
-    if held is not None:
-        path.chmod(0o600)
-        return held
-    return renew_token(path)
+    if held is None:
+        return renew_token(path)
+    path.chmod(0o600)
+    return held
 
 
 def renew_token(path: Path) -> str:
     """A new token in place of the one at `path`, in one step. Raises OSError."""
+    return _make_token(path, replace=True)
+
+
+def _make_token(path: Path, *, replace: bool) -> str:
     token = secrets.token_urlsafe(32)
-    write_whole(path, f"{token}\n".encode(), mode=0o600)
+    write_whole(path, f"{token}\n".encode(), mode=0o600, replace=replace)
     return token

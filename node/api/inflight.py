@@ -19,7 +19,7 @@ from typing import Final
 from node.api.connections import closing_all, connections_of, has_unsent, is_at_rest, plain_address, shut
 from node.api.context import NodeContext
 from node.api.endpoint import Chunks
-from node.api.errors import Busy, TooSlow
+from node.api.errors import Busy, Incomplete, TooSlow
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
@@ -95,21 +95,28 @@ class Flights:
         return self._bodies
 
     @contextmanager
-    def reading(self, flight: Flight) -> Iterator[None]:
-        """While a body is read. Raises Busy where too many are, TooSlow where this one was given up."""
+    def reading(self, flight: Flight, *, declared: bool = False) -> Iterator[None]:
+        """While a body is read. Raises Busy where too many are, TooSlow where this one was given up.
+
+        `declared`: its length is, so that `Incomplete` tells one that was cut off from one that came whole.
+        """
         with self._changed:
             if self._bodies >= MAX_BODIES:
                 raise Busy(f"{MAX_BODIES} requests are being received already: try again", limit=MAX_BODIES)
             self._bodies += 1
         flight.enter(Phase.BODY)
         self.watch()
+        may_be_short = not declared
         try:
             yield
+        except Incomplete:
+            may_be_short = True
+            raise
         finally:
             flight.enter(Phase.NODE)
             with self._changed:
                 self._bodies -= 1
-            if flight.is_cut:  # whatever came of it: what was cut off may look like a shorter, whole one
+            if flight.is_cut and may_be_short:  # whatever came of it: it may look like a whole one
                 raise TooSlow(
                     f"the body did not come in time: send it whole within {self._deadline:.0f} seconds",
                     expected=f"at most {self._deadline:.0f} s",

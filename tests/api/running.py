@@ -25,6 +25,10 @@ ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 RICH = 1_000_000_000
 """Base units that ALICE, BOB and CAROL have in genesis."""
 
+PROMISED = 1 + 2
+"""Seconds: one is promised, the others are for a machine that is busy with something else. Silent clients are let go
+after five, slow ones after twenty: who had to wait for that would wait longer."""
+
 _RUN = """
 import sys
 from pathlib import Path

@@ -21,7 +21,7 @@ from node.core import codec
 from node.core.hashing import show
 from node.core.types import Block
 from tests.api.listening import Listener, listening
-from tests.api.running import ALICE, BOB, RunningNode, place_coin, rich_coin, running
+from tests.api.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
 from tests.support import ChainBuilder, transfer, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -264,7 +264,7 @@ def test_too_many_clients_are_refused_and_the_others_still_answered(fresh: Runni
         assert (refused.status, refused.code) == (503, "too_many_streams")
         assert int(refused.headers["retry-after"]) > 0
         for _ in range(5):
-            assert fresh.call("GET", "/v1/status", timeout=1).status == 200
+            assert fresh.call("GET", "/v1/status", timeout=PROMISED).status == 200
         fresh.extend()
     # Who has gone is noticed, at the latest by the next heartbeat.
     wait_until(lambda: metric(fresh, "moneyer_event_clients") == 0, 30, "their going to be noticed")

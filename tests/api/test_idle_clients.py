@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import select
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from node.api.errors import Busy, TooSlow
+from node.api.connections import connections_of
+from node.api.errors import Busy, Incomplete, TooSlow
 from node.api.inflight import MAX_BODIES, Flights, Phase
-from tests.api.running import ALICE, BOB, RunningNode, children
+from node.store.driver import has_safe_wal
+from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
 
 CLIENTS = 200
@@ -29,10 +34,6 @@ HALF_A_CHUNKED_BODY = (
     b"POST /p2p/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
 )
-
-PROMISED = 1 + 2
-"""Seconds: one is promised, the others are for a machine that is busy with something else. Silent clients are let go
-after five, slow ones after twenty: who had to wait for that would wait longer."""
 
 
 @contextlib.contextmanager
@@ -72,6 +73,15 @@ def memory(node: RunningNode) -> int:
     return total // 1024
 
 
+def locks_of(node: RunningNode) -> set[tuple[int, str]]:
+    """Process and file of each POSIX lock that the node's processes have on its database."""
+    files = {path.stat().st_ino: path.name for path in node.config.data.glob("chain.db*")}
+    pids = {node.process.pid, *children(node.process.pid)}
+    rows = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines() if " POSIX " in line]
+    held = {(int(row[4]), files.get(int(row[5].split(":")[2]), "")) for row in rows if row[1] == "POSIX"}
+    return {(pid, name) for pid, name in held if pid in pids and name}
+
+
 def in_flight(node: RunningNode) -> float:
     lines = node.get("/metrics").body.decode().splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith("moneyer_requests_in_flight "))
@@ -96,7 +106,8 @@ def test_200_clients_without_a_whole_request_are_let_go(fresh: RunningNode, sent
 
 @linux
 def test_200_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: RunningNode) -> None:
-    before = memory(fresh)
+    before, held = memory(fresh), locks_of(fresh)
+    assert len({path for _, path in held}) == (2 if has_safe_wal else 0)
     with (
         clients(fresh, CLIENTS // 2, HALF_A_BODY) as slow,
         clients(fresh, CLIENTS // 2, HALF_A_CHUNKED_BODY) as chunked,
@@ -110,12 +121,15 @@ def test_200_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: Run
     assert json.loads(answers[0].partition(b"\r\n\r\n")[2])["error"]["code"] == "too_slow"
     wait_until(lambda: in_flight(fresh) == 1, 10, "their threads to be free")
     assert fresh.get("/v1/mempool").json["count"] == 5
-    assert "were too slow" in fresh.log or "too slow" in fresh.log
+    assert "too slow" in fresh.log
+    assert locks_of(fresh) >= held  # a process that closes a file, under whatever number, loses its locks on it
 
 
 def test_a_body_that_is_one_too_many_is_refused_at_once(fresh: RunningNode) -> None:
-    with clients(fresh, MAX_BODIES, HALF_A_BODY):
-        wait_until(lambda: in_flight(fresh) > MAX_BODIES, 10, "all of them to be read from")
+    with clients(fresh, MAX_BODIES + 1, HALF_A_BODY) as opened:
+        # Whichever of them came last is answered, and so the others are being read from.
+        (last,), _, _ = select.select(opened, [], [], 15)
+        assert last.recv(65_536).startswith(b"HTTP/1.1 503")
         refused = fresh.post("/v1/transactions", {})
         assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "busy", "1")
         assert fresh.call("GET", "/v1/status", timeout=PROMISED).status == 200
@@ -203,6 +217,36 @@ def _is_broken(sock: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+@linux
+def test_a_look_at_the_connections_costs_no_file_its_locks(door: Door, tmp_path: Path) -> None:
+    """POSIX locks, as SQLite's are, end with any number of the file that the process closes."""
+    with (tmp_path / "database").open("wb") as file, door.visit():
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        found = list(connections_of(door.port))
+        assert len(found) == 1
+        for each in found:
+            each.close()
+        try_it = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        tried = subprocess.run([sys.executable, "-c", try_it, file.name], capture_output=True, text=True, timeout=60)
+        assert "BlockingIOError" in tried.stderr
+
+
+@linux
+def test_a_body_that_came_whole_is_taken_though_another_of_its_address_is_cut_off(door: Door) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    late, whole = flights.begin("127.0.0.1"), flights.begin("127.0.0.1")
+
+    def read_both() -> None:
+        with flights.reading(late, declared=True):
+            with flights.reading(whole, declared=True):
+                wait_until(lambda: flights.cut == 2, 10, "both connections to be cut")
+            assert whole.is_cut
+            raise Incomplete("the body ended before its Content-Length")
+
+    with door.visit(), door.visit(), pytest.raises(TooSlow):
+        read_both()
 
 
 def test_bodies_at_once_are_bounded() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -227,12 +227,22 @@ def test_a_node_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert node.get("/is_valid").json["valid"] is True
 
 
+def open_files(pid: int) -> set[str]:
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(entry.readlink()))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what another process has open")
 def test_a_successor_waits_for_one_that_is_just_dying(tmp_path: Path) -> None:
     with running(tmp_path / "node") as node:
-        threading.Timer(0.5, lambda: node.process.send_signal(signal.SIGTERM)).start()
         successor = Config(data=node.config.data, port=free_port(), development=True, min_fee=0)
         process = launch(successor)
         try:
+            wait_until(lambda: str(successor.node_lock) in open_files(process.pid), 20, "the successor to wait")
+            node.process.send_signal(signal.SIGTERM)
             wait_until(lambda: answers(successor.port), 20, "the successor to answer")
         finally:
             process.terminate()

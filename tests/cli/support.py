@@ -108,7 +108,10 @@ def open_to_others(folder: Path) -> list[str]:
     """Files below a data folder that somebody else could read or write, but for those that are made to be passed on."""
     found = []
     for path in folder.rglob("*"):
-        kind = path.lstat().st_mode
+        try:
+            kind = path.lstat().st_mode
+        except FileNotFoundError:  # it has its own name by now, or was for a moment only
+            continue
         # A log of the Stratum server is a test's own.
         public = path.name == "coin.toml" or path.match("stratum-*.log")
         if (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)) and kind & 0o077 and not public:
