@@ -51,7 +51,10 @@ def hold(path: Path, tries: int = _TRIES) -> LockFile:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
+    """Whether a living process holds the lock at `path`.
+
+    Raises OSError where that cannot be seen (no descriptor is left, say): nobody may take a living process for dead.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -66,7 +69,7 @@ def is_held(path: Path) -> bool:
 
 
 def wait_released(path: Path) -> None:
-    """Block until nobody holds the lock at `path`. Costs nothing while it waits."""
+    """Block until nobody holds the lock at `path`. Costs nothing while it waits. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

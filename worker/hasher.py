@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 
 from worker import engines
-from worker.messages import Pace, Report, Unit
+from worker.messages import Pace, Ready, Report, Unit
 
 SLICE = 0.005
 """Seconds between two looks at the pipe: for half as long, a new tip is not hashed on."""
@@ -23,6 +23,8 @@ REPORT = 0.25
 """Seconds between two reports."""
 _FIRST_SLICE = 1 << 12
 _LAST_SLICE = 1 << 28
+_REST = 1.0
+"""Seconds without a word, at most, while the pace asks for a longer rest: silence stands for a stopped process."""
 
 
 def main(connection: Connection, engine_name: str, cache: Path | None = None, nice: int = 0) -> None:
@@ -55,6 +57,7 @@ class Hasher:
 
     def serve(self) -> None:
         """Raises EOFError or OSError once the supervisor is gone."""
+        self._connection.send(Ready())
         while True:
             said: Unit | Pace | None = self._connection.recv()
             if isinstance(said, Pace):
@@ -87,9 +90,15 @@ class Hasher:
             if nonce is not None or position == end:
                 return True
             if self._share < 1:
-                self._connection.poll((now - began) * (1 / self._share - 1))  # sleep, unless there is news
+                self._sleep((now - began) * (1 / self._share - 1), Report(unit, position, 0, 0, None))
         self._position = position
         return False
+
+    def _sleep(self, seconds: float, sign_of_life: Report) -> None:
+        """Unless there is news."""
+        while not self._connection.poll(min(seconds, _REST)) and seconds > _REST:
+            self._connection.send(sign_of_life)
+            seconds -= _REST
 
     def _fit_slice(self, count: int, seconds: float) -> None:
         if count == self._slice:

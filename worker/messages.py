@@ -30,8 +30,16 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """From a hashing process, once: its engine is made, and it reads what it is told from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """From a hashing process, several times a second while it searches, and when it finds or ends."""
+    """From a hashing process, several times a second while it searches, and when it finds or ends.
+
+    While it rests for long to keep its pace, one with no hashes says that it lives.
+    """
 
     unit: Unit
     position: int

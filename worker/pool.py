@@ -1,8 +1,13 @@
-"""The hashing processes, seen from their supervisor: started when first needed, fed, replaced when they die."""
+"""The hashing processes, seen from their supervisor: started when first needed, fed, replaced when they die.
+
+One that lives and does nothing (it was stopped, or hangs) is as good as dead, and must hold up nobody: nothing here
+waits for a process to read, and one that is silent for long while it has work is replaced.
+"""
 
 from __future__ import annotations
 
 import logging
+import select
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +21,7 @@ from time import monotonic
 from types import ModuleType
 
 from worker import hasher
-from worker.messages import Pace, Report, Unit
+from worker.messages import Pace, Ready, Report, Unit
 
 log = logging.getLogger("moneyer.worker")
 
@@ -25,6 +30,13 @@ _SHORT_LIFE = 2.0
 _PAUSE = 1.0
 _JOIN = 0.7
 """Seconds that processes get to end by themselves."""
+_SILENCE = 10.0
+"""Seconds that a process may say nothing while it has work; a healthy one says something every second at least."""
+_MAKING = 300.0
+"""The same until its engine is made: compiling one takes seconds, many where the machine is slow and busy."""
+_LOOK = 2.0
+"""Seconds; what is longer between two looks at the processes counts no more: this process may have been stopped, or
+the machine asleep, and they with it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +50,12 @@ class _Slot:
     rate: float = 0.0
     started: float = 0.0
     start_at: float = 0.0
+    ready: bool = False
+    """Its engine is made. Until then it is told nothing: who reads nothing yet would find a full pipe."""
+    silent: float = 0.0
+    """Seconds with work in which it was looked at and had said nothing."""
+    deaf: bool = False
+    """It reads nothing: `collect` buries it."""
 
 
 class HasherPool:
@@ -52,6 +70,7 @@ class HasherPool:
         self._slots = [_Slot(number) for number in range(1, processes + 1)]
         self._context = get_context("spawn")
         self._wanted = False
+        self._looked = monotonic()
 
     def start(self) -> None:
         """Start what does not run. Done by itself from the first `feed` on."""
@@ -62,7 +81,9 @@ class HasherPool:
 
     @property
     def rest(self) -> float:
-        """Seconds until a process is to be started again that died too young; infinite where none is."""
+        """Seconds until `collect` has to replace a process of which nothing will be heard; infinite where none is."""
+        if any(slot.deaf and slot.process is not None for slot in self._slots):
+            return 0.0
         due = [slot.start_at for slot in self._slots if self._wanted and slot.process is None]
         return max(0.0, min(due) - monotonic()) if due else inf
 
@@ -75,12 +96,19 @@ class HasherPool:
         return things
 
     def collect(self) -> tuple[list[Report], list[Unit]]:
-        """(finds, unfinished units of processes that died); the dead are replaced."""
+        """(finds, unfinished units of processes that died); the dead are replaced.
+
+        To be called every second or so while there is work: by this it is noticed which processes do nothing.
+        """
         finds: list[Report] = []
         lost: list[Unit] = []
+        now = monotonic()
+        passed, self._looked = min(now - self._looked, _LOOK), now
         for slot in self._slots:
+            if slot.unit is not None:
+                slot.silent += passed
             alive = self._read(slot, finds)
-            if slot.process is not None and (not alive or not slot.process.is_alive()):
+            if slot.process is not None and (not alive or not slot.process.is_alive() or self._is_stuck(slot)):
                 lost += self._bury(slot)
         if self._wanted:
             self.start()
@@ -161,14 +189,17 @@ class HasherPool:
             theirs.close()
         slot.process, slot.connection, slot.started = process, ours, monotonic()
         slot.unit, slot.rate = None, 0.0
-        if self._share < 1:
-            self._tell(slot, Pace(self._share))
+        slot.ready, slot.silent, slot.deaf = False, 0.0, False
 
     def _read(self, slot: _Slot, finds: list[Report]) -> bool:
         """Take what a process has said; False when its pipe is closed."""
         try:
             while slot.connection is not None and slot.connection.poll():
-                report: Report = slot.connection.recv()
+                report: Ready | Report = slot.connection.recv()
+                slot.silent = 0.0
+                if isinstance(report, Ready):
+                    self._greet(slot)
+                    continue
                 if slot.unit is None or report.unit != slot.unit:
                     if report.nonce is not None:
                         finds.append(report)  # of a unit that was taken from it meanwhile
@@ -184,6 +215,14 @@ class HasherPool:
             return False
         return True
 
+    def _greet(self, slot: _Slot) -> None:
+        """Tell a process that has just become ready what was meant for it until now."""
+        slot.ready = True
+        if self._share < 1:
+            self._tell(slot, Pace(self._share))
+        if slot.unit is not None:
+            self._tell(slot, slot.unit)
+
     def _send(self, slot: _Slot, unit: Unit | None) -> None:
         if slot.connection is None:
             return
@@ -192,10 +231,28 @@ class HasherPool:
 
     @staticmethod
     def _tell(slot: _Slot, what: Unit | Pace | None) -> None:
+        if slot.connection is None or not slot.ready or slot.deaf:
+            return
+        if not _has_room(slot.connection):
+            slot.deaf = True
+            return
         # An OSError: it died; `collect` buries it and gives back what it had.
-        if slot.connection is not None:
-            with suppress(OSError):
-                slot.connection.send(what)
+        with suppress(OSError):
+            slot.connection.send(what)
+
+    @staticmethod
+    def _is_stuck(slot: _Slot) -> bool:
+        """Whether it lives, but reads nothing or has said nothing for long."""
+        assert slot.process is not None  # noqa: S101 - asked by the caller
+        if slot.deaf:
+            log.warning("hashing process %d reads nothing any more: was it stopped?", slot.process.pid)
+            return True
+        if slot.silent > (_SILENCE if slot.ready else _MAKING):
+            log.warning(
+                "hashing process %d has said nothing for %.0f s: was it stopped?", slot.process.pid, slot.silent
+            )
+            return True
+        return False
 
     def _bury(self, slot: _Slot) -> list[Unit]:
         assert slot.process is not None  # noqa: S101 - asked by the caller
@@ -217,6 +274,17 @@ class HasherPool:
 def _searches(slot: _Slot, template_id: int) -> bool:
     """A slot without a process counts as busy: there is nobody to feed."""
     return slot.connection is None or (slot.unit is not None and slot.unit.template_id == template_id)
+
+
+def _has_room(connection: Connection) -> bool:
+    """Whether a message can be sent at once.
+
+    One takes some 300 bytes, less than what has to be free in the socket before the kernel calls it writable: three
+    quarters of its buffer on Linux (some 70 messages nobody has read leave less), 2 KiB on macOS.
+    """
+    poll = select.poll()
+    poll.register(connection, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 @contextmanager

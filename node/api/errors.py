@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from functools import cache
@@ -133,6 +134,10 @@ class Busy(NotNow):
     code = "busy"
 
 
+class MachineTrouble(NotNow):
+    """The machine refuses what a request needs: files, memory, room or a disk that works."""
+
+
 class TooManyStreams(NotNow):
     code = "too_many_streams"
     headers: Mapping[str, str] = {"Retry-After": "5"}
@@ -146,6 +151,22 @@ class NoWorker(NotNow):
 class JobFailed(NotNow):
     code = "job_failed"
 
+
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EAGAIN,
+        errno.ENOLCK,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+    }
+)
+"""Errors of the operating system that no request is to blame for, and no mistake of the node."""
 
 _STATUS: dict[type[MoneyerError], int] = {
     BadAddress: 400,
@@ -192,6 +213,9 @@ def conflict(error: RuleError) -> HttpError | RuleError:
 
 def answer_of(error: Exception) -> tuple[int, str, str, Mapping[str, Any], Mapping[str, str]]:
     """Status, code, message, details and headers of the answer to `error`; an unforeseen one is logged here."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        log.warning("a request was turned away, the machine refuses what it needs: %s", error.strerror)
+        error = MachineTrouble(f"the node's machine refuses what this needs now ({error.strerror}): try again later")
     if isinstance(error, MoneyerError):
         status = status_of(error)
         headers = error.headers if isinstance(error, HttpError) else {"Retry-After": "1"} if status == 503 else {}

@@ -58,7 +58,7 @@ class NodeLink:
         """Follow the node until `stop`; then, or where the node cannot be followed, call `on_end`."""
         try:
             while not self._stopped.is_set():
-                if is_held(self._config.node_lock):
+                if self._is_up(unknown=False):
                     self._with_node()
                     if self._once:
                         log.info("the node has ended, and so does its stratum server")
@@ -83,7 +83,7 @@ class NodeLink:
 
     def _with_node(self) -> None:
         self._gone.clear()
-        store = _open(self._config)
+        store = self._open()
         if store is None:
             return
         threading.Thread(target=self._watch, args=(store,), name="watch-node", daemon=True).start()
@@ -98,12 +98,41 @@ class NodeLink:
             except RuntimeError:  # this process is ending
                 store.close()
 
+    def _open(self) -> Store | None:
+        """The node's database; None while the node that was to make it is gone. Raises StoreRefused, BadCoin."""
+        until = monotonic() + NODE_SECONDS
+        while True:
+            try:
+                return Store.open(self._config, load_coin(self._config), check_file=False)
+            except (StoreRefused, BadCoin):
+                if monotonic() > until:
+                    raise
+                time.sleep(_POLL)
+            if not self._is_up(unknown=True):
+                return None
+
     def _watch(self, store: Store) -> None:
         try:
-            wait_released(self._config.node_lock)
-        finally:  # a lock file that is gone is as good as a free one
+            while not self._stopped.is_set():
+                try:
+                    wait_released(self._config.node_lock)
+                    return
+                except FileNotFoundError:  # a lock file that is gone is as good as a free one
+                    return
+                except OSError as error:
+                    self._trouble.say(f"cannot watch the node ({error.strerror}); trying again")
+                    self._stopped.wait(_RETRY)
+        finally:
             self._gone.set()
             store.wake()
+
+    def _is_up(self, *, unknown: bool) -> bool:
+        """Whether the node runs; `unknown` where the machine refuses to tell now."""
+        try:
+            return is_held(self._config.node_lock)
+        except OSError as error:
+            self._trouble.say(f"cannot look for the node ({error.strerror}); trying again")
+            return unknown
 
     def _follow(self, store: Store, chain: Chain) -> None:
         tip, built, built_version, version = b"", 0.0, -1, -1
@@ -134,36 +163,38 @@ class NodeLink:
         self._on_template(None if ahead > 0 else template)
 
     def _offer(self, raw: bytes, height: int, done: Callable[[bool], None]) -> None:
-        taken, until = False, monotonic() + _OFFER_SECONDS
-        while monotonic() < until and not self._stopped.is_set():
+        taken = False
+        try:
+            taken = self._put(raw, height)
+        except Exception:
+            log.exception("a miner's block at height %d is lost: a fault of this server", height)
+        finally:  # until it is called, no other block on the same parent is offered
+            done(taken)
+
+    def _put(self, raw: bytes, height: int) -> bool:
+        """Whether the chain took it, once it has answered."""
+        until = monotonic() + _OFFER_SECONDS
+        while not self._stopped.is_set():
             chain = self._chain
             try:
                 if chain is not None:
                     outcome = chain.accept_block(raw, int(time.time()))
-                    taken = isinstance(outcome, Extended | Reorganized)
-                    if taken:
+                    if isinstance(outcome, Extended | Reorganized):
                         self._summary.block(height, outcome.block_hash)
-                    else:
-                        self._summary.late()
-                    break
+                        return True
+                    self._summary.late()
+                    return False
             except RuleError as error:
                 log.error("the chain refused a miner's block at height %d: %s (%s)", height, error.message, error.code)
-                break
+                return False
             except StoreUnavailable as error:
                 log.warning("a found block waits: %s", error.message)
-            self._stopped.wait(_RETRY)
-        done(taken)
-
-
-def _open(config: Config) -> Store | None:
-    """The node's database; None while a node that is just starting is still making it. Raises StoreRefused, BadCoin."""
-    until = monotonic() + NODE_SECONDS
-    while True:
-        try:
-            return Store.open(config, load_coin(config), check_file=False)
-        except (StoreRefused, BadCoin):
             if monotonic() > until:
-                raise
-            time.sleep(_POLL)
-        if not is_held(config.node_lock):
-            return None
+                log.warning(
+                    "a miner's block at height %d is given up: for %.0f s its node was busy or away",
+                    height,
+                    _OFFER_SECONDS,
+                )
+                return False
+            self._stopped.wait(_RETRY)
+        return False

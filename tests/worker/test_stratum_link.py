@@ -1,0 +1,79 @@
+"""The way of a miner's block to the chain, on a real database: whatever happens, who offered it hears of it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from node.core import codec
+from node.store.driver import driver
+from tests.support import ChainBuilder, easy_coin, wait_until
+from tests.worker.support import NodeFolder
+from worker.stratum import link as link_module
+from worker.stratum.link import NodeLink
+
+COIN = easy_coin()
+
+
+@contextmanager
+def linked(node: NodeFolder) -> Iterator[NodeLink]:
+    """A link that follows the node."""
+    link = NodeLink(node.config, lambda template: None, once=False)
+    thread = threading.Thread(target=link.run, args=(lambda: None,))
+    thread.start()
+    try:
+        wait_until(lambda: link._chain is not None, 20, "the node's chain")
+        yield link
+    finally:
+        link.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def offered(link: NodeLink, raw: Any) -> bool:
+    """What the link answers to a block of height 1."""
+    answers: SimpleQueue[bool] = SimpleQueue()
+    link.offer(raw, 1, answers.put)
+    return answers.get(timeout=30)
+
+
+def test_whoever_offers_a_block_is_answered_even_where_that_fails_as_nobody_foresaw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = codec.encode_block(ChainBuilder(COIN).next_block())
+    with NodeFolder(tmp_path / "node", COIN) as node, linked(node) as link:
+        assert offered(link, None) is False
+        (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+        assert "a miner's block at height 1 is lost" in record.getMessage()
+        assert record.exc_info is not None
+        assert offered(link, raw) is True
+        assert offered(link, raw) is False
+        assert node.height == 1
+
+
+def test_a_block_that_is_given_up_for_a_busy_database_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "_OFFER_SECONDS", 0.1)
+    raw = codec.encode_block(ChainBuilder(COIN).next_block())
+    with NodeFolder(tmp_path / "node", COIN) as node, linked(node) as link:
+        blocker: sqlite3.Connection = driver.connect(str(node.config.database), isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        try:
+            assert offered(link, raw) is False
+        finally:
+            blocker.execute("ROLLBACK")
+            blocker.close()
+        given_up = [each.getMessage() for each in caplog.records if "is given up" in each.getMessage()]
+        assert given_up == ["a miner's block at height 1 is given up: for 0 s its node was busy or away"]
+        assert node.height == 0
+        assert offered(link, raw) is True
+        assert node.height == 1
