@@ -29,15 +29,14 @@ class HistoryQuery(Struct):
 @endpoint("GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView)
 def show_account(node: NodeContext, call: Call) -> AccountView:
     payload = node.coin.payload(call.path["address"])
-    next_sequence = node.mempool.next_sequence(payload)
     with node.store.read() as conn:
-        account = accounts.account(conn, payload)
+        view = mempool.view(conn, payload, 0)
         incoming, outgoing = mempool.sums(conn, payload)
     return AccountView(
         address=address(node.coin, payload),
-        balance=account.balance,
-        sequence=account.sequence,
-        pending=Pending(incoming, outgoing, max(next_sequence, account.sequence)),
+        balance=view.account.balance,
+        sequence=view.account.sequence,
+        pending=Pending(incoming, outgoing, view.run_end),
     )
 
 

@@ -162,7 +162,7 @@ def _bind(
         if endpoint.changes:
             if environ["REQUEST_METHOD"] == "HEAD":
                 raise MethodNotAllowed(methods)
-            check_same_site(environ)
+            check_same_site(environ, node.config)
         if wants_token:
             check_token(environ, node.token.current)
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None

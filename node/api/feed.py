@@ -104,7 +104,11 @@ class Feed:
             with self._step:
                 if self._followers is None:
                     self._begin()
-                self._look()  # what is so now is known to who comes now, and no event
+                try:
+                    self._look()  # what is so now is known to who comes now, and no event
+                except BaseException:
+                    self._stumbled = True  # some of it may have been read and not told
+                    raise
                 return self._position(last_event_id)
         except BaseException:
             self.leave()

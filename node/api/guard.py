@@ -51,6 +51,19 @@ def answers_to(host: str, allowed: tuple[str, ...]) -> bool:
     return True
 
 
+def _is_trustworthy(host: str) -> bool:
+    """Whether browsers take a `Host` for this machine's own, and so mark what they send there."""
+    match = _HOST.fullmatch(host)
+    name = match[1].lower().rstrip(".") if match else ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
 def check_host(environ: dict[str, Any], config: Config) -> None:
     """Raises BadHost: so a page elsewhere cannot reach this node by a name of its own (DNS rebinding)."""
     host = environ.get("HTTP_HOST") or ""
@@ -61,11 +74,18 @@ def check_host(environ: dict[str, Any], config: Config) -> None:
         )
 
 
-def check_same_site(environ: dict[str, Any]) -> None:
-    """Raises CrossSite when a browser says that another site asks, or that nobody does (a prefetch)."""
+def check_same_site(environ: dict[str, Any], config: Config) -> None:
+    """Raises CrossSite when a browser says that another site asks, or that nobody does (a prefetch).
+
+    Or when it may be one that says nothing: browsers mark requests to trustworthy addresses only
+    (https://www.w3.org/TR/fetch-metadata/), and a plain GET names no origin either.
+    """
     if "HTTP_SEC_PURPOSE" in environ or "prefetch" in _joined(environ, "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ"):
         raise CrossSite("a prefetch never changes anything")
     site = environ.get("HTTP_SEC_FETCH_SITE")
+    is_unmarked = site is None and environ.get("REQUEST_METHOD") == "GET" and "HTTP_AUTHORIZATION" not in environ
+    if is_unmarked and is_open(config) and not _is_trustworthy(environ.get("HTTP_HOST") or ""):
+        raise CrossSite("what changes something is called by localhost, 127.0.0.1 or [::1], or with the node's token")
     if site is not None and site.strip().lower() not in ("same-origin", "none"):
         raise CrossSite("another site may not change anything here", found=site[:80])
     origin = environ.get("HTTP_ORIGIN")

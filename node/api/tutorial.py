@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from node.api.coins import Coins, read_coins, write_coins
 from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
-from node.api.errors import JobFailed, MissingFields, NoNode, conflict
+from node.api.errors import Busy, JobFailed, MissingFields, NoNode, conflict
 from node.api.fields import Count, Hash, encode
 from node.api.identify import find_account
 from node.api.mining import await_job, await_worker, create_job
@@ -39,6 +39,9 @@ MINE_SECONDS: Final = 30.0
 """After this the caller is told the job and no longer kept waiting."""
 _WAITING: Final = threading.BoundedSemaphore(32)
 """Calls that wait for a block at once; more are told their job at once, so that the server's threads stay free."""
+MAX_CHECKS: Final = 32
+"""Calls that wait for the chain to be checked; more are told to come again, for the same reason."""
+_CHECKING: Final = threading.BoundedSemaphore(MAX_CHECKS)
 _BATCH: Final = 50
 
 
@@ -220,12 +223,18 @@ def _validity_of(node: NodeContext) -> OneAtATime[Validity]:
             return Validity(False, f"the chain is not valid: {error.message}", int(error.details.get("height", 0)))
         return Validity(True, f"all good: every block up to height {height} is valid", height)
 
-    return OneAtATime(look)
+    # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
+    return OneAtATime(look, rests=True)
 
 
-@endpoint("GET", "/is_valid", "Check every block from genesis", reply=Validity)
+@endpoint("GET", "/is_valid", "Check every block from genesis", reply=Validity, errors=(503,))
 def is_valid(node: NodeContext, call: Call) -> Validity:
-    return _validity_of(node).run()
+    if not _CHECKING.acquire(blocking=False):
+        raise Busy(f"{MAX_CHECKS} callers wait for the chain to be checked already: try again", limit=MAX_CHECKS)
+    try:
+        return _validity_of(node).run()
+    finally:
+        _CHECKING.release()
 
 
 @endpoint(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -39,6 +42,20 @@ class WrongCoin(MoneyerError):
     code = "other_coin"
 
 
+def _is_here(url: str) -> bool:
+    """Whether a URL names this machine: by `localhost`, or by an address that a socket can be bound to."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Place:
     """A data folder (None: no wallet is at hand) and the URL of the node to ask (None: it does not run)."""
@@ -65,7 +82,8 @@ class Place:
         return Client(self.url, token=self._token())
 
     def _token(self) -> str | None:
-        if self.folder is None:
+        """Shown to nodes on this machine only: it is this folder's, and goes over the wire in clear."""
+        if self.folder is None or not _is_here(self.url):
             return None
         from node.api.guard import read_token
 

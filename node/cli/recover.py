@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from node.cli.place import Place
     from node.wallet.derive import Key
 
+MAX_ACCOUNTS = 1000
 GAP = 20
 """Unused accounts in a row after which no more are looked for, as wallets of other coins do (BIP44)."""
 
@@ -20,7 +21,12 @@ GAP = 20
 @click.command("import")
 @click.argument("name", required=False)
 @option("--phrase", is_flag=True, help="A new wallet from a recovery phrase, which is asked or read from stdin.")
-@option("--accounts", type=click.IntRange(1, 1000), metavar="N", help="With --phrase: the first N, no node is asked.")
+@option(
+    "--accounts",
+    type=click.IntRange(1, MAX_ACCOUNTS),
+    metavar="N",
+    help="With --phrase: the first N, no node is asked.",
+)
 @option("--open", is_flag=True, help="With --phrase: a wallet without a passphrase.")
 @wallet_folder
 @node_url
@@ -101,7 +107,7 @@ def _used(place: Place, phrase: str) -> dict[int, Key]:
     coin, keys, unused, number = None, {0: key_from_phrase(phrase, 0)}, 0, 0
     try:
         coin, status = place.coin, place.client.status()
-        while unused < GAP:
+        while unused < GAP and number < MAX_ACCOUNTS:  # whatever the node says
             key = keys.get(number) or key_from_phrase(phrase, number)
             account = place.client.account(coin.address(key.payload))
             if account["balance"] or account["sequence"] or account["pending"]["incoming"]:

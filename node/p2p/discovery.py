@@ -28,6 +28,7 @@ from node.core.errors import MoneyerError
 from node.core.hashing import show
 from node.p2p.localnet import Interface, is_beyond_loopback, local_networks, multicast_addresses, reachable_url
 from node.p2p.wire import PROTOCOL, NodeId
+from node.store.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from zeroconf import ServiceBrowser, ServiceInfo, Zeroconf
@@ -139,6 +140,10 @@ class Discovery:
                     continue
                 except (OSError, RuntimeError, zeroconf.Error) as error:
                     log.info("discovery: this network does not carry mDNS (%s)", type(error).__name__)
+                except StoreUnavailable as error:
+                    log.info("discovery: %s", error.message)
+                except Exception as error:  # whatever it is: nodes are looked for as long as this one lives
+                    log.error("discovery: a mistake of the node", exc_info=error)
             self._stopped.wait(LOOK_SECONDS)
 
     def _live_on(self, networks: list[Interface]) -> None:

@@ -148,6 +148,9 @@ class Relay:
             except StoreUnavailable as error:
                 log.info("relay: %s", error.message)
                 self._stopped.wait(_LOOK_SECONDS)
+            except Exception as error:  # whatever it is: peers are told as long as this node lives
+                log.error("relay: a mistake of the node", exc_info=error)
+                self._stopped.wait(_LOOK_SECONDS)
 
     def _look(self) -> bool:
         """Read what is new and tell everyone who listens; whether there may be more."""

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -61,10 +62,15 @@ def in_threads(function: Callable[[T], R], items: Sequence[T], limit: int) -> li
 
 
 class OneAtATime(Generic[R]):
-    """Runs a job for many callers: who comes while one is under way shares the next one."""
+    """Runs a job for many callers: who comes while one is under way shares the next one.
 
-    def __init__(self, job: Callable[[], R]) -> None:
+    `rests`: behind a run that took a while none begins for as long, so that it takes half of the time at most.
+    """
+
+    def __init__(self, job: Callable[[], R], *, rests: bool = False) -> None:
         self._job = job
+        self._rests = rests
+        self._rest_until = 0.0
         self._changed = threading.Condition()
         self._begun = self._finished = 0
         self._result: R | BaseException | None = None
@@ -73,30 +79,36 @@ class OneAtATime(Generic[R]):
         """The result of a run that began after this call. Raises what the job raised."""
         with self._changed:
             wanted = self._begun + 1
-            while self._finished < min(self._begun, wanted):
-                self._changed.wait()
-            if self._finished < wanted:
-                self._begun += 1
-                lead = True
-            else:
-                lead = False
-        if lead:
-            self._lead()
-        return self._shared()
+            while self._finished < wanted:
+                left = self._rest_until - monotonic()
+                if self._finished == self._begun and left <= 0:
+                    self._begun += 1
+                    break
+                self._changed.wait(left if left > 0 else None)
+            leads = self._finished < wanted
+        return self._lead() if leads else self._shared()
 
     @property
     def running(self) -> bool:
         with self._changed:
             return self._finished < self._begun
 
-    def _lead(self) -> None:
+    def _lead(self) -> R:
+        began = monotonic()
         try:
-            result: R | BaseException = self._job()
+            result = self._job()
         except BaseException as error:
-            result = error
+            self._end(began, error)
+            raise
+        self._end(began, result)
+        return result  # its own: the next run may be over before this thread is on again
+
+    def _end(self, began: float, result: R | BaseException) -> None:
         with self._changed:
             self._result = result
             self._finished = self._begun
+            if self._rests:
+                self._rest_until = 2 * monotonic() - began
             self._changed.notify_all()
 
     def _shared(self) -> R:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
@@ -19,15 +19,18 @@ BUSY_SECONDS = 10
 
 _WRITER_CACHE_KIB = 4096
 _READER_CACHE_KIB = 512
+_LOG_BYTES = 16 << 20
+"""The log is cut back to this when it has grown beyond, because a reader held it for long."""
 """Of each reading connection. Every commit empties it, and the system keeps the file's pages anyway."""
 
 
 def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """An engine whose transactions begin `IMMEDIATE` (`write`, one connection) or deferred (many connections)."""
+    """An engine on a file that is there; its transactions begin `IMMEDIATE` (`write`, one connection) or deferred."""
     engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(database)),
+        "sqlite+pysqlite://",
         module=driver,
-        connect_args={"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False},
+        # Of a file that was taken away, none is made in its place.
+        creator=lambda: _connect(database, "rw", busy_seconds),
         poolclass=StaticPool if write else QueuePool,
         **({} if write else {"pool_size": 8, "max_overflow": 64}),
     )
@@ -37,6 +40,7 @@ def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECON
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA journal_mode={journal_mode}")
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB if write else _READER_CACHE_KIB}")
         cursor.close()
@@ -49,8 +53,13 @@ def connect_to_look(database: Path) -> Any:
     # A rollback journal that a killed process left must be played back first, and that takes the right to write.
     journal = database.with_name(f"{database.name}-journal")
     mode = "rw" if journal.exists() and journal.stat().st_size else "ro"
+    return _connect(database, mode, BUSY_SECONDS)
+
+
+def _connect(database: Path, mode: str, busy_seconds: float) -> Any:
+    """`mode`: as in SQLite's URIs; none of ours makes a file."""
     uri = f"{database.absolute().as_uri()}?mode={mode}"
-    return driver.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+    return driver.connect(uri, uri=True, isolation_level=None, timeout=busy_seconds, check_same_thread=False)
 
 
 def open_to_look(database: Path) -> Engine:

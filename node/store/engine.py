@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -62,7 +63,9 @@ class Store:
         self._changed = threading.Condition()
         self._rings = 0
         self._bell = Doorbell(config.bells, self._notify)
-        self._writer = Writer(open_engine(config.database, write=True, busy_seconds=busy_seconds), self._announce)
+        self._file = _identity(config.database)
+        writer = open_engine(config.database, write=True, busy_seconds=busy_seconds)
+        self._writer = Writer(writer, self._announce, self._check_file)
 
     @classmethod
     def open(cls, config: Config, coin: Coin, *, check_file: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
@@ -168,6 +171,14 @@ class Store:
         self._bell.close()
         self._reader.dispose()
 
+    def _check_file(self) -> None:
+        """SQLite would write on into a file that has no name any more, and nobody would find it again."""
+        if _identity(self.config.database) != self._file:
+            raise StoreFailed(
+                f"{self.config.database} was moved, deleted or replaced under the node: stop it, and start it again "
+                "with the file in its place"
+            )
+
     def _announce(self) -> None:
         self._notify()
         self._bell.ring_others()
@@ -176,3 +187,12 @@ class Store:
         with self._changed:
             self._rings += 1
             self._changed.notify_all()
+
+
+def _identity(database: Path) -> tuple[int, int] | None:
+    """What tells this file from another of its name; None where there is none."""
+    try:
+        seen = database.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino

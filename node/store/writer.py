@@ -43,6 +43,9 @@ class _Queued:
     item: Any = None
 
 
+MAX_WAITING = 128
+"""Jobs that wait at once; each holds a thread of whoever asked. The next ones are told to come again."""
+
 _Answer = tuple[Future[Any], Any, BaseException | None]
 
 
@@ -64,9 +67,15 @@ def translate_words(words: str, *, is_damage: bool = False) -> StoreUnavailable:
 
 
 class Writer:
-    def __init__(self, engine: Engine, after_commit: Callable[[], None]) -> None:
+    """`check_file` is called before a group and before its commit; it raises where that would be written nowhere."""
+
+    def __init__(
+        self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
+    ) -> None:
         self._engine = engine
+        self._check_file = check_file
         self._after_commit = after_commit
+        self._waiting = 0
         self._jobs: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self.commits = 0
         """Groups that were written since this process began."""
@@ -92,8 +101,16 @@ class Writer:
         with self._door:
             if self._closed:
                 raise StoreFailed("the node is stopping")
+            if self._waiting >= MAX_WAITING:
+                raise StoreBusy(f"{MAX_WAITING} writes wait already: try again")
+            self._waiting += 1
             self._jobs.put(queued)
+        queued.future.add_done_callback(self._done)
         return queued.future
+
+    def _done(self, _: Future[Any]) -> None:
+        with self._door:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -107,35 +124,42 @@ class Writer:
     def _run(self) -> None:
         while True:
             group, is_last = self._next_group()
-            if group:
-                self._commit_group(group)
+            if group and not self._commit_group(group) and not is_last:
+                # Another process holds the database: who queued meanwhile has waited as long, and waits no second time.
+                behind, is_last = self._next_group(blocks=False)
+                self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
             if is_last:
                 return
 
-    def _next_group(self) -> tuple[list[_Queued], bool]:
-        group = []
-        item = self._jobs.get()
-        while item is not None:
-            group.append(item)
-            if len(group) == _GROUP:
-                return group, False
+    def _next_group(self, *, blocks: bool = True) -> tuple[list[_Queued], bool]:
+        """What is queued, waiting for a first one if it `blocks`; and whether nothing comes any more."""
+        group: list[_Queued] = []
+        while len(group) < _GROUP:
             try:
-                item = self._jobs.get_nowait()
+                item = self._jobs.get(block=blocks and not group)
             except queue.Empty:
-                return group, False
-        return group, True
+                break
+            if item is None:
+                return group, True
+            group.append(item)
+        return group, False
 
-    def _commit_group(self, group: list[_Queued]) -> None:
+    def _commit_group(self, group: list[_Queued]) -> bool:
+        """False where another process's work was in the way all the time that a writer waits."""
         answers: list[_Answer] = []
         try:
+            self._check_file()
             with self._engine.connect() as connection, connection.begin():
                 for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
                     if items_job is not None:
                         answers += self._run_items(connection, items_job, list(queued))
                     else:
                         answers += [self._run_one(connection, each) for each in queued]
+                self._check_file()
         except DBAPIError as error:
-            self._fail(group, translate(error))
+            unavailable = translate(error)
+            self._fail(group, unavailable)
+            return not isinstance(unavailable, StoreBusy)
         except BaseException as error:
             self._fail(group, error)
         else:
@@ -146,6 +170,7 @@ class Writer:
                     future.set_result(result)
                 else:
                     future.set_exception(problem)
+        return True
 
     @staticmethod
     def _run_items(connection: Connection, job: ItemsJob[Any, Any], queued: list[_Queued]) -> list[_Answer]:

@@ -44,6 +44,29 @@ def test_two_processes_that_open_a_new_folder_at_once_agree(tmp_path: Path) -> N
         assert first[0] == COIN.chain_id
 
 
+def test_what_would_be_written_into_a_file_that_is_not_in_its_place_is_refused(tmp_path: Path) -> None:
+    """A worker could make a second database there, and the next start would know nothing of what was acknowledged."""
+    folder = made(tmp_path)
+    store = Store.open(Config(folder), COIN)
+    database, away = folder / "chain.db", tmp_path / "away.db"
+
+    def put(key: str) -> None:
+        store.write(lambda conn: meta.put(conn, key, b"x"))
+
+    put("before")
+    database.rename(away)
+    with pytest.raises(StoreFailed, match="moved, deleted or replaced under the node"):
+        put("moved")
+    database.write_bytes(b"")
+    with pytest.raises(StoreFailed, match="start it again with the file in its place"):
+        put("replaced")
+    away.rename(database)
+    put("back")
+    with store.read() as conn:
+        assert [meta.get(conn, key) for key in ("before", "moved", "replaced", "back")] == [b"x", None, None, b"x"]
+    store.close()
+
+
 def test_a_folder_that_died_before_its_genesis_was_written_is_made_good(tmp_path: Path) -> None:
     schema.prepare(tmp_path / "chain.db")
     node = Node.open(tmp_path, COIN)

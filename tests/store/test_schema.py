@@ -54,8 +54,14 @@ def normal(sql: str) -> str:
 _CONSTRAINTS = ("CONSTRAINT", "CHECK", "UNIQUE", "PRIMARY", "FOREIGN")
 
 
+def open_new(database: Path, *, write: bool) -> Engine:
+    """Nobody but `prepare` makes a file."""
+    database.touch()
+    return open_engine(database, write=write)
+
+
 def test_the_migrations_make_the_schema_that_the_tables_describe(tmp_path: Path) -> None:
-    made, migrated = (open_engine(tmp_path / name, write=True) for name in ("made.db", "migrated.db"))
+    made, migrated = (open_new(tmp_path / name, write=True) for name in ("made.db", "migrated.db"))
     metadata.create_all(made)
     schema.upgrade(tmp_path / "migrated.db")
     assert definitions(migrated) == definitions(made)
@@ -74,7 +80,7 @@ def test_the_revision_that_a_start_looks_for_is_the_newest_migration() -> None:
 
 def test_every_connection_is_durable_and_checks_foreign_keys(tmp_path: Path) -> None:
     for write in (True, False):
-        engine = open_engine(tmp_path / "chain.db", write=write)
+        engine = open_new(tmp_path / "chain.db", write=write)
         with engine.connect() as conn:
             pragma = {
                 name: conn.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -88,7 +94,7 @@ def test_every_connection_is_durable_and_checks_foreign_keys(tmp_path: Path) -> 
 def test_the_journal_is_wal_exactly_where_sqlite_has_the_fix(tmp_path: Path) -> None:
     from node.store import driver
 
-    engine = open_engine(tmp_path / "chain.db", write=True)
+    engine = open_new(tmp_path / "chain.db", write=True)
     with engine.connect() as conn:
         mode = conn.exec_driver_sql("PRAGMA journal_mode").scalar()
     engine.dispose()

@@ -16,7 +16,8 @@ from node.store import meta, schema
 from node.store.connect import open_engine
 from node.store.driver import driver
 from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
-from node.store.writer import Writer
+from node.store.writer import MAX_WAITING, Writer
+from tests.support import wait_until
 
 Job = Callable[[Connection], object]
 
@@ -211,6 +212,28 @@ def test_a_lock_that_lasts_is_busy_for_everyone_and_gone_when_it_is_released(des
     other.close()
     desk.write(put("c"))
     assert desk.keys() == {"c"}
+
+
+def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(tmp_path: Path) -> None:
+    schema.prepare(tmp_path / "chain.db")
+    other = driver.connect(str(tmp_path / "chain.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer = Writer(open_engine(tmp_path / "chain.db", write=True, busy_seconds=5), lambda: None)
+    first = writer.submit(put("a"), clean=False)
+    wait_until(lambda: writer._jobs.empty(), 10, "the first to be tried")
+    behind = [writer.submit(put(str(number)), clean=False) for number in range(MAX_WAITING - 1)]
+    with pytest.raises(StoreBusy, match="128 writes wait already"):
+        writer.submit(put("one too many"), clean=False)
+    with pytest.raises(StoreBusy):
+        first.result(30)
+    other.execute("ROLLBACK")  # in time for those behind, had they been tried
+    for future in behind:
+        with pytest.raises(StoreBusy):
+            future.result(30)
+    assert writer.submit(lambda _conn: 7, clean=False).result(30) == 7
+    assert writer.commits == 1
+    other.close()
+    writer.close()
 
 
 def test_a_bell_that_cannot_be_rung_does_not_unmake_a_commit(tmp_path: Path) -> None:
