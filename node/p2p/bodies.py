@@ -43,7 +43,7 @@ class Bodies:
     """A download. Use it in a `with`; one thread calls `next_run` and `refuse`.
 
     `wanted`: height and hash of each block, in order; `find`: peers that may have them, asked again and again;
-    `blame`: told of what a peer did wrong.
+    `blame`: told of what a peer did wrong; `is_over`: whether to wait for no more.
     """
 
     def __init__(
@@ -51,10 +51,12 @@ class Bodies:
         wanted: Iterator[tuple[int, bytes]],
         find: Callable[[], Iterable[Source]],
         blame: Callable[[PeerUrl, PeerError], None],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._wanted = wanted
         self._find = find
         self._blame = blame
+        self._is_time_up = is_over
         self._changed = threading.Condition()
         self._window: deque[Slot] = deque()
         self._sources: dict[str, Source] = {}
@@ -81,7 +83,7 @@ class Bodies:
         return len(self._live())
 
     def next_run(self) -> list[Slot]:
-        """The next blocks in order, those that are here; none at the end. Raises NotDelivered where nobody has them."""
+        """The next blocks in order, those that are here; none at the end. Raises NotDelivered if nobody has them."""
         self._fill()
         while True:
             self._look_around()
@@ -93,6 +95,8 @@ class Bodies:
                 first = self._window[0]
                 if first.raw:
                     return self._take_run()
+                if self._is_time_up():
+                    return []
                 if not any(self._may_have(source, first) for source in self._live()):
                     raise NotDelivered("no peer has the next block of the chain")
                 self._changed.wait(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Chains with more work than ours are fetched one after the other, the heaviest first."""
+"""Chains with more work than ours are fetched one after the other, each peer in its turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ log = logging.getLogger("moneyer.p2p")
 
 
 class CatchUp:
-    """One thread. Calls `greeted` before it fetches what a peer has, and `done` afterwards: whether all went well."""
+    """One thread. Calls `greeted` before it fetches what a peer has, and `done` afterwards: whether all went well.
+
+    Who waited longest is next, whatever it claims: a claim costs a liar nothing, and another URL neither. A peer whose
+    time was up while others waited stands behind them again.
+    """
 
     def __init__(
         self, peers: Peers, sync: Sync, greeted: Callable[[Greeting], None], done: Callable[[PeerUrl, bool], None]
@@ -28,6 +32,7 @@ class CatchUp:
         self._greeted = greeted
         self._done = done
         self._wanted: dict[PeerUrl, int] = {}
+        """What each claims, in the order in which they came."""
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="catch up", daemon=True)
@@ -62,9 +67,19 @@ class CatchUp:
                 self._changed.wait()
             if self._stopped:
                 return None
-            url = max(self._wanted, key=self._wanted.__getitem__)
+            url = next(iter(self._wanted))
             del self._wanted[url]
             return url
+
+    def _others_wait(self, url: PeerUrl) -> bool:
+        """Whether any peer but this one claims more work than ours."""
+        own_work = self._own_work()
+        with self._changed:
+            return any(work > own_work for other, work in self._wanted.items() if other != url)
+
+    def _own_work(self) -> int:
+        with self._peers.store.read() as conn:
+            return blocks.tip(conn).work
 
     def _catch_up(self, url: PeerUrl) -> None:
         try:
@@ -73,12 +88,13 @@ class CatchUp:
             log.info("peer %s: %s", url, error.code)
             return  # its link finds out as well
         self._greeted(greeting)
-        with self._peers.store.read() as conn:
-            own_work = blocks.tip(conn).work
-        if greeting.hello.claimed_work > own_work:
-            self._sync.sync_with(greeting)
+        if greeting.hello.claimed_work > self._own_work():
+            synced = self._sync.sync_with(greeting, lambda: self._others_wait(url))
             row = self._peers.find(url.url)
             if row is not None and row.state != CONNECTED:
                 self._done(url, False)
+                return
+            if synced.was_cut:
+                self.want(url, greeting.hello.claimed_work)
                 return
         self._done(url, True)

@@ -17,18 +17,20 @@ from node.p2p.peers import Peers
 from node.p2p.progress import Meter
 from node.p2p.standing import CONNECTED, Greeting, is_banned
 from node.p2p.survey import Plan, hashes_of
+from node.p2p.turn import Turn
 from node.p2p.urls import PeerUrl, parse_peer_url
 from node.p2p.window import Slot, Source
 
 
 class Download:
-    """`lead`: the peer that showed the headers of `plan`."""
+    """`lead`: the peer that showed the headers of `plan`, and whose `turn` it is."""
 
-    def __init__(self, chain: Chain, peers: Peers, meter: Meter, lead: Greeting, plan: Plan) -> None:
+    def __init__(self, chain: Chain, peers: Peers, meter: Meter, lead: Greeting, plan: Plan, turn: Turn) -> None:
         self._chain = chain
         self._peers = peers
         self._meter = meter
         self._plan = plan
+        self._turn = turn
         self._taken = 0
         self._lead = Source(lead.url, lead.client, plan.to_height, is_bound=True)
 
@@ -36,10 +38,13 @@ class Download:
         """Whether it is worth while to ask `lead` for more. Raises PeerError for what it is to be blamed for."""
         plan, lead = self._plan, self._lead
         self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
-        with Bodies(self._missing(lead.client), self._sources, self._peers.blame) as bodies:
+        missing = self._missing(lead.client)
+        with Bodies(missing, self._sources, self._peers.blame, lambda: self._turn.is_over) as bodies:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
+                    if self._turn.is_over:
+                        break
             except NotDelivered:
                 if not lead.is_dropped:
                     raise

@@ -14,13 +14,15 @@ from node.p2p.client import PeerClient
 from node.p2p.errors import BadAnswer, BadChain, NotDelivered, PeerTimeout, PeerUnreachable
 from node.p2p.headers import HeaderLine, is_for_later
 from node.p2p.standing import Greeting
+from node.p2p.turn import SLICE_SECONDS
 from node.p2p.wire import MAX_HEADERS
 from node.store import blocks
 from node.store.engine import Store
 
 GRACE_SECONDS: Final = 60.0
 LEAST_RATE: Final = 500
-"""A peer has a minute, and another one for every 30,000 headers that it sent: headers a second in the long run."""
+"""A peer has a minute, and another one for every 30,000 headers that it sent: headers a second in the long run.
+While others wait, it has SLICE_SECONDS in place of the first minute."""
 _KEPT_BATCHES: Final = 100
 """Of the headers of a long line the hashes of this many answers are kept (6 MB); later ones are asked for again."""
 
@@ -41,10 +43,14 @@ class Batch:
 
 @dataclass(slots=True)
 class Plan:
-    """A line of headers that outweighs our chain, from the fork point up."""
+    """A line of headers that outweighs our chain, from the fork point up.
+
+    `is_short`: the peer sent fewer than it may in one answer, and yet claims to have more.
+    """
 
     batches: list[Batch] = field(default_factory=list)
     count: int = 0
+    is_short: bool = False
 
     @property
     def from_height(self) -> int:
@@ -66,13 +72,14 @@ class Plan:
         self.count += len(hashes)
 
 
-def survey(store: Store, peer: Greeting, seen: Callable[[int], None]) -> Plan | None:
+def survey(store: Store, peer: Greeting, seen: Callable[[int], None], others_wait: Callable[[], bool]) -> Plan | None:
     """Headers from where our chains part until they outweigh our chain, and what follows; None where they don't.
 
-    Every header is checked in full. `seen` is told the height of the last one, again and again. Raises BadAnswer,
-    PeerTimeout, PeerUnreachable, BadChain (a broken rule, or less work than claimed).
+    Every header is checked in full. `seen` is told the height of the last one, again and again; `others_wait`: whether
+    the peer has less time. Raises BadAnswer, PeerTimeout, PeerUnreachable, BadChain (a broken rule, or less work than
+    claimed).
     """
-    way = _Way(store, peer)
+    way = _Way(store, peer, others_wait)
     while headers := way.ask():
         way.take(headers)
         seen(way.height)
@@ -88,7 +95,7 @@ def survey(store: Store, peer: Greeting, seen: Callable[[int], None]) -> Plan | 
 class _Way:
     """The peer's headers so far. `work`, `height`: of the last one; `for_later`: one must wait for our clock."""
 
-    def __init__(self, store: Store, peer: Greeting) -> None:
+    def __init__(self, store: Store, peer: Greeting, others_wait: Callable[[], bool]) -> None:
         with store.read() as conn:
             self.own_work = blocks.tip(conn).work
             self._locator = blocks.locator(conn)
@@ -97,6 +104,7 @@ class _Way:
         self.work = self.height = 0
         self._store = store
         self._peer = peer
+        self._others_wait = others_wait
         self._line: HeaderLine | None = None
         self._most = 0
         self._started = time.monotonic()
@@ -132,10 +140,11 @@ class _Way:
     def is_over(self, count: int) -> bool:
         """Whether to stop after an answer of `count` headers. Raises PeerError where the peer only keeps us busy."""
         # A short answer is the peer's last one; if not, the next survey goes on from there.
+        self.plan.is_short = not self.for_later and count < MAX_HEADERS and self.height < self._peer.hello.height
         if self.for_later or (self.wins and (self.plan.is_full or count < MAX_HEADERS)):
             return True
         is_too_long = self.plan.count > self._most
-        seconds = GRACE_SECONDS + self.plan.count / LEAST_RATE
+        seconds = (SLICE_SECONDS if self._others_wait() else GRACE_SECONDS) + self.plan.count / LEAST_RATE
         if not is_too_long and time.monotonic() < self._started + seconds:
             return False
         if self.wins:

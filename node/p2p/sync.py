@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from node.chain import Chain
 from node.p2p.download import Download
@@ -12,8 +15,18 @@ from node.p2p.progress import Meter, SyncProgress
 from node.p2p.standing import Greeting
 from node.p2p.survey import survey
 from node.p2p.threads import OneAtATime, quick_turns
+from node.p2p.turn import Line, Turn
+from node.p2p.urls import PeerUrl
 from node.store import blocks
 from node.store.blocks import BlockRow
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """`changed`: our tip; `was_cut`: the peer's time was up, and it may have more."""
+
+    changed: bool
+    was_cut: bool
 
 
 class Sync:
@@ -22,7 +35,7 @@ class Sync:
         self._peers = peers
         self._store = peers.store
         self._replacing = OneAtATime(self._replace_chain)
-        self._turn = threading.Lock()  # two downloads of one chain at once would only be slower
+        self._line = Line()  # two downloads of one chain at once would only be slower
         self.meter = Meter()
 
     @property
@@ -42,36 +55,55 @@ class Sync:
         """
         return self._replacing.run()
 
-    def sync_with(self, peer: Greeting) -> bool:
-        """Take what a peer has and we lack, as long as it outweighs ours; whether our tip changed.
+    def sync_with(self, peer: Greeting, others_wait: Callable[[], bool]) -> Synced:
+        """Take what a peer has and we lack, as long as it outweighs ours.
 
-        The peer shows the headers; bodies come from others too. One sync at a time: another caller waits.
+        The peer shows the headers; bodies come from others too. One sync at a time: another caller waits. While one
+        does, or `others_wait`, the peer has SLICE_SECONDS.
         """
-        with self._turn, quick_turns():
+        turn = Turn(lambda: self._line.others_wait or others_wait())
+        with self._line.turn(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
             try:
-                return self._sync_with(peer)
+                return Synced(self._sync_with(peer, turn), turn.was_cut)
             finally:
                 self.meter.end()
 
     def _replace_chain(self) -> bool:
         changed = False
         greetings = self._peers.greet_all()
-        for peer in sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True):
-            if peer.hello.claimed_work <= self._tip().work:
-                break
-            changed = self.sync_with(peer) or changed
+        line = deque(sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True))
+
+        def is_wanted(greeting: Greeting) -> bool:
+            return greeting.hello.claimed_work > self._tip().work
+
+        slow: set[PeerUrl] = set()
+        while line:
+            peer = line.popleft()
+            if is_wanted(peer):
+                others_wait = partial(lambda is_slow: is_slow or any(map(is_wanted, line)), peer.url in slow)
+                synced = self.sync_with(peer, others_wait)
+                changed = synced.changed or changed
+                if synced.was_cut and synced.changed:  # else its chain is for another call, which goes on from there
+                    slow.add(peer.url)
+                    line.append(peer)
         return changed
 
     def _tip(self) -> BlockRow:
         with self._store.read() as conn:
             return blocks.tip(conn)
 
-    def _sync_with(self, peer: Greeting) -> bool:
+    def _sync_with(self, peer: Greeting, turn: Turn) -> bool:
+        """Whether our tip changed."""
         before = self._tip().block_hash
         try:
-            while (plan := survey(self._store, peer, self.meter.headers)) is not None:
-                if not Download(self._chain, self._peers, self.meter, peer, plan).run():
+            while (plan := survey(self._store, peer, self.meter.headers, turn.others_wait)) is not None:
+                turn.begin()
+                if not Download(self._chain, self._peers, self.meter, peer, plan, turn).run():
+                    break
+                if plan.is_short:
+                    turn.shorten()
+                if turn.is_over:
                     break
         except PeerError as error:
             self._peers.blame(peer.url, error)

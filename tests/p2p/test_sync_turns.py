@@ -1,0 +1,178 @@
+"""Peers that serve what is true, and ever so slowly, while an honest one waits: each leads a sync in its turn."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from node.p2p import survey as survey_module
+from node.p2p import turn as turn_module
+from node.p2p.catchup import CatchUp
+from node.p2p.standing import CONNECTED
+from node.p2p.turn import Line, Turn
+from node.p2p.urls import PeerUrl
+from tests.api.running import RunningNode, running
+from tests.p2p.conftest import MakeNode, Node, Serve
+from tests.p2p.gossiping import COIN, gossiping, listener, wait_for_tip, wait_until_told
+from tests.p2p.hostile import BLOCKS, PeerServer, Route, honest
+from tests.support import ChainBuilder, wait_until
+
+HEADERS = "POST /p2p/headers"
+LONG: Final = 320
+"""Blocks: more than are pushed to a node that lacks them."""
+PATIENCE: Final = 60.0
+"""Seconds: a fraction of what the liars below would take for their chains."""
+
+
+def slowly(route: Route, seconds: float) -> Route:
+    def serve(body: bytes) -> object:
+        threading.Event().wait(seconds)
+        return route(body)
+
+    return serve  # type: ignore[return-value] # what `route` answers
+
+
+def one_at_a_time(route: Route) -> Route:
+    """A block in each answer, as the protocol allows."""
+    return lambda body: route(json.dumps({"hashes": json.loads(body)["hashes"][:1]}).encode())
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Iterator[RunningNode]:
+    """An honest node with a long chain."""
+    with gossiping(tmp_path / "good") as node:
+        for _ in range(LONG):
+            node.extend()
+        yield node
+
+
+def test_liars_with_slow_headers_do_not_keep_a_node_from_the_best_chain(
+    tmp_path: Path, serve: Serve, good: RunningNode
+) -> None:
+    liars = []
+    for number in range(2):
+        routes = listener(good.chain, node_id=f"liar-number-{number}", work=f"{10**9:064x}", height=4000)
+        one_each = honest(good.chain, headers_each=1)[HEADERS]
+        liars.append(serve({**routes, HEADERS: slowly(one_each, 3.0)}))
+    with gossiping(tmp_path / "victim", [liar.url for liar in liars]) as victim:
+        wait_until(lambda: any(liar.bodies("/p2p/headers") for liar in liars), PATIENCE)
+        for liar in liars:
+            wait_until_told(liar)
+        assert victim.post("/v1/peers", {"url": good.url}, victim.bearer).status == 201
+        wait_for_tip(victim, good.chain, PATIENCE)
+
+
+# with less than the usual time, in this process
+
+
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (turn_module, survey_module):
+        monkeypatch.setattr(module, "SLICE_SECONDS", 1.0)
+
+
+@pytest.fixture
+def victim(make_node: MakeNode, short_turns: None) -> Node:
+    return make_node(COIN)
+
+
+@pytest.fixture
+def catch_up(victim: Node) -> Iterator[CatchUp]:
+    started = CatchUp(victim.peers, victim.sync, lambda greeting: None, lambda url, went_well: None)
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def liars_chain() -> ChainBuilder:
+    chain = ChainBuilder(COIN, "liar")
+    chain.grow(LONG)
+    return chain
+
+
+@pytest.fixture
+def liar(victim: Node, serve: Serve, liars_chain: ChainBuilder) -> PeerServer:
+    """A true chain of its own, two bodies a second."""
+    routes = honest(liars_chain)
+    server = serve({**routes, BLOCKS: slowly(one_at_a_time(routes[BLOCKS]), 0.5)})
+    victim.peers.add(server.url)
+    return server
+
+
+def lead(catch_up: CatchUp, server: PeerServer) -> None:
+    """Have a peer lead, and wait until it does."""
+    catch_up.want(PeerUrl("127.0.0.1", server.port), 10**9)
+    wait_until(lambda: server.hashes_asked(), PATIENCE)
+
+
+def test_a_liar_with_slow_bodies_does_not_keep_a_node_from_the_best_chain(
+    tmp_path: Path, victim: Node, catch_up: CatchUp, liar: PeerServer
+) -> None:
+    with running(tmp_path / "good", COIN) as good:
+        for _ in range(60):
+            good.extend()
+        victim.peers.add(good.url)
+        lead(catch_up, liar)
+        catch_up.want(PeerUrl("127.0.0.1", good.port), good.chain.work)
+        wait_until(lambda: victim.tip.block_hash == good.chain.tip_hash, PATIENCE)
+        asked = len(liar.asked)
+        wait_until(lambda: len(liar.asked) > asked, PATIENCE, "the liar's next turn")
+        assert victim.peer(liar.url).state == CONNECTED  # it did nothing that no honest peer on a slow line does
+
+
+def test_replace_chain_does_not_wait_for_a_slow_peer_either(
+    victim: Node, serve: Serve, catch_up: CatchUp, liar: PeerServer
+) -> None:
+    chain = ChainBuilder(COIN, "good")
+    chain.grow(60)
+    victim.peers.add(serve(honest(chain)).url)
+    lead(catch_up, liar)
+    assert victim.sync.replace_chain()
+    assert victim.tip.block_hash == chain.tip_hash
+
+
+def test_slow_bodies_of_one_peer_do_not_hold_up_a_chain_that_another_has_too(
+    victim: Node, serve: Serve, catch_up: CatchUp, liar: PeerServer, liars_chain: ChainBuilder
+) -> None:
+    victim.peers.add(serve(honest(liars_chain, node_id="another-peer")).url)
+    lead(catch_up, liar)
+    wait_until(lambda: victim.tip.height == LONG, PATIENCE)
+
+
+def test_a_turn_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn_module, "SLICE_SECONDS", 0.0)
+    waiting: list[str] = []
+    turn = Turn(lambda: bool(waiting))
+    turn.begin()
+    assert (turn.is_over, turn.was_cut) == (False, False)
+    waiting.append("another")
+    assert (turn.is_over, turn.was_cut) == (True, True)
+
+
+def test_callers_come_in_the_order_in_which_they_stand_in_line() -> None:
+    line, order = Line(), list[int]()
+
+    def stand(number: int) -> None:
+        with line.turn():
+            order.append(number)
+
+    def stands(count: int) -> Callable[[], bool]:
+        return lambda: len(line._callers) == count
+
+    threads = []
+    with line.turn():
+        for number in range(5):
+            threads.append(threading.Thread(target=stand, args=(number,)))
+            threads[-1].start()
+            wait_until(stands(number + 2))
+        assert line.others_wait
+    for thread in threads:
+        thread.join(20)
+    assert order == list(range(5))
+    assert not line.others_wait
