@@ -29,8 +29,9 @@ from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply
 from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
 from node.api.fields import encode
 from node.api.guard import check_host, check_same_site, check_token, is_open
-from node.api.inflight import LARGE, Flights, Outgoing, flights_of
+from node.api.inflight import Flights, Outgoing, flights_of
 from node.api.json import Error, ErrorBody
+from node.api.large import LARGE
 from node.api.metrics import metrics_of
 from node.api.openapi import DOCS_POLICY, docs_page, document
 from node.p2p.transport import NODE_HEADER
@@ -74,32 +75,37 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
             raise
         method = environ["REQUEST_METHOD"]
         start_response(status_line(status), headers)
-        if isinstance(answer, Streamed):
-            stream = Outgoing(answer.chunks, self._flights, flight)
-            if method != "HEAD":
-                return stream
-            stream.close()
-            return []
-        self._flights.end(flight)
-        if len(answer.content) >= LARGE:
-            self._flights.sent()
-        seconds = monotonic() - flight.began
-        self._metrics.observe(method, environ.get(_ENDPOINT, ""), status, seconds)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
-        return [] if method == "HEAD" else [answer.content]
+        if flight.large is not None or isinstance(answer, Rendered):
+            seconds = monotonic() - flight.began
+            self._metrics.observe(method, environ.get(_ENDPOINT, ""), status, seconds)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
+        if isinstance(answer, Rendered):
+            self._flights.end(flight)
+            return [] if method == "HEAD" else [answer.content]
+        stream = Outgoing(answer.chunks, self._flights, flight)
+        if method != "HEAD":
+            return stream
+        stream.close()
+        return []
 
     def _respond(self, environ: Environ) -> tuple[int, Headers, Rendered | Streamed]:
         try:
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
             status, answer = self._answer(environ)
-            return status, _headers(answer), answer
+            return status, _headers(answer), self._in_pieces(environ, answer)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except Exception as error:
             status, rendered, headers = _render_error(error)
             return status, headers, rendered
+
+    def _in_pieces(self, environ: Environ, answer: Rendered | Streamed) -> Rendered | Streamed:
+        """A large answer as a stream: as whole bytes it would be the server's until its client has taken it."""
+        if isinstance(answer, Streamed) or len(answer.content) < LARGE or environ["REQUEST_METHOD"] == "HEAD":
+            return answer
+        return Streamed(self._flights.in_pieces(environ[_FLIGHT], answer.content), answer.content_type)
 
     def _answer(self, environ: Environ) -> tuple[int, Rendered | Streamed]:
         try:

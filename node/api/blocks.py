@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -14,6 +15,7 @@ from node.api.json import BlockDetail, BlockPage, Tips, TipView
 from node.api.render import block_detail, block_summary, work
 from node.core import codec
 from node.core.hashing import show
+from node.p2p.threads import OneAtATime
 from node.store import blocks
 from node.store.blocks import INVALID, BlockRow
 
@@ -61,13 +63,25 @@ def raw_block(node: NodeContext, call: Call) -> bytes:
 
 @endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips)
 def tips(node: NodeContext, call: Call) -> Tips:
-    with node.store.read() as conn:
+    return _tips_of(node).run()
+
+
+@cache
+def _tips_of(node: NodeContext) -> OneAtATime[Tips]:
+    """All of the tree is looked at: however many ask, it is done once at a time, and holds one connection."""
+
+    def look() -> Tips:
+        with node.store.read() as conn:
+            rows = blocks.branch_tips(conn, MAX_PAGE)
+            forks = blocks.fork_heights(conn, rows)
         return Tips(
             [
-                TipView(show(row.block_hash), row.height, work(row.work), _status(row), blocks.fork_height(conn, row))
-                for row in blocks.branch_tips(conn, MAX_PAGE)
+                TipView(show(row.block_hash), row.height, work(row.work), _status(row), fork)
+                for row, fork in zip(rows, forks, strict=True)
             ]
         )
+
+    return OneAtATime(look)
 
 
 def _status(row: BlockRow) -> str:

@@ -23,6 +23,8 @@ from node.p2p.urls import unmapped
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LAST_DATA_SENT: Final = 44
 """Where `tcpi_last_data_sent` (u32, milliseconds) stands in `struct tcp_info` of linux/tcp.h."""
+_BYTES_ACKED: Final = 120
+"""And `tcpi_bytes_acked` (u64)."""
 
 
 def connections_of(port: int, remote: str | None = None) -> Iterator[socket.socket]:
@@ -83,11 +85,22 @@ def plain_address(address: str) -> str:
 
 def is_at_rest(connection: socket.socket, seconds: float) -> bool:
     """Whether nothing has been sent on it for `seconds` (if never, since it was made)."""
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    except (AttributeError, OSError):
-        return False
+    info = _info(connection)
     return len(info) >= _LAST_DATA_SENT + 4 and unpack_from("=I", info, _LAST_DATA_SENT)[0] >= seconds * 1000
+
+
+def taken(connection: socket.socket) -> tuple[int, int]:
+    """A number that no other open connection has, and how many bytes the other side has taken since it was made."""
+    info = _info(connection)
+    count = unpack_from("=Q", info, _BYTES_ACKED)[0] if len(info) >= _BYTES_ACKED + 8 else 0
+    return os.fstat(connection.fileno()).st_ino, count
+
+
+def _info(connection: socket.socket) -> bytes:
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    except (AttributeError, OSError):
+        return b""
 
 
 def has_unsent(connection: socket.socket) -> bool:

@@ -10,23 +10,23 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import cache
 from time import monotonic
 from typing import Final
 
-from node.api.connections import closing_all, connections_of, has_unsent, is_at_rest, plain_address, shut
+from node.api.connections import closing_all, connections_of, has_unsent, is_at_rest, plain_address, shut, taken
 from node.api.context import NodeContext
 from node.api.endpoint import Chunks
 from node.api.errors import Busy, Incomplete, TooSlow
+from node.api.guard import is_loopback
+from node.api.large import LARGE_SECONDS, MAX_LARGE, MAX_LARGE_OF_ONE, Large
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
 MAX_BODIES: Final = 256
 """Bodies that are read at once."""
-LARGE: Final = 262_144
-"""Bytes of an answer that is looked after."""
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
 _LOOK: Final = 1.0
@@ -48,13 +48,14 @@ class Phase(Enum):
 class Flight:
     """One request. `since`: when its phase began."""
 
-    __slots__ = ("began", "is_cut", "phase", "remote", "since")
+    __slots__ = ("began", "is_cut", "large", "phase", "remote", "since")
 
     def __init__(self, remote: str) -> None:
         self.remote = remote
         self.phase = Phase.NODE
         self.began = self.since = monotonic()
         self.is_cut = False
+        self.large: Large | None = None
 
     def enter(self, phase: Phase) -> None:
         # Old phase, new time: a moment in which nothing can seem overdue.
@@ -63,11 +64,13 @@ class Flight:
 
 
 class Flights:
-    """`port`: the one that the server listens on; `deadline`: seconds (for tests)."""
+    """`port`: the one that the server listens on; `deadline`, `large_seconds`: seconds (for tests)."""
 
-    def __init__(self, port: int, deadline: float = DEADLINE) -> None:
+    def __init__(self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS) -> None:
         self._port = port
         self._deadline = deadline
+        self._large_seconds = large_seconds
+        self._pause = min(_LOOK, deadline / 4)
         self._rest = min(_REST, deadline / 3)
         self._flights: set[Flight] = set()
         self._bodies = 0
@@ -104,10 +107,10 @@ class Flights:
             if self._bodies >= MAX_BODIES:
                 raise Busy(f"{MAX_BODIES} requests are being received already: try again", limit=MAX_BODIES)
             self._bodies += 1
-        flight.enter(Phase.BODY)
-        self.watch()
         may_be_short = not declared
         try:
+            flight.enter(Phase.BODY)
+            self.watch()
             yield
         except Incomplete:
             may_be_short = True
@@ -122,22 +125,47 @@ class Flights:
                     expected=f"at most {self._deadline:.0f} s",
                 ) from None
 
+    def check_large(self, remote: str) -> None:
+        """Raises Busy where a large answer to `remote` would be one too many."""
+        under_way = [flight.remote for flight in list(self._flights) if flight.large is not None]
+        if len(under_way) >= MAX_LARGE:
+            raise Busy(f"{MAX_LARGE} large answers are being sent already: try again", limit=MAX_LARGE)
+        if under_way.count(remote) >= MAX_LARGE_OF_ONE and not is_loopback(remote):
+            message = f"{MAX_LARGE_OF_ONE} large answers are being sent to you already: take them first"
+            raise Busy(message, limit=MAX_LARGE_OF_ONE)
+
+    def in_pieces(self, flight: Flight, content: bytes) -> Large:
+        """A large answer, to be sent by an `Outgoing`. Raises Busy where it is one too many."""
+        with self._changed:
+            self.check_large(flight.remote)
+            large = flight.large = Large(content, self._large_seconds)
+        self.watch()
+        return large
+
     def sent(self) -> None:
         """Something was handed over that its client may never take: look at that in time."""
         if self._scan_at is None:
             self._scan_at = monotonic() + self._deadline
+        with suppress(Busy):  # the next one tries again
             self.watch()
 
     def watch(self) -> None:
-        """Somebody waits for a client now: look after them until nobody does."""
-        if self._wanted:
+        """Somebody waits for a client now: look after them until nobody does. Raises Busy where nobody can."""
+        if self._wanted and self._is_watched():
             return
         with self._changed:
             self._wanted = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="slow-clients", daemon=True)
-                self._thread.start()
+            if not self._is_watched():
+                thread = threading.Thread(target=self._run, name="slow-clients", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise Busy(f"the node is short of threads ({error}): try again") from None
+                self._thread = thread
             self._changed.notify()
+
+    def _is_watched(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -146,27 +174,38 @@ class Flights:
                 while not self._wanted:
                     self._changed.wait()
             # Nearly all are over at once: one look for many of them.
-            pause.wait(min(_LOOK, self._deadline / 4))
-            self._wanted = False  # before the look: who comes after it sets it again
-            due = min(self._due(), default=None)
-            if due is None:
-                continue
-            self._wanted = True
-            left = due - monotonic()
-            if left > 0:
-                pause.wait(left)
-            else:
-                self._cut_overdue()
-                self._cut_deaf()
+            pause.wait(self._pause)
+            try:
+                self._look()
+            except Exception:
+                log.error("a look for slow clients failed; there will be another", exc_info=True)
+                self._wanted = True
+                pause.wait(_LOOK)
+
+    def _look(self) -> None:
+        self._wanted = False  # before the look: who comes after it sets it again
+        due = min(self._due(), default=None)
+        if due is None:
+            return
+        self._wanted = True
+        if due <= monotonic():
+            self._cut_overdue()
+            self._cut_late()
+            self._cut_deaf()
 
     def _due(self) -> Iterator[float]:
         for flight in self._reading():
             yield flight.since + self._deadline
+        for _, large in self._sending():
+            yield large.look_at
         if self._scan_at is not None:
             yield self._scan_at
 
     def _reading(self) -> list[Flight]:
         return [flight for flight in list(self._flights) if flight.phase is Phase.BODY]
+
+    def _sending(self) -> list[tuple[str, Large]]:
+        return [(flight.remote, flight.large) for flight in list(self._flights) if flight.large is not None]
 
     def _cut_overdue(self) -> None:
         """End bodies that are late."""
@@ -183,6 +222,27 @@ class Flights:
                 late = [each for each in connections if is_at_rest(each, self._deadline)]
                 # Only this side is closed: who sends slowly is still told so.
                 self._note(shut(late, socket.SHUT_RD), remote)
+
+    def _cut_late(self) -> None:
+        """End connections whose client takes a large answer too slowly."""
+        ended: set[int] = set()
+        for remote, large in self._sending():
+            if large.look_at > monotonic():
+                continue
+            before, large.taken = large.taken or {}, {}
+            large.look_at = monotonic() + self._large_seconds
+            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+                late = []
+                for each in connections:
+                    inode, count = taken(each)
+                    large.taken[inode] = count
+                    if inode in ended or inode not in before or not has_unsent(each):
+                        continue
+                    # Which of its client's connections it goes out on isn't known; on that one less was taken since.
+                    if count - before[inode] < large.size:
+                        late.append(each)
+                        ended.add(inode)
+                self._note(shut(late, socket.SHUT_RDWR), f"{remote}, which takes a large answer too slowly")
 
     def _cut_deaf(self) -> None:
         """End connections whose client takes nothing of what is there for it."""

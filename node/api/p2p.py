@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from ipaddress import ip_address
+from threading import BoundedSemaphore
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
+from sqlalchemy import Connection
 
 import node as program
 from node.api.context import NodeContext
 from node.api.endpoint import Binary, Call, endpoint
-from node.api.errors import BlockOverCap, MalformedTransfer, NotTheCaller
+from node.api.errors import BadField, BlockOverCap, Busy, MalformedTransfer, NotTheCaller
 from node.api.guard import is_loopback
+from node.api.inflight import flights_of
+from node.api.large import LARGE
 from node.api.render import work
 from node.core import codec
 from node.core.errors import Malformed, RuleError
@@ -33,6 +38,10 @@ _SLACK: Final = 65_536
 _SHARED_PEERS: Final = 100
 _MEMPOOL_PAGE: Final = 8_000_000
 """Bytes of the pool that are handed out, the best-paying first."""
+
+_GATHERING: Final = BoundedSemaphore(4)
+"""Answers that are put together at once: what is under way is bounded, and so is this."""
+_GATHER_SECONDS: Final = 5.0
 
 
 # A newer node may say more than these name: unlike those of people's requests, unknown keys are passed over.
@@ -137,8 +146,28 @@ def headers(node: NodeContext, call: Call) -> bytes:
     body=BlocksBody,
 )
 def send_blocks(node: NodeContext, call: Call) -> bytes:
-    with node.store.read() as conn:
-        return wire.frame_blocks(blocks.raw(conn, unshow(block_hash)) for block_hash in call.body.hashes)
+    hashes: list[str] = call.body.hashes
+    if len(set(hashes)) < len(hashes):
+        raise BadField("hashes: each block is sent once: name each hash once", field="hashes")
+    if not _GATHERING.acquire(timeout=_GATHER_SECONDS):
+        raise Busy("blocks are being gathered for others: try again")
+    try:
+        with node.store.read() as conn:
+            return wire.frame_blocks(_gather(node, conn, call))
+    finally:
+        _GATHERING.release()
+
+
+def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes | None]:
+    """Raises Busy as soon as it is known that it would be for nothing."""
+    size, is_large = 0, False
+    for block_hash in call.body.hashes:
+        raw = blocks.raw(conn, unshow(block_hash))
+        size += len(raw or b"")
+        if size >= LARGE and not is_large:
+            flights_of(node).check_large(call.remote)
+            is_large = True
+        yield raw
 
 
 @endpoint(

@@ -76,6 +76,12 @@ _BODY = (
 )
 _KNOWN = Among(select(blocks.c.block_hash), blocks.c.block_hash)
 
+_STEP = (blocks.c.block_hash, blocks.c.prev_hash, blocks.c.height, blocks.c.main_chain)
+_branch = select(*_STEP).where(blocks.c.block_hash.in_(bindparam("hashes", expanding=True))).cte(recursive=True)
+# By UNION, not UNION ALL: a block that was met already is not walked from again.
+_branch = _branch.union(select(*_STEP).where(blocks.c.block_hash == _branch.c.prev_hash, ~_branch.c.main_chain))
+_DOWN_TO_FORKS = select(_branch).order_by(_branch.c.height)
+
 
 def _row(row: Row[*tuple[Any, ...]]) -> BlockRow:
     return BlockRow(
@@ -193,6 +199,15 @@ def fork_point(conn: Connection, row: BlockRow) -> BlockRow:
 
 def fork_height(conn: Connection, row: BlockRow) -> int:
     return fork_point(conn, row).height
+
+
+def fork_heights(conn: Connection, rows: Sequence[BlockRow]) -> list[int]:
+    """`fork_height` of each, in one walk: what several branches share is looked at once."""
+    forks: dict[bytes, int] = {}
+    hashes = [row.block_hash for row in rows if not row.main_chain]
+    for found in conn.execute(_DOWN_TO_FORKS, {"hashes": hashes}):  # parents come first
+        forks[found.block_hash] = found.height if found.main_chain else forks[found.prev_hash]
+    return [row.height if row.main_chain else forks[row.block_hash] for row in rows]
 
 
 def locator(conn: Connection) -> list[bytes]:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -231,6 +232,38 @@ def test_a_look_at_the_connections_costs_no_file_its_locks(door: Door, tmp_path:
         try_it = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         tried = subprocess.run([sys.executable, "-c", try_it, file.name], capture_output=True, text=True, timeout=60)
         assert "BlockingIOError" in tried.stderr
+
+
+def is_cut(flights: Flights, door: Door) -> None:
+    """A client that sends nothing of its body is, at the deadline."""
+    with door.visit() as (_, ours), pytest.raises(TooSlow), flights.reading(flights.begin("127.0.0.1")):
+        assert ours.recv(10) == b""
+
+
+@linux
+def test_a_watch_that_could_not_begin_is_begun_by_the_next_client(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    flights = Flights(door.port, deadline=0.5)
+    refused = flights.begin("127.0.0.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(Busy), flights.reading(refused):
+            pass
+    flights.end(refused)
+    assert flights.bodies == 0
+    is_cut(flights, door)
+
+
+@linux
+def test_a_look_that_fails_is_not_the_last_one(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    broken = flights.begin(cast(str, None))  # no address: the look stumbles over it
+    with pytest.raises(TooSlow), flights.reading(broken):
+        wait_until(lambda: "a look for slow clients failed" in caplog.text, 10, "it to be logged")
+    flights.end(broken)
+    is_cut(flights, door)
 
 
 @linux

@@ -67,6 +67,7 @@ def test_blocks_come_in_the_order_asked(asked: Asked) -> None:
         ("/p2p/headers", {}),
         ("/p2p/blocks", {"hashes": []}),
         ("/p2p/blocks", {"hashes": ["0" * 64] * 129}),
+        ("/p2p/blocks", {"hashes": ["0" * 64, "1" * 64, "0" * 64]}),
         ("/p2p/blocks", {"hashes": ["A" * 64]}),
         ("/p2p/blocks", {"hashes": [None]}),
         ("/p2p/connect", {"url": "http://127.0.0.1:1"}),
