@@ -208,18 +208,12 @@ class Advance:
         """Only the way from the old tip to the new one counts, not what was tried in between."""
         if not way.disconnect and mempool_rows.is_empty(self._conn):
             return
-        returned: list[Transfer] = []
-        touched: set[bytes] = set()
-        confirmed: list[bytes] = []
-        for block_hash in reversed(way.disconnect):
-            block, _ = self._load(block_hash)
-            returned += ledger.transfers_of(block)
-            touched |= ledger.payloads_of(block)  # receivers too: they lose what they were paid
-        for block_hash in way.connect:
-            block, txids = self._load(block_hash)
-            confirmed += txids[1:]
-            touched.update(transfer.sender for transfer in ledger.transfers_of(block))
-        after_tip_change(self._conn, self._mempool, confirmed=confirmed, returned=returned, touched=touched)
+        after_tip_change(
+            self._conn,
+            self._mempool,
+            connected=map(self._load, way.connect),
+            disconnected=map(self._load, reversed(way.disconnect)),
+        )
 
 
 class Joining:

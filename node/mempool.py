@@ -5,7 +5,7 @@ The rows are in the database, so that a restart keeps them and the worker sees t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,10 +22,10 @@ from node.core.errors import (
     SequenceGap,
 )
 from node.core.hashing import show
-from node.core.types import Transfer
+from node.core.types import NO_ACCOUNT, Block, Transfer
 from node.signatures import check_signatures
+from node.store import accounts
 from node.store import mempool as rows
-from node.store import transactions
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
 from node.store.intake import Intake
@@ -206,27 +206,33 @@ class Mempool:
                 return
             yield victim
 
-    def put_back(self, conn: Connection, returned: Sequence[Transfer]) -> set[bytes]:
-        """Transfers that were confirmed are in the pool again, all of them waiting until their senders are settled.
+    def put_back(self, conn: Connection, disconnected: Iterable[tuple[Block, Sequence[bytes]]]) -> set[bytes]:
+        """The transfers of these blocks are in the pool again, all of them waiting until their senders are settled.
 
-        Gives their senders. No fee is asked, and at most a whole pool's bytes come back.
+        `disconnected`: each with its txids, oldest first; one at a time is in memory. Gives those of the accounts that
+        they touch who have something in the pool. No fee is asked. At most a whole pool's bytes come back, the oldest.
         """
         room = self._store.config.mempool_bytes
-        fitting: dict[bytes, Transfer] = {}
-        for transfer in returned:
-            room -= codec.transaction_size(transfer)
+        senders: set[bytes] = set()
+        taken: set[tuple[bytes, int]] = set()
+        for block, txids in disconnected:
+            # Of senders seen before, what the pool had is known: since then they only got their own transfers back.
+            slots = rows.slots_of(conn, ledger.payloads_of(block) - senders)
+            taken |= slots
+            senders.update(sender for sender, _ in slots)
             if room < 0:
-                break
-            fitting[codec.txid(transfer)] = transfer
-        taken = rows.slots_of(conn, {transfer.sender for transfer in fitting.values()})
-        confirmed = transactions.confirmed(conn, list(fitting))
-        back = [
-            (txid, transfer, False)
-            for txid, transfer in fitting.items()
-            if txid not in confirmed and (transfer.sender, transfer.sequence) not in taken
-        ]
-        rows.add_many(conn, back)
-        return {transfer.sender for _, transfer, _ in back}
+                continue
+            back = []
+            for txid, transfer in _unconfirmed(conn, block, txids):
+                if (transfer.sender, transfer.sequence) in taken:
+                    continue
+                room -= codec.transaction_size(transfer)
+                if room < 0:  # nor does any after it come back: its sender's would wait for it
+                    break
+                back.append((txid, transfer, False))
+            rows.add_many(conn, back)
+            senders.update(transfer.sender for _, transfer, _ in back)
+        return senders
 
     def shrink(self, conn: Connection) -> None:
         """Evict what is over the pool's bytes."""
@@ -240,6 +246,15 @@ def _evict(conn: Connection, victim: rows.MempoolRow) -> None:
     if victim.ready:
         behind = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
         rows.set_ready(conn, [(row.txid, False) for row in behind if row.transfer.sequence > victim.transfer.sequence])
+
+
+def _unconfirmed(conn: Connection, block: Block, txids: Sequence[bytes]) -> Iterator[tuple[bytes, Transfer]]:
+    """Those transfers of a block, each with its txid, whose sequence no transfer on the main chain has."""
+    transfers = ledger.transfers_of(block)
+    states = accounts.states(conn, {transfer.sender for transfer in transfers})
+    for txid, transfer in zip(txids[1:], transfers, strict=True):
+        if transfer.sequence >= states.get(transfer.sender, NO_ACCOUNT).sequence:
+            yield txid, transfer
 
 
 def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from node.core.types import Transfer
+from node.core import ledger
+from node.core.types import Block
 from node.mempool import Mempool
 from node.store import accounts
 from node.store import mempool as rows
@@ -16,19 +17,22 @@ def after_tip_change(
     conn: Connection,
     mempool: Mempool,
     *,
-    confirmed: Sequence[bytes],
-    returned: Sequence[Transfer],
-    touched: Iterable[bytes],
+    connected: Iterable[tuple[Block, Sequence[bytes]]],
+    disconnected: Iterable[tuple[Block, Sequence[bytes]]],
 ) -> None:
     """Bring the pool in step with a new tip.
 
-    `confirmed`: txids of the connected blocks. `returned`: transfers of the disconnected ones, oldest first.
-    `touched`: payloads whose balance fell or whose sequence moved.
+    `connected`, `disconnected`: blocks, each with its txids, oldest first. However many they are, one at a time is in
+    memory, and what is kept of them is of the pool's size.
     """
-    rows.remove(conn, confirmed)
+    senders: set[bytes] = set()
+    for block, txids in connected:
+        rows.remove(conn, txids[1:])
+        senders |= rows.senders_among(conn, {transfer.sender for transfer in ledger.transfers_of(block)})
     # A returned transfer goes before what its sender sent after it: both are in the pool when money is counted.
-    senders = mempool.put_back(conn, returned)
-    for sender in senders | rows.senders_among(conn, touched):
+    # Receivers are settled too: they lose what they were paid.
+    senders |= mempool.put_back(conn, disconnected)
+    for sender in senders:
         _settle(conn, sender)
     mempool.shrink(conn)
 

@@ -31,10 +31,11 @@ from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, on_stop, watch
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
 
-THREADS: Final = 512
+THREADS: Final = 704
 """Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
-nothing. Of these at most 256 read a body and 128 send events, so that no number of slow clients takes them all. They
-are made as they are needed, and go when they have had nothing to do for a while: `docs/performance.md`."""
+nothing. At most 256 read a body, 128 send events and 16 large answers, 128 wait for the writer, 96 for a block, a check
+of the chain or a call back: no number of callers takes them all. They are made as they are needed, and go when they
+have had nothing to do for a while: `docs/performance.md`."""
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""

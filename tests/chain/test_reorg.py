@@ -7,6 +7,7 @@ from pathlib import Path
 from node.core import codec
 from node.core.types import Account, Transfer
 from node.store import accounts, blocks, transactions
+from node.store import mempool as mempool_rows
 from node.verify import verify_chain
 from tests.chain.children import read_until_told
 from tests.nodes import Node, OpenNode
@@ -161,3 +162,48 @@ def test_transfers_funded_only_on_the_losing_side_go(open_node: OpenNode) -> Non
         assert accounts.account(conn, CAROL.payload) == Account(0, 0)
         assert accounts.history(conn, CAROL.payload, None, 10) == []
         assert blocks.tip(conn).height == 2
+
+
+def many_blocks(*transfers: Transfer, name: str) -> ChainBuilder:
+    """One transfer a block, and an empty block at the end."""
+    chain = ChainBuilder(COIN, name)
+    for each in transfers:
+        chain.add([each])
+    chain.add()
+    return chain
+
+
+def test_of_a_long_reorg_the_oldest_that_fit_the_pool_come_back(open_node: OpenNode) -> None:
+    alices = [transfer(COIN, ALICE, CAROL, 1, 1, sequence) for sequence in range(13)]
+    bobs = [transfer(COIN, BOB, CAROL, 1, 2, sequence) for sequence in range(12)]
+    sent = [each for pair in zip(alices, bobs, strict=False) for each in pair]
+    conflict = transfer(COIN, BOB, DAVE, 2, 0, 0)
+    loser = many_blocks(*sent, name="loser")
+    winner = many_blocks(*alices[:3], conflict, name="winner")
+    winner.grow(loser.height - winner.height + 1)
+    room = 7 * codec.transaction_size(alices[0])
+    node = open_node(COIN, mempool_bytes=room)
+    node.offer_all(loser.blocks[1:])
+    assert node.mempool.accept_transfer(alices[12]).status == "ready"
+    assert node.offer_all(winner.blocks[1:])[-1] == "reorganized"
+    # What the winner has, or has another one for, takes no room; alices[12] would wait for those that found none.
+    expected = [codec.txid(each) for each in sent if each not in alices[:3] and each is not bobs[0]][:7]
+    assert node.pool() == dict.fromkeys(expected, True)
+    with node.store.read() as conn:
+        assert [row.txid for row in mempool_rows.arrived_after(conn, 0, 100)] == expected
+        assert mempool_rows.totals(conn) == (7, room)
+    verify_chain(node.store)
+
+
+def test_senders_paid_in_blocks_of_which_nothing_fits_the_pool_are_settled_too(open_node: OpenNode) -> None:
+    sent = [transfer(COIN, ALICE, DAVE, 1, 0, sequence) for sequence in range(6)]
+    gift = transfer(COIN, ALICE, CAROL, 50, 0, 6)
+    unfunded = transfer(COIN, CAROL, DAVE, 10, 30, 0)
+    loser = many_blocks(*sent, gift, name="loser")
+    winner = many_blocks(name="winner")
+    winner.grow(loser.height)
+    node = open_node(COIN, mempool_bytes=3 * codec.transaction_size(gift))
+    node.offer_all(loser.blocks[1:])
+    assert node.mempool.accept_transfer(unfunded).status == "ready"
+    assert node.offer_all(winner.blocks[1:])[-1] == "reorganized"
+    assert node.pool() == {codec.txid(each): True for each in sent[:3]}
