@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from threading import BoundedSemaphore
 from typing import Annotated, Final
@@ -26,6 +29,7 @@ from node.outcomes import Orphan
 from node.p2p import wire
 from node.p2p.gossip import Caller
 from node.p2p.reach import own_url
+from node.p2p.standing import home_of
 from node.p2p.urls import MAX_URL, parse_peer_url, unmapped
 from node.store import blocks, mempool
 from node.store.peers import PeerRow
@@ -36,8 +40,9 @@ MAX_TRANSACTIONS: Final = 1_000_000
 _SLACK: Final = 65_536
 """Bytes over the size limit of a block that are still read, so that a block a little too large meets the rule."""
 _SHARED_PEERS: Final = 100
-_MEMPOOL_PAGE: Final = 8_000_000
-"""Bytes of the pool that are handed out, the best-paying first."""
+CALL_BACKS: Final = 32
+CALL_BACKS_EACH: Final = 4
+"""Callers that are called back at once, of all and at one address: a silent one holds a thread of the server."""
 
 _GATHERING: Final = BoundedSemaphore(4)
 """Answers that are put together at once: what is under way is bounded, and so is this."""
@@ -64,6 +69,32 @@ class ConnectBody(Struct):
 class Connected(Struct):
     url: str
     state: str
+
+
+class CallBacks:
+    """Those under way. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._homes: Counter[str | None] = Counter()
+
+    @contextmanager
+    def one(self, remote: str) -> Iterator[None]:
+        """Raises Busy where too many are, of all or at this IP address; on this machine only of all."""
+        home = home_of(remote)
+        with self._lock:
+            if self._homes.total() >= CALL_BACKS or (home is not None and self._homes[home] >= CALL_BACKS_EACH):
+                raise Busy("too many callers are being called back already: try again")
+            self._homes[home] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._homes[home] -= 1
+                self._homes += Counter()  # without those at 0
+
+
+_CALL_BACKS: Final = CallBacks()
 
 
 def agent() -> str:
@@ -94,7 +125,7 @@ def hello(node: NodeContext, call: Call) -> wire.Hello:
     reply=Connected,
     body=ConnectBody,
     changes=True,
-    errors=(403, 422),
+    errors=(403, 422, 503),
 )
 def connect(node: NodeContext, call: Call) -> Connected:
     body: ConnectBody = call.body
@@ -104,7 +135,8 @@ def connect(node: NodeContext, call: Call) -> Connected:
             "name your own address: a node is called back only where it calls from", expected=call.remote
         )
     node.peers.offenders.check(call.remote)
-    row: PeerRow = node.peers.add(url.url, inbound=True)
+    with _CALL_BACKS.one(call.remote):
+        row: PeerRow = node.peers.add(url.url, inbound=True)
     return Connected(row.url, row.state)
 
 
@@ -224,11 +256,11 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
 @endpoint("GET", "/p2p/mempool", "The mempool, best-paying first", reply=Binary("signed transfers, end to end"))
 def send_mempool(node: NodeContext, call: Call) -> bytes:
     with node.store.read() as conn:
-        rows = mempool.by_fee_rate(conn, _MEMPOOL_PAGE // codec.TRANSFER_BASE)
+        rows = mempool.by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE)
     parts, size = [], 0
     for row in rows:
         size += row.size
-        if size > _MEMPOOL_PAGE:
+        if size > wire.MAX_MEMPOOL_BYTES:
             break
         parts.append(codec.encode_transaction(row.transfer))
     return b"".join(parts)

@@ -18,6 +18,7 @@ BULK_SECONDS: Final = 30.0
 """Total deadlines: a hello, a small answer, one of up to some ten million bytes."""
 
 _MAX_BLOCK_BYTES: Final = 32_000_000
+_POOL_PART: Final = 500
 _FRAMES: Final = 4 * wire.MAX_BLOCKS
 
 
@@ -80,7 +81,11 @@ class PeerClient:
 
     def mempool(self) -> list[Transfer]:
         """The peer's pool, unchecked beyond its encoding."""
-        return wire.split_transfers(self._get("/p2p/mempool", wire.MAX_MEMPOOL_BYTES, BULK_SECONDS))
+        return [transfer for part in wire.split_transfers(self.raw_mempool(), _POOL_PART) for transfer in part]
+
+    def raw_mempool(self) -> bytes:
+        """The same as it came, for `wire.split_transfers`: transfers as objects take several times the room."""
+        return self._get("/p2p/mempool", wire.MAX_MEMPOOL_BYTES, BULK_SECONDS)
 
     def connect(self, own_url: str, chain_id: bytes, node_id: str) -> None:
         """Tell the peer where this node can be reached; it calls back before it believes."""

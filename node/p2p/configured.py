@@ -8,7 +8,7 @@ import threading
 from node.config import Config
 from node.logs import plain_url
 from node.p2p.backoff import FIRST_SECONDS, MOST_SECONDS
-from node.p2p.errors import BadUrl, PeerError, PeerRefused
+from node.p2p.errors import BadUrl, PeerError, PeerRefused, TableFull
 from node.p2p.peers import Peers
 from node.p2p.urls import parse_peer_url
 from node.store.errors import StoreUnavailable
@@ -37,7 +37,7 @@ class Configured:
             log.warning("peer %s is not taken: %s", url, why.message)
 
     def meet(self, peers: Peers, stopped: threading.Event) -> None:
-        """Have all of them in the table of a manual node: who is down is tried again, who is refused is not.
+        """Have all in the table of a manual node: who is down or finds no room is tried again, who is refused is not.
 
         Returns when that is done, or on `stopped`; where links are kept, `node.p2p.keeper` does this.
         """
@@ -59,6 +59,6 @@ class Configured:
         for url, answer in zip(wanted, answers, strict=True):
             if isinstance(answer, PeerRefused):
                 self.refused(url, answer)
-            elif isinstance(answer, PeerError):
+            if isinstance(answer, PeerError) and (not isinstance(answer, PeerRefused) or isinstance(answer, TableFull)):
                 again.append(url)
         return again

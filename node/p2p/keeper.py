@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -14,23 +15,26 @@ from typing import Final
 from node.config import Config
 from node.p2p.backoff import Backoff
 from node.p2p.configured import Configured
-from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
+from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused, TableFull
 from node.p2p.links import Link
 from node.p2p.peers import Peers
 from node.p2p.reach import may_tell
-from node.p2p.standing import CONNECTED, INBOUND, OUTBOUND, is_banned, rank
+from node.p2p.standing import CONNECTED, INBOUND, OUTBOUND, home_of, is_banned, rank
 from node.p2p.urls import PeerUrl, parse_peer_url
 from node.store.errors import StoreUnavailable
 from node.store.peers import PeerRow
 
 MAX_INBOUND: Final = 24
 """Peers kept connected because they asked for it."""
+MAX_INBOUND_EACH: Final = 4
+"""Of them, those at one address (`node.p2p.standing.home_of`)."""
 MAX_LEARNED: Final = 200
 """URLs that peers told and that nobody has tried yet."""
 _LEARNED_EACH: Final = 50
 _PROBE_SECONDS: Final = 60.0
 _LASTED_SECONDS: Final = 30.0
 _IDLE_SECONDS: Final = 30.0
+_FAULT_SECONDS: Final = 2.0
 _LEAST_PAUSE: Final = 0.05
 _SERVED_SECONDS: Final = 15.0
 
@@ -125,11 +129,13 @@ class Keeper:
             log.info("peer %s: %s", url, error.message)
         finally:  # whatever went wrong, the URL is free for another link
             with self._lock:
-                del self._links[url]
+                self._links.pop(url, None)
                 if lasted:
                     self._backoff.forget(url)
                 if problem is not None or link.is_at_fault:
-                    self._backoff.failed(url, is_refusal=isinstance(problem, PeerRefused))
+                    # A full table has room again as soon as anyone leaves.
+                    is_refusal = isinstance(problem, PeerRefused) and not isinstance(problem, TableFull)
+                    self._backoff.failed(url, is_refusal=is_refusal)
         if isinstance(problem, PeerRefused) and url in self._configured.urls:
             self._configured.refused(url, problem)
         self._wake.set()
@@ -146,8 +152,8 @@ class Keeper:
         with self._lock:
             for each in told:
                 is_new = each not in in_table and each not in self._links and each not in self._removed
-                if is_new and not self._backoff.retry_at(each) and len(self._learned) < MAX_LEARNED:
-                    self._learned[each] = None
+                if is_new and not self._backoff.retry_at(each):
+                    self._remember(each)
         self._wake.set()
 
     def seen(self, url: str, node_id: str) -> None:
@@ -156,10 +162,16 @@ class Keeper:
         with self._lock:
             if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
                 return
-            if not is_known and url not in self._links and len(self._learned) < MAX_LEARNED:
-                self._learned[url] = None
+            if not is_known and url not in self._links:
+                self._remember(url)
             self._backoff.forget(url)
         self._wake.set()
+
+    def _remember(self, url: str) -> None:
+        """One that was told; where there are too many, any other goes: so nobody fills the list for good."""
+        if url not in self._learned and len(self._learned) >= MAX_LEARNED:
+            del self._learned[random.choice(list(self._learned))]  # noqa: S311
+        self._learned[url] = None
 
     # the keeper's own thread
 
@@ -173,6 +185,9 @@ class Keeper:
                 pause = self._connect()
             except StoreUnavailable as error:
                 log.info("keeper: %s", error.message)
+            except Exception:  # no thread to be had, say: without this one nobody would ever be connected again
+                log.exception("keeper: a fault of this node")
+                pause = _FAULT_SECONDS
             self._wake.wait(max(_LEAST_PAUSE, pause))
 
     def _wait_until_served(self) -> None:
@@ -198,20 +213,30 @@ class Keeper:
             wanted = self._choose(rows)
             due = [each for each in wanted if self._backoff.retry_at(each[0]) <= now]
             probe = self._choose_probe(now)
-            links = [self._add(url, direction, is_probe=False) for url, direction in due]
-            if probe is not None:
-                links.append(self._add(probe, OUTBOUND, is_probe=True))
             later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
-        for link in links:
-            link.start()
+        for url, direction in due:
+            self._begin(url, direction, is_probe=False)
+        if probe is not None and self.find(probe) is None:
+            self._begin(probe, OUTBOUND, is_probe=True)
         if self._learned and self._config.outbound:
             later.append(self._probe_at - now)
         return min([_IDLE_SECONDS, *later])
 
-    def _add(self, url: str, direction: str, *, is_probe: bool) -> Link:
-        self._learned.pop(url, None)
-        self._links[url] = link = self._make_link(parse_peer_url(url), direction, is_probe)
-        return link
+    def _begin(self, url: str, direction: str, *, is_probe: bool) -> None:
+        """A link that can't be started is taken out again, and tried later."""
+        try:
+            link = self._make_link(parse_peer_url(url), direction, is_probe)
+            with self._lock:
+                self._learned.pop(url, None)
+                if url in self._removed:  # just now
+                    return
+                self._links[url] = link
+            link.start()
+        except Exception:
+            with self._lock:
+                self._links.pop(url, None)
+                self._backoff.failed(url)
+            raise
 
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
         """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
@@ -223,7 +248,7 @@ class Keeper:
         fit.sort(key=rank)
         configured = [url for url in self._configured.urls if url not in self._removed]
         own = sum(link.direction == OUTBOUND and not link.is_probe for link in self._links.values())
-        guests = sum(link.direction == INBOUND for link in self._links.values())
+        homes = Counter(home_of(link.url.host) for link in self._links.values() if link.direction == INBOUND)
         chosen = [(url, OUTBOUND) for url in configured if url not in self._links]
         room = self._config.outbound - own - len(chosen)
         known = [row.url for row in fit if row.direction == OUTBOUND]
@@ -232,11 +257,12 @@ class Keeper:
                 chosen.append((url, OUTBOUND))
                 room -= self._backoff.retry_at(url) <= clock  # who isn't due holds no place
         for row in fit:
-            if row.direction == INBOUND and row.url not in self._links and guests < MAX_INBOUND:
-                if row.url in configured:
+            if row.direction == INBOUND and row.url not in self._links and homes.total() < MAX_INBOUND:
+                home = home_of(parse_peer_url(row.url).host)
+                if row.url in configured or (home is not None and homes[home] >= MAX_INBOUND_EACH):
                     continue
                 chosen.append((row.url, INBOUND))
-                guests += self._backoff.retry_at(row.url) <= clock
+                homes[home] += self._backoff.retry_at(row.url) <= clock
         return chosen
 
     def _choose_probe(self, now: float) -> str | None:

@@ -6,16 +6,19 @@ import logging
 import random
 import threading
 import time
-from collections import deque
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final, Protocol
 
 from node.core import codec
+from node.core.errors import RuleError
 from node.core.hashing import unshow
 from node.core.types import Transfer
 from node.mempool import Mempool
+from node.p2p import wire
 from node.p2p.client import HELLO_SECONDS
-from node.p2p.errors import Banned, PeerError, PeerUnreachable, Refused
+from node.p2p.errors import BadAnswer, Banned, PeerError, PeerUnreachable, Refused
+from node.p2p.offenders import NO_TRANSFER
 from node.p2p.outbox import AGAIN_SECONDS, Blocks, Transfers
 from node.p2p.peers import Peers
 from node.p2p.reach import url_towards
@@ -34,7 +37,8 @@ _NOTE_SECONDS: Final = 60.0
 _ASK_PEERS_SECONDS: Final = 300.0
 _POOL_SECONDS: Final = 5.0
 _LARGE_POOL_SECONDS: Final = 60.0
-_SMALL_POOL: Final = 500
+_SMALL_POOL: Final = 100_000
+"""Bytes."""
 _TELL_SECONDS: Final = 30.0
 _TAKEN_AT_ONCE: Final = 250
 
@@ -82,7 +86,8 @@ class Link:
         """Whether the peer knows where to call us."""
         self._pool_at = 0.0
         self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
-        self._incoming: deque[Transfer] = deque()
+        self._incoming: Iterator[list[Transfer]] | None = None
+        """What is left of a pool that the peer has sent."""
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"peer {url.host_port}", daemon=True)
@@ -187,8 +192,8 @@ class Link:
             if self._blocks.is_unsure:
                 self._hello_at = min(self._hello_at, now + AGAIN_SECONDS)
             return True
-        if self._incoming:
-            return self._take_some()
+        if self._incoming is not None:
+            return self._take_some(self._incoming)
         if now >= self._pool_at and not self.is_ahead:
             return self._ask_pool()
         if now >= self._transfers.not_before and self._transfers.send():
@@ -266,17 +271,25 @@ class Link:
 
     def _ask_pool(self) -> bool:
         """What the peer's pool has and ours lacks is taken in; the rest of ours goes to it as what is new does."""
-        transfers = {codec.txid(transfer): transfer for transfer in self._client.mempool()}
+        raw = self._client.raw_mempool()
         # Who can't call us can't tell us either: then it is asked again and again.
-        again = _POOL_SECONDS if len(transfers) < _SMALL_POOL else _LARGE_POOL_SECONDS
+        again = _POOL_SECONDS if len(raw) < _SMALL_POOL else _LARGE_POOL_SECONDS
         self._pool_at = float("inf") if self._told else time.monotonic() + again
+        self._incoming = wire.split_transfers(raw, _TAKEN_AT_ONCE)
+        return True
+
+    def _take_some(self, incoming: Iterator[list[Transfer]]) -> bool:
+        """One part of a pool is decoded and taken in. Raises BadAnswer at what no node passes on."""
+        part = next(incoming, None)
+        if part is None:
+            self._incoming = None
+            return True
+        transfers = {codec.txid(transfer): transfer for transfer in part}
         self._transfers.known.add(transfers)
         with self._peers.store.read() as conn:
             here = arrivals.present(conn, list(transfers))
-        self._incoming.extend(transfer for txid, transfer in transfers.items() if txid not in here)
-        return True
-
-    def _take_some(self) -> bool:
-        some = [self._incoming.popleft() for _ in range(min(_TAKEN_AT_ONCE, len(self._incoming)))]
-        self._hub.mempool.accept_transfers(some)
+        new = [transfer for txid, transfer in transfers.items() if txid not in here]
+        verdicts = self._hub.mempool.accept_transfers(new) if new else []
+        if any(isinstance(each, RuleError) and each.code in NO_TRANSFER for each in verdicts):
+            raise BadAnswer("the peer's pool has transfers that no node passes on")
         return True

@@ -23,7 +23,7 @@ from node.p2p.urls import unmapped
 SECONDS: Final = 600.0
 """Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
 MAX_HOSTS: Final = 4_000
-_NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
+NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
 """What is wrong with a transfer whatever the chain and the pool, so that no node passes it on."""
 
 
@@ -54,7 +54,7 @@ class Offenders:
 
     def sent_transfers(self, address: str, codes: set[str]) -> None:
         """Transfers in one request, some of them refused."""
-        if codes & _NO_TRANSFER:
+        if codes & NO_TRANSFER:
             self._add(address, BadAnswer.penalty)
 
     def banned(self, address: str) -> None:

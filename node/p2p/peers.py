@@ -69,7 +69,8 @@ class Peers:
     def add(self, url: str, *, inbound: bool = False) -> PeerRow:
         """Take a peer in after a hello. Raises PeerError with the reason: bad_url, unreachable, other_coin, self, …
 
-        `inbound`: the peer itself asks (`/p2p/connect`), which lifts no ban. This node's owner does.
+        `inbound`: the peer itself asks (`/p2p/connect`), which lifts no ban, and makes no more of it than a peer in
+        reserve. This node's owner does both.
         """
         result = self.add_many([url], inbound=inbound)[0]
         if isinstance(result, PeerError):
@@ -82,7 +83,9 @@ class Peers:
         banned = {row.url for row in self.listed() if is_banned(row, now)} if inbound else set[str]()
         answers = in_threads(lambda url: self._try(url, banned), urls[:MAX_PEERS], MAX_ASKED)
         direction = INBOUND if inbound else OUTBOUND
-        results = self.store.write(lambda conn: take_in(conn, answers, direction, int(time.time())))
+        results = self.store.write(
+            lambda conn: take_in(conn, answers, direction, int(time.time()), is_linked=not inbound)
+        )
         for result in results:
             if isinstance(result, PeerRow):
                 log.info("peer %s joined, height %d", result.url, result.height)

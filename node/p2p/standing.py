@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy import Connection
 
 from node.p2p.client import PeerClient
 from node.p2p.errors import PeerError, PeerRefused, TableFull
-from node.p2p.urls import PeerUrl
+from node.p2p.urls import PeerUrl, parse_peer_url, unmapped
 from node.p2p.wire import Hello
 from node.store import peers as table
 from node.store.peers import PeerRow
 
 CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
-"""States: said hello when last asked; did not, or misbehaved; another coin or worse; never asked."""
+"""States: said hello when last asked; did not, or misbehaved; another coin or worse; no longer, or not yet, asked."""
 OUTBOUND, INBOUND = "outbound", "inbound"
-"""Who asked for it first: this node, or the peer by `/p2p/connect`."""
+"""Who asked for it: this node or its owner, or only the peer by `/p2p/connect`."""
 
 MAX_PEERS: Final = 1000
+INBOUND_EACH: Final = 8
+"""Peers in the table that asked for it from one address (`home_of`); of the whole table they have half at most."""
 BEST_SCORE: Final = 100
 _SCORE_BACK: Final = 10
 BAN_PENALTY: Final = 20
@@ -38,10 +42,26 @@ class Greeting:
     latency_ms: int
 
 
+@lru_cache(maxsize=4096)
+def home_of(host: str) -> str | None:
+    """Whose a peer's host is, as far as that can be told: its address, of IPv6 the network that one customer has.
+
+    None for this machine, where whole networks of nodes live, and for a name.
+    """
+    try:
+        address = unmapped(ip_address(host))
+    except ValueError:
+        return None
+    if address.is_loopback:
+        return None
+    return str(address) if address.version == 4 else f"{int(address) >> 64:x}::/64"
+
+
 def take_in(
-    conn: Connection, answers: Sequence[Greeting | PeerError], direction: str, now: int
+    conn: Connection, answers: Sequence[Greeting | PeerError], direction: str, now: int, *, is_linked: bool = True
 ) -> list[PeerRow | PeerError]:
-    """The rows of new or known peers, saved; or why not."""
+    """The rows of new or known peers, saved; or why not. `is_linked`: they are asked from now on, so that they count
+    as connected; else they wait in reserve."""
     rows = {row.url: row for row in table.listed(conn)}
     results: list[PeerRow | PeerError] = []
     for answer in answers:
@@ -49,19 +69,54 @@ def take_in(
             results.append(answer)
             continue
         url = answer.url.url
-        if url not in rows and len(rows) >= MAX_PEERS:
-            spare = [row for row in rows.values() if row.state != CONNECTED]
-            if not spare:
-                results.append(TableFull(f"this node knows {MAX_PEERS} peers that answer, and takes no more"))
-                continue
-            worst = max(spare, key=rank).url
-            table.remove(conn, worst)
-            del rows[worst]
-        row = after(rows.get(url) or blank(url, direction, now), answer, now)
+        try:
+            worst = _leaves(list(rows.values()), answer.url, direction) if url not in rows else None
+        except TableFull as full:
+            results.append(full)
+            continue
+        if worst is not None:
+            table.remove(conn, worst.url)
+            del rows[worst.url]
+        before = rows.get(url) or blank(url, direction, now)
+        row = after(before, answer, now)
+        if direction == OUTBOUND:
+            row = replace(row, direction=OUTBOUND)
+        if not is_linked and before.state != CONNECTED:
+            row = replace(row, state=RESERVE)
         table.save(conn, row)
         rows[url] = row
         results.append(row)
     return results
+
+
+def _leaves(rows: Sequence[PeerRow], url: PeerUrl, direction: str) -> PeerRow | None:
+    """The row that makes room for a new one, if any must. Raises TableFull.
+
+    Whoever asks for itself takes the place of others that did, first of those at its own address, and of nobody that
+    is connected; whom this node or its owner asks for takes any place of theirs.
+    """
+    asked = [row for row in rows if row.direction == INBOUND]
+    if direction == INBOUND:
+        home = home_of(url.host)
+        near = [row for row in asked if home is not None and home_of(parse_peer_url(row.url).host) == home]
+        if len(near) >= INBOUND_EACH:
+            return _worst(_spare(near), f"{INBOUND_EACH} peers at your address")
+        if len(asked) >= MAX_PEERS // 2:
+            return _worst(_spare(asked), f"{MAX_PEERS // 2} peers that asked for it")
+    if len(rows) < MAX_PEERS:
+        return None
+    spare = _spare(asked) or _spare(rows)
+    return _worst(spare if direction == INBOUND else spare or asked, f"{MAX_PEERS} peers that answer")
+
+
+def _spare(rows: Sequence[PeerRow]) -> list[PeerRow]:
+    return [row for row in rows if row.state != CONNECTED]
+
+
+def _worst(rows: Sequence[PeerRow], known: str) -> PeerRow:
+    if not rows:
+        raise TableFull(f"this node knows {known}, and takes no more")
+    return max(rows, key=rank)
 
 
 def blank(url: str, direction: str, added_at: int) -> PeerRow:

@@ -6,7 +6,7 @@ Both sides use it, so that they agree. Every string from a peer is bounded and o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -29,7 +29,8 @@ CUT_BYTES: Final = 8_000_000
 """An answer of blocks is cut before the block that would take it past this; one block there is whatever its size."""
 MAX_JSON: Final = 65_536
 MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
-MAX_MEMPOOL_BYTES: Final = 32_000_000
+MAX_MEMPOOL_BYTES: Final = 8_000_000
+"""Of its pool that a node hands out, the best-paying first."""
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """As `node.core.hashing.show` writes it."""
@@ -148,9 +149,18 @@ def split_blocks(body: bytes, asked: int, max_block_bytes: int) -> list[bytes | 
     return blocks
 
 
-def split_transfers(body: bytes) -> list[Transfer]:
-    """Transfers end to end. Raises BadAnswer."""
-    try:
-        return codec.decode_transfers(body)
-    except Malformed:
-        raise BadAnswer("the peer's transfers are not what the protocol says") from None
+def split_transfers(body: bytes, most: int) -> Iterator[list[Transfer]]:
+    """Transfers end to end, up to `most` at a time: each is decoded when it is asked for. Raises BadAnswer as far as
+    it has come."""
+    at = 0
+    while at < len(body):
+        part: list[Transfer] = []
+        try:
+            while at < len(body) and len(part) < most:
+                transaction, at = codec.decode_transaction(body, at)
+                if not isinstance(transaction, Transfer):
+                    raise Malformed("a coinbase cannot stand alone")
+                part.append(transaction)
+        except Malformed:
+            raise BadAnswer("the peer's transfers are not what the protocol says") from None
+        yield part

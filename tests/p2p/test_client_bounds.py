@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 
+from node.core import codec
 from node.p2p.client import PeerClient
 from node.p2p.errors import (
     BadAnswer,
@@ -18,9 +19,10 @@ from node.p2p.errors import (
     PeerUnreachable,
     TooLarge,
 )
+from node.p2p.wire import MAX_MEMPOOL_BYTES, split_transfers
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import HELLO, Wire, as_bytes, drip, flood, honest
-from tests.support import ChainBuilder
+from tests.support import ChainBuilder, easy_coin, key, transfer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MEGABYTE = bytes(1 << 20)
@@ -42,6 +44,21 @@ def test_a_compressed_answer_is_refused_unread(serve: Serve) -> None:
     with pytest.raises(BadAnswer, match="compressed"):
         PeerClient(server.url).hello()
     assert server.headers[0]["Accept-Encoding"] == "identity"
+
+
+def test_a_pool_of_more_than_any_node_hands_out_is_left(serve: Serve) -> None:
+    server = serve({"GET /p2p/mempool": as_bytes(bytes(MAX_MEMPOOL_BYTES + 1))})
+    with pytest.raises(TooLarge):
+        PeerClient(server.url, 10).raw_mempool()
+
+
+def test_of_a_pool_no_more_is_decoded_than_is_taken() -> None:
+    coin, alice, bob = easy_coin(), key("alice"), key("bob")
+    good = codec.encode_transaction(transfer(coin, alice, bob, 5))
+    parts = split_transfers(good * 7 + b"\xff", 3)
+    assert [len(next(parts)) for _ in range(2)] == [3, 3]
+    with pytest.raises(BadAnswer):
+        next(parts)
 
 
 @pytest.mark.parametrize(

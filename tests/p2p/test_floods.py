@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from node.core import codec
+from node.core.hashing import show
 from node.orphans import MAX_ORPHANS
+from node.p2p.keeper import MAX_INBOUND
 from node.p2p.standing import MAX_PEERS
 from tests.api.running import rich_coin, running
 from tests.p2p.conftest import Serve
@@ -53,6 +55,22 @@ def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
         assert node.post("/connect_node", {"node": ["http://127.0.0.1:9"] * 65}).status == 400
         node.extend()
         assert node.get("/v1/status").json["height"] == 1
+
+
+def test_a_host_that_asks_from_hundreds_of_ports_leaves_room_for_whom_the_owner_wants(tmp_path: Path) -> None:
+    with (
+        Crowd(ChainBuilder(COIN), MAX_PEERS // 2 + 10) as crowd,
+        running(tmp_path / "friend", COIN) as friend,
+        gossiping(tmp_path / "node", [], COIN, outbound=0) as node,
+    ):
+        for url in crowd.urls:
+            told = {"url": url, "chain_id": show(COIN.chain_id), "node_id": "0" * 32}
+            assert node.post("/p2p/connect", told).status == 200
+        known = peers_of(node)
+        assert len(known) == MAX_PEERS // 2
+        assert list(known.values()).count("connected") <= MAX_INBOUND
+        assert node.post("/v1/peers", {"url": friend.url}).status == 201
+        assert friend.url in peers_of(node)
 
 
 def test_what_peers_tell_of_peers_fills_neither_table_nor_connections(tmp_path: Path, serve: Serve) -> None:

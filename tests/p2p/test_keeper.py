@@ -11,7 +11,7 @@ import pytest
 
 from node.config import Config
 from node.core import codec
-from node.core.hashing import show
+from node.core.hashing import sha256d, show
 from node.p2p.backoff import Backoff
 from node.p2p.known import Known
 from node.p2p.reach import may_tell, own_url, url_towards
@@ -56,14 +56,40 @@ def test_a_newcomer_takes_the_chain_and_the_pool_of_its_peer_and_gives_its_own(t
 
 
 def test_of_a_peers_pool_what_is_good_is_taken_and_the_rest_left(tmp_path: Path, serve: Serve) -> None:
-    """Whoever makes it up: the peer did not check it for us."""
+    """Whoever makes it up: the peer may see the chain otherwise."""
     good, poor = transfer(COIN, ALICE, BOB, 5), transfer(COIN, BOB, ALICE, RICH + 1)
-    forged = replace(transfer(COIN, CAROL, BOB, 5), amount=6)
     peer = serve(listener(ChainBuilder(COIN)))
-    peer.routes["GET /p2p/mempool"] = as_bytes(b"".join(map(codec.encode_transaction, (poor, good, forged))))
+    peer.routes["GET /p2p/mempool"] = as_bytes(b"".join(map(codec.encode_transaction, (poor, good))))
     with gossiping(tmp_path / "node", [peer.url]) as node:
         wait_for_pool(node, [show(codec.txid(good))])
         assert peers_of(node) == {peer.url: "connected"}
+
+
+GOOD, LATE, POOR, FORGED = (
+    codec.encode_transaction(each)
+    for each in (
+        transfer(COIN, ALICE, BOB, 5),
+        transfer(COIN, BOB, ALICE, 5),
+        transfer(COIN, CAROL, BOB, RICH + 1),
+        replace(transfer(COIN, CAROL, BOB, 5), amount=6),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [GOOD + FORGED + 2_000 * POOR + LATE, GOOD + 2_000 * POOR + b"\xff" + LATE],
+    ids=["a forged signature", "a byte that begins no transfer"],
+)
+def test_who_hands_on_what_no_node_passes_on_is_to_blame_and_the_rest_of_its_pool_is_left(
+    tmp_path: Path, serve: Serve, pool: bytes
+) -> None:
+    peer, honest = (serve(listener(ChainBuilder(COIN, name))) for name in ("peer", "honest"))
+    peer.routes["GET /p2p/mempool"] = as_bytes(pool)
+    with gossiping(tmp_path / "node", [peer.url, honest.url]) as node:
+        wait_until(lambda: peers_of(node).get(peer.url) == "down", SOON, "the peer to be marked")
+        wait_for_pool(node, [show(sha256d(GOOD))])
+        assert peers_of(node)[honest.url] == "connected"
 
 
 def test_a_node_that_is_down_at_the_start_is_found_when_it_comes_and_again_when_it_is_back(tmp_path: Path) -> None:

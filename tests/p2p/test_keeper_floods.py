@@ -1,0 +1,150 @@
+"""What strangers tell and ask does not take over whom a node connects with; nor does a fault of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from node.chain import Chain
+from node.config import Config
+from node.mempool import Mempool
+from node.p2p.configured import Configured
+from node.p2p.errors import OtherCoin, TableFull
+from node.p2p.gossip import Gossip
+from node.p2p.keeper import MAX_INBOUND, MAX_INBOUND_EACH, MAX_LEARNED, Keeper
+from node.p2p.links import Link
+from node.p2p.peers import Peers
+from node.p2p.standing import INBOUND, OUTBOUND, blank
+from node.p2p.sync import Sync
+from node.p2p.urls import PeerUrl
+from node.store import peers as table
+from node.store.engine import Store
+from tests.p2p.conftest import NOW, Clock, Serve
+from tests.p2p.gossiping import COIN, SOON
+from tests.support import wait_until
+
+
+class Idle(Link):
+    """A link that calls nobody."""
+
+    def start(self) -> None:
+        pass
+
+
+class Unlucky(Idle):
+    """One whose thread the system does not give."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+MakeLink = Callable[..., Link]
+
+
+@dataclass
+class Keeping:
+    keeper: Keeper
+    gossip: Gossip
+    peers: Peers
+    clock: Clock
+    kinds: list[type[Link]]
+    """Of the next links; then `Idle`."""
+
+    def knows(self, urls: list[str], direction: str) -> None:
+        rows = [replace(blank(url, direction, NOW), last_seen=NOW) for url in urls]
+
+        def job(conn: Connection) -> None:
+            for row in rows:
+                table.save(conn, row)
+
+        self.peers.store.write(job)
+
+    def urls(self) -> list[str]:
+        return [link.url.url for link in self.keeper.links()]
+
+
+Keep = Callable[..., Keeping]
+
+
+@pytest.fixture
+def keep(tmp_path: Path, serve: Serve) -> Iterator[Keep]:
+    """A keeper on a real store; its links are idle. Options: of Config."""
+    stack: list[Keeping] = []
+
+    def make(**options: object) -> Keeping:
+        config = Config(tmp_path, port=serve({}).port, **options)  # type: ignore[arg-type]
+        store = Store.open(config, COIN)
+        peers, mempool, clock, kinds = Peers(store, config), Mempool(store), Clock(), list[type[Link]]()
+        gossip = Gossip(config, mempool, peers, Sync(Chain(store, mempool), peers))
+
+        def make_link(url: PeerUrl, direction: str, is_probe: bool) -> Link:
+            return (kinds.pop(0) if kinds else Idle)(url, direction, gossip, is_probe=is_probe)
+
+        keeper = Keeper(config, peers, Configured(config), make_link, clock)
+        stack.append(Keeping(keeper, gossip, peers, clock, kinds))
+        return stack[-1]
+
+    yield make
+    for each in stack:
+        each.keeper.stop()
+        each.peers.close()
+        each.peers.store.close()
+
+
+def test_one_address_has_a_few_of_the_places_for_those_that_ask(keep: Keep) -> None:
+    keeping = keep()
+    crowd = [f"http://203.0.113.5:{port}" for port in range(1, 2 * MAX_INBOUND)]
+    here = [f"http://127.0.0.1:{port}" for port in range(1, 11)]
+    keeping.knows([*crowd, "http://203.0.113.6:5001", *here], INBOUND)
+    keeping.keeper.start()
+    wait_until(lambda: len(keeping.urls()) >= MAX_INBOUND_EACH + 1 + len(here), SOON, "the links")
+    keeping.peers.remove("127.9.9.9:9")
+    assert len(set(keeping.urls()) & set(crowd)) == MAX_INBOUND_EACH
+    assert {"http://203.0.113.6:5001", *here} < set(keeping.urls())
+
+
+def test_a_peer_that_tells_of_many_does_not_keep_out_what_others_tell(keep: Keep) -> None:
+    keeping = keep(outbound=2 * MAX_LEARNED)
+    teller = Idle(PeerUrl("203.0.113.5", 5001), OUTBOUND, keeping.gossip)
+    teller.addresses = frozenset([ip_address("203.0.113.5")])
+    dead = [f"http://198.51.100.{number}:9" for number in range(1, 251)]
+    for _ in range(100):  # 50 are taken at a time
+        keeping.keeper.learned(teller, dead)
+    told = [f"http://192.0.2.{number}:5001" for number in range(1, 51)]
+    keeping.keeper.learned(teller, told)
+    keeping.keeper.start()
+    wait_until(lambda: len(keeping.urls()) == MAX_LEARNED, SOON, "all that were heard of to be called")
+    assert len(set(keeping.urls()) & set(told)) > len(told) // 2  # each took the place of any other
+
+
+def test_a_thread_that_can_not_be_had_ends_neither_the_keeper_nor_what_it_knows_of_the_peer(
+    keep: Keep, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, other = "http://198.51.100.1:5001", "http://198.51.100.2:5001"
+    keeping = keep(peers=(url, other))
+    keeping.kinds += [Unlucky]
+    keeping.keeper.start()
+    wait_until(lambda: "can't start new thread" in caplog.text, SOON, "the fault in the log")
+    wait_until(lambda: keeping.urls() == [other], SOON, "the keeper to go on with the other")
+    keeping.clock.now += 60
+    keeping.peers.remove("127.9.9.9:9")
+    keeping.keeper.table_changed("http://127.9.9.9:9")
+    wait_until(lambda: sorted(keeping.urls()) == [url, other], SOON, "the peer to be tried again")
+
+
+def test_a_peer_that_found_no_room_is_tried_again_within_a_minute(keep: Keep) -> None:
+    full, foreign = "http://198.51.100.1:5001", "http://198.51.100.2:5001"
+    keeping = keep(peers=(full, foreign))
+    keeping.keeper.start()
+    wait_until(lambda: sorted(keeping.urls()) == [full, foreign], SOON, "both to be tried")
+    links = {link.url.url: link for link in keeping.keeper.links()}
+    keeping.keeper.ended(links[foreign], OtherCoin("another coin"))
+    keeping.keeper.ended(links[full], TableFull("no room"))
+    keeping.clock.now += 60
+    keeping.keeper.table_changed("http://127.9.9.9:9")
+    wait_until(lambda: keeping.urls() == [full], SOON, "the one to be tried again")
