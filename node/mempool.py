@@ -28,12 +28,16 @@ from node.store import accounts
 from node.store import mempool as rows
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
+from node.store.eviction import Victim, evict, fill_gap, worst
 from node.store.intake import Intake
 
 T = TypeVar("T")
 
 MAX_GAP = 64
 """Sequences that a waiting transfer may be ahead of the sender's next one."""
+
+AT_ONCE = 250
+"""Transfers that one commit takes at most, so that no block waits long behind them."""
 
 READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
@@ -85,7 +89,10 @@ class Mempool:
         return answers
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
-        """Several in one commit, in order; what was refused stands as its error."""
+        """Several in one commit, in order; what was refused stands as its error.
+
+        Blocks wait for that commit: who has more than `AT_ONCE` of them comes again with the rest.
+        """
         problems = self._problems(transfers)
         good = [
             _Wanted(codec.txid(transfer), transfer, replace=True)
@@ -112,7 +119,7 @@ class Mempool:
     def next_sequence(self, payload: bytes) -> int:
         """The sequence of the sender's next transfer, behind what is ready in the pool."""
         with self._store.read() as conn:
-            return rows.view(conn, payload, 0).run_end
+            return rows.view(conn, payload, 0, pool_cost=0).run_end
 
     def _check_alone(self, transfer: Transfer) -> None:
         (problem,) = self._problems([transfer])
@@ -131,8 +138,7 @@ class Mempool:
 
         Raises RuleError or PolicyError, and nothing has changed then.
         """
-        conn = intake.conn_for(transfer.sender)
-        view = rows.view(conn, transfer.sender, transfer.sequence, txid)
+        view = intake.view(txid, transfer)
         known = _known(txid, view)
         if known is not None:
             return known
@@ -151,15 +157,19 @@ class Mempool:
         if not (is_full or fills_gap or view.slot_txid is not None):
             intake.add(txid, transfer, ready=is_ready)
         else:
-            intake.insert()
+            conn = intake.insert()
+            evicted: list[Victim] = []
             with conn.begin_nested() if is_full else nullcontext():
                 if view.slot_txid is not None:
                     rows.remove(conn, [view.slot_txid])
                 rows.add(conn, txid, transfer, ready=is_ready)
                 if fills_gap:
-                    _fill_gap(conn, transfer)
+                    fill_gap(conn, transfer.sender, transfer.sequence)
                 if is_full:
-                    self._make_room(conn, txid, transfer)
+                    evicted = self._make_room(conn, txid, transfer)
+            for victim in evicted:
+                intake.spend(victim.sender, -victim.cost)
+        intake.spend(transfer.sender, transfer.cost - view.slot_cost)
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
@@ -190,18 +200,21 @@ class Mempool:
                 found=transfer.cost,
             )
 
-    def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> None:
+    def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> list[Victim]:
         """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
+        evicted = []
         for victim in self._victims(conn):
-            stands_on = victim.ready and victim.transfer.sender == newcomer.sender
-            if victim.txid == txid or (stands_on and victim.transfer.sequence < newcomer.sequence):
+            stands_on = victim.ready and victim.sender == newcomer.sender
+            if victim.txid == txid or (stands_on and victim.sequence < newcomer.sequence):
                 raise MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
-            _evict(conn, victim)
+            evict(conn, victim)
+            evicted.append(victim)
+        return evicted
 
-    def _victims(self, conn: Connection) -> Iterator[rows.MempoolRow]:
+    def _victims(self, conn: Connection) -> Iterator[Victim]:
         """Who has to go while the pool is too large: waiting before ready, the lowest fee per byte first."""
         while rows.totals(conn)[1] > self._store.config.mempool_bytes:
-            victim = rows.worst(conn)
+            victim = worst(conn)
             if victim is None:
                 return
             yield victim
@@ -237,15 +250,7 @@ class Mempool:
     def shrink(self, conn: Connection) -> None:
         """Evict what is over the pool's bytes."""
         for victim in self._victims(conn):
-            _evict(conn, victim)
-
-
-def _evict(conn: Connection, victim: rows.MempoolRow) -> None:
-    """Take a transfer out; what stood ready behind it waits now."""
-    rows.remove(conn, [victim.txid])
-    if victim.ready:
-        behind = [row for row in rows.of_sender(conn, victim.transfer.sender) if row.ready]
-        rows.set_ready(conn, [(row.txid, False) for row in behind if row.transfer.sequence > victim.transfer.sequence])
+            evict(conn, victim)
 
 
 def _unconfirmed(conn: Connection, block: Block, txids: Sequence[bytes]) -> Iterator[tuple[bytes, Transfer]]:
@@ -284,15 +289,3 @@ def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
             expected=f"{view.run_end} to {view.run_end + MAX_GAP}",
             found=transfer.sequence,
         )
-
-
-def _fill_gap(conn: Connection, transfer: Transfer) -> None:
-    """What waited right behind `transfer` is ready now."""
-    changes = []
-    following = transfer.sequence + 1
-    for row in rows.waiting_behind(conn, transfer.sender, transfer.sequence):
-        if row.transfer.sequence != following:
-            break
-        changes.append((row.txid, True))
-        following += 1
-    rows.set_ready(conn, changes)

@@ -25,6 +25,7 @@ from node.api.render import work
 from node.core import codec
 from node.core.errors import Malformed, RuleError
 from node.core.hashing import show, unshow
+from node.mempool import AT_ONCE
 from node.outcomes import Orphan
 from node.p2p import wire
 from node.p2p.gossip import Caller
@@ -243,7 +244,11 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
         node.peers.offenders.sent_transfers(call.remote, {error.code})
         raise MalformedTransfer(error.message, **error.details) from None
     node.gossip.heard_transfers(Caller(call.sender, call.remote), transfers)
-    answers = node.mempool.accept_transfers(transfers) if transfers else []
+    answers = [
+        answer
+        for start in range(0, len(transfers), AT_ONCE)
+        for answer in node.mempool.accept_transfers(transfers[start : start + AT_ONCE])
+    ]
     rejected = [
         wire.Rejected(show(codec.txid(transfer)), answer.code)
         for transfer, answer in zip(transfers, answers, strict=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from node.core import codec
 from node.core.types import Transfer
 from node.store import mempool
+from node.store.mempool import SenderView
 
 
 class Intake:
@@ -21,6 +22,7 @@ class Intake:
         self._conn = conn
         self._new: list[tuple[bytes, Transfer, bool]] = []
         self._senders: set[bytes] = set()
+        self._costs: dict[bytes, int] = {}
         self.size = 0
         """Bytes on the wire of what is not inserted yet: the mempool's totals lack them."""
 
@@ -37,9 +39,21 @@ class Intake:
         self._senders.add(transfer.sender)
         self.size += codec.transaction_size(transfer)
 
-    def conn_for(self, sender: bytes) -> Connection:
-        """The connection, on which queries about `sender` see everything that was added."""
-        return self.insert() if sender in self._senders else self._conn
+    def view(self, txid: bytes, transfer: Transfer) -> SenderView:
+        """What policy asks about a transfer's sender, with everything that was added."""
+        sender = transfer.sender
+        conn = self.insert() if sender in self._senders else self._conn
+        view = mempool.view(conn, sender, transfer.sequence, txid, pool_cost=self._costs.get(sender))
+        self._costs[sender] = view.pool_cost
+        return view
+
+    def spend(self, sender: bytes, cost: int) -> None:
+        """What `sender` has in the pool costs that much more (or less), so that it isn't summed anew.
+
+        `cost`: amount + fee, base units, of what was added, inserted or taken out.
+        """
+        if sender in self._costs:
+            self._costs[sender] += cost
 
     def insert(self) -> Connection:
         """Insert what was added; the connection, on which every query sees it."""

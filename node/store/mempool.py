@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    ColumnElement,
     Connection,
     Function,
     Integer,
@@ -73,11 +74,14 @@ _mine = mempool.c.sender == _sender
 _slot = mempool.alias("slot")
 _this = mempool.alias("this")
 _follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
-_VIEW = Query(
-    select(
+_pool_cost = select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery()
+
+
+def _view(pool_cost: ColumnElement[int]) -> Query:
+    view = select(
         select(accounts.c.balance).where(accounts.c.payload == _sender).scalar_subquery().label("balance"),
         select(accounts.c.sequence).where(accounts.c.payload == _sender).scalar_subquery().label("next_sequence"),
-        select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery().label("pool_cost"),
+        pool_cost.label("pool_cost"),
         select(func.max(mempool.c.sequence) + 1).where(_mine, mempool.c.ready).scalar_subquery().label("run_end"),
         select(_this.c.ready).where(_this.c.txid == _txid).scalar_subquery().label("pool_ready"),
         select(literal_column("1")).where(transactions.c.txid == _txid).scalar_subquery().label("confirmed"),
@@ -87,19 +91,12 @@ _VIEW = Query(
         _slot.c.cost.label("slot_cost"),
         mempool_totals.c.bytes.label("pool_bytes"),
     )
-    .select_from(mempool_totals)
-    .outerjoin(_slot, (_slot.c.sender == _sender) & (_slot.c.sequence == _sequence))
-)
+    is_slot = (_slot.c.sender == _sender) & (_slot.c.sequence == _sequence)
+    return Query(view.select_from(mempool_totals).outerjoin(_slot, is_slot))
+
+
+_VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", type_=BigInteger))
 _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
-_WAITING_BEHIND = _ROW.where(_mine, ~mempool.c.ready, mempool.c.sequence > _sequence).order_by(mempool.c.sequence)
-_order = (mempool.c.ready, mempool.c.fee_rate)
-_least_ready, _least_rate = (select(column).order_by(*_order).limit(1).scalar_subquery() for column in _order)
-# In two steps: ordered by all three, SQLite would sort every transfer that pays the same.
-_WORST = (
-    _ROW.where(mempool.c.ready == _least_ready, mempool.c.fee_rate == _least_rate)
-    .order_by(mempool.c.arrived.desc())
-    .limit(1)
-)
 
 
 def _so_far(aggregate: Function[int]) -> Over[int]:
@@ -124,7 +121,7 @@ _first = (
 )
 _READY = select(mempool.c.raw).join(_first, _first.c.arrived == mempool.c.arrived).order_by(mempool.c.arrived)
 _OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
-_TOTALS = select(mempool_totals.c.count, mempool_totals.c.bytes)
+_TOTALS = Query(select(mempool_totals.c.count, mempool_totals.c.bytes))
 _INSERT = Many(
     insert(mempool),
     *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw"),
@@ -164,17 +161,26 @@ def get(conn: Connection, txid: bytes) -> MempoolRow | None:
     return _row(found) if found else None
 
 
-def view(conn: Connection, sender: bytes, sequence: int, txid: bytes = b"") -> SenderView:
-    """A sender's state, its pool, who holds the slot (sender, sequence), and whether `txid` is known."""
-    row = _VIEW.one(conn, sender=sender, sequence=sequence, txid=txid)
+def view(
+    conn: Connection, sender: bytes, sequence: int, txid: bytes = b"", *, pool_cost: int | None = None
+) -> SenderView:
+    """A sender's state, its pool, who holds the slot (sender, sequence), and whether `txid` is known.
+
+    `pool_cost`: what the caller knows the sender's pool to cost; else it is summed, some 10 ms for a whole pool.
+    """
+    asked = {"sender": sender, "sequence": sequence, "txid": txid}
+    if pool_cost is None:
+        row = _VIEW.one(conn, **asked)
+    else:
+        row = _VIEW_OF_KNOWN_COST.one(conn, **asked, known_cost=pool_cost)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
-    balance, next_sequence, pool_cost, run_end, pool_ready, confirmed, followed, *rest = row
+    balance, next_sequence, cost, run_end, pool_ready, confirmed, followed, *rest = row
     slot_txid, slot_fee, slot_cost, pool_bytes = rest
     account = Account(balance or 0, next_sequence or 0)
     return SenderView(
         account=account,
-        pool_cost=pool_cost,
+        pool_cost=cost,
         run_end=account.sequence if run_end is None else run_end,
         pool_ready=None if pool_ready is None else bool(pool_ready),
         is_confirmed=confirmed is not None,
@@ -217,11 +223,6 @@ def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
     return _rows(conn, _OF_SENDER, sender=payload)
 
 
-def waiting_behind(conn: Connection, payload: bytes, sequence: int) -> list[MempoolRow]:
-    """A sender's waiting transfers after `sequence`, in order."""
-    return _rows(conn, _WAITING_BEHIND, sender=payload, sequence=sequence)
-
-
 def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
     """(incoming, outgoing) of an account in the pool, base units: amounts to it; amounts and fees from it."""
     amount = mempool.c.cost - mempool.c.fee
@@ -236,7 +237,7 @@ def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
 
 def totals(conn: Connection) -> tuple[int, int]:
     """(count, bytes)."""
-    row = conn.execute(_TOTALS).first()
+    row = _TOTALS.one(conn)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
     return row[0], row[1]
@@ -261,14 +262,19 @@ def add_many(conn: Connection, new: Sequence[tuple[bytes, Transfer, bool]]) -> N
         values.append((txid, *whose, *paying, len(raw), is_ready, raw))
     if values:
         _INSERT.run(conn, values)
-        _GROW.run(conn, [(len(values), size)])
+        grow(conn, len(values), size)
 
 
 def remove(conn: Connection, txids: Sequence[bytes]) -> None:
     """Take transfers out; those that are not there are no error."""
     sizes = [size for (size,) in _REMOVE.rows(conn, txids)]
     if sizes:
-        _GROW.run(conn, [(-len(sizes), -sum(sizes))])
+        grow(conn, -len(sizes), -sum(sizes))
+
+
+def grow(conn: Connection, count: int, size: int) -> None:
+    """Keep the totals in step with rows that were inserted, or deleted (both below 0). `size` in bytes."""
+    _GROW.run(conn, [(count, size)])
 
 
 def set_ready(conn: Connection, changes: Iterable[tuple[bytes, bool]]) -> None:
@@ -284,9 +290,3 @@ def senders_among(conn: Connection, payloads: Iterable[bytes]) -> set[bytes]:
 def slots_of(conn: Connection, senders: Iterable[bytes]) -> set[tuple[bytes, int]]:
     """Every (sender, sequence) that those senders have in the pool."""
     return {(sender, sequence) for sender, sequence in _SLOTS.rows(conn, list(senders))}
-
-
-def worst(conn: Connection) -> MempoolRow | None:
-    """Who goes first when the pool is full: waiting before ready, then least fee per byte, then the youngest."""
-    found = conn.execute(_WORST).first()
-    return _row(found) if found else None

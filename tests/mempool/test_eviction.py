@@ -121,3 +121,41 @@ def test_a_reorg_leaves_no_more_in_the_pool_than_it_has_room_for(open_node: Open
         assert rows.totals(conn) == (len(node.pool()), len(node.pool()) * SIZE)
     assert len(node.pool()) == ROOM
     assert left(node, *returned[2:]) == [True, True]
+
+
+def model_eviction(pool: dict[int, int], newcomer_fee: int) -> None:
+    """One sender's pool by sequence and fee, all of one size, makes room for somebody else's ready transfer."""
+    run = next(sequence for sequence in range(len(pool) + 1) if sequence not in pool)
+    waiting = [sequence for sequence in pool if sequence > run]
+    victim = min(waiting or pool, key=lambda sequence: (pool[sequence], -sequence))
+    if waiting or pool[victim] < newcomer_fee:
+        del pool[victim]
+
+
+def test_a_pool_of_one_senders_transfers_gives_way_one_by_one(open_node: OpenNode) -> None:
+    fees = [30, 90, 20, 70, 20, 60, 10, 80, 50, 40, 20, 100]
+    pool = dict(enumerate(fees))
+    mine = [sent(0, sequence, fee) for sequence, fee in pool.items()]
+    node = open_node(COIN, mempool_bytes=len(mine) * SIZE)
+    node.mempool.accept_transfers(mine)
+    for sequence, fee in [(0, 9), *((sequence, 200) for sequence in range(len(fees)))]:  # the first pays too little
+        model_eviction(pool, fee)
+        node.mempool.accept_transfers([sent(1, sequence, fee)])
+        run = next(place for place in range(len(fees) + 1) if place not in pool)
+        assert left(node, *mine) == [(place < run) if place in pool else None for place in range(len(fees))]
+
+
+def test_a_filled_gap_readies_the_run_behind_it_and_no_more(open_node: OpenNode) -> None:
+    node = open_node(COIN)
+    waiting = [sent(0, sequence, 5) for sequence in (1, 2, 3, 5, 6)]
+    node.mempool.accept_transfers([*waiting, sent(1, 1, 5), sent(0, 0, 5)])
+    assert left(node, *waiting, sent(1, 1, 5)) == [True, True, True, False, False, False]
+
+
+def test_money_that_a_replacement_takes_counts_within_one_batch(open_node: OpenNode) -> None:
+    coin = easy_coin(premine=[(PEOPLE[0], 99)])
+    plan = ((50, 0), (60, 0), (37, 1), (1, 2))  # fee, sequence; with amounts of 1 the third takes the last coin
+    wanted = [transfer(coin, PEOPLE[0], PEOPLE[2], 1, fee, sequence) for fee, sequence in plan]
+    node = open_node(coin)
+    answers = node.mempool.accept_transfers(wanted)
+    assert [isinstance(answer, Exception) for answer in answers] == [False, False, False, True]

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import event
 
 from node.core import codec
-from node.store import accounts, blocks, jobs, mempool, transactions
+from node.store import accounts, blocks, eviction, jobs, mempool, transactions
 from tests.nodes import NOW, Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key
+from tests.support import ChainBuilder, easy_coin, key, transfer
 
 ALICE, BOB = key("alice"), key("bob")
 COIN = easy_coin(premine=[(ALICE, 10**6)])
@@ -59,10 +59,10 @@ def use(node: Node) -> None:
     node.offer_all(chain.raw[:2])
     node.chain.accept_blocks(chain.raw[2:], NOW)
     node.chain.accept_blocks(side.raw, NOW)
-    transfer = side.transfer(ALICE, BOB, 5, 2)
-    node.mempool.accept_transfer(transfer)
+    waiting = side.transfer(ALICE, BOB, 5, 2)
+    node.mempool.accept_transfer(waiting)
     node.chain.template(BOB.payload, NOW, b"")
-    node.offer(side.add([transfer]))
+    node.offer(side.add([waiting]))
     with node.store.read() as conn:
         tip = blocks.tip(conn)
         blocks.locator(conn)
@@ -70,11 +70,11 @@ def use(node: Node) -> None:
         blocks.newest_first(conn, 3, 2)
         blocks.oldest_first(conn, 3, 2)
         blocks.by_height(conn, 3)
-        place = transactions.find(conn, codec.txid(transfer))
+        place = transactions.find(conn, codec.txid(waiting))
         assert place is not None
         transactions.load(conn, place)
         accounts.history(conn, BOB.payload, place, 5)
-        mempool.worst(conn)
+        eviction.worst(conn)
         mempool.of_sender(conn, ALICE.payload)
         mempool.sums(conn, ALICE.payload)
         jobs.next_open(conn)
@@ -98,6 +98,26 @@ def test_no_everyday_query_reads_a_whole_table(node: Node) -> None:
         if steps:
             scans[statement] = steps
     assert not scans
+
+
+def test_a_full_pool_is_read_by_indexes_that_hold_all_that_is_asked(open_node: OpenNode) -> None:
+    coin = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)])
+    node = open_node(coin, mempool_bytes=2 * codec.TRANSFER_BASE)
+    with statements(node) as seen:
+        for sequence, fee in ((0, 1), (2, 5), (1, 5)):  # the waiting one goes for the last
+            node.mempool.accept_transfers([transfer(coin, ALICE, BOB, 1, fee, sequence)])
+        node.mempool.accept_transfers([transfer(coin, BOB, ALICE, 1, 90, 0)])
+        node.store.write(lambda conn: eviction.fill_gap(conn, ALICE.payload, 0))
+    sums = [statement for statement in seen if "sum(mempool.cost)" in statement]
+    updates = [statement for statement in seen if statement.startswith("UPDATE mempool SET")]
+    assert sums
+    assert len(updates) >= 2
+    for statement in sums:
+        assert "SEARCH mempool USING COVERING INDEX ix_mempool_sender_cost (sender=?)" in plan(node, statement)
+    for statement in updates:
+        assert any(
+            "ix_mempool_sender_cost (sender=? AND ready=? AND sequence>?" in step for step in plan(node, statement)
+        )
 
 
 def is_cheap(step: str) -> bool:
