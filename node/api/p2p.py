@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
-from threading import BoundedSemaphore
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -45,7 +44,7 @@ CALL_BACKS: Final = 32
 CALL_BACKS_EACH: Final = 4
 """Callers that are called back at once, of all and at one address: a silent one holds a thread of the server."""
 
-_GATHERING: Final = BoundedSemaphore(4)
+_GATHERING: Final = threading.BoundedSemaphore(4)
 """Answers that are put together at once: what is under way is bounded, and so is this."""
 _GATHER_SECONDS: Final = 5.0
 

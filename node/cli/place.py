@@ -49,6 +49,8 @@ def _is_here(url: str) -> bool:
         return True
     try:
         address = ip_address(host)
+        if address.is_loopback:
+            return True
         with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((host, 0))
     except (ValueError, OSError):

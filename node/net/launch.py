@@ -40,7 +40,7 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
         super().__init__(output, colour=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
         self.last_words: dict[str, str] = {}
         self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come to the thread that has it
 
     def write(self, message: Message) -> None:
         if message.name == SYSTEM_PRINTER_NAME:

@@ -129,7 +129,8 @@ class Keeper:
             log.info("peer %s: %s", url, error.message)
         finally:  # whatever went wrong, the URL is free for another link
             with self._lock:
-                self._links.pop(url, None)
+                if self._links.get(url) is link:
+                    del self._links[url]
                 if lasted:
                     self._backoff.forget(url)
                 if problem is not None or link.is_at_fault:
@@ -228,7 +229,7 @@ class Keeper:
             link = self._make_link(parse_peer_url(url), direction, is_probe)
             with self._lock:
                 self._learned.pop(url, None)
-                if url in self._removed:  # just now
+                if url in self._removed or url in self._links:  # since just now
                     return
                 self._links[url] = link
             link.start()
@@ -252,7 +253,9 @@ class Keeper:
         chosen = [(url, OUTBOUND) for url in configured if url not in self._links]
         room = self._config.outbound - own - len(chosen)
         known = [row.url for row in fit if row.direction == OUTBOUND]
-        for url in [*known, *self._learned]:
+        # One that was told may have called by itself since: its row says more, and two links would refuse each other.
+        in_table = {row.url for row in rows}
+        for url in [*known, *(url for url in self._learned if url not in in_table)]:
             if room > 0 and url not in self._links and url not in configured:
                 chosen.append((url, OUTBOUND))
                 room -= self._backoff.retry_at(url) <= clock  # who isn't due holds no place

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from node.core import codec
 from node.core.types import Transaction
-from node.store.bulk import Among
 from node.store.tables import blocks, bodies, transactions
 
 _LONGEST = codec.MAX_TRANSFER
 _FIND = select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid"))
-_CONFIRMED = Among(select(transactions.c.txid), transactions.c.txid)
 _OFFSET = (
     select(bodies.c.joined, func.substr(bodies.c.offsets, bindparam("at") + 1, 4))
     .join_from(bodies, blocks)
@@ -36,11 +34,6 @@ def find(conn: Connection, txid: bytes) -> Place | None:
     """Where a confirmed transaction stands."""
     row = conn.execute(_FIND, {"txid": txid}).first()
     return Place(row.height, row.position) if row else None
-
-
-def confirmed(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
-    """Those of `txids` that are on the main chain."""
-    return {txid for (txid,) in _CONFIRMED.rows(conn, txids)}
 
 
 def everything(conn: Connection) -> Iterator[tuple[bytes, int, int]]:

@@ -88,6 +88,19 @@ def test_another_site_changes_nothing(node: RunningNode, method: str, path: str,
     assert node.state() == before
 
 
+@pytest.mark.parametrize("host", ["[::ffff:7f00:1]", "0.0.0.0", "192.168.1.20"])
+def test_an_address_that_browsers_do_not_mark_changes_nothing_by_a_plain_get(node: RunningNode, host: str) -> None:
+    """They mark requests to trustworthy addresses only (https://www.w3.org/TR/fetch-metadata/)."""
+    named = {"Host": f"{host}:{node.port}"}
+    for page in ("/replace_chain", "/mine_block"):
+        answer = node.get(page, named)
+        assert (answer.status, answer.code) == (403, "cross_site")
+    assert node.get("/v1/status", named).status == 200
+    assert node.get("/replace_chain", {**named, **node.bearer}).status == 200
+    for own in ("127.0.0.1", "localhost", "[::1]"):
+        assert node.get("/replace_chain", {"Host": f"{own}:{node.port}"}).status == 200
+
+
 def test_the_nodes_own_page_may_change_things(node: RunningNode) -> None:
     own = {"Origin": node.url, "Sec-Fetch-Site": "same-origin", "Host": f"127.0.0.1:{node.port}"}
     assert node.post("/replace_chain", None, own).status == 200

@@ -25,7 +25,7 @@ JOURNEY = [
     (r"\bbeach1[02-9ac-hj-np-z]{5,}…", "ADDRESS…"),
     (r"\b[0-9a-f]{12,16}(…|\b)", "HASH"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
-    (r"(in block |TIME +)\d+", r"\1HEIGHT"),
+    (r"(in block |TIME +|height )\d+", r"\1HEIGHT"),
     (r"waiting for a block …", ""),
 ]
 

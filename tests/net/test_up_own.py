@@ -55,12 +55,14 @@ def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_
         sent = asked("send", "anna", "miner", "1", "--wait", "--data", data, env=SECRET)
         assert (sent["peers"], sent["seen_by"]) == (1, 1)
         assert sent["height"] >= 1
-        wait_for(launcher, "1 transfer ")
-        lines = [line for line in launcher.output().splitlines() if "  block " in line]
-        heights = [int(line.split("  block ")[1].split()[0]) for line in lines]
+        lines = wait_for(launcher, "1 transfer ").partition("Ctrl-C stops all")[2].splitlines()[1:]
+        # Two miners that find a block at once make two branches for a moment; then some blocks are told again.
+        told = [line for line in lines if "reorganized from height" not in line]
+        since = max((at for at, line in enumerate(lines) if line not in told), default=-1) + 1
+        heights = [int(line.split("  block ")[1].split()[0]) for line in lines[since:]]
         assert heights == sorted(set(heights)), "a line a block"
-        assert all("BEACH to miner" in line for line in lines), "every reward is the owner's"
-        assert len(launcher.output().splitlines()) == len(screen.splitlines()) + len(lines), "and nothing else"
+        assert all("  block " in line for line in told), "and nothing else"
+        assert all("BEACH to miner" in line for line in told), "every reward is the owner's"
         launcher.popen.send_signal(signal.SIGINT)
         launcher.wait_all_ended(5 + BUSY)
         assert launcher.popen.returncode == 0

@@ -79,7 +79,7 @@ def check_nothing_was_lost(network: Network, acknowledged: Acknowledged) -> None
 
 def kill_in_the_middle_of_mining(network: Network, launcher: Launcher, acknowledged: Acknowledged) -> str:
     """Every process by its own id, while a job runs and transfers come in. Returns the job."""
-    job: str = network.post(1, "/v1/mine", {"blocks": 60}, status=202)["job"]
+    job: str = network.post(1, "/v1/mine", {"blocks": 400}, status=202)["job"]
     for _ in range(5):
         send(network, 1, acknowledged, "carol", "dave", 1)
         send(network, 3, acknowledged, "erin", "alice", 0.25)
@@ -88,7 +88,7 @@ def kill_in_the_middle_of_mining(network: Network, launcher: Launcher, acknowled
     acknowledged.blocks[1].append(tip["tip"])
     launcher.signal_all(signal.SIGKILL)
     launcher.wait_all_ended(10)
-    assert mined < 60, "the job was over before it could be interrupted"
+    assert mined < 400, "the job was over before it could be interrupted"
     return job
 
 
@@ -103,7 +103,7 @@ def test_the_walk_through_survives_a_kill_of_every_process(tmp_path: Path) -> No
         network.wait_until_up(launcher)
         check_nothing_was_lost(network, acknowledged)
         done = wait_until(lambda: _finished(network.get(1, f"/v1/jobs/{job}")), 120, "the end of the job")
-        assert done["mined"] == 60
+        assert done["mined"] == 400
 
         wait_until(
             lambda: all(_confirmed(network, 1, txid) for txid in acknowledged.transfers[1]),

@@ -62,7 +62,8 @@ class Clock:
 
 
 Serve = Callable[[dict[str, Route]], PeerServer]
-MakeNode = Callable[[Coin], Node]
+MakeNode = Callable[..., Node]
+"""`make_node(coin, deadline=…)`: seconds that a peer has to answer."""
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +93,11 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
     """Open nodes on folders of their own; they are closed with the test."""
     nodes: list[Node] = []
 
-    def make(coin: Coin) -> Node:
+    def make(coin: Coin, deadline: float = DEADLINE) -> Node:
         config = Config(data=tmp_path / f"node{len(nodes)}")
         store = Store.open(config, coin)
         chain = Chain(store)
-        peers = Peers(store, config, deadline=DEADLINE)
+        peers = Peers(store, config, deadline=deadline)
         nodes.append(Node(store, chain, peers, Sync(chain, peers)))
         return nodes[-1]
 

@@ -122,9 +122,13 @@ def test_join_without_a_url_lists_the_coins_that_are_found(network: Network) -> 
     ]
     assert [node["url"] for node in coins[0]["nodes"]] == ["http://10.77.0.1:5001", "http://10.77.0.2:5001"]
     assert [node["peers"] for node in coins[0]["nodes"]] == [1, 1]
-    shown = network.hosts[0].moneyer("join").stdout
-    assert "Beach Coin (BEACH)" in shown
-    assert "moneyer join http://10.77.0.3:5001" in shown
+    words = ("Beach Coin (BEACH)", "moneyer join http://10.77.0.3:5001")
+
+    def are_shown() -> bool:  # one look lasts three seconds, and an answer may be later
+        shown = network.hosts[0].moneyer("join").stdout
+        return all(word in shown for word in words)
+
+    wait_until(are_shown, SOON, "both coins to be shown")
 
 
 def test_a_node_on_loopback_and_one_that_was_told_so_are_not_found(network: Network) -> None:

@@ -148,3 +148,17 @@ def test_a_peer_that_found_no_room_is_tried_again_within_a_minute(keep: Keep) ->
     keeping.clock.now += 60
     keeping.keeper.table_changed("http://127.9.9.9:9")
     wait_until(lambda: keeping.urls() == [full], SOON, "the one to be tried again")
+
+
+def test_one_that_was_told_and_then_called_by_itself_has_one_link(keep: Keep) -> None:
+    """Two would take each other for doubles: the peer would be refused for minutes, and one link never end."""
+    here = keep()
+    url = "http://192.0.2.7:5001"
+    here.keeper._remember(url)
+    here.knows([url], INBOUND)
+    here.kinds += [Idle, Unlucky]  # the second would not start
+    here.keeper._connect()
+    (link,) = here.keeper.links()
+    assert (link.url.url, link.direction) == (url, INBOUND)
+    here.keeper.ended(here.keeper._make_link(link.url, OUTBOUND, False), None)  # of another's end it stays
+    assert here.keeper.links() == [link]

@@ -89,11 +89,11 @@ class EndlessHeaders:
 
 
 def memory(node: RunningNode) -> int:
-    """PSS of the node's processes, bytes."""
+    """What the node's processes have for themselves, bytes: of files, others have a part, and it grows as they end."""
     total = 0
     for pid in (node.process.pid, *children(node.process.pid)):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return total * 1024
 
 

@@ -73,6 +73,7 @@ def test_nothing_goes_back_to_whom_it_came_from_and_everything_to_the_others(tmp
         # What comes after has come: what was to come before would have been there.
         wait_until(lambda: blocks_told(teller) == [chain.tip_hash], SOON, "the node's own block alone")
         wait_until(lambda: transfers_told(teller) == [own], SOON, "the node's own transfer alone")
+        wait_until(lambda: blocks_told(other)[-1:] == [chain.tip_hash], SOON, "the other to hear of it too")
         assert len(blocks_told(other)) == 2
 
 

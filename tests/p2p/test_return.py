@@ -102,7 +102,7 @@ def test_a_peer_unseen_for_an_hour_is_found_among_many_better_ones_that_are_dead
         old.extend()
         long_ago = int(time.time()) - HOUR
         rows = [replace(blank(old.url, OUTBOUND, long_ago), state=DOWN, score=1, last_seen=long_ago)]
-        for number in range(200):
+        for number in range(60):
             url = f"http://127.9.9.{number + 1}:9"
             rows.append(replace(blank(url, OUTBOUND, long_ago), state=CONNECTED, last_seen=long_ago + HOUR))
         place_coin(tmp_path / "node", COIN)

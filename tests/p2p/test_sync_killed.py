@@ -57,14 +57,15 @@ def test_a_node_killed_again_and_again_in_a_sync_asks_for_no_block_twice(
 ) -> None:
     height = 0
     for step in (1, STEP, STEP):
-        with running(tmp_path / "node", COIN) as node, peer_with(serve, chain, step) as peer, asked_to_sync(node, peer):
+        with running(tmp_path / "node", COIN) as node, peer_with(serve, chain, step) as peer:
             assert status(node)["height"] == height
-            height += step
-            wait_until(partial(has_come_to, node, height), 30)
-            said = status(node)
-            assert said["syncing"] is True
-            assert (said["sync"]["headers_height"], said["sync"]["target_height"]) == (400, 400)
-            node.stop(signal.SIGKILL)
+            with asked_to_sync(node, peer):
+                height += step
+                wait_until(partial(has_come_to, node, height), 30)
+                said = status(node)
+                assert said["syncing"] is True
+                assert (said["sync"]["headers_height"], said["sync"]["target_height"]) == (400, 400)
+                node.stop(signal.SIGKILL)
         assert set(peer.hashes_asked()).isdisjoint(hashes(chain, up_to=height - step))
     with running(tmp_path / "node", COIN) as node, peer_with(serve, chain, 400) as peer, asked_to_sync(node, peer):
         wait_until(partial(has_come_to, node, 400), 30)

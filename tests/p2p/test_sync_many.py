@@ -179,7 +179,7 @@ def test_all_headers_are_checked_before_a_body_is_asked_for(
 
 
 def test_progress_is_told_while_it_lasts(make_node: MakeNode, serve: Serve) -> None:
-    node, chain = make_node(COIN), grown(100)
+    node, chain = make_node(COIN, deadline=60), grown(100)
     routes = honest(chain)
     gate = Gate(routes[BLOCKS], 40)
     add(node, serve, {**routes, BLOCKS: gate.serve})
