@@ -89,7 +89,7 @@ class Person:
     def _is_taken(self, raw: bytes, txid: bytes, sent_before: bool) -> bool:
         try:
             answer = self.place.node.call("POST", "/v1/transactions", {"raw": raw.hex()}, timeout=30)
-            if answer.status == 201:
+            if answer.status in (200, 201):  # it was there already, or it is now
                 return True
             if answer.code == "bad_sequence" and sent_before:  # it came through, and is in a block
                 return self.place.node.get(f"/v1/transactions/{show(txid)}").status == 200
