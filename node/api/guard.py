@@ -35,14 +35,23 @@ def is_open(config: Config) -> bool:
     return config.development and is_loopback(config.host)
 
 
+def _name_in(host: str) -> str:
+    """The name or address of a `Host` header, without its port; empty where it is no such thing."""
+    match = _HOST.fullmatch(host)
+    return match[1].lower().rstrip(".") if match else ""
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
 @lru_cache(maxsize=256)
 def answers_to(host: str, allowed: tuple[str, ...]) -> bool:
     """Whether a node is meant by this `Host` header: a loopback name, any IP literal, or an allowed name."""
-    match = _HOST.fullmatch(host)
-    if not match:
+    name = _name_in(host)
+    if not name:
         return False
-    name = match[1].lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost") or name in (each.lower() for each in allowed):
+    if _is_localhost(name) or name in (each.lower() for each in allowed):
         return True
     try:
         ip_address(name.strip("[]"))
@@ -53,9 +62,8 @@ def answers_to(host: str, allowed: tuple[str, ...]) -> bool:
 
 def _is_trustworthy(host: str) -> bool:
     """Whether browsers take a `Host` for this machine's own, and so mark what they send there."""
-    match = _HOST.fullmatch(host)
-    name = match[1].lower().rstrip(".") if match else ""
-    if name == "localhost" or name.endswith(".localhost"):
+    name = _name_in(host)
+    if _is_localhost(name):
         return True
     try:
         address = ip_address(name.strip("[]"))

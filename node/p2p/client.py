@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.core.hashing import show
-from node.core.types import HEADER_SIZE, Transfer
+from node.core.types import HEADER_SIZE
 from node.p2p import wire
 from node.p2p.transport import OCTETS, Transport
 from node.p2p.urls import PeerUrl, parse_peer_url
@@ -18,7 +18,6 @@ BULK_SECONDS: Final = 30.0
 """Total deadlines: a hello, a small answer, one of up to some ten million bytes."""
 
 _MAX_BLOCK_BYTES: Final = 32_000_000
-_POOL_PART: Final = 500
 _FRAMES: Final = 4 * wire.MAX_BLOCKS
 
 
@@ -79,12 +78,8 @@ class PeerClient:
         body = self._post("/p2p/transactions", raw, kind=OCTETS, cap=wire.MAX_TRANSACTIONS_ANSWER, seconds=BULK_SECONDS)
         return wire.parse(body, wire.TransactionsAnswer)
 
-    def mempool(self) -> list[Transfer]:
-        """The peer's pool, unchecked beyond its encoding."""
-        return [transfer for part in wire.split_transfers(self.raw_mempool(), _POOL_PART) for transfer in part]
-
-    def raw_mempool(self) -> bytes:
-        """The same as it came, for `wire.split_transfers`: transfers as objects take several times the room."""
+    def mempool(self) -> bytes:
+        """The peer's pool as it came, for `wire.split_transfers`: as objects, transfers take several times the room."""
         return self._get("/p2p/mempool", wire.MAX_MEMPOOL_BYTES, BULK_SECONDS)
 
     def connect(self, own_url: str, chain_id: bytes, node_id: str) -> None:

@@ -8,7 +8,7 @@ import threading
 from node.config import Config
 from node.logs import plain_url
 from node.p2p.backoff import FIRST_SECONDS, MOST_SECONDS
-from node.p2p.errors import BadUrl, PeerError, PeerRefused, TableFull
+from node.p2p.errors import BadUrl, PeerError, PeerRefused
 from node.p2p.peers import Peers
 from node.p2p.urls import parse_peer_url
 from node.store.errors import StoreUnavailable
@@ -59,6 +59,6 @@ class Configured:
         for url, answer in zip(wanted, answers, strict=True):
             if isinstance(answer, PeerRefused):
                 self.refused(url, answer)
-            if isinstance(answer, PeerError) and (not isinstance(answer, PeerRefused) or isinstance(answer, TableFull)):
+            if isinstance(answer, PeerError) and not answer.is_lasting:
                 again.append(url)
         return again

@@ -17,6 +17,8 @@ class PeerError(MoneyerError):
     code = "peer_error"
     penalty = 1
     """Points of score that it costs the peer: 1 for being away, more for what no honest node does."""
+    is_lasting = False
+    """Whether it will be so again for a long time, whoever asks."""
 
 
 class PeerUnreachable(PeerError):
@@ -71,6 +73,7 @@ class PeerRefused(PeerError):
     """This node does not take the peer."""
 
     penalty = 0
+    is_lasting = True
 
 
 class BadUrl(PeerRefused):
@@ -96,7 +99,10 @@ class Banned(PeerRefused):
 
 
 class TableFull(PeerRefused):
+    """There is room again as soon as anyone leaves."""
+
     code = "table_full"
+    is_lasting = False
 
 
 class Duplicate(PeerRefused):

@@ -15,7 +15,7 @@ from typing import Final
 from node.config import Config
 from node.p2p.backoff import Backoff
 from node.p2p.configured import Configured
-from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused, TableFull
+from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
 from node.p2p.links import Link
 from node.p2p.peers import Peers
 from node.p2p.reach import may_tell
@@ -134,9 +134,7 @@ class Keeper:
                 if lasted:
                     self._backoff.forget(url)
                 if problem is not None or link.is_at_fault:
-                    # A full table has room again as soon as anyone leaves.
-                    is_refusal = isinstance(problem, PeerRefused) and not isinstance(problem, TableFull)
-                    self._backoff.failed(url, is_refusal=is_refusal)
+                    self._backoff.failed(url, is_refusal=problem is not None and problem.is_lasting)
         if isinstance(problem, PeerRefused) and url in self._configured.urls:
             self._configured.refused(url, problem)
         self._wake.set()
@@ -217,7 +215,7 @@ class Keeper:
             later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
         for url, direction in due:
             self._begin(url, direction, is_probe=False)
-        if probe is not None and self.find(probe) is None:
+        if probe is not None:
             self._begin(probe, OUTBOUND, is_probe=True)
         if self._learned and self._config.outbound:
             later.append(self._probe_at - now)

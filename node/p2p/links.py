@@ -14,7 +14,7 @@ from node.core import codec
 from node.core.errors import RuleError
 from node.core.hashing import unshow
 from node.core.types import Transfer
-from node.mempool import Mempool
+from node.mempool import AT_ONCE, Mempool
 from node.p2p import wire
 from node.p2p.client import HELLO_SECONDS
 from node.p2p.errors import BadAnswer, Banned, PeerError, PeerUnreachable, Refused
@@ -40,7 +40,6 @@ _LARGE_POOL_SECONDS: Final = 60.0
 _SMALL_POOL: Final = 100_000
 """Bytes."""
 _TELL_SECONDS: Final = 30.0
-_TAKEN_AT_ONCE: Final = 250
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -271,11 +270,11 @@ class Link:
 
     def _ask_pool(self) -> bool:
         """What the peer's pool has and ours lacks is taken in; the rest of ours goes to it as what is new does."""
-        raw = self._client.raw_mempool()
+        raw = self._client.mempool()
         # Who can't call us can't tell us either: then it is asked again and again.
         again = _POOL_SECONDS if len(raw) < _SMALL_POOL else _LARGE_POOL_SECONDS
         self._pool_at = float("inf") if self._told else time.monotonic() + again
-        self._incoming = wire.split_transfers(raw, _TAKEN_AT_ONCE)
+        self._incoming = wire.split_transfers(raw, AT_ONCE)
         return True
 
     def _take_some(self, incoming: Iterator[list[Transfer]]) -> bool:

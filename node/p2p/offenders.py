@@ -12,13 +12,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from node.core.errors import PolicyError, RuleError, TimeTooNew
 from node.p2p.errors import BadAnswer, BadChain, Banned
-from node.p2p.standing import BEST_SCORE
-from node.p2p.urls import unmapped
+from node.p2p.standing import BEST_SCORE, home_of
 
 SECONDS: Final = 600.0
 """Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
@@ -43,7 +41,7 @@ class Offenders:
 
     def check(self, address: str) -> None:
         """Raises Banned where nothing is taken from an IP address now."""
-        record = self._records.get(_host_of(address) or "")
+        record = self._records.get(home_of(address) or "")
         if record is not None and record.points >= BEST_SCORE and self._clock() < record.until:
             raise Banned("this node takes nothing from your address for some minutes: what it sent breaks the rules")
 
@@ -64,10 +62,10 @@ class Offenders:
     def forgive(self, address: str) -> None:
         """This node's owner wants it."""
         with self._lock:
-            self._records.pop(_host_of(address) or "", None)
+            self._records.pop(home_of(address) or "", None)
 
     def _add(self, address: str, points: int) -> None:
-        host = _host_of(address)
+        host = home_of(address)
         if host is None:
             return
         now = self._clock()
@@ -78,14 +76,3 @@ class Offenders:
             self._records[host] = _Record(points, now + SECONDS)
             if len(self._records) > MAX_HOSTS:
                 self._records.popitem(last=False)
-
-
-def _host_of(text: str) -> str | None:
-    """An address as it is counted, of IPv6 the network that one customer has; None for this machine's, and a name."""
-    try:
-        address = unmapped(ip_address(text))
-    except ValueError:
-        return None
-    if address.is_loopback:
-        return None
-    return str(address) if address.version == 4 else f"{int(address) >> 64:x}::/64"

@@ -77,12 +77,14 @@ class Sync:
         def is_wanted(greeting: Greeting) -> bool:
             return greeting.hello.claimed_work > self._tip().work
 
+        def others_wait(is_slow: bool) -> bool:
+            return is_slow or any(map(is_wanted, line))
+
         slow: set[PeerUrl] = set()
         while line:
             peer = line.popleft()
             if is_wanted(peer):
-                others_wait = partial(lambda is_slow: is_slow or any(map(is_wanted, line)), peer.url in slow)
-                synced = self.sync_with(peer, others_wait)
+                synced = self.sync_with(peer, partial(others_wait, peer.url in slow))
                 changed = synced.changed or changed
                 if synced.was_cut and synced.changed:  # else its chain is for another call, which goes on from there
                     slow.add(peer.url)

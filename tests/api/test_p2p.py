@@ -92,7 +92,7 @@ def test_transfers_are_taken_and_refused_one_by_one(fresh: RunningNode) -> None:
     answer = client.push_transactions(b"".join(map(codec.encode_transaction, [good[0], poor, *good[1:], good[0]])))
     assert answer.accepted == 4
     assert [(each.txid, each.code) for each in answer.rejected] == [(show(codec.txid(poor)), "insufficient_funds")]
-    assert sorted(each.sequence for each in client.mempool()) == [0, 1, 2]
+    assert sorted(each.sequence for each in codec.decode_transfers(client.mempool())) == [0, 1, 2]
     client.close()
 
 

@@ -49,7 +49,7 @@ def test_a_compressed_answer_is_refused_unread(serve: Serve) -> None:
 def test_a_pool_of_more_than_any_node_hands_out_is_left(serve: Serve) -> None:
     server = serve({"GET /p2p/mempool": as_bytes(bytes(MAX_MEMPOOL_BYTES + 1))})
     with pytest.raises(TooLarge):
-        PeerClient(server.url, 10).raw_mempool()
+        PeerClient(server.url, 10).mempool()
 
 
 def test_of_a_pool_no_more_is_decoded_than_is_taken() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from tests.support import easy_coin, wait_until
-from tests.worker.support import HOPELESS, MILD, NodeFolder, is_gone, kill
+from tests.worker.support import HOPELESS, MILD, NodeFolder, WorkerProcess, is_gone, kill
 from worker.messages import Unit
 from worker.pool import HasherPool
 
@@ -162,22 +162,25 @@ def test_a_process_that_rests_for_long_says_that_it_lives() -> None:
         pool.stop()
 
 
+def with_a_stopped_process(node: NodeFolder) -> tuple[WorkerProcess, int]:
+    """A worker that searches, and the id of its one hashing process."""
+    worker = node.ready_worker("--mode", "continuous")
+    wait_until(lambda: worker.alive_status().get("hashrate", 0) > 0, 30, "a hash rate")
+    (stopped,) = worker.hashers()
+    os.kill(stopped, signal.SIGSTOP)
+    return worker, stopped
+
+
 def test_a_stopped_hashing_process_ends_with_its_worker(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node:
-        worker = node.ready_worker("--mode", "continuous")
-        wait_until(lambda: worker.alive_status().get("hashrate", 0) > 0, 30, "a hash rate")
-        (stopped,) = worker.hashers()
-        os.kill(stopped, signal.SIGSTOP)
+        worker, stopped = with_a_stopped_process(node)
         assert worker.terminate() == 0
-        assert is_gone(stopped)
+        wait_until(lambda: is_gone(stopped), 10, "its end")
 
 
 def test_one_that_outlived_a_killed_worker_ends_as_soon_as_it_goes_on(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node:
-        worker = node.ready_worker("--mode", "continuous")
-        wait_until(lambda: worker.alive_status().get("hashrate", 0) > 0, 30, "a hash rate")
-        (stopped,) = worker.hashers()
-        os.kill(stopped, signal.SIGSTOP)
+        worker, stopped = with_a_stopped_process(node)
         try:
             worker.kill()
             os.kill(stopped, signal.SIGCONT)
