@@ -51,6 +51,8 @@ class Hasher:
         self._unit: Unit | None = None
         self._position = 0
         """Of the unit, all below it has been tried."""
+        self._untold = 0
+        """Hashes that no report has told."""
         self._share = 1.0
         self._slice = _FIRST_SLICE
         self._speed = engines.speed(engine, _FIRST_SLICE)
@@ -72,7 +74,7 @@ class Hasher:
         position, end = self._position, unit.start + unit.count
         # A new unit begins with a small slice that is told at once: so who waits knows that it is searched.
         begins = position == unit.start
-        since, hashes = perf_counter(), 0
+        since = perf_counter()
         while not self._connection.poll():
             count = min(_FIRST_SLICE if begins else self._slice, end - position)
             began = perf_counter()
@@ -80,17 +82,17 @@ class Hasher:
             now = perf_counter()
             if nonce is None:
                 self._fit_slice(count, now - began)
-                hashes += count
+                self._untold += count
             else:  # how far it got in the slice, only its time tells
-                hashes += min(count, int(self._speed * (now - began)))
+                self._untold += min(count, int(self._speed * (now - began)))
             position += count
             if nonce is not None or position == end or begins or now - since >= REPORT:
-                self._connection.send(Report(unit, position, hashes, now - since, nonce))
-                since, hashes, begins = now, 0, False
+                self._connection.send(Report(unit, position, self._untold, nonce))
+                self._untold, since, begins = 0, now, False
             if nonce is not None or position == end:
                 return True
             if self._share < 1:
-                self._sleep((now - began) * (1 / self._share - 1), Report(unit, position, 0, 0, None))
+                self._sleep((now - began) * (1 / self._share - 1), Report(unit, position, 0, None))
         self._position = position
         return False
 

@@ -45,7 +45,6 @@ class Report:
     position: int
     """Nonces of the unit below this one have been tried."""
     hashes: int
-    """Tried since the last report, in `seconds`."""
-    seconds: float
+    """Tried since the last report, of this unit or of one before."""
     nonce: int | None
     """What it found; it waits for another unit then, as it does at the unit's end."""

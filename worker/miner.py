@@ -23,6 +23,7 @@ from worker.config import Kind, Mode
 from worker.demand import Look, Rhythm, look, wants_block
 from worker.log import Trouble
 from worker.messages import Unit
+from worker.meter import Meter
 from worker.offers import Offers, Work
 from worker.pool import HasherPool
 from worker.work import WorkSource, new_extra
@@ -70,6 +71,8 @@ class Miner:
         self._own_engine = engines.make("hashlib")
         self._own_left = 0
         """Hashes that this process still tries of the present template before it leaves it to the others."""
+        self._own_hashed = 0
+        self._meter = Meter()
         self._seen: Look | None = None
         self._work: Work | None = None
         self._work_version = -1
@@ -88,6 +91,11 @@ class Miner:
     def searching(self) -> bool:
         return self._work is not None
 
+    @property
+    def hashrate(self) -> float:
+        """Hashes a second, of this process and of the hashing processes; 0 while nothing is searched."""
+        return self._meter.rate
+
     def switch(self, mode: Mode) -> None:
         """Another mode from the next step on."""
         self.mode = mode
@@ -105,6 +113,7 @@ class Miner:
 
     def _step(self) -> float:
         self._collect()
+        self._meter.see(self._pool.hashed + self._own_hashed)
         self.offers.summary.flush()
         if monotonic() < self._retry_at:
             return self._retry_at - monotonic()
@@ -142,7 +151,7 @@ class Miner:
             return IDLE
         ahead = self._work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
         if ahead > 0:
-            self._pool.pause()
+            self._rest()
             self._trouble.say(f"the chain is {ahead} s ahead of what this clock allows; waiting")
             return min(1.0, ahead)
         self._trouble.over()
@@ -168,6 +177,7 @@ class Miner:
             if age < REFRESH or (known and age < AGE):
                 return work
         elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
+            self._drop()
             return None
         template = self._chain.template(receiver, int(time.time()), new_extra())
         self._work_version = seen.version
@@ -190,14 +200,20 @@ class Miner:
         self._works[self._template_id] = work
         if len(self._works) > _KEPT_WORKS:
             self._works.popitem(last=False)
-        easy = source.expected_hashes <= _OWN_EXPECTED
-        self._own_left = 4 * max(source.expected_hashes, _OWN_SLICE) if easy else 0
+        self._own_left = 0
+        if source.expected_hashes <= _OWN_EXPECTED:
+            self._own_left = 4 * max(source.expected_hashes, _OWN_SLICE)
+            self._pool.pause()
         return work
 
     def _drop(self) -> None:
-        if self._work is not None:
-            self._work = None
-            self._pool.pause()
+        self._work = None
+        self._rest()
+
+    def _rest(self) -> None:
+        """Of what was found in one process the others know nothing: they would search on for the same block."""
+        self._pool.pause()
+        self._meter.rest()
 
     # searching
 
@@ -208,6 +224,7 @@ class Miner:
             self._own_left -= unit.count
             began = monotonic()
             nonce = self._own_engine.search(unit.header, unit.target, unit.start, unit.count)
+            self._own_hashed += unit.count if nonce is None else nonce - unit.start + 1
             if nonce is not None:
                 self._offer(work, unit, nonce)
             return (monotonic() - began) * (1 / (self.share or _JOB_SHARE) - 1)

@@ -47,7 +47,6 @@ class _Slot:
     unit: Unit | None = None
     """What it searches; `position`: below it all has been tried, by its last report."""
     position: int = 0
-    rate: float = 0.0
     started: float = 0.0
     start_at: float = 0.0
     ready: bool = False
@@ -71,6 +70,8 @@ class HasherPool:
         self._context = get_context("spawn")
         self._wanted = False
         self._looked = monotonic()
+        self.hashed = 0
+        """Hashes that all of them have tried, as far as they have told."""
 
     def start(self) -> None:
         """Start what does not run. Done by itself from the first `feed` on."""
@@ -131,7 +132,6 @@ class HasherPool:
         for slot in self._slots:
             if slot.unit is not None:
                 self._send(slot, None)
-                slot.rate = 0.0
 
     def set_share(self, share: float) -> None:
         """Hash for this share of the time (above 0, at most 1) from now on."""
@@ -145,11 +145,6 @@ class HasherPool:
         """Replace every process by one of another engine."""
         self.engine = engine
         self.stop()
-
-    @property
-    def hashrate(self) -> float:
-        """Hashes a second of those that search now, by their last reports."""
-        return sum(slot.rate for slot in self._slots if slot.unit is not None)
 
     def stop(self) -> None:
         """End every process; returns within about a second."""
@@ -167,7 +162,7 @@ class HasherPool:
                 slot.process.kill()
                 slot.process.join()
             slot.process.close()
-            slot.process, slot.unit, slot.rate = None, None, 0.0
+            slot.process, slot.unit = None, None
 
     def _launch(self, slot: _Slot) -> None:
         ours, theirs = self._context.Pipe()
@@ -188,7 +183,7 @@ class HasherPool:
         finally:
             theirs.close()
         slot.process, slot.connection, slot.started = process, ours, monotonic()
-        slot.unit, slot.rate = None, 0.0
+        slot.unit = None
         slot.ready, slot.silent, slot.deaf = False, 0.0, False
 
     def _read(self, slot: _Slot, finds: list[Report]) -> bool:
@@ -200,13 +195,12 @@ class HasherPool:
                 if isinstance(report, Ready):
                     self._greet(slot)
                     continue
+                self.hashed += report.hashes
                 if slot.unit is None or report.unit != slot.unit:
                     if report.nonce is not None:
                         finds.append(report)  # of a unit that was taken from it meanwhile
                     continue
                 slot.position = report.position
-                if report.hashes and report.seconds > 0:
-                    slot.rate = report.hashes / report.seconds
                 if report.nonce is not None:
                     finds.append(report)
                 if report.nonce is not None or report.position == slot.unit.start + slot.unit.count:
@@ -266,7 +260,7 @@ class HasherPool:
             slot.connection.close()
         lost = [slot.unit.rest(slot.position)] if slot.unit else []
         young = monotonic() - slot.started < _SHORT_LIFE
-        slot.process, slot.connection, slot.unit, slot.rate = None, None, None, 0.0
+        slot.process, slot.connection, slot.unit = None, None, None
         slot.start_at = monotonic() + _PAUSE if young else 0.0
         return lost
 

@@ -233,7 +233,7 @@ class _Supervisor:
                 self._miner.set_share(self._pacer.share())
                 seconds = self._miner.step()
                 if self._miner.searching:
-                    self._pulse.say(self._pool.hashrate, self._miner.offers.blocks, self._miner.offers.stale)
+                    self._pulse.say(self._miner.hashrate, self._miner.offers.blocks, self._miner.offers.stale)
                 if not self._write_status() or self._miner.searching:
                     seconds = min(seconds, _STATUS_SECONDS)
                 if seconds > 0:
@@ -266,7 +266,7 @@ class _Supervisor:
         status: dict[str, object] = {
             "pid": os.getpid(),
             "engine": self._pool.engine,
-            "hashrate": int(self._pool.hashrate),
+            "hashrate": int(self._miner.hashrate),
             "mode": str(self._miner.mode),
             "processes": self._worker.processes,
             "searching": self._miner.searching,

@@ -59,8 +59,8 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
 def _worker(worker: dict[str, Any]) -> str:
     if not worker.get("alive"):
         return "none is running"
-    rate = worker.get("hashrate")
-    return f"{worker.get('engine')}, {f'{rate:,.0f} hashes/s' if rate else 'waiting for work'}"
+    rate, idle = worker.get("hashrate"), "searching" if worker.get("searching") else "waiting for work"
+    return f"{worker.get('engine')}, {f'{rate:,.0f} hashes/s' if rate else idle}"
 
 
 @click.command()

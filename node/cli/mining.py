@@ -110,7 +110,8 @@ def _worker(worker: dict[str, Any]) -> str:
     if not worker["alive"]:
         return "none is running"
     share = "" if worker["share"] == 1 else f", {worker['share']:.0%} of the time"
-    does = _rate(worker["hashrate"]) if worker["hashrate"] else "waiting for work"
+    idle = "searching" if worker["searching"] else "waiting for work"
+    does = _rate(worker["hashrate"]) if worker["hashrate"] else idle
     return f"{worker['engine']}, hashing processes: {worker['processes']}, {does}{share}"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from node.core import codec, pow
 from node.core.types import Block
+from node.store import jobs
 from tests.support import easy_coin, key, wait_until
 from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
 from worker.config import parse_mode
@@ -79,6 +80,19 @@ def test_a_new_tip_drops_the_stale_search_in_every_process_within_a_second(tmp_p
             return len(on_it) == 2 and all(unit.header[4:36] != node.coin.chain_id for unit in on_it)
 
         steps(miner, pool, all_on_tip, timeout=1 + 3)  # one second is promised, the rest is for a busy machine
+
+
+def test_once_a_block_is_found_that_was_asked_for_no_process_searches_on(tmp_path: Path) -> None:
+    with (
+        NodeFolder(tmp_path / "node", easy_coin(pow_limit=0x1E0FFFFF)) as node,
+        miner_of(node, "demand", processes=2) as (miner, pool),
+    ):
+        pool.start()
+        steps(miner, pool, lambda: all(slot.ready for slot in pool._slots))
+        job_id = node.ask(1)
+        steps(miner, pool, lambda: node.job(job_id).state == jobs.DONE, 120)
+        assert [slot.unit for slot in pool._slots] == [None, None]
+        assert miner.hashrate == 0
 
 
 def test_when_all_nonces_are_used_the_extra_moves_on_until_a_block_is_found(tmp_path: Path) -> None:

@@ -77,8 +77,9 @@ def test_interval_mines_at_its_rhythm_without_being_asked(tmp_path: Path) -> Non
         assert worker.terminate() == 0
 
 
-def test_continuous_mines_on_and_says_how_fast(tmp_path: Path) -> None:
-    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
+@pytest.mark.parametrize("pow_limit", [MILD, EASY_BITS], ids=["hashing processes", "by itself"])
+def test_continuous_mines_on_and_says_how_fast(tmp_path: Path, pow_limit: int) -> None:
+    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=pow_limit)) as node:
         worker = node.ready_worker("--mode", "continuous")
         wait_until(lambda: node.height >= 4, 60, "four blocks")
         wait_until(lambda: worker.alive_status().get("hashrate", 0) > 0, 20, "a hash rate")

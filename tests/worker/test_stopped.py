@@ -21,8 +21,8 @@ def hopeless(template_id: int) -> Unit:
 
 
 def processes(pool: HasherPool) -> list[int]:
-    """Process ids of those that have reported on their present unit or an earlier one."""
-    return [slot.process.pid or 0 for slot in pool._slots if slot.process is not None and slot.rate > 0]
+    """Process ids of those that have come up."""
+    return [slot.process.pid or 0 for slot in pool._slots if slot.process is not None and slot.ready]
 
 
 def listen(pool: HasherPool) -> list[Unit]:
@@ -34,7 +34,7 @@ def listen(pool: HasherPool) -> list[Unit]:
 def started(pool: HasherPool, number: int) -> list[int]:
     def search() -> bool:
         listen(pool)
-        return len(processes(pool)) == number
+        return sum(slot.position > 0 for slot in pool._slots) == number
 
     pool.feed([hopeless(0)] * number)
     wait_until(search, 30, "the search")
