@@ -49,4 +49,5 @@ class Meter:
             return 0.0
         (began, before), (newest, after) = self._counts[0], self._counts[-1]
         now = self._clock()
-        return (after - before) / ((newest if now - newest < _FRESH else now) - began)
+        seconds = (newest if now - newest < _FRESH else now) - began
+        return (after - before) / seconds if seconds > 0 else 0.0
