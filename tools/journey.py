@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
 README = Path(__file__).resolve().parent.parent / "README.md"
 _BLOCK = re.compile(r"(<!-- tools/journey\.py.*?-->\n\n```console\n)(.*?)(```\n)", re.DOTALL)
 _PATIENCE = 120.0
@@ -24,11 +26,15 @@ _ADDRESS = re.compile(r"\bbeach1[02-9ac-hj-np-z]{59}\b")
 
 @dataclass(frozen=True)
 class Step:
-    """A line that a reader types. `until`: it goes on, and is shown up to the line with these words."""
+    """A line that a reader types. `until`: it goes on, and is shown up to the line with these words.
+
+    `agreed`: it is typed once both nodes have the same chain; a reader is slow enough for that.
+    """
 
     line: str
     until: str | None = None
     runs: bool = True
+    agreed: bool = False
 
 
 STEPS = (
@@ -40,7 +46,7 @@ STEPS = (
     Step("moneyer node --data ben --port 5101 &", until=" · token in "),
     Step("moneyer wallet contact ben BEN --data beach-coin"),
     Step('moneyer send anna ben 2.5 --memo "for the ice cream" --wait --data beach-coin'),
-    Step("moneyer balance --data ben"),
+    Step("moneyer balance --data ben", agreed=True),
     Step("moneyer history miner --data ben"),
 )
 
@@ -67,6 +73,8 @@ class Journey:
         line = self._typed(step).removesuffix(" &")
         for shown, used in self.ports.items():
             line = re.sub(rf"\b{shown}\b", used, line)
+        if step.agreed:
+            self._wait_until_agreed()
         if step.until is not None:
             return self._start(line, step.until)
         done = subprocess.run(  # noqa: S602 - the lines above
@@ -85,6 +93,17 @@ class Journey:
         if "join" in line and found:
             self.ben = found[0]
         return done.stdout
+
+    def _wait_until_agreed(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while len({self._tip(port) for port in self.ports.values()}) > 1:
+            assert time.monotonic() < end, "the nodes do not agree"
+            time.sleep(0.05)
+
+    @staticmethod
+    def _tip(port: str) -> str:
+        answer = requests.get(f"http://127.0.0.1:{port}/v1/status", timeout=10)
+        return str(answer.json()["tip"])
 
     def _start(self, line: str, until: str) -> str:
         process = subprocess.Popen(  # noqa: S602 - the lines above

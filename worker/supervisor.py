@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import active_children
 from multiprocessing.connection import wait as wait_for_any
 from time import monotonic
 
@@ -85,6 +86,9 @@ class _Ending:
         self._asked.set()
         self.wake()
         if not self._done.wait(_END_SECONDS):
+            with suppress(Exception):  # no reason to stay
+                for child in active_children():  # they end by themselves, but for one that is stopped
+                    child.kill()
             os._exit(0)
 
 

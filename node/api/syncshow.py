@@ -38,33 +38,33 @@ class SyncShow:
 
     def _run(self) -> None:
         while True:
-            self._meter.wait(True)
+            number = self._meter.wait_for_one()
             started = time.monotonic()
-            if self._meter.wait(False, SHORT_SECONDS):
+            if self._meter.wait_for_end(number, SHORT_SECONDS):
                 continue
             if self._bar:
-                self._draw()
+                self._draw(number)
             else:
-                self._tell()
+                self._tell(number)
             if last := self._meter.last:
                 seconds = round(time.monotonic() - started)
                 log.info("a sync has ended at block %d after %d s", last.connected_height, seconds)
 
-    def _tell(self) -> None:
+    def _tell(self, number: int) -> None:
         """A line every few seconds until the sync is over."""
-        while (now := self._meter.progress) is not None:
+        while (now := self._meter.of(number)) is not None:
             log.info("%s", line_of(now))
-            self._meter.wait(False, self._line_seconds)
+            self._meter.wait_for_end(number, self._line_seconds)
 
-    def _draw(self) -> None:
+    def _draw(self, number: int) -> None:
         """A bar that is moved until the sync is over."""
         with _new_bar(self._stream) as bar, _lines_above_it():
             task = bar.add_task("", total=None, rates="")
-            while (now := self._meter.progress) is not None:
+            while (now := self._meter.of(number)) is not None:
                 bar.update(task, total=now.target_height, completed=_shown_height(now))
                 bar.update(task, description=_stage(now), rates=rates_of(now))
                 bar.refresh()
-                self._meter.wait(False, _BAR_SECONDS)
+                self._meter.wait_for_end(number, _BAR_SECONDS)
 
 
 def line_of(now: SyncProgress) -> str:

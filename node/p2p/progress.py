@@ -33,6 +33,7 @@ class Meter:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._progress: SyncProgress | None = None
+        self._number = 0
         self.last: SyncProgress | None = None
         """How it stood with the sync that is under way, or was the last one."""
         self._taken: deque[tuple[float, int, int]] = deque()
@@ -41,12 +42,23 @@ class Meter:
     def progress(self) -> SyncProgress | None:
         return self._progress
 
-    def wait(self, is_running: bool, timeout: float | None = None) -> bool:
-        """Until a sync runs, or none does; whether it came to that within `timeout` seconds."""
+    def wait_for_one(self) -> int:
+        """Until a sync runs; its number."""
         with self._changed:
-            return self._changed.wait_for(lambda: (self._progress is not None) == is_running, timeout)
+            self._changed.wait_for(lambda: self._progress is not None)
+            return self._number
+
+    def wait_for_end(self, number: int, timeout: float) -> bool:
+        """Whether the sync of that number is over within `timeout` seconds; another may run by then."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.of(number) is None, timeout)
+
+    def of(self, number: int) -> SyncProgress | None:
+        """Of the sync of that number; None when it is over."""
+        return self._progress if number == self._number else None
 
     def begin(self, height: int, target_height: int) -> None:
+        self._number += 1
         self._taken = deque([(time.monotonic(), 0, 0)])
         self._set(SyncProgress(height, max(height, target_height), height))
 

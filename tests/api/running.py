@@ -219,7 +219,7 @@ def running(data: Path, coin: Coin | None = None, **options: Any) -> Iterator[Ru
     config = Config(data=data, **options)
     node = RunningNode(config, coin, launch(config))
     try:
-        wait_until(lambda: answers(config.port) or node.process.poll() is not None, 20, "the node to answer")
+        wait_until(lambda: answers(config.port) or node.process.poll() is not None, 60, "the node to answer")
         assert node.process.poll() is None, node.log
         yield node
     finally:

@@ -78,7 +78,9 @@ def locks_of(node: RunningNode) -> set[tuple[int, str]]:
     """Process and file of each POSIX lock that the node's processes have on its database."""
     files = {path.stat().st_ino: path.name for path in node.config.data.glob("chain.db*")}
     pids = {node.process.pid, *children(node.process.pid)}
-    rows = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines() if " POSIX " in line]
+    # The kernel tells its table page by page, and a line may slip from one to the next meanwhile: not three times.
+    tables = [Path("/proc/locks").read_text("ascii") for _ in range(3)]
+    rows = [line.split() for table in tables for line in table.splitlines() if " POSIX " in line]
     held = {(int(row[4]), files.get(int(row[5].split(":")[2]), "")) for row in rows if row[1] == "POSIX"}
     return {(pid, name) for pid, name in held if pid in pids and name}
 

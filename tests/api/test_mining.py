@@ -24,13 +24,13 @@ def worker(node: RunningNode) -> Iterator[None]:
     log = node.config.data.with_name("worker.log")
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "--data", str(node.config.data)],
+            [sys.executable, "-m", "worker", "--data", str(node.config.data), "--engine", "hashlib"],
             stdout=output,
             stderr=output,
             cwd=Path(__file__).resolve().parents[2],
         )
     try:
-        wait_until(lambda: locks.is_held(node.config.worker_lock), 20, "the worker to live")
+        wait_until(lambda: locks.is_held(node.config.worker_lock), 60, "the worker to live")
         yield
     finally:
         process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import os
@@ -70,9 +71,10 @@ class Screen:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()  # a part may end within a letter
         with suppress(OSError):  # the other side has been closed
             while part := os.read(self._master, 65_536):
-                self.text += part.decode()
+                self.text += decoder.decode(part)
 
 
 def test_a_short_sync_is_not_worth_a_word(
@@ -83,6 +85,7 @@ def test_a_short_sync_is_not_worth_a_word(
     SyncShow(meter, bar=False).start()
     half_way(meter)
     meter.end()
+    # At once: a show that still looked at the first must see that it is over, though another runs.
     monkeypatch.setattr(syncshow, "SHORT_SECONDS", 0.0)
     meter.begin(7, 9)
     wait_until(lambda: "of 9" in caplog.text)

@@ -94,9 +94,21 @@ def _read(terminal: int) -> str:
     ready, _, _ = select.select([terminal], [], [], 60)
     assert ready, "a minute of silence"
     try:
-        return os.read(terminal, 65_536).decode()
+        part = os.read(terminal, 65_536)
+        while part[-1:] >= b"\x80" and not _is_whole(part):
+            part += os.read(terminal, 1)
+        return part.decode()
     except OSError:  # EIO: the last process that had it open has ended
         return ""
+
+
+def _is_whole(part: bytes) -> bool:
+    """Whether it does not end within a letter."""
+    try:
+        part.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def no_room() -> None:

@@ -143,8 +143,9 @@ def test_a_transfer_is_waited_for_while_its_node_is_started_again(node: RunningN
     client = Client(node.url)
     sent = client.send(ALICE.secret, BOB.payload, 7)
     found: list[dict[str, Any]] = []
-    waiter = in_thread(lambda: found.append(client.wait_for(sent.txid, timeout=60)))
-    wait_until(lambda: listeners(node) == 1, 10, "the waiter to listen")
+    looks: list[Any] = []
+    waiter = in_thread(lambda: found.append(client.wait_for(sent.txid, timeout=60, progress=looks.append)))
+    wait_until(lambda: looks, 10, "its first look")  # it listens then too
     start_again(node)
     node.extend(transfers=[sent.transfer])
     waiter.join(20)

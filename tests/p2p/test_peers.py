@@ -40,7 +40,7 @@ def chain() -> ChainBuilder:
 
 @pytest.fixture
 def node(make_node: MakeNode) -> Node:
-    return make_node(COIN)
+    return make_node(COIN, deadline=3)
 
 
 def test_a_peer_is_listed_with_what_it_said(node: Node, serve: Serve, chain: ChainBuilder) -> None:

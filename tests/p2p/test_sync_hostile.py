@@ -22,7 +22,7 @@ HEADERS, BLOCKS = "POST /p2p/headers", "POST /p2p/blocks"
 
 @pytest.fixture
 def node(make_node: MakeNode) -> Node:
-    node = make_node(COIN)
+    node = make_node(COIN, deadline=3)
     node.take(grown(10, "ours"))
     return node
 

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import psutil
 
 from node.chain import Chain
 from node.config import Config
@@ -160,6 +163,13 @@ def children(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def have_hashed(pids: Collection[int]) -> bool:
+    """Whether each of some processes lives and has used more of the processor than a start takes."""
+    with suppress(psutil.NoSuchProcess):
+        return all(sum(psutil.Process(pid).cpu_times()[:2]) > 1.5 for pid in pids)
+    return False
 
 
 def command_line(pid: int) -> bytes:

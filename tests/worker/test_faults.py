@@ -23,6 +23,7 @@ from tests.worker.support import (
     WorkerProcess,
     children,
     command_line,
+    have_hashed,
     is_gone,
     kill,
 )
@@ -68,13 +69,8 @@ def test_all_hashing_processes_killed_at_once_are_replaced(tmp_path: Path) -> No
         for pid in before:
             kill(pid)
         wait_until(lambda: replaced(worker, set(before), 2), PROMISED, "replacements")
-        rates = set()  # one may be of before; only a search brings others
-
-        def searches() -> bool:
-            rates.add(worker.alive_status().get("hashrate", 0))
-            return len(rates - {0}) > 2
-
-        wait_until(searches, 20, "a search")
+        replacements = worker.hashers()
+        wait_until(lambda: have_hashed(replacements), 60, "a search")
 
 
 def test_a_worker_ends_with_its_node(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def test_the_extra_moves_on_for_a_target_that_the_supervisor_searches_itself(tmp
         assert pool.waitables() == []
 
 
-def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path) -> None:
+def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.miner.AGE", 600.0)  # a new template would begin anew
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node) as (miner, pool):
         steps(miner, pool, lambda: searched(pool))
         (slot,) = pool._slots
@@ -121,8 +122,12 @@ def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path) ->
         assert 0 < slot.unit.start < end == slot.unit.start + slot.unit.count
 
 
-def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path: Path) -> None:
-    """It rests for a second, and the miner that sleeps on must not outsleep it: nothing else would wake it."""
+def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rests for a while, and the miner that sleeps on must not outsleep it: nothing else would wake it."""
+    monkeypatch.setattr("worker.pool._SHORT_LIFE", 60.0)
+    monkeypatch.setattr("worker.pool._PAUSE", 4.0)  # less than the miner sleeps when it hears nothing
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node, "demand") as both:
         miner, pool = both
         pool.start()
@@ -132,7 +137,7 @@ def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path:
         slot.process.join()
         sleeps = miner.step()
         assert pool.waitables() == []
-        assert 0 < sleeps <= 1
+        assert 0 < sleeps <= 4
         steps(miner, pool, pool.waitables)
 
 

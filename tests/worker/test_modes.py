@@ -105,13 +105,13 @@ def test_a_template_from_the_future_is_waited_for(tmp_path: Path) -> None:
     coin = easy_coin(clock_tolerance=1)
     with NodeFolder(tmp_path / "node", coin) as node:
         worker = node.ready_worker()
-        chain, ahead = ChainBuilder(coin), int(time.time()) + 8
+        chain, ahead = ChainBuilder(coin), int(time.time()) + 15
         for raw in [codec.encode_block(chain.add(timestamp=ahead + later)) for later in range(2)]:
             node.chain.accept_block(raw, ahead)
         node.store.write(lambda conn: mining.set_mode(conn, parse_mode("continuous")))
         wait_until(lambda: "ahead of what this clock allows; waiting" in worker.errors(), 20, "the worker to wait")
         assert node.height == 2
-        wait_until(lambda: node.height >= 3, 20, "the next block")
+        wait_until(lambda: node.height >= 3, 40, "the next block")
         assert worker.process.poll() is None
 
 

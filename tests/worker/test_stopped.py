@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from tests.support import easy_coin, wait_until
-from tests.worker.support import HOPELESS, MILD, NodeFolder, WorkerProcess, is_gone, kill
+from tests.worker.support import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed, is_gone, kill
 from worker.messages import Unit
 from worker.pool import HasherPool
 
@@ -47,6 +47,8 @@ def test_a_worker_with_a_stopped_hashing_process_mines_on_and_replaces_it(tmp_pa
         wait_until(lambda: node.reached(3), 60, "blocks")
         wait_until(lambda: len(worker.hashers()) == 2, 30, "two hashing processes")
         stopped, other = worker.hashers()
+        # One that is still making its engine has more patience on its side.
+        wait_until(lambda: have_hashed([stopped, other]), 60, "both to hash")
         os.kill(stopped, signal.SIGSTOP)
         height = node.height
         wait_until(lambda: is_gone(stopped), 60, "the end of the stopped one")
@@ -174,8 +176,11 @@ def with_a_stopped_process(node: NodeFolder) -> tuple[WorkerProcess, int]:
 def test_a_stopped_hashing_process_ends_with_its_worker(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node:
         worker, stopped = with_a_stopped_process(node)
-        assert worker.terminate() == 0
-        wait_until(lambda: is_gone(stopped), 10, "its end")
+        try:
+            assert worker.terminate() == 0
+            wait_until(lambda: is_gone(stopped), 10, "its end")
+        finally:
+            kill(stopped)
 
 
 def test_one_that_outlived_a_killed_worker_ends_as_soon_as_it_goes_on(tmp_path: Path) -> None:
