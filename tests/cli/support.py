@@ -63,11 +63,12 @@ def talk(
     env: dict[str, str] | None = None,
 ) -> tuple[int, str]:
     """A command on a terminal: for each (words to wait for, line to type). Its exit status, and all that was shown."""
+    command, variables = [*MONEYER, *map(str, arguments)], environment(TERM="xterm", **(env or {}))
     pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover - another process
+    if pid == 0:  # pragma: no cover - another process, which must ask for nothing that a thread of this one may hold
         if cwd is not None:
             os.chdir(cwd)
-        os.execve(MONEYER[0], [*MONEYER, *map(str, arguments)], environment(TERM="xterm", **(env or {})))
+        os.execve(command[0], command, variables)
     shown = ""
     try:
         for words, line in answers:
