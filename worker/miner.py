@@ -148,6 +148,7 @@ class Miner:
             return min(IDLE, self._rhythm.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
         self._work = self._fitting_work(self._seen)
         if self._work is None:
+            self._drop()
             return IDLE
         ahead = self._work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
         if ahead > 0:
@@ -177,12 +178,10 @@ class Miner:
             if age < REFRESH or (known and age < AGE):
                 return work
         elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
-            self._drop()
             return None
         template = self._chain.template(receiver, int(time.time()), new_extra())
         self._work_version = seen.version
         if job_id is None and self.mode.kind is Kind.INSTANT and len(template.block.transactions) == 1:
-            self._drop()
             return None
         if (
             work

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -16,6 +14,7 @@ from node.api import syncshow
 from node.api.syncshow import SyncShow, line_of
 from node.p2p.progress import Meter, SyncProgress
 from tests.support import wait_until
+from tests.terminals import shown_on
 
 
 @pytest.fixture
@@ -71,10 +70,8 @@ class Screen:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")()  # a part may end within a letter
-        with suppress(OSError):  # the other side has been closed
-            while part := os.read(self._master, 65_536):
-                self.text += decoder.decode(part)
+        for part in shown_on(self._master):
+            self.text += part
 
 
 def test_a_short_sync_is_not_worth_a_word(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import resource
-import select
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
+from tests.terminals import shown_on
 
 MONEYER = [sys.executable, "-m", "node.cli.main"]
 
@@ -69,47 +69,25 @@ def talk(
         if cwd is not None:
             os.chdir(cwd)
         os.execve(command[0], command, variables)
-    shown = ""
+    shown, parts = "", shown_on(terminal)
     try:
         for words, line in answers:
-            shown = _until(terminal, shown, words)
+            shown = _until(shown, parts, words)
             os.write(terminal, f"{line}\n".encode())
             shown += "\x00"  # the same words may be asked for again
-        while part := _read(terminal):
-            shown += part
+        shown += "".join(parts)
     finally:
         os.close(terminal)
         _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status), shown.replace("\x00", "")
 
 
-def _until(terminal: int, shown: str, words: str) -> str:
+def _until(shown: str, parts: Iterator[str], words: str) -> str:
     while words not in shown.rpartition("\x00")[2]:
-        part = _read(terminal)
+        part = next(parts, "")
         assert part, f"it ended before it said {words!r}: {shown}"
         shown += part
     return shown
-
-
-def _read(terminal: int) -> str:
-    ready, _, _ = select.select([terminal], [], [], 60)
-    assert ready, "a minute of silence"
-    try:
-        part = os.read(terminal, 65_536)
-        while part[-1:] >= b"\x80" and not _is_whole(part):
-            part += os.read(terminal, 1)
-        return part.decode()
-    except OSError:  # EIO: the last process that had it open has ended
-        return ""
-
-
-def _is_whole(part: bytes) -> bool:
-    """Whether it does not end within a letter."""
-    try:
-        part.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def no_room() -> None:

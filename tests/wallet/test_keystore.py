@@ -154,7 +154,7 @@ def test_a_key_that_was_added_is_there_and_the_old_view_stays(path: Path) -> Non
 
 def test_keys_added_at_once_are_all_kept(path: Path) -> None:
     create_wallet(path, {}, development=False)
-    names = [f"name-{number}" for number in range(6)]
+    names = [f"name-{number}" for number in range(12)]
     threads = [threading.Thread(target=add_key, args=(path, name, random_key())) for name in names]
     for thread in threads:
         thread.start()
