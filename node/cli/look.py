@@ -59,8 +59,9 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
 def _worker(worker: dict[str, Any]) -> str:
     if not worker.get("alive"):
         return "none is running"
-    rate, idle = worker.get("hashrate"), "searching" if worker.get("searching") else "waiting for work"
-    return f"{worker.get('engine')}, {f'{rate:,.0f} hashes/s' if rate else idle}"
+    from node.cli.output import activity
+
+    return f"{worker.get('engine')}, {activity(worker, lambda rate: f'{rate:,.0f} hashes/s')}"
 
 
 @click.command()

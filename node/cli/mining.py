@@ -109,10 +109,10 @@ def _show(url: str, answer: dict[str, Any]) -> None:
 def _worker(worker: dict[str, Any]) -> str:
     if not worker["alive"]:
         return "none is running"
+    from node.cli.output import activity
+
     share = "" if worker["share"] == 1 else f", {worker['share']:.0%} of the time"
-    idle = "searching" if worker["searching"] else "waiting for work"
-    does = _rate(worker["hashrate"]) if worker["hashrate"] else idle
-    return f"{worker['engine']}, hashing processes: {worker['processes']}, {does}{share}"
+    return f"{worker['engine']}, hashing processes: {worker['processes']}, {activity(worker, _rate)}{share}"
 
 
 def _rate(hashes: float) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -149,6 +149,13 @@ def ago(timestamp: int) -> str:
 def counted(count: int, what: str) -> str:
     """`1 block`, `2 blocks`."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def activity(worker: Mapping[str, Any], shown: Callable[[float], str]) -> str:
+    """What a living worker does, by its status: how fast it hashes, as `shown`, once that is known."""
+    if rate := worker.get("hashrate"):
+        return shown(rate)
+    return "searching" if worker.get("searching") else "waiting for work"
 
 
 def confirmations(count: int) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.output import activity
 from tests.api.running import RunningNode, rich_coin, running
 from tests.api.test_mining import worker
 from tests.cli.support import MONEYER, environment, moneyer, refusal
 from tests.support import wait_until
+from worker.log import shown_rate
 
 
 @pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])
@@ -83,3 +85,9 @@ def test_the_bench_shows_every_engine_with_its_self_test() -> None:
     engines = {row["engine"]: row for row in json.loads(done.stdout)["engines"]}
     assert engines["hashlib"]["self_test"] == "passed"
     assert engines["hashlib"]["one_core"] > 0
+
+
+def test_what_a_worker_does_is_said_before_its_hash_rate_is_known() -> None:
+    assert activity({"hashrate": 2e6, "searching": True}, shown_rate) == "2 MH/s"
+    assert activity({"hashrate": 0, "searching": True}, shown_rate) == "searching"
+    assert activity({"hashrate": 0, "searching": False}, shown_rate) == "waiting for work"
