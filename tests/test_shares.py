@@ -1,0 +1,98 @@
+"""Shares of what is scarce, by themselves: totals, shares, reserves, waiting."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from node.shares import Bound, NoPlace, Shares, address_key
+from tests.support import wait_until
+
+BOUND = Bound("tables", "a guest", total=6, each=3, reserve=2)
+
+
+def test_one_address_holds_no_more_than_its_share() -> None:
+    shares = Shares(BOUND)
+    for _ in range(3):
+        shares.take("127.0.0.1")
+    with pytest.raises(NoPlace, match="share of 3"):
+        shares.take("127.0.0.1")
+    shares.take("127.0.0.2")
+
+
+def test_the_reserve_is_for_trusted_callers_only() -> None:
+    shares = Shares(BOUND)
+    for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"):
+        shares.take(address)
+    with pytest.raises(NoPlace, match="all 6"):
+        shares.take("127.0.0.3")
+    shares.take("127.0.0.3", trusted=True)
+    shares.take("127.0.0.4", trusted=True)
+    with pytest.raises(NoPlace):
+        shares.take("127.0.0.5", trusted=True)
+
+
+def test_trusted_callers_that_came_first_leave_no_more_than_the_total() -> None:
+    shares = Shares(BOUND)
+    for number in range(5):
+        shares.take(f"10.0.0.{number}", trusted=True)
+    shares.take("127.0.0.1")
+    with pytest.raises(NoPlace):
+        shares.take("127.0.0.2")
+
+
+def test_a_released_place_is_free_again_and_released_once() -> None:
+    shares = Shares(BOUND)
+    places = [shares.take("127.0.0.1") for _ in range(3)]
+    places[0].release()
+    places[0].release()
+    assert shares.count == shares.held_by("127.0.0.1") == 2
+    with shares.hold("127.0.0.1"):
+        assert shares.largest() == ("127.0.0.1", 3)
+    assert shares.count == 2
+
+
+def test_a_caller_waits_for_a_place_where_the_bound_says_so() -> None:
+    shares = Shares(replace(BOUND, wait_seconds=60.0))
+    places = [shares.take("127.0.0.1") for _ in range(3)]
+    got: list[object] = []
+    waiter = threading.Thread(target=lambda: got.append(shares.take("127.0.0.1")))
+    waiter.start()
+    wait_until(lambda: shares._waiting["127.0.0.1"] == 1, message="a caller that waits")
+    assert not got
+    places[0].release()
+    waiter.join(60)
+    assert len(got) == 1
+
+
+def test_waiting_is_shared_too() -> None:
+    shares = Shares(replace(BOUND, wait_seconds=60.0))
+    places = [shares.take("127.0.0.1") for _ in range(3)]
+    waiters = [threading.Thread(target=lambda: shares.take("127.0.0.1").release()) for _ in range(3)]
+    for waiter in waiters:
+        waiter.start()
+    wait_until(lambda: shares._waiting["127.0.0.1"] == 3, message="three callers that wait")
+    with pytest.raises(NoPlace):  # at once: a fourth may not even wait
+        shares.take("127.0.0.1")
+    for place in places:
+        place.release()
+    for waiter in waiters:
+        waiter.join(60)
+    assert shares.count == 0
+
+
+@pytest.mark.parametrize(
+    ("remote", "key"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::ffff:127.0.0.2", "127.0.0.2"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("a name", "a name"),
+    ],
+)
+def test_an_address_is_counted_by_its_key(remote: str, key: str) -> None:
+    assert address_key(remote) == key
