@@ -14,6 +14,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
+from node.text import shown, shown_json
+
 LEVELS: Final = ("debug", "info", "warning", "error")
 ROOT: Final = "moneyer"
 
@@ -38,7 +40,7 @@ class PlainLine(logging.Formatter):
         line = f"{_time(record, 'seconds')} {_area(record)}: {level}{record.getMessage()}"
         if record.exc_info:
             line += f" · {_trace(record)}"
-        return one_line(line)
+        return shown(line)
 
 
 class JsonLine(logging.Formatter):
@@ -53,14 +55,7 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             fields["trace"] = _trace(record)
-        return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace").decode()
-
-
-def one_line(text: str) -> str:
-    """`text` with its line breaks and whatever else is not printable escaped: nothing can pose as another line."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+        return shown_json(json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace").decode())
 
 
 def plain_url(url: str) -> str:

@@ -15,11 +15,12 @@ import pytest
 
 from node import logs
 from node.locks import is_held
+from node.text import is_visible
 from tests.api.running import ALICE, BOB, running
 from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-ODD = "two\nlines\rand \x1b[31mred\x1b[0m \u2028 \udcff \x00"
+ODD = "two\nlines\rand \x1b[31mred\x1b[0m \u2028 \udcff \x00 \x9b2J \u202e \u061c \u200b \ufeff \U000e0041 \u3164"
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_an_event_is_one_line_whatever_stands_in_it(restored: None, as_json: boo
     except ValueError as error:
         log.error("it failed", exc_info=error)
     first, second = stream.getvalue().removesuffix("\n").split("\n")
+    assert is_visible(first)
+    assert is_visible(second)
     if as_json:
         plain, traced = json.loads(first), json.loads(second)
         assert (plain["level"], plain["area"]) == ("info", "test")

@@ -27,6 +27,7 @@ from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
 from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, on_stop, watch_parent
+from node.text import shown
 
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
@@ -253,6 +254,6 @@ def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: 
     host = f"[{config.host}]" if ":" in config.host else config.host
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"
     return (
-        f"{name} ({symbol}) · chain {show(chain_id)[:16]} · height {height} · http://{host}:{config.port} · "
+        f"{shown(name)} ({symbol}) · chain {show(chain_id)[:16]} · height {height} · http://{host}:{config.port} · "
         f"data {config.data} · {access}"
     )

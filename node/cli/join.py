@@ -147,10 +147,11 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
     import shlex
 
     from node.cli.new import describe
-    from node.cli.output import plain, print_pairs, style
+    from node.cli.output import print_pairs, style
+    from node.text import shown
 
     chain = coin.chain_id[::-1].hex()[:16]
-    click.echo(f"{style(f'{plain(coin.name)} ({coin.symbol})', bold=True)}: chain {chain}…, height {height} at {url}\n")
+    click.echo(f"{style(f'{shown(coin.name)} ({coin.symbol})', bold=True)}: chain {chain}…, height {height} at {url}\n")
     print_pairs(describe(coin))
     click.echo()
     where = f"--data {shlex.quote(str(folder))}"

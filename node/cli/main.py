@@ -138,10 +138,10 @@ def _of_system(error: OSError) -> str:
 
 
 def _say(sentence: str, status: int) -> int:
-    from node.cli.output import plain
+    from node.text import shown
 
     with suppress(OSError):  # stderr may be on the same full disk
-        click.echo(f"moneyer: {plain(sentence)}", err=True)
+        click.echo(f"moneyer: {shown(sentence)}", err=True)
     return status
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from node.cli.output import plain, print_json, print_table, short
+from node.cli.output import print_json, print_table, short
+from node.text import shown
 
 SECONDS = 3.0
 """How long answers are waited for; the first come within a quarter of one."""
@@ -66,9 +67,9 @@ def _ask(url: str, chain_id: str) -> Nearby | None:
         coin = status["coin"]
         node = Nearby(
             url,
-            str(status["chain_id"])[:64],
-            plain(coin["name"])[:64],
-            plain(coin["symbol"])[:12],
+            shown(status["chain_id"], 64),
+            shown(coin["name"], 64),
+            shown(coin["symbol"], 12),
             int(status["height"]),
             int(status["peers"]),
         )

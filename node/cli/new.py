@@ -202,9 +202,11 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
     import sys
 
     from node.cli.output import print_pairs, style
+    from node.text import shown
 
     where = f"--data {shlex.quote(str(folder))}"
-    click.echo(f"{style(f'{coin.name} ({coin.symbol})', bold=True)} is made: chain {coin.chain_id[::-1].hex()[:16]}…\n")
+    named, chain = f"{shown(coin.name)} ({coin.symbol})", coin.chain_id[::-1].hex()[:16]
+    click.echo(f"{style(named, bold=True)} is made: chain {chain}…\n")
     print_pairs(describe(coin))
     click.echo()
     print_pairs([*addresses.items(), ("data folder", folder)])

@@ -1,27 +1,19 @@
-"""What commands print: tables for people, JSON for programs. Text that came from others is made harmless first."""
+"""What commands print: tables for people, JSON for programs. Text of strangers is shown by `node.text`."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
-# What a terminal would obey, or what would turn the direction of the text.
-_DANGEROUS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
+from node.text import shown, shown_json
 
 _LEAST_COLUMN = 9
 """Characters that a shortened column keeps: enough of a txid to name it by."""
-
-
-def plain(text: object) -> str:
-    """Somebody's text (a memo, a coin's name) without anything that a terminal would obey."""
-    return _DANGEROUS.sub("\ufffd", str(text))
 
 
 def has_colours() -> bool:
@@ -36,17 +28,12 @@ def style(text: str, **how: Any) -> str:
 
 def print_json(value: Any) -> None:
     """In the API's shape, indented."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    click.echo(re.sub(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", _escaped, text))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    click.echo(shown_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def print_pairs(rows: Iterable[tuple[str, object]]) -> None:
     """A line for each: name, then value."""
-    held = [(name, plain(value)) for name, value in rows]
+    held = [(name, shown(value)) for name, value in rows]
     width = max((len(name) for name, _ in held), default=0) + 2
     for name, value in held:
         click.echo(f"{style(f'{name:<{width}}', dim=True)}{value}")
@@ -72,7 +59,7 @@ def print_table(
     On a terminal that is too narrow those named in `cut` are shortened, and the last column, if `below` names it,
     stands in a line of its own under the rest of its row.
     """
-    cells = [[plain(cell) for cell in row] for row in rows]
+    cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
     flush, room = set(right), terminal_width()
     moved: list[str] = []
@@ -124,8 +111,8 @@ def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -
 
 
 def short(text: str | None, keep: int = 12) -> str:
-    """A hash or address, cut."""
-    return "" if text is None else text if len(text) <= keep + 1 else f"{text[:keep]}…"
+    """A hash, address or memo, cut."""
+    return "" if text is None else shown(text, keep + 1)
 
 
 def moment(timestamp: int | None) -> str:
@@ -151,10 +138,10 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def activity(worker: Mapping[str, Any], shown: Callable[[float], str]) -> str:
-    """What a living worker does, by its status: how fast it hashes, as `shown`, once that is known."""
+def activity(worker: Mapping[str, Any], show_rate: Callable[[float], str]) -> str:
+    """What a living worker does, by its status: how fast it hashes, as `show_rate` has it, once that is known."""
     if rate := worker.get("hashrate"):
-        return shown(rate)
+        return show_rate(rate)
     return "searching" if worker.get("searching") else "waiting for work"
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from node.core.errors import MoneyerError
+from node.text import shown
 
 if TYPE_CHECKING:
     from node.client import Client
@@ -204,7 +205,7 @@ def payable(coin: Coin, address: str) -> bytes:
 
 def label(coin: Coin) -> str:
     """A coin in a sentence."""
-    return f"{coin.name} ({coin.symbol}, chain {coin.chain_id[::-1].hex()[:12]}…)"
+    return f"{shown(coin.name)} ({coin.symbol}, chain {coin.chain_id[::-1].hex()[:12]}…)"
 
 
 def find_place(data: Path | None, node: str | None) -> Place:

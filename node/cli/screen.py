@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.output import coins, plain, short, style, terminal_width
+from node.cli.output import coins, short, style, terminal_width
 from node.cli.place import DEFAULT_FOLDER
 from node.client import Client, ClientError
+from node.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
         try:
             height = _show(network)
         except ClientError as error:
-            click.echo(f"moneyer: {error.message}", err=True)
+            click.echo(f"moneyer: {shown(error.message)}", err=True)
             height = 0
         curtain.open(show_held=verbose)
         _follow(network, height + 1)
@@ -66,7 +67,7 @@ def _show(network: Network) -> int:
     coin = network.coin
     lines = [
         "",
-        f"{style(plain(coin.name), bold=True)} ({coin.symbol}) is up: {_count(network)}.",
+        f"{style(shown(coin.name), bold=True)} ({coin.symbol}) is up: {_count(network)}.",
         "",
     ]
     heights = [int(Client(url).status()["height"]) for url in network.urls]

@@ -157,12 +157,13 @@ class _Order:
         return coins(units, self.coin.decimals, self.coin.symbol)
 
     def print_sent(self, sent: Sent) -> None:
-        from node.cli.output import plain, style
+        from node.cli.output import style
+        from node.text import shown
 
         state = "accepted" if sent.status != "waiting" else "accepted; it waits for one before it"
         click.echo(
-            f"{style(state, fg='green')}: {self._shown(self.amount)} from {plain(self.sender_name)} to "
-            f"{plain(self.receiver_name)}, fee {self._shown(sent.transfer.fee)}"
+            f"{style(state, fg='green')}: {self._shown(self.amount)} from {shown(self.sender_name)} to "
+            f"{shown(self.receiver_name)}, fee {self._shown(sent.transfer.fee)}"
         )
         click.echo(f"txid {sent.txid}")
 

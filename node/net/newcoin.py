@@ -12,6 +12,7 @@ from node.core.coinfile import coin_from_json
 from node.core.errors import BadCoin
 from node.core.money import parse_amount
 from node.core.types import MAX_MONEY
+from node.text import is_visible, shown
 
 YEAR = 31_557_600
 """Seconds: 365.25 days, as astronomers and the halving of most coins have it."""
@@ -116,8 +117,13 @@ def _amount(wishes: Wishes, name: str, text: str) -> int:
 
 def _check_sense(coin: Coin) -> None:
     """What the protocol allows and nobody can mean."""
-    if coin.name.strip() != coin.name or not coin.name.isprintable():
-        raise BadCoin("coin: name has spaces at an end, or characters that cannot be seen", field="name")
+    if coin.name.strip() != coin.name:
+        raise BadCoin(f"coin: name has spaces at an end: {coin.name!r}", field="name")
+    if not is_visible(coin.name):
+        raise BadCoin(
+            f"coin: name has characters that cannot be seen, here escaped: {shown(coin.name)}. Leave them out",
+            field="name",
+        )
     if coin.reward == 0 and coin.premine_sum == 0:
         raise BadCoin(
             "coin: reward is 0 and nobody has coins at the start: there would never be any. Give one, or --premine",

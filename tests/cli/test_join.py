@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.net.coinfiles import read_coin
+from node.text import is_visible
 from node.wallet.keystore import open_wallet
 from tests.api.running import answers
 from tests.cli.coins import SECRET, asked, mining, own_coin, own_node, start
@@ -63,6 +64,31 @@ def test_join_says_what_comes_next_or_starts_the_node(tmp_path: Path) -> None:
             process.terminate()
             process.communicate(timeout=20)
         assert (tmp_path / "easy-coin" / "wallet.json").read_bytes() == wallet
+
+
+EVIL = "Evil\x1b]0;OWNED\x07\x1b[2J\n\u202e\u200b"
+
+
+def test_a_coin_whose_name_would_command_the_terminal_is_shown_escaped(tmp_path: Path) -> None:
+    with own_node(tmp_path / "evil", own_coin(name=EVIL)) as node:
+        port = free_port()
+        process = start("join", node.url, "--data", tmp_path / "mine", "--start", "--port", str(port), **SECRET)
+        try:
+            wait_until(lambda: answers(port), 30, "the node that join started")
+        finally:
+            process.terminate()
+            said, complaints = process.communicate(timeout=20)
+        for text in (said, complaints, node.log):
+            assert is_visible(text.replace("\n", ""))
+        escaped = r"Evil\x1b]0;OWNED\x07\x1b[2J\n\u202e\u200b (EASY)"
+        assert said.count(escaped) == 2, "join itself, and the node at its start"
+
+        status = moneyer("status", "--node", node.url)
+        assert r"Evil\x1b]0;OWNED\x07" in status.stdout
+        assert is_visible(status.stdout.replace("\n", ""))
+        status = moneyer("status", "--node", node.url, "--json")
+        assert is_visible(status.stdout.replace("\n", ""))
+        assert json.loads(status.stdout)["coin"]["name"] == EVIL
 
 
 def test_a_folder_of_another_coin_is_refused_and_both_are_named(tmp_path: Path) -> None:

@@ -117,6 +117,10 @@ NONSENSE = [
     (("A", "--pow-limit", "1f00fff"), 2, "8 hex digits"),
     (("A", "--pow-limit", "00000000"), 1, "pow_limit"),
     (("A\x1b[31m",), 1, "cannot be seen"),
+    (("Evil\u202e",), 1, r"here escaped: Evil\u202e"),
+    (("A\u200bB",), 1, "cannot be seen"),
+    (("A\u3164",), 1, "cannot be seen"),
+    (("A\ufe0f",), 1, "cannot be seen"),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from node.core import pow
 from node.core.hashing import sha256d
+from node.text import is_visible, shown
 from worker.stratum import protocol
 from worker.stratum.jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
 from worker.stratum.protocol import StratumError, hex_bytes
@@ -91,7 +92,7 @@ class Session:
         method = _METHODS.get(request.method)
         try:
             if method is None:
-                raise StratumError(protocol.OTHER, f"there is no method {_printable(request.method, 40)!r} here")
+                raise StratumError(protocol.OTHER, f"there is no method {shown(request.method, 40)!r} here")
             was_ready = self.ready
             result, more = method(self, request.params)
         except StratumError as error:
@@ -132,14 +133,14 @@ class Session:
     def _subscribe(self, params: list[Any]) -> tuple[Any, list[bytes]]:
         self.subscribed = True
         if params and isinstance(params[0], str):
-            self.agent = _printable(params[0], 60)
+            self.agent = shown(params[0], 60)
         name = self._extranonce1.hex()
         subscriptions = [["mining.set_difficulty", name], ["mining.notify", name]]
         return [subscriptions, name, EXTRANONCE2_SIZE], []
 
     def _authorize(self, params: list[Any]) -> tuple[Any, list[bytes]]:
         user = params[0] if params else None
-        if not isinstance(user, str) or not user.isprintable() or not 0 < len(user) <= _MAX_USER:
+        if not isinstance(user, str) or not is_visible(user) or not 0 < len(user) <= _MAX_USER:
             raise StratumError(protocol.UNAUTHORIZED, "the user name is a payout address, with .NAME behind it or not")
         receiver = self._desk.payee(user)
         if self._receiver is not None and receiver != self._receiver:
@@ -226,7 +227,7 @@ class Session:
                 self._vardiff.set(self._vardiff.difficulty, self._desk.clock())
                 result[name] = True
             else:
-                result[_printable(name, 40)] = name == "subscribe-extranonce"
+                result[shown(name, 40)] = name == "subscribe-extranonce"
         return result, []
 
     def _suggest_difficulty(self, params: list[Any]) -> tuple[Any, list[bytes]]:
@@ -268,10 +269,6 @@ def _asked_difficulty(password: Any) -> float | None:
                 except ValueError:
                     raise StratumError(protocol.OTHER, "d=DIFFICULTY is a number above 0") from None
     return None
-
-
-def _printable(text: str, longest: int) -> str:
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text[:longest])
 
 
 _METHODS: dict[str, Callable[[Session, list[Any]], tuple[Any, list[bytes]]]] = {

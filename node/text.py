@@ -1,0 +1,59 @@
+"""Shows text that came from strangers: memos, agents, coin names, user names, URLs, errors of other nodes.
+
+A terminal obeys control characters, a bidirectional mark turns a line round, and an invisible letter makes two names
+look alike. `shown` is the one function such text passes through before it reaches a terminal, a log or a page;
+`shown_json` does the same for a JSON document, which stays the same document for the program that reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_INVISIBLE: Final = (
+    "\u034f"  # combining grapheme joiner
+    "\u115f\u1160\u3164\uffa0"  # Hangul fillers
+    "\u17b4\u17b5"  # Khmer vowels that are not written
+    "\u180b-\u180f"  # Mongolian variation selectors
+    "\u2800"  # Braille without a dot
+    "\ufe00-\ufe0f\U000e0100-\U000e01ef"  # variation selectors
+    "\ufffc"  # stands for an object that is not there
+    "\U00016fe4"  # Khitan filler
+    "\U0001d159"  # a note without a head
+)
+"""What shows nothing and is printable for Python: Unicode's Default_Ignorable_Code_Point, fillers and blanks."""
+_FOOLS: Final = re.compile(f"[{_INVISIBLE}]")
+
+
+def shown(text: object, longest: int | None = None) -> str:
+    r"""`text` as one line of visible characters, all others escaped as Python has it: `\n`, `\x1b`, `\u202e`.
+
+    Escaped are the Unicode categories Cc, Cf, Zl, Zp, Co, Cs, Cn, every Zs but the usual space, and what shows nothing.
+    `longest`: characters of the result at most, the last of them `…` where something was cut. What was shown once stays
+    as it is when it is shown again: a backslash is not escaped, so this is for readers, not to be read back.
+    """
+    line = str(text)
+    if longest is not None:
+        line = line[: longest + 1]  # an escape is never shorter than what it stands for
+    if not is_visible(line):
+        line = "".join(each if is_visible(each) else ascii(each)[1:-1] for each in line)
+    if longest is not None and len(line) > longest:
+        line = f"{line[: max(longest - 1, 0)]}…"
+    return line
+
+
+def is_visible(text: str) -> bool:
+    """Whether `shown` leaves the text as it is."""
+    return text.isprintable() and (text.isascii() or not _FOOLS.search(text))
+
+
+def shown_json(document: str) -> str:
+    r"""A JSON document with the same characters as JSON's `\u` escapes; the line breaks that indent it are kept."""
+    if is_visible(document):
+        return document
+    return "".join(each if is_visible(each) or each == "\n" else _json_escape(each) for each in document)
+
+
+def _json_escape(letter: str) -> str:
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
