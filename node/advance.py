@@ -79,11 +79,16 @@ class Signatures:
     def check(self, block_hashes: list[bytes]) -> None:
         """Check these, outside any transaction."""
         waiting: dict[bytes, list[Transfer]] = {}
+        count = 0
         for block_hash in block_hashes:
-            waiting[block_hash] = ledger.transfers_of(self._block(block_hash))
-            if sum(map(len, waiting.values())) >= _AT_ONCE:
+            block = self._block(block_hash)
+            if block is None:
+                continue
+            waiting[block_hash] = ledger.transfers_of(block)
+            count += len(waiting[block_hash])
+            if count >= _AT_ONCE:
                 self._check_all(waiting)
-                waiting = {}
+                waiting, count = {}, 0
         self._check_all(waiting)
 
     def _check_all(self, waiting: dict[bytes, list[Transfer]]) -> None:
@@ -92,12 +97,14 @@ class Signatures:
         for block_hash, of_block in waiting.items():
             self._checked[block_hash] = list(islice(results, len(of_block)))
 
-    def _block(self, block_hash: bytes) -> Block:
+    def _block(self, block_hash: bytes) -> Block | None:
+        """None where the block turned out invalid since it was looked up: it will not be connected."""
         candidate = self._candidates.get(block_hash)
         if candidate is not None:
             return candidate.new.block
         with self._store.read() as conn:
-            return blocks.load(conn, block_hash)
+            row = _row(conn, block_hash)
+            return None if row.status == blocks.INVALID else blocks.load(conn, block_hash)
 
     def has(self, step: Step) -> bool:
         """Whether `of` can tell."""
@@ -261,11 +268,12 @@ class Joining:
         fresh = {block_hash: each for block_hash, each in self._candidates.items() if block_hash not in known}
         if not fresh:
             return Result(already_known(_row(conn, self.block_hashes[-1])))
+        sound, refusal = _sound(conn, fresh)
+        result = self._join_sound(conn, sound) if sound else Result(None)
+        return result if refusal is None else Result(None, result.error or refusal)
+
+    def _join_sound(self, conn: Connection, fresh: Candidates) -> Result:
         news = [candidate.new for candidate in fresh.values()]
-        for new in news:
-            prev_hash = new.block.header.prev_hash
-            if prev_hash not in fresh:
-                check_parent_valid(_row(conn, prev_hash))
         tree.add(conn, news)
         result = Advance(conn, self._mempool, self._signatures, fresh).to_best()
         if self._job_id is not None and isinstance(result.outcome, Extended | Reorganized):
@@ -273,9 +281,21 @@ class Joining:
         return result
 
 
-def check_parent_valid(parent: blocks.BlockRow) -> None:
-    if parent.status == blocks.INVALID:
-        raise InvalidParent("the block stands on an invalid one", found=show(parent.block_hash))
+def _sound(conn: Connection, fresh: Candidates) -> tuple[Candidates, InvalidParent | None]:
+    """The new blocks before the first whose parent turned out invalid since it was checked, and that one's verdict."""
+    sound: Candidates = {}
+    for block_hash, candidate in fresh.items():
+        prev_hash = candidate.new.block.header.prev_hash
+        if prev_hash not in sound and _row(conn, prev_hash).status == blocks.INVALID:
+            tree.add_invalid(conn, candidate.new, InvalidParent.code)
+            return sound, invalid_parent(prev_hash)
+        sound[block_hash] = candidate
+    return sound, None
+
+
+def invalid_parent(block_hash: bytes) -> InvalidParent:
+    """The verdict on a block whose parent, `block_hash`, is invalid."""
+    return InvalidParent("the block stands on an invalid one", found=show(block_hash))
 
 
 def already_known(row: blocks.BlockRow) -> AlreadyKnown:

@@ -6,6 +6,8 @@ everything or nothing, a reorg too. Signatures are checked before that transacti
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,18 +16,20 @@ from sqlalchemy import Connection
 from node import advance
 from node.ancestry import Ancestry, ancestor
 from node.core import codec, pow, rules
-from node.core.errors import NOT_THE_HEADERS_FAULT, RuleError, TooDeep
+from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError, TooDeep
 from node.core.hashing import sha256d
 from node.core.template import Parent, build_template
 from node.core.types import HEADER_SIZE, Block, Header
 from node.mempool import Mempool
 from node.orphans import Orphans
-from node.outcomes import AlreadyKnown, Extended, Orphan, Outcome, Reorganized, SideBranch
+from node.outcomes import AlreadyKnown, Orphan, Outcome
 from node.store import accounts, blocks, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
 from node.turns import Turns
+
+log = logging.getLogger("moneyer.chain")
 
 _RUN_BLOCKS = 200
 _RUN_BYTES = 1_000_000
@@ -66,12 +70,12 @@ class Chain:
         `raw`: the whole block; `now`: local clock, whole Unix seconds; `asked`: this node asked a peer for it;
         `job_id`: the mining job that it was mined for. Raises RuleError or StoreUnavailable.
         """
-        # By its bytes, not its hash: who sends a false body for a header holds nobody up who has the true one.
-        with self._turns.of(raw):
-            outcome = self._accept(raw, now, asked, job_id)
-        if isinstance(outcome, Extended | Reorganized | SideBranch):
-            self._connect_orphans(outcome.block_hash, now)
-        return outcome
+        try:
+            # By its bytes, not its hash: a wrong body must not delay the right one.
+            with self._turns.of(raw):
+                return self._accept(raw, now, asked, job_id)
+        finally:
+            self._connect_orphans(now)
 
     def accept_blocks(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
         """Many blocks that a peer was asked for, each on the one before; all durable when this returns.
@@ -80,6 +84,18 @@ class Chain:
         the next ones are checked. Returns what each transaction did. Raises RuleError for the first block that breaks
         a rule, those before it being kept, or StoreUnavailable.
         """
+        try:
+            return self._accept_runs(raws, now)
+        except (RuleError, StoreUnavailable):
+            raise
+        except Exception:
+            # Caused by one block. Taken one by one, those before it keep their place in the chain.
+            log.exception("blocks taken together met a bug in the node; they are taken one by one")
+            return [self.accept_block(raw, now, asked=True) for raw in raws]
+        finally:
+            self._connect_orphans(now)
+
+    def _accept_runs(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
         writing: advance.Joining | None = None
         position = 0
@@ -87,7 +103,7 @@ class Chain:
             run = self._plain_run(raws[position : position + _RUN_BLOCKS], now, writing.last if writing else None)
             joining = advance.Joining(self.store, self._mempool, run) if run else None
             if writing is not None:
-                outcomes.append(self._finish(writing, now))
+                outcomes.append(writing.outcome())
             if joining is None:
                 # What isn't plain takes the way that is open to every block, and learns there what is wrong with it.
                 outcomes.append(self.accept_block(raws[position], now, asked=True))
@@ -96,14 +112,8 @@ class Chain:
             writing = joining
             position += len(run) or 1
         if writing is not None:
-            outcomes.append(self._finish(writing, now))
+            outcomes.append(writing.outcome())
         return outcomes
-
-    def _finish(self, joining: advance.Joining, now: int) -> Outcome:
-        outcome = joining.outcome()
-        for block_hash in joining.block_hashes:
-            self._connect_orphans(block_hash, now)
-        return outcome
 
     def _plain_run(self, raws: Sequence[bytes], now: int, parent: _Parent | None) -> list[advance.Candidate]:
         """The first blocks, as far as each is new, stands on the one before and breaks no rule known by then."""
@@ -151,8 +161,12 @@ class Chain:
             rules.check_header_in_isolation(header, block_hash, self.coin)
             rules.check_not_genesis(header)
             parent = blocks.by_hash(conn, header.prev_hash)
-            if parent is not None:
-                self._check_parent(conn, parent, header, now, asked)
+            is_doomed = parent is not None and parent.status == blocks.INVALID
+            if parent is not None and not is_doomed:
+                self._check_header_in_context(conn, parent, header, now, asked)
+        if parent is not None and is_doomed:
+            self._remember_descendant(parent, header, block_hash, now, asked)
+            raise advance.invalid_parent(parent.block_hash)
         if parent is None:
             return self._hold(raw, header, block_hash, now)
         candidate = self._check_body(raw, header, block_hash, parent)
@@ -161,7 +175,9 @@ class Chain:
     def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
         """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
         try:
-            rules.check_merkle_root(header, [codec.txid(each) for each in codec.decode_body(raw[HEADER_SIZE:])])
+            txids = [codec.txid(each) for each in codec.decode_body(raw[HEADER_SIZE:])]
+            rules.check_not_mutated(txids)  # the root alone doesn't tell (CVE-2012-2459)
+            rules.check_merkle_root(header, txids)
         except RuleError:
             return Orphan(block_hash)
         held = self.orphans.hold(block_hash, header.prev_hash, raw)
@@ -172,13 +188,29 @@ class Chain:
             return self._accept(raw, now, False, None)
         return Orphan(block_hash) if held else AlreadyKnown(block_hash, -1)
 
-    def _check_parent(self, conn: Connection, parent: blocks.BlockRow, header: Header, now: int, asked: bool) -> None:
-        """Stage 3: the header in context."""
-        advance.check_parent_valid(parent)
+    def _check_header_in_context(
+        self, conn: Connection, parent: blocks.BlockRow, header: Header, now: int, asked: bool
+    ) -> None:
         context = self.ancestry.context_after(conn, parent.block_hash)
         rules.check_header_in_context(header, context, self.coin, now)
         if not asked:
             _check_depth(conn, parent)
+
+    def _remember_descendant(
+        self, parent: blocks.BlockRow, header: Header, block_hash: bytes, now: int, asked: bool
+    ) -> None:
+        """A child of an invalid block is remembered as one, so that its own children are known for what they are.
+
+        Only where its header has shown the work that its place asks: rows of the database must cost their sender.
+        """
+        try:
+            with self.store.read() as conn:
+                self._check_header_in_context(conn, parent, header, now, asked)
+        except RuleError:
+            return
+        work = parent.work + pow.block_work(pow.decode_bits(header.bits))
+        new = tree.NewBlock(Block(header, ()), block_hash, b"", parent.height + 1, work)
+        self.store.write(lambda conn: _remember_invalid(conn, new, InvalidParent.code))
 
     def _check_body(self, raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
         """Stage 4: the body in isolation. A failure that the header commits to is remembered."""
@@ -193,17 +225,34 @@ class Chain:
         self.ancestry.remember(block_hash, ancestor(header, candidate.new.height))
         return candidate
 
-    def _connect_orphans(self, parent_hash: bytes, now: int) -> None:
-        """Children that waited for a block, theirs, and so on; a bad one only ends its own line."""
-        parents = [parent_hash]
-        while parents:
-            for raw in self.orphans.take_children(parents.pop()):
-                try:
-                    outcome = self._accept(raw, now, False, None)
-                except (RuleError, StoreUnavailable):
-                    continue  # the block that was offered is in, whatever becomes of these
-                if isinstance(outcome, Extended | Reorganized | SideBranch):
-                    parents.append(outcome.block_hash)
+    def _connect_orphans(self, now: int) -> None:
+        """Orphans whose parent is in the tree by now join it, then their children; a bad one only ends its own line.
+
+        Whoever brought the parent: this process, in whatever way, or another one.
+        """
+        try:
+            while len(self.orphans):
+                with self.store.read() as conn:
+                    parents = blocks.known(conn, self.orphans.parents())
+                if not parents:
+                    return
+                for raw in itertools.chain.from_iterable(map(self.orphans.take_children, parents)):
+                    self._accept_orphan(raw, now)
+        except StoreUnavailable:
+            return  # they wait; the block that was offered has its own answer
+
+    def _accept_orphan(self, raw: bytes, now: int) -> None:
+        """Raises StoreUnavailable, and the orphan waits on."""
+        try:
+            self._accept(raw, now, False, None)
+        except RuleError as error:
+            log.info("an orphan breaks a rule: %s", error.code)
+        except StoreUnavailable:
+            header = codec.decode_header(raw[:HEADER_SIZE])
+            self.orphans.hold(sha256d(raw[:HEADER_SIZE]), header.prev_hash, raw)
+            raise
+        except Exception:
+            log.exception("an orphan met a bug in the node")
 
     def template(self, receiver: bytes, now: int, extra: bytes) -> Template:
         """An unsolved block on the tip with the best-paying ready transfers.

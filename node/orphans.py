@@ -36,6 +36,11 @@ class Orphans:
             _, raw = self._held.pop(block_hash, (b"", b""))
             self._bytes -= len(raw)
 
+    def parents(self) -> list[bytes]:
+        """Hashes of the blocks that are waited for, each once."""
+        with self._lock:
+            return list({prev_hash for prev_hash, _ in self._held.values()})
+
     def take_children(self, prev_hash: bytes) -> list[bytes]:
         """Remove and return the raw blocks whose parent has come."""
         with self._lock:

@@ -123,7 +123,7 @@ class _Replay:
             len(block.transactions),
             coinbase.receiver,
             coinbase.amount,
-            sum(transfer.fee for transfer in ledger.transfers_of(block)),
+            ledger.fees_of(block),
         )
         if found != made:
             raise ChainBroken(f"what is noted of block {row.height} is not what it says", height=row.height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 
 from node.core.errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
-from node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
+from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
 
 Accounts = MutableMapping[bytes, Account]
 """Payload (33 bytes) -> confirmed Account; one that is missing is (0, 0)."""
@@ -56,6 +56,15 @@ def coinbase_of(block: Block) -> Coinbase:
 def transfers_of(block: Block) -> list[Transfer]:
     """A block's transfers, in order."""
     return [transaction for transaction in block.transactions if isinstance(transaction, Transfer)]
+
+
+def fees_of(block: Block) -> int:
+    """Base units that a block's transfers pay in fees, and no more than MAX_MONEY.
+
+    A block whose fees exceed MAX_MONEY can be stored on a side branch, and never connects: nobody has that much. Its
+    senders chose these numbers, so they are bounded before one of them meets a column or a JSON number.
+    """
+    return min(MAX_MONEY, sum(transfer.fee for transfer in transfers_of(block)))
 
 
 def apply_transfer(accounts: Accounts, transfer: Transfer) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from node.core import codec
 from node.core.errors import InvalidParent
-from node.core.ledger import coinbase_of, transfers_of
+from node.core.ledger import coinbase_of, fees_of
 from node.core.types import HEADER_SIZE, Block, Transaction
 from node.store.blocks import CONNECTED, INVALID, STORED
 from node.store.bulk import Many, Values
@@ -63,8 +63,7 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
     rows, body_rows = [], []
     for joined, new in enumerate(news, first):
         coinbase = coinbase_of(new.block)
-        fees = sum(transfer.fee for transfer in transfers_of(new.block))
-        rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees)))
+        rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees_of(new.block))))
         offsets = offsets_of(new.block.transactions, len(new.block.transactions))
         body_rows.append((joined, new.body, offsets))
     _INSERT.run(conn, rows)

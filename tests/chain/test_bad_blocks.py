@@ -6,18 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from node.core import codec
+from node.core import codec, ledger
 from node.core.errors import (
     BadCoinbaseAmount,
     BadSequence,
+    BadSignature,
     BlockTooLarge,
+    InsufficientFunds,
     InvalidParent,
     Malformed,
     Mutated,
     RuleError,
     TimeTooNew,
 )
-from node.core.types import HEADER_SIZE, Block
+from node.core.types import HEADER_SIZE, MAX_MONEY, Block, Transfer
+from node.outcomes import Extended
 from node.store import blocks
 from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -132,3 +135,113 @@ def test_what_stands_on_a_condemned_block_is_condemned_and_the_bodies_go(open_no
             node.offer(block)
         with node.store.read() as conn:
             assert blocks.raw(conn, codec.block_hash(block.header)) is None
+
+
+DEAREST = MAX_MONEY - 1
+"""The highest fee of a transfer: with an amount of 1 it costs MAX_MONEY."""
+
+
+def dear_transfers(count: int = 1025) -> list[Transfer]:
+    """Unsigned, each allowed by itself; the fees of 1,025 of them sum to more than a signed 64-bit number."""
+    return [Transfer(ALICE.payload, BOB.payload, 1, DEAREST, number, b"", bytes(64)) for number in range(count)]
+
+
+def test_fees_beyond_any_column_get_the_verdict_of_the_first_transfer(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 1000)]))
+    node = open_node(chain.coin)
+    before = node.dump()
+    unsigned = chain.next_block(dear_transfers(), amount=0)
+    signed = [transfer(chain.coin, ALICE, BOB, 1, DEAREST), *dear_transfers()[1:]]
+    for _ in range(2):
+        with pytest.raises(BadSignature):
+            node.offer(unsigned)
+        with pytest.raises(InsufficientFunds):
+            node.offer(chain.next_block(signed, amount=0))
+    assert node.dump() == before
+    assert node.offer(chain.add()).status == "extended"
+
+
+def test_fees_beyond_any_column_cost_a_batch_only_the_block_that_has_them(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 1000)]))
+    node = open_node(chain.coin)
+    raws = [codec.encode_block(block) for block in chain.grow(20)]
+    with pytest.raises(BadSignature):
+        node.chain.accept_blocks([*raws, codec.encode_block(chain.next_block(dear_transfers(), amount=0))], NOW)
+    assert node.tip().block_hash == chain.tip_hash
+
+
+@pytest.mark.parametrize("count", [1, 2, 1024, 1025])
+def test_fees_beyond_all_money_are_stored_on_a_side_branch_as_all_there_may_be(open_node: OpenNode, count: int) -> None:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 1000)]))
+    node = open_node(chain.coin)
+    aside = chain.branch(0, "aside")
+    node.offer(chain.add())
+    block = aside.next_block(dear_transfers(count), amount=MAX_MONEY)
+    assert node.offer(block).status == "side_branch"
+    with node.store.read() as conn:
+        row = blocks.by_hash(conn, codec.block_hash(block.header))
+    assert row is not None
+    assert row.fees == min(MAX_MONEY, count * DEAREST)
+    aside.blocks.append(block)  # past the builder's own check
+    with pytest.raises(BadSignature):
+        node.offer(aside.next_block())
+    assert node.tip().block_hash == chain.tip_hash
+
+
+def test_a_bug_met_by_one_block_costs_the_others_of_its_batch_nothing(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 1000)]))
+    node = open_node(chain.coin)
+    good = chain.grow(20)
+    met = chain.add([chain.transfer(ALICE, BOB, 1, 1)])
+
+    def overflows(block: Block) -> int:
+        if fees := ledger.fees_of(block):
+            raise OverflowError(fees)
+        return fees
+
+    monkeypatch.setattr("node.store.tree.fees_of", overflows)
+    raws = [codec.encode_block(block) for block in [*good, met, *chain.grow(3)]]
+    with pytest.raises(OverflowError):
+        node.chain.accept_blocks(raws, NOW)
+    assert node.tip().height == 20
+    monkeypatch.undo()
+    assert isinstance(node.chain.accept_blocks(raws, NOW)[-1], Extended)
+    assert node.tip().block_hash == chain.tip_hash
+
+
+def test_every_descendant_of_an_invalid_block_is_answered_so_also_after_a_restart(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    family = [chain.next_block(amount=chain.coin.reward + 1)]
+    while len(family) < 5:
+        chain.blocks.append(family[-1])  # past the builder's own check
+        family.append(chain.next_block())
+    with pytest.raises(BadCoinbaseAmount):
+        node.offer(family[0])
+    for block in family[1:4]:
+        for _ in range(2):
+            with pytest.raises(InvalidParent):
+                node.offer(block)
+    node.store.close()
+    node = open_node(chain.coin)
+    with pytest.raises(InvalidParent):
+        node.chain.accept_blocks([codec.encode_block(block) for block in family[1:]], NOW)
+    with pytest.raises(InvalidParent):
+        node.offer(family[-1])
+    assert node.tip().height == 0
+    assert not len(node.chain.orphans)
+
+
+def test_a_descendant_of_an_invalid_block_is_remembered_only_if_its_header_is_right(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    bad = chain.next_block(amount=chain.coin.reward + 1)
+    with pytest.raises(BadCoinbaseAmount):
+        node.offer(bad)
+    chain.blocks.append(bad)  # past the builder's own check
+    for wrong in (chain.next_block(bits=0x1F00FFFF), chain.next_block(timestamp=chain.coin.timestamp)):
+        with pytest.raises(InvalidParent):
+            node.offer(wrong)
+        assert node.chain.missing([codec.block_hash(wrong.header)])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from node.advance import Candidate, Signatures
 from node.chain import MAX_UNASKED_DEPTH
-from node.core import codec
+from node.core import codec, ledger
 from node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
+from node.core.types import Transfer
 from node.outcomes import Reorganized
-from node.store import blocks
+from node.store import blocks, tree
 from node.verify import verify_chain
 from tests.nodes import OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -137,3 +139,54 @@ def test_an_unasked_branch_from_deep_below_is_not_stored_and_an_asked_one_is(ope
         node.offer(deep.blocks[3])
     assert node.offer(deep.blocks[3], asked=True).status == "side_branch"
     assert node.dump() == before
+
+
+def test_an_ancestor_condemned_between_the_look_ahead_and_the_write_is_a_verdict(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = ChainBuilder(easy_coin())
+    node, other = open_node(chain.coin), open_node(chain.coin)
+    branch = chain.branch(0, "branch")
+    node.offer_all(chain.grow(2))
+    bad = branch.next_block(amount=branch.coin.reward + 1)
+    branch.blocks.append(bad)  # past the builder's own check
+    branch.blocks.append(branch.next_block())
+    assert node.offer_all(branch.blocks[1:]) == ["side_branch"] * 2
+    one, two = branch.next_block(extra=b"one"), branch.next_block(extra=b"two")
+    check = Signatures.check
+
+    def condemned_meanwhile(signatures: Signatures, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Signatures, "check", check)
+        with pytest.raises(BadCoinbaseAmount):
+            other.offer(two)
+        check(signatures, block_hashes)
+
+    monkeypatch.setattr(Signatures, "check", condemned_meanwhile)
+    for block in (one, one, branch.blocks[2], two):
+        with pytest.raises(InvalidParent):
+            node.offer(block)
+    assert node.tip().block_hash == chain.tip_hash
+    verify_chain(node.store)
+
+
+def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    chain.grow(2)
+    blocks_of_it = enumerate(chain.blocks * 300)
+    new = [tree.NewBlock(block, number.to_bytes(32, "big"), b"", number, number) for number, block in blocks_of_it]
+    looks = 0
+
+    class Counted(list[Transfer]):
+        def __len__(self) -> int:
+            nonlocal looks
+            looks += 1
+            return super().__len__()
+
+    monkeypatch.setattr(ledger, "transfers_of", lambda block: Counted())
+    Signatures(node.store, {each.block_hash: Candidate(each, []) for each in new}).check(
+        [each.block_hash for each in new]
+    )
+    assert len(new) <= looks <= 3 * len(new)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from node.core import codec
+from node.core.errors import BadCoinbaseAmount, RuleError
+from node.core.hashing import merkle_root
 from node.orphans import MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphans
-from tests.nodes import OpenNode
+from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
 ALICE, BOB = key("alice"), key("bob")
@@ -75,3 +79,57 @@ def test_an_orphan_that_turns_out_bad_does_not_spoil_the_answer_for_its_parent(o
     assert node.offer(bad).status == "orphan"
     assert node.offer(parent).status == "extended"
     assert node.tip().block_hash == chain.tip_hash
+
+
+@pytest.mark.parametrize(("transfers", "repeated"), [(2, 1), (5, 2), (4, 1)])
+def test_repeated_transactions_under_the_true_root_do_not_keep_the_true_orphan_out(
+    open_node: OpenNode, transfers: int, repeated: int
+) -> None:
+    # CVE-2012-2459: an odd level of the Merkle tree is paired with itself, so its end can be given twice.
+    chain = ChainBuilder(easy_coin(premine=[(ALICE, 100)]))
+    node = open_node(chain.coin)
+    parent = chain.add()
+    true = chain.next_block([transfer(chain.coin, ALICE, BOB, 1, 0, number) for number in range(transfers)])
+    false = replace(true, transactions=(*true.transactions, *true.transactions[-repeated:]))
+    txids = [[codec.txid(each) for each in block.transactions] for block in (true, false)]
+    assert merkle_root(txids[0]) == merkle_root(txids[1])
+    assert node.offer_all([false, true]) == ["orphan"] * 2
+    assert node.offer(parent).status == "extended"
+    assert node.tip().block_hash == codec.block_hash(true.header)
+
+
+def test_an_orphan_connects_though_the_batch_that_brings_its_parent_ends_in_a_bad_block(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    raws = [codec.encode_block(block) for block in chain.grow(3)]
+    bad = codec.encode_block(chain.next_block(amount=chain.coin.reward + 1))
+    assert node.offer(chain.add()).status == "orphan"
+    with pytest.raises(BadCoinbaseAmount):
+        node.chain.accept_blocks([*raws, bad], NOW)
+    assert node.tip().block_hash == chain.tip_hash
+    assert not len(node.chain.orphans)
+
+
+def test_an_orphan_connects_though_another_process_brought_its_parent(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node, other = open_node(chain.coin), open_node(chain.coin)
+    parent, child = chain.grow(2)
+    assert node.offer(child).status == "orphan"
+    assert other.offer(parent).status == "extended"
+    assert node.offer(parent).status == "already_known"
+    assert node.tip().block_hash == chain.tip_hash
+
+
+def test_orphans_of_a_block_that_turns_out_invalid_are_let_go(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    bad = chain.next_block(amount=chain.coin.reward + 1)
+    chain.blocks.append(bad)  # past the builder's own check
+    child = chain.next_block()
+    assert node.offer(child).status == "orphan"
+    with pytest.raises(BadCoinbaseAmount):
+        node.offer(bad)
+    assert not len(node.chain.orphans)
+    with pytest.raises(RuleError) as refused:
+        node.offer(child)
+    assert refused.value.code == "invalid_parent"
