@@ -1,4 +1,4 @@
-"""Vardiff, jobs and tallies, without a socket."""
+"""Jobs, sessions and tallies, without a socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from worker.stratum.jobs import EXTRA_SIZE, Job, JobBook, swap_words
 from worker.stratum.protocol import DIFFICULTY_1, HASHES_OF_1, MIN_DIFFICULTY, StratumError, difficulty_of, target_of
 from worker.stratum.session import _MAX_SHARES, Session
 from worker.stratum.shares import Rate, Shares
-from worker.stratum.vardiff import SPACING, Vardiff
 
 ALICE, BOB = key("alice"), key("bob")
 
@@ -82,34 +81,6 @@ def test_difficulty_one_is_bitcoins() -> None:
     assert target_of(0.5) == 2 * DIFFICULTY_1
     assert target_of(MIN_DIFFICULTY) < 2**256
     assert difficulty_of(DIFFICULTY_1 // 4) == pytest.approx(4)
-
-
-@pytest.mark.parametrize("hashrate", [1e5, 2e7, 5e11, 1e14])
-@pytest.mark.parametrize("start", [1e-6, 0.01, 1e4])
-def test_every_miner_comes_to_a_share_every_few_seconds_and_stays_there(hashrate: float, start: float) -> None:
-    """Shares come by chance, as from a real miner; time is simulated."""
-    chance, now = random.Random(7), 0.0
-    vardiff = Vardiff(start, now)
-    gaps: list[float] = []
-    while now < 3600:
-        gap = chance.expovariate(hashrate / (vardiff.difficulty * HASHES_OF_1))
-        if gap > 1:
-            now += 1
-            vardiff.look(now)
-            continue
-        now += gap
-        vardiff.share(vardiff.difficulty, now)
-        if now > 1200:
-            gaps.append(now)
-    per_share = 2400 / len(gaps)
-    assert SPACING / 2 < per_share < SPACING * 2
-
-
-def test_a_miner_that_has_stopped_is_given_ever_easier_shares() -> None:
-    vardiff = Vardiff(1000, 0)
-    changes = [vardiff.look(second) for second in range(600)]
-    assert sum(changes) >= 10
-    assert vardiff.difficulty < 1
 
 
 def test_the_hash_rate_is_what_the_shares_speak_of() -> None:

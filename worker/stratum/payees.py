@@ -1,4 +1,4 @@
-"""Who a miner's user name pays: an address of the coin, or a name of the node's wallet. `.NAME` behind: the rig's."""
+"""Who a miner's user name pays: an address of the coin, or a name of the node's wallet. `.RIG` or `_RIG` may follow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from node.core.keys import is_on_curve
 from node.wallet.keystore import read_file, view
 from worker.stratum.protocol import UNAUTHORIZED, StratumError
 
+_BEFORE_RIG = "._"
+"""Neither is in an address."""
 _FRESH = 1.0
 """Seconds for which the wallet's names are remembered."""
 
@@ -24,23 +26,25 @@ class Payees:
 
     def of_user(self, user: str) -> bytes:
         """The payload that `user` stands for. Raises StratumError."""
-        who = user.partition(".")[0]
-        named = self._of_name(who)
-        if named is not None:
-            return named
+        # A name of the wallet may hold what parts it from a rig's: the longest that there is counts.
+        ends = [len(user), *reversed([end for end, letter in enumerate(user) if letter in _BEFORE_RIG])]
+        names = self._known_names()
+        for end in ends:
+            if user[:end] in names:
+                return names[user[:end]]
         try:
-            payload = self._coin.payload(who)
+            payload = self._coin.payload(user[: ends[-1]])
         except BadAddress as error:
             raise StratumError(
                 UNAUTHORIZED,
                 f"the user name is who gets the coins: an address ({self._coin.hrp}1…) or a name of the node's wallet, "
-                f"with .NAME behind it or not; {error.message}",
+                f"with .RIG or _RIG behind it or not; {error.message}",
             ) from None
         if not is_on_curve(payload[1:]):
             raise StratumError(UNAUTHORIZED, "nobody can have the key of this address: what is mined for it is lost")
         return payload
 
-    def _of_name(self, who: str) -> bytes | None:
+    def _known_names(self) -> dict[str, bytes]:
         if monotonic() > self._until:
             try:
                 # The open half: an encrypted wallet stays shut, and no secret is read.
@@ -48,4 +52,4 @@ class Payees:
             except (MoneyerError, OSError):
                 self._names = {}
             self._until = monotonic() + _FRESH
-        return self._names.get(who)
+        return self._names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ MIN_DIFFICULTY: Final = 2.0**-32
 """Below it a target would not fit 256 bits."""
 MAX_DIFFICULTY: Final = 1e15
 
+_HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
+_BEFORE_DIFFICULTY: Final = re.compile(r"[/+]")
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -42,6 +46,7 @@ class StratumError(Exception):
 @dataclass(frozen=True, slots=True)
 class Request:
     id: int | str | None
+    """None: a notification, which is obeyed and never answered (JSON-RPC)."""
     method: str
     params: list[Any]
 
@@ -63,10 +68,12 @@ def parse(line: bytes) -> Request | None:
 
 
 def _id(given: Any) -> int | str | None:
-    """The id as it can be sent back."""
-    if isinstance(given, str) and len(given) <= _MAX_ID:
+    """The id as it can be sent back. Raises StratumError."""
+    if given is None or (isinstance(given, str) and len(given) <= _MAX_ID):
         return given
-    return given if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 2**63 else None
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 2**63:
+        return given
+    raise StratumError(OTHER, f"an id is a whole number of 64 bits, or a text of at most {_MAX_ID} characters")
 
 
 def success(request_id: int | str | None, result: Any) -> bytes:
@@ -97,9 +104,35 @@ def difficulty_of(target: int) -> float:
 
 def hex_bytes(text: Any, size: int, what: str) -> bytes:
     """`text` as exactly `size` bytes. Raises StratumError."""
-    if isinstance(text, str) and len(text) == 2 * size and text.isascii() and text.isalnum():
-        try:
-            return bytes.fromhex(text)
-        except ValueError:
-            pass
+    if isinstance(text, str) and len(text) == 2 * size and _HEX_DIGITS.issuperset(text):
+        return bytes.fromhex(text)
     raise StratumError(OTHER, f"{what} has {2 * size} hex digits")
+
+
+def hex_number(text: Any, size: int, what: str) -> int:
+    """`text` as a number of at most `size` bytes. Miners leave out zeros in front. Raises StratumError."""
+    if isinstance(text, str) and 0 < len(text) <= 2 * size and _HEX_DIGITS.issuperset(text):
+        return int(text, 16)
+    raise StratumError(OTHER, f"{what} has 1 to {2 * size} hex digits")
+
+
+def checked_difficulty(given: Any) -> float:
+    """A difficulty that a miner asks for. Raises StratumError."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given <= MAX_DIFFICULTY:
+        return max(MIN_DIFFICULTY, float(given))
+    raise StratumError(OTHER, "a difficulty is a number above 0")
+
+
+def split_user(user: str) -> tuple[str, float | None]:
+    """Who is paid, with a rig's name or not, and the difficulty behind `/` or `+`. Raises StratumError.
+
+    The forms are those of p2pool, where `NAME/SHARE+PSEUDOSHARE` has two: the last one is that of what miners send.
+    """
+    who, *numbers = _BEFORE_DIFFICULTY.split(user)
+    difficulty = None
+    for number in numbers:
+        try:
+            difficulty = checked_difficulty(float(number))
+        except ValueError:
+            raise StratumError(UNAUTHORIZED, "behind / or + stands a difficulty, as in NAME/0.5") from None
+    return who, difficulty

@@ -12,7 +12,7 @@ from node.core.hashing import sha256d
 from node.text import is_visible, shown
 from worker.stratum import protocol
 from worker.stratum.jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
-from worker.stratum.protocol import StratumError, hex_bytes
+from worker.stratum.protocol import StratumError, hex_bytes, hex_number
 from worker.stratum.vardiff import Vardiff
 
 _KEPT_JOBS = 16
@@ -57,6 +57,8 @@ class _Sent:
     job: Job
     difficulty: float
     easiest: float
+    stretch: int
+    """Of the vardiff, by which shares of an older difficulty are told from those of the present one."""
     seen: set[bytes] = field(default_factory=set)
 
 
@@ -96,8 +98,8 @@ class Session:
             was_ready = self.ready
             result, more = method(self, request.params)
         except StratumError as error:
-            return [protocol.failure(request.id, error)]
-        lines = [protocol.success(request.id, result), *more]
+            return [] if request.id is None else [protocol.failure(request.id, error)]
+        lines = more if request.id is None else [protocol.success(request.id, result), *more]
         return [*lines, *self.work(clean=True)] if self.ready and not was_ready else lines
 
     def work(self, *, clean: bool, fresh: bool = False) -> list[bytes]:
@@ -115,7 +117,7 @@ class Session:
             lines.append(protocol.notification("mining.set_difficulty", [difficulty]))
             for sent in self._sent.values():
                 sent.easiest = min(sent.easiest, difficulty)
-        self._sent[job.job_id] = _Sent(job, difficulty, difficulty)
+        self._sent[job.job_id] = _Sent(job, difficulty, difficulty, self._vardiff.stretch)
         if len(self._sent) > _KEPT_JOBS:
             self._sent.popitem(last=False)
         return [*lines, job.notify(clean=clean)]
@@ -141,15 +143,16 @@ class Session:
     def _authorize(self, params: list[Any]) -> tuple[Any, list[bytes]]:
         user = params[0] if params else None
         if not isinstance(user, str) or not is_visible(user) or not 0 < len(user) <= _MAX_USER:
-            raise StratumError(protocol.UNAUTHORIZED, "the user name is a payout address, with .NAME behind it or not")
-        receiver = self._desk.payee(user)
+            raise StratumError(protocol.UNAUTHORIZED, "the user name is who gets the coins: an address or a name")
+        who, wished = protocol.split_user(user)
+        receiver = self._desk.payee(who)
         if self._receiver is not None and receiver != self._receiver:
             raise StratumError(protocol.UNAUTHORIZED, "a connection pays one address: open another for the other one")
         if user not in self.users:
             if len(self.users) == _MAX_USERS:
                 raise StratumError(protocol.UNAUTHORIZED, f"a connection has at most {_MAX_USERS} users")
             self.users.append(user)
-        asked = _asked_difficulty(params[1] if len(params) > 1 else None)
+        asked = _asked_difficulty(params[1] if len(params) > 1 else None) or wished
         if asked is not None and self._receiver is None:
             self._vardiff.set(asked, self._desk.clock())
         self._receiver = receiver
@@ -158,12 +161,12 @@ class Session:
     def _submit(self, params: list[Any]) -> tuple[Any, list[bytes]]:
         user = self._user_of(params)
         try:
-            difficulty = self._check(user, params)
+            difficulty, stretch = self._check(user, params)
         except StratumError as error:
             self._desk.rejected(user, error)
             raise
         self._desk.accepted(user, difficulty)
-        return True, self._changed() if self._vardiff.share(difficulty, self._desk.clock()) else []
+        return True, self._changed() if self._vardiff.share(difficulty, stretch, self._desk.clock()) else []
 
     def _user_of(self, params: list[Any]) -> str:
         if not self.subscribed:
@@ -173,8 +176,8 @@ class Session:
             raise StratumError(protocol.UNAUTHORIZED, "this user is not authorized on this connection")
         return user
 
-    def _check(self, user: str, params: list[Any]) -> float:
-        """The difficulty that a share counts. Raises StratumError."""
+    def _check(self, user: str, params: list[Any]) -> tuple[float, int]:
+        """The difficulty that a share counts, and the stretch that its job is of. Raises StratumError."""
         if not 5 <= len(params) <= 6:
             raise StratumError(protocol.OTHER, "a share is [user, job, extranonce2, ntime, nonce(, version bits)]")
         job_id = params[1]
@@ -183,8 +186,8 @@ class Session:
             raise StratumError(protocol.JOB_NOT_FOUND, "this job is over, or never was")
         job = sent.job
         extranonces = self._extranonce1 + hex_bytes(params[2], EXTRANONCE2_SIZE, "extranonce2")
-        timestamp = int.from_bytes(hex_bytes(params[3], 4, "ntime"), "big")
-        nonce = int.from_bytes(hex_bytes(params[4], 4, "the nonce"), "big")
+        timestamp = hex_number(params[3], 4, "ntime")
+        nonce = hex_number(params[4], 4, "the nonce")
         version = self._version(job.base, params[5] if len(params) == 6 else None)
         if not job.base.min_time <= timestamp <= self._desk.latest():
             raise StratumError(protocol.OTHER, "ntime is out of range")
@@ -199,43 +202,51 @@ class Session:
         sent.seen.add(block_hash)
         if number <= job.base.target:
             self._desk.solved(user, job, header, extranonces)
-        return difficulty
+        return difficulty, sent.stretch
 
     def _version(self, base: Base, given: Any) -> int:
         version = base.template.block.header.version
         if given is None:
             return version
-        bits = int.from_bytes(hex_bytes(given, 4, "the version's bits"), "big")
+        bits = hex_number(given, 4, "the version's bits")
         if bits & ~self._mask:
             raise StratumError(protocol.OTHER, f"only the version's bits {self._mask:08x} may be rolled")
         return version & ~self._mask | bits
 
     def _configure(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        """BIP310."""
+        """BIP310: of each extension true, false, or a text that says what is wrong with what it was given."""
         wanted = params[0] if params else None
         options = params[1] if len(params) > 1 and isinstance(params[1], dict) else {}
         if not isinstance(wanted, list) or len(wanted) > 32 or not all(isinstance(name, str) for name in wanted):
             raise StratumError(protocol.OTHER, "configure wants a list of extensions and an object of their parameters")
         result: dict[str, Any] = {}
+        lines: list[bytes] = []
         for name in wanted:
-            if name == "version-rolling":
-                mask = int.from_bytes(hex_bytes(options.get(f"{name}.mask", "ffffffff"), 4, "the mask"), "big")
-                self._mask = mask & VERSION_MASK
-                result |= {name: True, f"{name}.mask": f"{self._mask:08x}"}
-            elif name == "minimum-difficulty":
-                self._vardiff.minimum = _difficulty(options.get(f"{name}.value"))
-                self._vardiff.set(self._vardiff.difficulty, self._desk.clock())
-                result[name] = True
-            else:
-                result[shown(name, 40)] = name == "subscribe-extranonce"
-        return result, []
+            try:
+                if name == "version-rolling":
+                    mask = hex_number(options.get(f"{name}.mask", "ffffffff"), 4, "the mask")
+                    self._mask = mask & VERSION_MASK
+                    result |= {name: True, f"{name}.mask": f"{self._mask:08x}"}
+                elif name == "minimum-difficulty":
+                    lines = self._take_minimum(options.get(f"{name}.value"))
+                    result[name] = True
+                else:
+                    result[shown(name, 40)] = name == "subscribe-extranonce"
+            except StratumError as error:
+                result[name] = error.message
+        return result, lines
+
+    def _take_minimum(self, given: Any) -> list[bytes]:
+        before = self._vardiff.difficulty
+        self._vardiff.require(protocol.checked_difficulty(given), self._desk.clock())
+        return self._changed() if self.ready and self._vardiff.difficulty != before else []
 
     def _suggest_difficulty(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        self._vardiff.set(_difficulty(params[0] if params else None), self._desk.clock())
+        self._vardiff.set(protocol.checked_difficulty(params[0] if params else None), self._desk.clock())
         return True, self._changed() if self.ready else []
 
     def _suggest_target(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        target = int.from_bytes(hex_bytes(params[0] if params else None, 32, "a target"), "big")
+        target = hex_number(params[0] if params else None, 32, "a target")
         return self._suggest_difficulty([protocol.difficulty_of(max(target, 1))])
 
     def _agreed(self, params: list[Any]) -> tuple[Any, list[bytes]]:
@@ -252,12 +263,6 @@ def _credit(sent: _Sent, number: int) -> float:
     raise StratumError(protocol.LOW_DIFFICULTY, f"the share has difficulty {found:.4g} of {sent.easiest:.4g}")
 
 
-def _difficulty(given: Any) -> float:
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given <= protocol.MAX_DIFFICULTY:
-        return max(protocol.MIN_DIFFICULTY, float(given))
-    raise StratumError(protocol.OTHER, "a difficulty is a number above 0")
-
-
 def _asked_difficulty(password: Any) -> float | None:
     """`d=0.5` in a password, as pools have it; whatever else stands there is nothing to us."""
     if isinstance(password, str) and len(password) <= _MAX_USER:
@@ -265,7 +270,7 @@ def _asked_difficulty(password: Any) -> float | None:
             name, _, value = part.partition("=")
             if name.strip() == "d":
                 try:
-                    return _difficulty(float(value))
+                    return protocol.checked_difficulty(float(value))
                 except ValueError:
                     raise StratumError(protocol.OTHER, "d=DIFFICULTY is a number above 0") from None
     return None
