@@ -258,6 +258,7 @@ class Chain:
         """An unsolved block on the tip with the best-paying ready transfers.
 
         `receiver`: payload that the reward goes to; `now`: whole Unix seconds; `extra`: at most 100 bytes.
+        Raises NoTimestamp or StoreUnavailable.
         """
         most = self.coin.max_block_bytes // codec.TRANSFER_BASE
         with self.store.read() as conn:

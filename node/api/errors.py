@@ -9,7 +9,15 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from node.core.errors import BadAddress, BadSequence, BlockTooLarge, FeeTooLow, MoneyerError, RuleError
+from node.core.errors import (
+    BadAddress,
+    BadSequence,
+    BlockTooLarge,
+    FeeTooLow,
+    MoneyerError,
+    NoTimestamp,
+    RuleError,
+)
 from node.core.types import MAX_MONEY
 from node.p2p.errors import BadUrl, Banned, PeerError
 from node.store.errors import StoreUnavailable
@@ -177,6 +185,7 @@ _STATUS: dict[type[MoneyerError], int] = {
     Banned: 403,
     PeerError: 422,
     RuleError: 422,
+    NoTimestamp: 503,
     StoreUnavailable: 503,
     MoneyerError: 400,
 }

@@ -89,7 +89,7 @@ class Templates:
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
 
     def make(self, receiver: bytes) -> tuple[str, _Job]:
-        """A new job that pays `receiver`. Raises StoreUnavailable."""
+        """A new job that pays `receiver`. Raises NoTimestamp or StoreUnavailable."""
         with self._lock:
             base = self._base()
             paid = base.template.block.transactions[0]

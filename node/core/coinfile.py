@@ -18,6 +18,9 @@ from node.core.types import MAX_MONEY
 MAX_COIN_BYTES = 4_000_000
 """A larger file is refused before it is parsed. Room for the premine rows that a genesis of 1 MB holds."""
 
+_LATEST_GENESIS = 2**32 - 2
+"""A header holds seconds up to 2**32 - 1, and block 1 must be later than genesis."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING: Any = object()
 _SHOWN = 60  # characters of a refused value that an error repeats
@@ -100,14 +103,14 @@ class _Toml:
 
     @staticmethod
     def timestamp(value: Any) -> int:
-        expected = f"Unix seconds from 0 to {2**32 - 1}, or a date-time with offset and whole seconds"
+        expected = f"Unix seconds from 0 to {_LATEST_GENESIS}, or a date-time with offset and whole seconds"
         if isinstance(value, datetime) and value.tzinfo is not None and not value.microsecond:
             seconds = (value - _EPOCH) // timedelta(seconds=1)
         elif type(value) is int:
             seconds = value
         else:
             raise _refuse("timestamp", expected, value)
-        if not 0 <= seconds < 2**32:
+        if not 0 <= seconds <= _LATEST_GENESIS:
             raise _refuse("timestamp", expected, value)
         return seconds
 
@@ -130,7 +133,7 @@ class _Json:
 
     @staticmethod
     def timestamp(value: Any) -> int:
-        return _whole(value, "timestamp", 0, 2**32 - 1)
+        return _whole(value, "timestamp", 0, _LATEST_GENESIS)
 
     @staticmethod
     def premine_row(row: Any, field: str) -> tuple[Any, Any]:

@@ -138,6 +138,12 @@ class BadAddress(MoneyerError):
     code = "bad_address"
 
 
+class NoTimestamp(MoneyerError):
+    """No block can be made now: its timestamp would not fit a header's 32 bits."""
+
+    code = "no_timestamp"
+
+
 class BadCoin(MoneyerError):
     """A field of `coin.toml` is missing, unknown, of another type or out of range."""
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 from node.core import codec
 from node.core.coin import Coin
-from node.core.errors import RuleError
+from node.core.errors import NoTimestamp, RuleError
 from node.core.hashing import merkle_root
 from node.core.ledger import apply_transfer
 from node.core.types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
 
 _COUNT_SIZE = 5  # CompactSize of any count that fits a block
+_LAST_SECOND = 2**32 - 1
+"""The highest Unix time that fits a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,25 @@ def _checked(extra: bytes) -> bytes:
     return extra
 
 
+def _timestamp(parent: Parent, now: int) -> int:
+    """Of a block on `parent`. Raises NoTimestamp where it would be over 2**32 - 1."""
+    if parent.median_time_past >= _LAST_SECOND:
+        raise NoTimestamp(
+            f"no block can follow block {parent.height}: its time would have to be after second {_LAST_SECOND}, the "
+            "last that a header can hold",
+            expected=f"at most {_LAST_SECOND}",
+            found=parent.median_time_past + 1,
+        )
+    if now > _LAST_SECOND:
+        raise NoTimestamp(
+            f"this machine's clock is at second {now}, and a header holds times up to {_LAST_SECOND} (7 February "
+            "2106): set the clock right",
+            expected=f"at most {_LAST_SECOND}",
+            found=now,
+        )
+    return max(now, parent.median_time_past + 1)
+
+
 def build_template(
     coin: Coin,
     parent: Parent,
@@ -94,8 +115,9 @@ def build_template(
     """An unsolved block (nonce 0) on `parent` that pays `receiver` (33-byte payload).
 
     `extra`: at most 100 bytes, and not 17. `now`: whole Unix seconds. The timestamp may lie beyond `clock_tolerance`
-    on a chain that runs ahead of the clock: the miner waits then.
+    on a chain that runs ahead of the clock: the miner waits then. Raises NoTimestamp.
     """
+    timestamp = _timestamp(parent, now)
     room = coin.max_block_bytes - HEADER_SIZE - _COUNT_SIZE - codec.COINBASE_BASE - MAX_EXTRA
     transfers = select_transfers(ready, accounts, room)
     height = parent.height + 1
@@ -105,7 +127,7 @@ def build_template(
         version=1,
         prev_hash=parent.block_hash,
         merkle_root=merkle_root([codec.txid(transaction) for transaction in transactions]),
-        timestamp=max(now, parent.median_time_past + 1),
+        timestamp=timestamp,
         bits=parent.next_bits,
         nonce=0,
     )

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from node.core.coin import Coin
+from node.core.coinfile import coin_from_json
 from node.core.types import MAX_MONEY
 from node.net.coinfiles import COIN_FILE, make_once, place_coin, read_coin
 
@@ -20,13 +21,16 @@ POW_LIMIT = 0x1F00FFFF
 
 
 def development_coin(now: int) -> Coin:
-    """The coin of a network that starts at `now` (Unix seconds; so each network is a coin of its own)."""
+    """The coin of a network that starts at `now` (Unix seconds; so each network is a coin of its own).
+
+    Raises BadCoin for a clock past what a header can hold.
+    """
     # Deriving keys loads a good part of the curve's library: only who makes a coin pays for it.
     from node.core.address import encode_address
     from node.wallet.derive import development_keys
 
     unit = 10**DECIMALS
-    return Coin(
+    coin = Coin(
         name="Development Coin",
         symbol=SYMBOL,
         hrp="dev",
@@ -41,6 +45,7 @@ def development_coin(now: int) -> Coin:
         max_supply=MAX_MONEY,
         premine=tuple((encode_address("dev", key.payload), PREMINE * unit) for key in development_keys().values()),
     )
+    return coin_from_json(coin.as_json())
 
 
 def is_development(coin: Coin) -> bool:

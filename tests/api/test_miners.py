@@ -15,7 +15,8 @@ from node.core.hashing import show
 from node.core.types import Coinbase
 from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.api.test_mining import height, worker
-from tests.support import transfer, wait_until
+from tests.nodes import Node
+from tests.support import ChainBuilder, transfer, wait_until
 from tests.worker.stratum_server import Stratum
 
 
@@ -197,3 +198,18 @@ def test_templates_given_out_are_bounded(fresh: RunningNode, tmp_path: Path) -> 
     assert (answer.status, answer.code) == (404, "not_found")
     nonce = solve(last, bytes.fromhex(last["header"]))
     assert fresh.post("/v1/mining/submit", {"job": last["job"], "nonce": nonce}).json["status"] == "extended"
+
+
+def test_a_chain_at_the_last_second_of_a_header_has_no_template_and_says_so(tmp_path: Path) -> None:
+    coin = rich_coin(timestamp=2**32 - 2)
+    chain = ChainBuilder(coin)
+    before = Node.open(tmp_path / "node", coin)
+    last = codec.encode_block(chain.add(timestamp=2**32 - 1))
+    assert before.chain.accept_block(last, 2**32).status == "extended"
+    before.store.close()
+    with running(tmp_path / "node", coin) as node:
+        for _ in range(2):
+            answer = node.get("/v1/mining/template")
+            assert (answer.status, answer.code) == (503, "no_timestamp")
+            assert "no block can follow block 1" in answer.json["error"]["message"]
+        assert node.get("/v1/status").json["height"] == 1

@@ -52,7 +52,7 @@ def coins(draw: st.DrawFn) -> Coin:
         symbol=draw(st.text("ABCXYZ0189", min_size=1, max_size=12)),
         hrp=hrp,
         decimals=draw(st.integers(0, 8)),
-        timestamp=draw(st.integers(0, 2**32 - 1)),
+        timestamp=draw(st.integers(0, 2**32 - 2)),
         block_time=block_time,
         pow_limit=draw(st.sampled_from([0x207FFFFF, 0x1F00FFFF, 0x1D00FFFF, 0x2100FF00, 0x03123456, 0x01120000])),
         reward=draw(st.integers(0, MAX_MONEY)),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core import codec, ledger, rules, template
+from node.core.errors import NoTimestamp
 from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -130,3 +131,35 @@ def test_a_transfer_that_fits_to_the_byte_is_taken_and_one_byte_less_is_too_litt
     size = codec.transaction_size(each)
     assert template.select_transfers([each], accounts, size) == [each]
     assert template.select_transfers([each], accounts, size - 1) == []
+
+
+LAST_SECOND = 2**32 - 1
+"""The highest Unix time that fits a header."""
+
+
+def at(now: int, median_time_past: int) -> int:
+    """The timestamp of a template."""
+    parent = template.Parent(bytes(32), 7, median_time_past, 0x207FFFFF)
+    block = template.build_template(easy_coin(), parent, [], {}, receiver=MINER.payload, now=now, extra=b"")
+    assert codec.decode_block(codec.encode_block(block)) == block
+    return block.header.timestamp
+
+
+def test_a_template_has_a_time_up_to_the_last_second_that_a_header_can_hold() -> None:
+    assert at(LAST_SECOND, 0) == LAST_SECOND
+    assert at(0, LAST_SECOND - 1) == LAST_SECOND
+    assert at(LAST_SECOND, LAST_SECOND - 1) == LAST_SECOND
+
+
+@pytest.mark.parametrize(
+    ("now", "median_time_past", "words"),
+    [
+        (LAST_SECOND + 1, 0, "set the clock right"),
+        (2**63, LAST_SECOND - 1, "set the clock right"),
+        (0, LAST_SECOND, "no block can follow block 7"),
+        (LAST_SECOND + 1, LAST_SECOND, "no block can follow block 7"),
+    ],
+)
+def test_a_time_that_no_header_can_hold_is_refused_with_a_sentence(now: int, median_time_past: int, words: str) -> None:
+    with pytest.raises(NoTimestamp, match=words):
+        at(now, median_time_past)

@@ -34,6 +34,13 @@ def test_the_five_named_accounts_have_coins_in_genesis() -> None:
     assert len(coin.premine) == 5
 
 
+def test_a_clock_past_what_a_header_holds_makes_no_coin_but_a_sentence() -> None:
+    assert development_coin(2**32 - 2).timestamp == 2**32 - 2
+    for now in (2**32 - 1, 2**32):
+        with pytest.raises(BadCoin, match="timestamp must be"):
+            development_coin(now)
+
+
 def test_work_shows_as_four_leading_zeros() -> None:
     assert f"{decode_bits(POW_LIMIT):064x}".startswith("0000ffff")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from node.chain import Chain
 from node.core import codec
 from node.store.driver import driver
 from tests.support import ChainBuilder, easy_coin, wait_until
@@ -77,3 +78,15 @@ def test_a_block_that_is_given_up_for_a_busy_database_is_said_to_be(
         assert node.height == 0
         assert offered(link, raw) is True
         assert node.height == 1
+
+
+def test_where_no_block_can_follow_miners_wait_and_the_reason_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    coin = easy_coin(timestamp=2**32 - 2)
+    last = codec.encode_block(ChainBuilder(coin).next_block(timestamp=2**32 - 1))
+    with NodeFolder(tmp_path / "node", coin) as node:
+        Chain(node.store).accept_block(last, 2**32)
+        with linked(node) as link:
+            wait_until(lambda: "no block can follow block 1" in caplog.text, 20, "the reason")
+            assert offered(link, last) is False  # known; and the link lives

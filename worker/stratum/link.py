@@ -15,7 +15,7 @@ from time import monotonic
 from node.chain import Chain, Template
 from node.config import Config
 from node.core.coin import Coin
-from node.core.errors import BadCoin, MoneyerError, RuleError
+from node.core.errors import BadCoin, MoneyerError, NoTimestamp, RuleError
 from node.locks import is_held, wait_released
 from node.outcomes import Extended, Reorganized
 from node.store import blocks
@@ -154,6 +154,10 @@ class NodeLink:
                 self._trouble.over()
             except StoreUnavailable as error:
                 self._trouble.say(f"{error.message}; trying again")
+                self._stopped.wait(_RETRY)
+            except NoTimestamp as error:
+                self._on_template(None)
+                self._trouble.say(f"miners wait: {error.message}")
                 self._stopped.wait(_RETRY)
 
     def _hand_out(self, template: Template, coin: Coin) -> None:
