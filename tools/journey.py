@@ -135,6 +135,7 @@ class Journey:
             "MONEYER_PASSPHRASE": "sand and shells",
             "MONEYER_UP_PORT": self.ports["5001"],
             "MONEYER_LOG_LEVEL": "warning",
+            "MONEYER_STATE": "/dev/null",  # these nodes are not among the person's own
             "COLUMNS": "120",
         }
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import FILE, as_json, data_folder, existing
+from node.cli.folders import existing_folder
+from node.cli.options import FILE, as_json, data_folder
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @data_folder
 @as_json
-def verify(data: Path, json: bool) -> None:
+def verify(data: Path | None, json: bool) -> None:
     """Check every block of a data folder, from genesis on.
 
     Proof of work, signatures and every balance. The node may be running.
@@ -71,7 +72,7 @@ def db() -> None:
 @db.command()
 @data_folder
 @as_json
-def upgrade(data: Path, json: bool) -> None:
+def upgrade(data: Path | None, json: bool) -> None:
     """Bring the database to this program's schema.
 
     Behind a backup. A node does so itself when it starts.
@@ -95,7 +96,7 @@ def upgrade(data: Path, json: bool) -> None:
 @db.command()
 @data_folder
 @as_json
-def check(data: Path, json: bool) -> None:
+def check(data: Path | None, json: bool) -> None:
     """Check the database file.
 
     Pages, indexes, references; `moneyer verify` checks what stands in it. The node may be running.
@@ -116,7 +117,7 @@ def check(data: Path, json: bool) -> None:
 @data_folder
 @click.argument("file", type=FILE)
 @as_json
-def backup(data: Path, file: Path, json: bool) -> None:
+def backup(data: Path | None, file: Path, json: bool) -> None:
     """Copy the database to FILE, also while its node runs. FILE must not exist.
 
     \b
@@ -143,20 +144,20 @@ def _print(sentence: str, report: dict[str, Any] | None) -> None:
         print_json(report)
 
 
-def _config(data: Path) -> Config:
+def _config(data: Path | None) -> Config:
     from node.config import Config
 
-    return Config(data=existing(data))
+    return Config(data=existing_folder(data))
 
 
-def _with_database(data: Path) -> Config:
+def _with_database(data: Path | None) -> Config:
     config = _config(data)
     if not config.database.is_file():
         raise click.ClickException(f"{data} has no chain yet: start its node once")
     return config
 
 
-def _up_to_date(data: Path) -> Config:
+def _up_to_date(data: Path | None) -> Config:
     """Looking must not change a file: an older schema is left to `db upgrade`."""
     from node.store.tables import SCHEMA_REVISION
 

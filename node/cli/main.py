@@ -25,6 +25,7 @@ COMMANDS = {
     "node": ("node.cli.run:node", "Run one node."),
     "worker": ("node.cli.run:worker", "Run the mining worker of a node on this machine."),
     "stratum": ("node.cli.stratum:stratum", "Let SHA-256d miners mine for a node (Stratum v1)."),
+    "mine": ("node.cli.mine:mine", "Mine blocks now."),
     "mining": ("node.cli.mining:mining", "Show or switch when a node's worker mines."),
     "wallet": ("node.cli.wallet:wallet", "Keys, names and contacts."),
     "balance": ("node.cli.money:balance", "Show what somebody has."),
@@ -101,7 +102,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()  # here, where a full disk can still be told
     except click.UsageError as error:
-        error.show()
+        from node.cli.command import as_typed
+
+        click.UsageError(as_typed(error.format_message()), error.ctx).show()
         return USAGE
     except click.ClickException as error:
         return _say(error.format_message(), FAILED)
@@ -138,10 +141,11 @@ def _of_system(error: OSError) -> str:
 
 
 def _say(sentence: str, status: int) -> int:
+    from node.cli.command import as_typed
     from node.text import shown
 
     with suppress(OSError):  # stderr may be on the same full disk
-        click.echo(f"moneyer: {shown(sentence)}", err=True)
+        click.echo(f"moneyer: {shown(as_typed(sentence))}", err=True)
     return status
 
 

@@ -53,14 +53,14 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
 
 
 def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
-    from node.cli.place import Place, find_place, nodes_of
+    from node.cli.folders import nodes_of
+    from node.cli.place import Place, find_place
+    from node.net.running import network_of
 
     if not everyone:
         yield find_place(data, node)
         return
-    folder = find_place(data, None).wallet_path().parent
-    if (folder.parent / "node1").is_dir():
-        folder = folder.parent
+    folder = network_of(find_place(data, None).wallet_path().parent)
     found = False
     for each, url in nodes_of(folder):
         found = True

@@ -19,14 +19,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 PORT = click.IntRange(1, 65535)
 
 data_folder = option(
-    "--data", type=FOLDER, envvar="MONEYER_DATA", required=True, metavar="DIR", help="The node's data folder."
+    "--data",
+    type=FOLDER,
+    envvar="MONEYER_DATA",
+    metavar="DIR",
+    help="The node's data folder.  [default: this folder, else that of your network that runs]",
 )
 wallet_folder = option(
     "--data",
     type=FOLDER,
     envvar="MONEYER_DATA",
     metavar="DIR",
-    help="The data folder: its wallet and its node.  [default: this folder, else that of `moneyer up`]",
+    help="The data folder: its wallet and its node.  [default: this folder, else that of your network that runs]",
 )
 node_url = option(
     "--node",
@@ -57,13 +61,6 @@ no_discovery = option(
 )
 log_json = option("--log-json", is_flag=True, envvar="MONEYER_LOG_JSON", help="Each line of the log a JSON object.")
 as_json = option("--json", is_flag=True, help="Print JSON, in the API's shape.")
-
-
-def existing(data: Path) -> Path:
-    """The data folder, or a sentence for one that holds no node."""
-    if not (data / "coin.toml").is_file():
-        raise click.ClickException(f"{data} is no data folder of a node: there is no coin.toml in it")
-    return data
 
 
 def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import json
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
@@ -16,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from node.cli.folders import find_folder, running_url
 from node.core.errors import MoneyerError
 from node.text import shown
 
@@ -24,11 +23,7 @@ if TYPE_CHECKING:
     from node.core.coin import Coin
     from node.wallet.keystore import Wallet
 
-DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
-"""One development network a person, whatever folder they are in: the next `moneyer up` finds it."""
 DEFAULT_URL = "http://127.0.0.1:5001"
-_MAX_NODES = 50
-_MAX_LOCK = 1_000
 
 
 class UnknownWho(MoneyerError):
@@ -209,16 +204,15 @@ def label(coin: Coin) -> str:
 
 
 def find_place(data: Path | None, node: str | None) -> Place:
-    """The place that `--data` and `--node` mean. Raises ClickException for a folder that is none of ours."""
-    folder = _folder(data)
-    if folder is not None:
-        folder = _node_of(folder, node)
+    """The place that `--data` and `--node` mean, by the rule of `node.cli.folders`. Raises ClickException, NoAnswer."""
+    url = None
     if node is not None:
         from node.client.transport import origin
 
-        return Place(folder, origin(node))
-    if folder is None:
-        return Place(None, DEFAULT_URL)
+        url = origin(node)
+    folder = find_folder(data, url)
+    if url is not None or folder is None:
+        return Place(folder, url or DEFAULT_URL)
     # A folder that nobody named is a guess: its node may be down and another one meant.
     return Place(folder, running_url(folder) or (DEFAULT_URL if data is None or _is_running(folder) else None))
 
@@ -228,52 +222,6 @@ def _is_running(folder: Path) -> bool:
     from node.locks import is_held
 
     return is_held(folder / "node.lock")
-
-
-def _folder(data: Path | None) -> Path | None:
-    if data is not None:
-        if not data.is_dir():
-            raise click.ClickException(f"there is no data folder {data}: `moneyer new` or `moneyer join` makes one")
-        return data.absolute()
-    here = Path.cwd()
-    if (here / "coin.toml").is_file():
-        return here
-    usual = Path(DEFAULT_FOLDER).expanduser()
-    return usual if (usual / "coin.toml").is_file() else None
-
-
-def _node_of(folder: Path, url: str | None) -> Path:
-    """The data folder of the node meant, where `folder` is a network's: the one at `url`, else the first."""
-    if (folder / "wallet.json").exists() or not (folder / "node1").is_dir():
-        return folder
-    nodes = [each for each in (folder / f"node{number}" for number in range(1, _MAX_NODES + 1)) if each.is_dir()]
-    if url is not None:
-        return next((each for each in nodes if running_url(each) == url.rstrip("/")), nodes[0])
-    return nodes[0]
-
-
-def running_url(folder: Path) -> str | None:
-    """The URL of the node that runs on a data folder; None where none does."""
-    from node.locks import is_held
-
-    lock = folder / "node.lock"
-    try:
-        if not is_held(lock):
-            return None
-        with lock.open("rb") as file:
-            said = json.loads(file.read(_MAX_LOCK))
-        url = said.get("url") if isinstance(said, dict) else None
-    except (OSError, ValueError):
-        return None
-    return url if isinstance(url, str) and url.startswith("http://") else None
-
-
-def nodes_of(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(data folder, URL) of each node of a network that runs now."""
-    for each in (folder, *(folder / f"node{number}" for number in range(1, _MAX_NODES + 1))):
-        url = running_url(each)
-        if url is not None:
-            yield each, url
 
 
 def terminal() -> bool:

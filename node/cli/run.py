@@ -31,9 +31,8 @@ ENGINES = "hashlib, simd, sha, mixed"
     "--data",
     type=FOLDER,
     envvar="MONEYER_DATA",
-    required=True,
     metavar="DIR",
-    help="The data folder; made where there is none.",
+    help="The data folder; made where there is none.  [default: this folder, where it holds a coin]",
 )
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new data folder.")
 @option("--port", type=PORT, default=5001, show_default=True)
@@ -49,7 +48,7 @@ ENGINES = "hashlib, simd, sha, mixed"
 @log_level
 @log_json
 def node(
-    data: Path,
+    data: Path | None,
     coin: Path | None,
     port: int,
     host: str,
@@ -74,8 +73,10 @@ def node(
     from node.config import Config
     from node.net.devcoin import prepare_folder
     from node.net.launcher import watch_launcher
+    from node.net.running import register
 
     watch_launcher()
+    data = data or _this_folder()
     config = Config(
         data=data,
         host=host,
@@ -106,7 +107,18 @@ def node(
     line = join_line(host, port)
     if line is not None and not log_json:
         click.echo(f"to join from another machine:  {line}")
+    register(data)
     serve(config)
+
+
+def _this_folder() -> Path:
+    """The current folder: a node is started nowhere else unless told. Raises UsageError where it holds no coin."""
+    here = Path.cwd()
+    if not (here / "coin.toml").is_file():
+        raise click.UsageError(
+            "say which data folder with --data DIR: this one holds no coin.toml (`moneyer up` runs a whole network)"
+        )
+    return here
 
 
 def _check_reach(config: Config) -> None:
@@ -142,7 +154,7 @@ def _check_reach(config: Config) -> None:
 @log_level
 @log_json
 def worker(
-    data: Path,
+    data: Path | None,
     engine: str,
     processes: int,
     address: str | None,
@@ -163,12 +175,13 @@ def worker(
     from node.net.launcher import watch_launcher
 
     watch_launcher()
+    from node.cli.folders import folder_to_be
     from worker.config import WorkerConfig, parse_limit
     from worker.supervisor import run
 
     return run(
         WorkerConfig(
-            data=data,
+            data=folder_to_be(data),
             engine=engine,
             processes=processes,
             address=address,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.folders import where
 from node.cli.output import coins, short, style, terminal_width
-from node.cli.place import DEFAULT_FOLDER
 from node.client import Client, ClientError
 from node.text import shown
 
@@ -108,7 +107,7 @@ def _accounts(network: Network) -> list[str]:
     elif wallet.locked:
         head = "  Accounts (the wallet is encrypted; spending asks for its passphrase)"
     else:
-        head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{_where(network)}` encrypts it)"
+        head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{where(network.data)}` encrypts it)"
     rows, room = [head], terminal_width()
     for name, payload in wallet.names.items():
         address = network.coin.address(payload)
@@ -118,29 +117,18 @@ def _accounts(network: Network) -> list[str]:
     return rows
 
 
-def _where(network: Network) -> str:
-    """The option that names this network's folder, where it is needed."""
-    if network.data == Path(DEFAULT_FOLDER).expanduser():
-        return ""
-    try:
-        shown = network.data.relative_to(Path.cwd())
-    except ValueError:
-        shown = network.data
-    return f" --data {shlex.quote(str(shown))}"
-
-
 def _to_try(network: Network) -> list[str]:
-    where, first = _where(network), network.urls[0]
+    at, first = where(network.data), network.urls[0]
     if not network.own:
         return [
-            f"moneyer send alice bob 2.5 --wait{where}",
-            f"moneyer balance{where}",
+            f"moneyer send alice bob 2.5 --wait{at}",
+            f"moneyer balance{at}",
             f"curl {first}/get_chain",
         ]
     sender, receiver = _two_names(network)
     return [
-        f"moneyer balance{where}",
-        f"moneyer send {sender} {receiver} 1 --wait{where}",
+        f"moneyer balance{at}",
+        f"moneyer send {sender} {receiver} 1 --wait{at}",
         f"moneyer join {first} --data a-friends-folder",
     ]
 

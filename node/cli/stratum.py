@@ -25,7 +25,7 @@ from node.cli.options import PORT, data_folder, log_json, log_level, option
 @log_level
 @log_json
 def stratum(
-    data: Path,
+    data: Path | None,
     port: int,
     host: str,
     difficulty: float,
@@ -45,7 +45,10 @@ def stratum(
     from node.net.launcher import watch_launcher
 
     watch_launcher()
+    from node.cli.folders import folder_to_be
     from worker.stratum.run import run
     from worker.stratum.server import StratumConfig
 
-    return run(StratumConfig(data, host, port, difficulty, max_connections, with_node, log_level, log_json))
+    return run(
+        StratumConfig(folder_to_be(data), host, port, difficulty, max_connections, with_node, log_level, log_json)
+    )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.folders import DEFAULT_FOLDER
 from node.cli.options import FILE, FOLDER, option
-from node.cli.place import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from node.core.coin import Coin

@@ -22,6 +22,7 @@ def environment(**changes: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MONEYER_", "HONCHO_"))}
     # No test sends anything into the network it happens to run on.
     settings = {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", "MONEYER_NO_DISCOVERY": "1"}
+    settings["MONEYER_STATE"] = os.environ["MONEYER_STATE"]  # where no other test's node is found
     return {**kept, **settings, **changes}
 
 

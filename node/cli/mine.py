@@ -1,0 +1,87 @@
+"""`moneyer mine`: blocks now, whatever the worker's mode."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.options import as_json, complete_names, node_url, option, wallet_folder
+
+if TYPE_CHECKING:
+    from node.cli.place import Place
+
+MAX_BLOCKS = 100_000
+_LOOK_SECONDS = 0.2
+_NOT_YET = 3
+"""Exit status: the node has the job, and it is not done yet."""
+
+
+@click.command()
+@click.argument("blocks", type=click.IntRange(1, MAX_BLOCKS), default=1, metavar="[N]")
+@option("--to", metavar="WHO", shell_complete=complete_names, help="Who gets the rewards.  [default: the worker's own]")
+@option("--timeout", type=click.IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
+@wallet_folder
+@node_url
+@as_json
+def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str | None, json: bool) -> int:
+    """Mine blocks now.
+
+    N blocks, one without a number, by the worker of the node, in whatever mode it is. The node keeps the job: it goes
+    on when this command ends, and after a restart.
+
+    \b
+    moneyer mine
+    moneyer mine 3 --to alice
+    """
+    from node.cli.place import find_place
+
+    place = find_place(data, node)
+    body: dict[str, Any] = {"blocks": blocks}
+    if to is not None:
+        body["address"] = place.coin.address(place.payload(to))
+    if not place.client.get("/v1/mining")["worker"]["alive"]:
+        raise click.ClickException(_no_worker(place))
+    job = place.client.post("/v1/mine", body)
+    job = _followed(place, job, time.monotonic() + timeout, quiet=json)
+    if json:
+        from node.cli.output import print_json
+
+        print_json(job)
+    if job["state"] == "failed":
+        raise click.ClickException(f"the job ended after {job['mined']} of {blocks} blocks: {job['message']}")
+    if job["state"] != "done":
+        click.echo(
+            f"moneyer: after {timeout} s {job['mined']} of {blocks} blocks are mined; the node goes on with the rest",
+            err=True,
+        )
+        return _NOT_YET
+    return 0
+
+
+def _no_worker(place: Place) -> str:
+    from node.cli.folders import where
+
+    start = f"`moneyer worker{where(place.folder) if place.folder else ' --data DIR'}`"
+    return f"no worker mines for the node at {place.url}: start one with {start} in another terminal"
+
+
+def _followed(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> dict[str, Any]:
+    """The job once it is over, or as it is at `end` (monotonic seconds); a line for each block that is seen."""
+    from node.cli.output import style
+
+    told = 0
+    while True:
+        mined = int(job["mined"])
+        if mined > told and not quiet:
+            block = place.client.block(str(job["last_hash"]))
+            which = style(f"block {block['height']}", fg="green")
+            count = "" if job["wanted"] == 1 else f", {mined} of {job['wanted']}"
+            click.echo(f"mined {which} ({str(block['hash'])[:16]}…){count}")
+        told = mined
+        if job["state"] != "open" or time.monotonic() >= end:
+            return job
+        time.sleep(_LOOK_SECONDS)
+        job = place.client.get(f"/v1/jobs/{job['job']}")
