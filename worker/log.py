@@ -12,6 +12,7 @@ log = logging.getLogger("moneyer.worker")
 
 _PAUSE = 1.0
 _PULSE = 10.0
+_MINUTE = 60.0
 
 
 class Summary:
@@ -48,6 +49,41 @@ class Summary:
         if self._late:
             self._log.info("came too late, another block was first: %d", self._late)
         self._count, self._late, self._said = 0, 0, monotonic()
+
+
+class Sparing:
+    """A line an event; where they come as a flood, a few, and then one a minute for all others."""
+
+    def __init__(self, logger: logging.Logger, few: int = 1, level: int = logging.INFO) -> None:
+        """`few`: lines a minute that are said as they come."""
+        self._log = logger
+        self._few = few
+        self._level = level
+        self._began = -_MINUTE
+        self._said = self._held = 0
+        self._last = ""
+
+    def say(self, sentence: str, now: float) -> None:
+        """`now`: seconds of a clock that only goes forward."""
+        self.flush(now)
+        if self._said == 0:
+            self._began = now
+        if self._said < self._few:
+            self._said += 1
+            self._log.log(self._level, "%s", sentence)
+        else:
+            self._held += 1
+            self._last = sentence
+
+    def flush(self, now: float) -> None:
+        """Say what is held back once its minute is over; to be called now and then."""
+        if now - self._began < _MINUTE:
+            return
+        if self._held:
+            self._log.log(self._level, "%d more like it within a minute, the last: %s", self._held, self._last)
+        # The line for the others was the next minute's first.
+        self._said, self._began = (self._few, now) if self._held else (0, self._began)
+        self._held = 0
 
 
 class Trouble:

@@ -90,10 +90,11 @@ class StratumError(Exception):
 class Miner:
     """One connection. A context manager."""
 
-    def __init__(self, port: int, user: str = "miner", password: str = "x") -> None:
+    def __init__(self, port: int, user: str = "miner", password: str = "x", source: str = "127.0.0.1") -> None:
+        """`source`: the loopback address that it comes from."""
         self.user = user
         self.password = password
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
         self._buffer = b""
         self._id = 0
         self.difficulty = 1.0

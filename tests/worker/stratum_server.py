@@ -43,13 +43,13 @@ class Stratum:
         wait_until(lambda: "miners connect" in self.log or not self.alive, 30, "the server")
         assert self.alive, self.log
 
-    def miner(self, user: str = "miner", password: str = "x") -> Miner:
+    def miner(self, user: str = "miner", password: str = "x", source: str = "127.0.0.1") -> Miner:
         """Connected, not yet introduced."""
-        return Miner(self.port, user, password)
+        return Miner(self.port, user, password, source)
 
-    def started(self, user: str = "miner", password: str = "x") -> Miner:
+    def started(self, user: str = "miner", password: str = "x", source: str = "127.0.0.1") -> Miner:
         """With a first job."""
-        return self.miner(user, password).start()
+        return self.miner(user, password, source).start()
 
     def status(self) -> dict[str, Any]:
         path = self.data / "stratum.json"

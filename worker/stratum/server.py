@@ -8,8 +8,9 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -19,6 +20,9 @@ from node.chain import Template
 from node.config import Config
 from node.core.coin import Coin
 from node.core.hashing import show
+from node.shares import STRATUM, NoPlace, Place, address_key
+from node.shares import Shares as PlaceShares
+from worker.log import Sparing
 from worker.stratum import protocol
 from worker.stratum.jobs import EXTRANONCE1_SIZE, Job, JobBook
 from worker.stratum.link import NodeLink
@@ -37,6 +41,12 @@ _MAX_FAULTS = 100
 """Lines that are no messages; who sends more speaks another protocol."""
 _INTRODUCTION = 30.0
 """Seconds until a connection must have a user."""
+_LEAST_SHARE = 4
+"""Connections that one address may have, however few there may be in all."""
+_ACTIVE = 600.0
+"""Seconds for which a share keeps a connection from having to make room for another."""
+_JOINED_LINES = 10
+"""Of new miners, a minute."""
 _LOOK = 1.0
 _BACKLOG = 1_024
 
@@ -71,12 +81,17 @@ class Connection(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport | None = None
         self.session: Session | None = None
         self.remote = ""
+        self.address = ""
+        """What its place is counted by."""
+        self.place: Place | None = None
         self.began = monotonic()
+        self.last_share: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream server
         self.transport = transport
         self.remote = str((transport.get_extra_info("peername") or ("",))[0])
+        self.address = address_key(self.remote)
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.session = self._server.admit(self)
@@ -85,6 +100,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.dismiss(self)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it has brought no share for long, or none at all."""
+        return self.last_share is None or now - self.last_share > _ACTIVE
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return memoryview(self._buffer)[self._filled :]
@@ -108,15 +127,16 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.transport.write(b"".join(lines))
         if self.transport.get_write_buffer_size() > _MAX_UNSENT:
-            log.info("%s reads nothing of what it is sent: let go", self.remote)
-            self.transport.abort()
+            self._server.cut_off(self)
 
     def _take(self, line: bytes) -> None:
         session = self.session
         if session is None or not line.strip():
             return
-        users = len(session.users)
+        users, accepted = len(session.users), session.accepted
         self.send(session.handle(line))
+        if session.accepted > accepted:
+            self.last_share = monotonic()
         for user in session.users[users:]:
             self._server.joined(user, session)
         if session.faults > _MAX_FAULTS and self.transport is not None:
@@ -151,6 +171,12 @@ class StratumServer:
         self._payees = Payees(coin, config.config)
         self._book = JobBook()
         self._connections: set[Connection] = set()
+        most = config.max_connections
+        self._places = PlaceShares(replace(STRATUM, total=most, each=min(most, max(_LEAST_SHARE, most // 4))))
+        self._joins = Sparing(log, _JOINED_LINES)
+        self._refusals = Sparing(log, level=logging.WARNING)
+        self._evictions = Sparing(log)
+        self._cuts = Sparing(log)
         self._extranonces = count(int.from_bytes(os.urandom(EXTRANONCE1_SIZE), "big"))
         self._solved = _Solved(b"")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -169,6 +195,8 @@ class StratumServer:
         while True:
             await asyncio.sleep(_LOOK)
             now = monotonic()
+            for lines in (self._joins, self._refusals, self._evictions, self._cuts):
+                lines.flush(now)
             for connection in list(self._connections):
                 session = connection.session
                 if session is None or connection.transport is None:
@@ -189,22 +217,67 @@ class StratumServer:
 
     def admit(self, connection: Connection) -> Session | None:
         """A session for a new connection; None when there are too many."""
-        if len(self._connections) >= self._config.max_connections:
-            log.warning("%d miners are connected, no more are taken: --max-connections", len(self._connections))
+        connection.place = self._place_for(connection)
+        if connection.place is None:
             return None
         self._connections.add(connection)
         extranonce1 = (next(self._extranonces) % 2 ** (8 * EXTRANONCE1_SIZE)).to_bytes(EXTRANONCE1_SIZE, "big")
         return Session(self, extranonce1, self._config.difficulty)
 
+    def _place_for(self, connection: Connection) -> Place | None:
+        try:
+            return self._places.take(connection.remote)
+        except NoPlace:
+            idlest = self._idlest(connection.address)
+        if idlest is None:
+            places = self._places.bound
+            self._refusals.say(
+                f"a miner at {connection.remote} is not taken: there are {places.total} places, {places.each} for an "
+                "address, and whoever has them brings shares; --max-connections allows more",
+                monotonic(),
+            )
+            return None
+        self._evictions.say(
+            f"a miner at {idlest.remote} that brought no shares made room for one at {connection.remote}", monotonic()
+        )
+        assert idlest.transport is not None  # noqa: S101 - it is connected
+        idlest.transport.abort()
+        self.dismiss(idlest)
+        return self._places.take(connection.remote)
+
+    def _idlest(self, address: str) -> Connection | None:
+        """Whose place a newcomer at `address` gets: that of one who brings no shares, where most of the places are.
+
+        No address takes a place from one that holds no more than itself, so a flood makes room for itself only.
+        """
+        held = Counter(each.address for each in self._connections)
+        own = held[address]
+        has_share = own < self._places.bound.each
+        now = monotonic()
+        idle = [
+            each
+            for each in self._connections
+            if each.is_idle(now) and (each.address == address or (has_share and held[each.address] > own))
+        ]
+        return min(idle, key=lambda each: (-held[each.address], each.last_share or each.began), default=None)
+
     def dismiss(self, connection: Connection) -> None:
         if connection in self._connections and connection.session is not None:
             self._connections.remove(connection)
+            if connection.place is not None:
+                connection.place.release()
             for user in connection.session.users:
                 self.shares.left(user, monotonic())
 
+    def cut_off(self, connection: Connection) -> None:
+        """End the connection of one who reads nothing."""
+        self._cuts.say(f"{connection.remote} reads nothing of what it is sent: let go", monotonic())
+        if connection.transport is not None:
+            connection.transport.abort()
+
     def joined(self, user: str, session: Session) -> None:
         self.shares.joined(user, monotonic())
-        log.info("%s mines here%s", user, f" ({session.agent})" if session.agent else "")
+        self._joins.say(f"{user} mines here{f' ({session.agent})' if session.agent else ''}", monotonic())
 
     # templates
 

@@ -74,6 +74,8 @@ class Session:
         self.users: list[str] = []
         self.agent = ""
         self.subscribed = False
+        self.accepted = 0
+        """Shares."""
         self.faults = 0
         """Lines that were no messages."""
 
@@ -165,6 +167,7 @@ class Session:
         except StratumError as error:
             self._desk.rejected(user, error)
             raise
+        self.accepted += 1
         self._desk.accepted(user, difficulty)
         return True, self._changed() if self._vardiff.share(difficulty, stretch, self._desk.clock()) else []
 
