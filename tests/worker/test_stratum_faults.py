@@ -214,6 +214,8 @@ def test_more_connections_than_allowed_are_closed_and_the_others_served(tmp_path
     coin = easy_coin(pow_limit=HOPELESS)
     with serving(tmp_path / "node", coin, "--max-connections", "3", *EASY_SHARES) as (_, server):
         held = [server.started() for _ in range(3)]
+        for miner in held:  # one that brings no shares would make room
+            assert miner.submit(miner.search(miner.jobs[-1])) is True
         with server.miner() as surplus, pytest.raises((EOFError, ConnectionError)):
             surplus.subscribe()
         assert all(works(miner) for miner in held)
