@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -22,7 +22,9 @@ from node.core.errors import (
     SequenceGap,
 )
 from node.core.hashing import show
-from node.core.types import NO_ACCOUNT, Block, Transfer
+from node.core.template import fee_rate
+from node.core.types import NO_ACCOUNT, Account, Block, Transfer
+from node.recent import Recent
 from node.signatures import check_signatures
 from node.store import accounts
 from node.store import mempool as rows
@@ -39,6 +41,9 @@ MAX_GAP = 64
 AT_ONCE = 250
 """Transfers that one commit takes at most, so that no block waits long behind them."""
 
+_MOST_RUNS = 4_096
+_MOST_BAD_SIGNATURES = 8_192
+
 READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
 
@@ -53,9 +58,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
+    """A transfer that is offered. `is_signed`: it is in the pool or confirmed, so its signature was checked before."""
+
     txid: bytes
     transfer: Transfer
-    replace: bool
+    replace: bool = True
+    is_signed: bool = False
+
+
+_Answer = Accepted | RuleError
 
 
 class _CheckOnly(Exception):
@@ -69,17 +80,32 @@ class Mempool:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.coin = store.coin
+        self._runs: Recent[int] = Recent(_MOST_RUNS)
+        """Senders whose last transfer was taken, each with the sequence that follows it."""
+        self._bad_signatures: Recent[bool] = Recent(_MOST_BAD_SIGNATURES)
+        """Txids. A txid commits to the signature, so the verdict holds for ever."""
 
     def accept_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
 
         `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
         """
-        self._check_alone(transfer)
-        return self._store.write_item(self._take_all, _Wanted(codec.txid(transfer), transfer, replace))
+        wanted = _Wanted(codec.txid(transfer), transfer, replace)
+        rules.check_transaction_in_isolation(transfer)
+        # A read costs more than a signature check. It is spared for whoever goes on with a run that was taken so far:
+        # any answer but "taken" ends that, so a transfer that is known or refused costs no second check.
+        if self._runs.pop(transfer.sender) != transfer.sequence:
+            known = self._foresee_one(wanted)
+            if known is not None:
+                return known
+        self._check_signature(wanted)
+        accepted = self._store.write_item(self._take_all, wanted)
+        if not accepted.known:
+            self._runs.put(transfer.sender, transfer.sequence + 1)
+        return accepted
 
-    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[Accepted | RuleError]:
-        answers: list[Accepted | RuleError] = []
+    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer]:
+        answers: list[_Answer] = []
         with Intake(conn) as intake:
             for each in wanted:
                 try:
@@ -88,27 +114,40 @@ class Mempool:
                     answers.append(error)
         return answers
 
-    def accept_transfers(self, transfers: Sequence[Transfer]) -> list[Accepted | RuleError]:
+    def accept_transfers(self, transfers: Sequence[Transfer]) -> list[_Answer]:
         """Several in one commit, in order; what was refused stands as its error.
 
         Blocks wait for that commit: who has more than `AT_ONCE` of them comes again with the rest.
         """
-        problems = self._problems(transfers)
-        good = [
-            _Wanted(codec.txid(transfer), transfer, replace=True)
-            for transfer, problem in zip(transfers, problems, strict=True)
-            if problem is None
-        ]
-        taken = iter(self._store.write(lambda conn: self._take_all(conn, good), clean=True))
+        problems: list[_Answer | None] = [_problem_of(rules.check_transaction_in_isolation, each) for each in transfers]
+        wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
+        whole = [each for each, problem in zip(wanted, problems, strict=True) if problem is None]
+        taken = iter(self._accept_whole(whole) if whole else ())
         return [next(taken) if problem is None else problem for problem in problems]
+
+    def _accept_whole(self, wanted: Sequence[_Wanted]) -> list[_Answer]:
+        """The same for transfers that passed the checks in isolation: state first, then signatures, then the write."""
+        with self._store.read() as conn:
+            foreseen = self._foresee(conn, wanted)
+        open_ones = [each for each in foreseen if isinstance(each, _Wanted)]
+        problems = self._signature_problems(open_ones)
+        good = [each for each, problem in zip(open_ones, problems, strict=True) if problem is None]
+        taken = iter(self._store.write(lambda conn: self._take_all(conn, good), clean=True) if good else ())
+        checked = iter([next(taken) if problem is None else problem for problem in problems])
+        return [next(checked) if isinstance(each, _Wanted) else each for each in foreseen]
 
     def check_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
-        self._check_alone(transfer)
+        wanted = _Wanted(codec.txid(transfer), transfer, replace)
+        rules.check_transaction_in_isolation(transfer)
+        known = self._foresee_one(wanted)
+        if known is not None:
+            return known
+        self._check_signature(wanted)
 
         def trial(conn: Connection) -> None:
             with Intake(conn) as intake:
-                raise _CheckOnly(self.take(intake, codec.txid(transfer), transfer, replace=replace))
+                raise _CheckOnly(self.take(intake, wanted.txid, transfer, replace=replace))
 
         try:
             self._store.write(trial)
@@ -121,17 +160,71 @@ class Mempool:
         with self._store.read() as conn:
             return rows.view(conn, payload, 0, pool_cost=0).run_end
 
-    def _check_alone(self, transfer: Transfer) -> None:
-        (problem,) = self._problems([transfer])
+    def _foresee_one(self, wanted: _Wanted) -> Accepted | None:
+        """What is known of a transfer before its signature is looked at; None where only a write can tell.
+
+        Raises RuleError or PolicyError where the database says already that it cannot be taken.
+        """
+        with self._store.read() as conn:
+            (answer,) = self._foresee(conn, [wanted])
+        if isinstance(answer, RuleError):
+            raise answer
+        return answer if isinstance(answer, Accepted) else None
+
+    def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
+        """For each what `take` will say whatever its signature is; itself where that is open."""
+        states = accounts.states(conn, {each.transfer.sender for each in wanted})
+        room = self._store.config.mempool_bytes - rows.totals(conn)[1]
+        is_tight = room < sum(codec.transaction_size(each.transfer) for each in wanted)
+        open_senders: set[bytes] = set()
+        costs: dict[bytes, int] = {}
+        answers: list[_Answer | _Wanted] = []
+        for each in wanted:
+            sender = each.transfer.sender
+            # One that is still open may change the sender's run; where the pool may get full, anybody's.
+            is_sure = sender not in open_senders and not (is_tight and open_senders)
+            try:
+                answer = self._foretell(conn, each, states.get(sender, NO_ACCOUNT), costs, is_sure=is_sure)
+            except RuleError as error:
+                answers.append(error)
+                continue
+            answers.append(answer)
+            if isinstance(answer, _Wanted):
+                open_senders.add(sender)
+        return answers
+
+    def _foretell(
+        self, conn: Connection, wanted: _Wanted, account: Account, costs: dict[bytes, int], *, is_sure: bool
+    ) -> Accepted | _Wanted:
+        """`costs`: of what senders have in the pool, as far as it was summed; `is_sure`: nothing changes it before."""
+        transfer = wanted.transfer
+        if transfer.sequence >= account.sequence and transfer.cost > account.balance:
+            raise self._unfunded(transfer, account.balance, account.balance)
+        sender = transfer.sender
+        view = rows.view(conn, sender, transfer.sequence, wanted.txid, pool_cost=costs.get(sender))
+        costs[sender] = view.pool_cost
+        known = _known(wanted.txid, view)
+        if known is not None:
+            return known if is_sure else replace(wanted, is_signed=True)
+        if is_sure:
+            self._check(transfer, view, replace=wanted.replace)
+            self._check_room(conn, transfer, view)
+        return wanted
+
+    def _check_signature(self, wanted: _Wanted) -> None:
+        (problem,) = self._signature_problems([wanted])
         if problem is not None:
             raise problem
 
-    def _problems(self, transfers: Sequence[Transfer]) -> list[RuleError | None]:
-        """What is wrong with each by itself, whatever the chain and the pool."""
-        problems = [_problem_of(rules.check_transaction_in_isolation, transfer) for transfer in transfers]
-        whole = [transfer for transfer, problem in zip(transfers, problems, strict=True) if problem is None]
-        valid = iter(check_signatures(self.coin.chain_id, whole))
-        return [_problem_of(ledger.check_signature, next(valid)) if each is None else each for each in problems]
+    def _signature_problems(self, wanted: Sequence[_Wanted]) -> list[RuleError | None]:
+        bad = {each.txid for each in wanted if self._bad_signatures.get(each.txid)}
+        unchecked = [each for each in wanted if not each.is_signed and each.txid not in bad]
+        verdicts = check_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
+        for each, is_valid in zip(unchecked, verdicts, strict=True):
+            if not is_valid:
+                bad.add(each.txid)
+                self._bad_signatures.put(each.txid, True)
+        return [_problem_of(ledger.check_signature, each.txid not in bad) for each in wanted]
 
     def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.
@@ -142,17 +235,11 @@ class Mempool:
         known = _known(txid, view)
         if known is not None:
             return known
-        _check_sequence(transfer, view)
-        if not replace and view.slot_txid is not None:
-            raise BadSequence(
-                f"a transfer with the sender's sequence {transfer.sequence} waits already: the next is {view.run_end}",
-                expected=view.run_end,
-                found=transfer.sequence,
-            )
-        self._check_fee(transfer, view)
-        self._check_funds(transfer, view)
+        self._check(transfer, view, replace=replace)
         is_ready = transfer.sequence <= view.run_end
-        is_full = view.pool_bytes + intake.size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
+        is_full = self._is_full(transfer, view, intake.size)
+        if is_full:
+            self._check_room(intake.insert(), transfer, view)
         fills_gap = is_ready and view.is_followed
         if not (is_full or fills_gap or view.slot_txid is not None):
             intake.add(txid, transfer, ready=is_ready)
@@ -171,6 +258,18 @@ class Mempool:
                 intake.spend(victim.sender, -victim.cost)
         intake.spend(transfer.sender, transfer.cost - view.slot_cost)
         return Accepted(txid, READY if is_ready else WAITING, known=False)
+
+    def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:
+        """What the sender's state and its transfers in the pool say."""
+        _check_sequence(transfer, view)
+        if not replace and view.slot_txid is not None:
+            raise BadSequence(
+                f"a transfer with the sender's sequence {transfer.sequence} waits already: the next is {view.run_end}",
+                expected=view.run_end,
+                found=transfer.sequence,
+            )
+        self._check_fee(transfer, view)
+        self._check_funds(transfer, view)
 
     def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
         least = self._store.config.min_fee
@@ -192,13 +291,28 @@ class Mempool:
     def _check_funds(self, transfer: Transfer, view: rows.SenderView) -> None:
         free = view.account.balance - (view.pool_cost - view.slot_cost)
         if transfer.cost > free:
-            balance, spendable, cost = map(self.coin.in_coins, (view.account.balance, free, transfer.cost))
-            raise InsufficientFunds(
-                f"the sender has {balance} confirmed, of which {spendable} are not spoken for; "
-                f"amount and fee are {cost}",
-                expected=f"at most {free}",
-                found=transfer.cost,
-            )
+            raise self._unfunded(transfer, view.account.balance, free)
+
+    def _unfunded(self, transfer: Transfer, balance: int, free: int) -> InsufficientFunds:
+        has, spendable, cost = map(self.coin.in_coins, (balance, free, transfer.cost))
+        return InsufficientFunds(
+            f"the sender has {has} confirmed, of which {spendable} are not spoken for; amount and fee are {cost}",
+            expected=f"at most {free}",
+            found=transfer.cost,
+        )
+
+    def _is_full(self, transfer: Transfer, view: rows.SenderView, size: int) -> bool:
+        """Whether somebody has to go for the transfer. `size`: bytes that the pool's totals lack."""
+        return view.pool_bytes + size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
+
+    def _check_room(self, conn: Connection, transfer: Transfer, view: rows.SenderView) -> None:
+        """Raises MempoolFull where the transfer itself would be the first to go. Everything added is inserted."""
+        if view.slot_txid is not None or not self._is_full(transfer, view, 0):
+            return
+        first = worst(conn)
+        is_ready = transfer.sequence <= view.run_end
+        if first is not None and (is_ready, fee_rate(transfer)) <= (first.ready, first.fee_rate):
+            raise _full()
 
     def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> list[Victim]:
         """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
@@ -206,7 +320,7 @@ class Mempool:
         for victim in self._victims(conn):
             stands_on = victim.ready and victim.sender == newcomer.sender
             if victim.txid == txid or (stands_on and victim.sequence < newcomer.sequence):
-                raise MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
+                raise _full()
             evict(conn, victim)
             evicted.append(victim)
         return evicted
@@ -268,6 +382,10 @@ def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
     except RuleError as error:
         return error
     return None
+
+
+def _full() -> MempoolFull:
+    return MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
 
 
 def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:

@@ -240,7 +240,7 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     try:
         transfers = codec.decode_transfers(call.body)
     except Malformed as error:
-        node.peers.offenders.sent_transfers(call.remote, {error.code})
+        node.peers.offenders.sent_transfers(call.remote, [error.code])
         raise MalformedTransfer(error.message, **error.details) from None
     node.gossip.heard_transfers(Caller(call.sender, call.remote), transfers)
     answers = [
@@ -253,7 +253,7 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
         for transfer, answer in zip(transfers, answers, strict=True)
         if isinstance(answer, RuleError)
     ]
-    node.peers.offenders.sent_transfers(call.remote, {each.code for each in rejected})
+    node.peers.offenders.sent_transfers(call.remote, [each.code for each in rejected])
     return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
 
 

@@ -23,6 +23,7 @@ class Victim:
     sender: bytes
     sequence: int
     cost: int
+    fee_rate: int
     size: int
     ready: bool
 
@@ -33,7 +34,7 @@ _least_ready, _least_rate = (select(column).order_by(*_order).limit(1).scalar_su
 _WORST = Query(
     select(
         *(mempool.c.arrived, mempool.c.txid, mempool.c.sender, mempool.c.sequence),
-        *(mempool.c.cost, mempool.c.size, mempool.c.ready),
+        *(mempool.c.cost, mempool.c.fee_rate, mempool.c.size, mempool.c.ready),
     )
     .where(mempool.c.ready == _least_ready, mempool.c.fee_rate == _least_rate)
     .order_by(mempool.c.arrived.desc())
@@ -76,8 +77,8 @@ def worst(conn: Connection) -> Victim | None:
     found = _WORST.one(conn)
     if found is None:
         return None
-    arrived, txid, sender, sequence, cost, size, ready = found
-    return Victim(arrived, txid, sender, sequence, cost, size, bool(ready))
+    arrived, txid, sender, sequence, cost, rate, size, ready = found
+    return Victim(arrived, txid, sender, sequence, cost, rate, size, bool(ready))
 
 
 def evict(conn: Connection, victim: Victim) -> None:

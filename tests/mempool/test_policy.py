@@ -138,7 +138,7 @@ def test_what_breaks_a_rule_by_itself_has_the_rules_code_and_changes_nothing(nod
         (replace(good, amount=11), BadSignature),
         (sign(easy_coin(message="another chain"), good, ALICE), BadSignature),
         (sign(COIN, good, BOB), BadSignature),
-        (replace(good, sender=bytes([0]) + b"\xff" * 32), BadSignature),  # off the curve
+        (replace(good, sender=bytes([0]) + b"\xff" * 32), InsufficientFunds),  # off the curve, where no money can be
         (sent(amount=0), BadAmount),
         (sent(amount=2**63), BadAmount),
         (sent(amount=MAX_MONEY, fee=1), BadAmount),

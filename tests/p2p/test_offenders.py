@@ -53,7 +53,7 @@ def test_two_bad_blocks_or_five_batches_are_enough_and_ten_minutes_pass() -> Non
     offenders.sent_block("::ffff:203.0.113.5", BadMerkleRoot("another's body"))
     for _ in range(5):
         assert is_heard(offenders, "203.0.113.6")
-        offenders.sent_transfers("203.0.113.6", {"insufficient_funds", "bad_signature"})
+        offenders.sent_transfers("203.0.113.6", ["insufficient_funds", "bad_signature"])
     assert not is_heard(offenders, "203.0.113.5")
     assert not is_heard(offenders, "203.0.113.6")
     assert is_heard(offenders, "203.0.113.7")
@@ -68,8 +68,20 @@ def test_what_an_honest_node_may_send_costs_nothing(why: RuleError) -> None:
     offenders = Offenders()
     for _ in range(10):
         offenders.sent_block("203.0.113.5", why)
-        offenders.sent_transfers("203.0.113.5", {"insufficient_funds", "bad_sequence", "fee_too_low"})
+        offenders.sent_transfers("203.0.113.5", ["insufficient_funds", "bad_sequence", "fee_too_low"])
     assert is_heard(offenders, "203.0.113.5")
+
+
+def test_ten_thousand_transfers_that_the_tip_refuses_are_enough_and_what_policy_refuses_is_free() -> None:
+    clock = Clock()
+    offenders = Offenders(clock)
+    for _ in range(99):
+        offenders.sent_transfers("203.0.113.5", ["insufficient_funds"] * 60 + ["bad_sequence"] * 40)
+        offenders.sent_transfers("203.0.113.6", ["fee_too_low", "sequence_gap", "mempool_full"] * 1000)
+    assert is_heard(offenders, "203.0.113.5")
+    offenders.sent_transfers("203.0.113.5", ["insufficient_funds"] * 101)
+    assert not is_heard(offenders, "203.0.113.5")
+    assert is_heard(offenders, "203.0.113.6")
 
 
 def test_an_ipv6_network_is_one_host_and_this_machine_is_none() -> None:
