@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -20,6 +21,7 @@ from node.api.errors import (
     TooLarge,
     WrongType,
 )
+from node.words import Problem, explain, joined, nearest, quoted, read_plain
 
 S = TypeVar("S", bound=msgspec.Struct)
 Environ = dict[str, Any]
@@ -27,11 +29,10 @@ Environ = dict[str, Any]
 _CHUNK = 65_536
 _MAX_QUERY = 2_000
 _INTEGER = re.compile(r"[0-9]{1,16}", re.ASCII)
-_NAMED = re.compile(r"field `(\w+)`|at `\$\.?([^`]+)`$")
 _NUMBERS_THAT_ARE_NONE = ("NaN", "Infinity", "-Infinity")
 _SHOWN = 80
-_MAX_PROBLEM = 200
 """Characters of somebody's text that an error repeats."""
+_NOT_THIS = "the body is not what this call takes: GET /docs lists its fields"
 
 
 def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
@@ -108,22 +109,54 @@ def decode_json(raw: bytes, kind: type[S]) -> S:
     if text.startswith("\ufeff"):
         raise BadJson("the body begins with a byte order mark: JSON has none")
     try:
-        value = msgspec.json.decode(text, type=kind)
-    except msgspec.ValidationError as error:
-        raise _bad_field(str(error)) from None
+        value = msgspec.json.decode(_respelled(text, kind), type=kind)
+    except msgspec.ValidationError:
+        _refuse_value(text, kind)
     except RecursionError:
         raise BadJson("the body is nested too deep") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError):
         _find_impossible_number(text)
-        raise BadJson(f"the body is not JSON: {error}") from None
+        raise BadJson(f"the body is not JSON: {_where(text)}") from None
     _check_each_key_once(text, kind)
     return value
+
+
+def _respelled(text: str, kind: type[msgspec.Struct]) -> str | bytes:
+    """The body with the keys that `kind.spellings` takes for others under their own names. Raises BadField.
+
+    A key that is neither known nor near a known one is left out: a tutorial's copies send keys of their own.
+    """
+    spellings: dict[str, str] | None = getattr(kind, "spellings", None)
+    if spellings is None:
+        return text
+    try:
+        given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return text  # no object: refused by what reads it next
+    known = {**{name: name for name in kind.__struct_encode_fields__}, **spellings}
+    held: dict[str, msgspec.Raw] = {}
+    for key, value in given.items():
+        name = known.get(key.strip().lower())
+        if name is None:
+            if near := nearest(key, known):
+                raise _bad_field(
+                    Problem(key, joined(kind.__struct_encode_fields__, "and"), "a field", known[near], is_unknown=True)
+                )
+        elif name in held:
+            raise BadField(f"{_printable(key)}: {name} stands there too, in other words: give one", field=name)
+        else:
+            held[name] = value
+    return msgspec.json.encode(held)
 
 
 def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
     """Raises BadJson where a key stands twice: who signed, proxied or logged the request may have read the other."""
     # Nearly every body is done with here. A key may be written with escapes, and a text may hold what looks like one.
-    if "\\u" not in text and all(text.count(f'"{field}"') < 2 for field in _integers(kind)):
+    if (
+        "\\u" not in text
+        and not hasattr(kind, "spellings")
+        and all(text.count(f'"{field}"') < 2 for field in _integers(kind))
+    ):
         return
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -139,16 +172,51 @@ def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
         raise BadJson("the body is no JSON that every reader takes for the same") from None
 
 
-def _printable(text: str) -> str:
+def _printable(text: str, most: int = _SHOWN) -> str:
     """Somebody's text, short and fit for an answer: JSON lets half of a surrogate pair stand, UTF-8 does not."""
-    return text[:_SHOWN].encode("utf-8", "replace").decode()
+    return text[:most].encode("utf-8", "replace").decode()
 
 
-def _bad_field(problem: str) -> BadField:
-    named = _NAMED.search(problem)
-    field = next((group for group in named.groups() if group), "") if named else ""
-    field, plain = field[:_SHOWN], problem.partition(" - at")[0][:_MAX_PROBLEM]
-    return BadField(f"{field}: {plain}" if field else plain, field=field, expected=plain)
+def _refuse_value(text: str, kind: type[msgspec.Struct]) -> NoReturn:
+    """Raises BadField: what about the body's values `kind` doesn't take."""
+    try:
+        problem = explain(kind, read_plain(_text_of(_respelled(text, kind))))
+    except (ValueError, RecursionError):
+        problem = None
+    raise BadField(_NOT_THIS, field="") if problem is None else _bad_field(problem)
+
+
+def _text_of(content: str | bytes) -> str:
+    return content if isinstance(content, str) else content.decode()
+
+
+def _bad_field(problem: Problem) -> BadField:
+    known = {"nearest": problem.nearest} if problem.nearest else {}
+    found = {} if problem.found is None or problem.is_unknown else {"found": problem.found}
+    return BadField(
+        _printable(problem.sentence, 1_000),
+        field=_printable(problem.field),
+        expected=problem.expected,
+        **found,
+        **known,
+    )
+
+
+def _where(text: str) -> str:
+    """The place where a text stops being JSON, and what is often meant."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return "it is nested too deep"
+    except json.JSONDecodeError as error:
+        rest = text[error.pos : error.pos + 20]
+        if not rest.strip():
+            return "it ends too early: is a quote, a } or a ] missing?"
+        hint = "; JSON has double quotes" if rest.startswith("'") else ""
+        return f"line {error.lineno}, column {error.colno} can't be read, at {quoted(rest)}{hint}"
+    except ValueError:
+        pass
+    return "some text or number in it can't be read"
 
 
 def _find_impossible_number(text: str) -> None:
@@ -188,19 +256,20 @@ def read_query(text: str, kind: type[S]) -> S:
     values: dict[str, Any] = {}
     for name, value in _pairs(text):
         if name not in fields:
-            raise BadQuery(f"there is no parameter {name[:40]!r} here", expected=sorted(fields), field=name[:40])
+            near = nearest(name, fields)
+            hint = f"; did you mean {near}?" if near else f": there are {joined(sorted(fields), 'and')}"
+            message = f"there is no parameter {quoted(name[:40])} here{hint}"
+            raise BadQuery(message, expected=sorted(fields), field=name[:40])
         if name in values:
             raise BadQuery(f"{name} stands twice", field=name)
-        if fields[name]:
-            if not _INTEGER.fullmatch(value):
-                raise BadField(f"{name} must be a whole number", field=name, expected="digits", found=value[:40])
-            values[name] = int(value)
-        else:
-            values[name] = value
+        values[name] = int(value) if fields[name] and _INTEGER.fullmatch(value) else value
     try:
         return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        raise _bad_field(str(error)) from None
+    except msgspec.ValidationError:
+        problem = explain(kind, values)
+        if problem is None:
+            raise BadField("the query is not what this call takes: GET /docs lists its parameters", field="") from None
+        raise _bad_field(replace(problem, expected=problem.expected.removesuffix(" or null"))) from None
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

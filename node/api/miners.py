@@ -29,8 +29,15 @@ MODE_PATTERN: Final = r"^(demand|instant|continuous|interval[: ][0-9]{1,5}([.][0
 
 
 class ModeBody(Struct, forbid_unknown_fields=True):
-    mode: Annotated[str, Meta(max_length=40, pattern=MODE_PATTERN)]
-    """demand, instant, continuous or interval:SECONDS"""
+    mode: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            pattern=MODE_PATTERN,
+            description=mining.MODES,
+            extra={"known": ("demand", "instant", "continuous", "interval:5")},
+        ),
+    ]
 
 
 def stratum_status(config: Config) -> StratumStatus | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -93,9 +95,19 @@ class Validity(Struct):
     height: Count
 
 
-class AddTransactionBody(Struct, forbid_unknown_fields=True):
-    """`sender` and `receiver`: names of this node's wallet, or addresses; `amount` and `fee` in coins."""
+class AddTransactionBody(Struct):
+    """`sender` and `receiver`: names of this node's wallet, or addresses; `amount` and `fee` in coins.
 
+    `from` is taken for `sender`, `recipient` and `to` for `receiver`; other keys are left out.
+    """
+
+    spellings: ClassVar[Mapping[str, str]] = {
+        "from": "sender",
+        "to": "receiver",
+        "recipient": "receiver",
+        "reciever": "receiver",
+    }
+    """As copies of the tutorial have them, in any case (`Sender` too)."""
     sender: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
     receiver: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
     amount: Coins | UnsetType = UNSET
@@ -109,8 +121,17 @@ class AddedTransaction(Struct):
     txid: Hash
 
 
-class ConnectNodeBody(Struct, forbid_unknown_fields=True):
-    node: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=64)] | UnsetType | None = UNSET
+NodeUrl = Annotated[str, Meta(max_length=1000, description="a node's URL, such as http://127.0.0.1:5002")]
+
+
+class ConnectNodeBody(Struct):
+    """`node`: URLs of nodes, or one URL. `nodes` is taken for `node`; other keys are left out."""
+
+    spellings: ClassVar[Mapping[str, str]] = {"nodes": "node"}
+    node: Annotated[
+        Annotated[list[NodeUrl], Meta(max_length=64)] | NodeUrl | UnsetType | None,
+        Meta(description="a list of at most 64 URLs, such as http://127.0.0.1:5002, or one of them"),
+    ] = UNSET
 
 
 class FailedNode(Struct):
@@ -277,7 +298,8 @@ def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
     token=True,
 )
 def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
-    urls = call.body.node
+    given = call.body.node
+    urls = [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
     if urls is UNSET or not urls:
         raise NoNode('no node: name some, as in {"node": ["http://127.0.0.1:5002"]}', field="node")
     failed = [

@@ -32,9 +32,9 @@ MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
 MAX_MEMPOOL_BYTES: Final = 8_000_000
 """Of its pool that a node hands out, the best-paying first."""
 
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hex digits in lower case")]
 """As `node.core.hashing.show` writes it."""
-NodeId = Annotated[str, Meta(pattern="^[0-9A-Za-z_-]{8,64}$")]
+NodeId = Annotated[str, Meta(pattern="^[0-9A-Za-z_-]{8,64}$", description="8 to 64 of 0-9, A-Z, a-z, _ and -")]
 Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 

@@ -170,7 +170,8 @@ def test_an_amount_that_is_none_is_a_bad_field(steady: RunningNode, field: str, 
         ({"amount": 9007199254, "fee": 9007199254}, 422, "bad_amount"),
         ({"memo": "x" * 141}, 400, "bad_field"),
         ({"sender": 7}, 400, "bad_field"),
-        ({"note": "x"}, 400, "bad_field"),
+        ({"fees": 1}, 400, "bad_field"),
+        ({"to": "carol"}, 400, "bad_field"),
     ],
 )
 def test_a_send_that_cannot_be_says_why(steady: RunningNode, changes: dict[str, Any], status: int, code: str) -> None:
@@ -214,14 +215,12 @@ def test_a_node_of_another_coin_or_itself_is_not_connected(tmp_path: Path) -> No
         assert [each["code"] for each in answer.json["failed"]] == ["other_coin", "self", "self", "unreachable"]
 
 
-@pytest.mark.parametrize("body", [{}, {"node": []}])
+@pytest.mark.parametrize("body", [{}, {"node": []}, {"nodes": []}, {"node": " "}, {"NODES": None}])
 def test_connecting_nobody_is_no_node(node: RunningNode, body: dict[str, Any]) -> None:
     assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "no_node")
 
 
-@pytest.mark.parametrize(
-    "body", [{"node": "http://127.0.0.1:1"}, {"node": [1]}, {"node": ["http://x"] * 65}, {"nodes": []}]
-)
+@pytest.mark.parametrize("body", [{"node": 5}, {"node": [1]}, {"node": ["http://x"] * 65}, {"nodes": {}}, {"nods": []}])
 def test_a_list_of_nodes_that_is_none_is_a_bad_field(node: RunningNode, body: dict[str, Any]) -> None:
     assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "bad_field")
 
@@ -244,3 +243,34 @@ def test_asking_many_times_at_once_whether_it_is_valid_gets_one_answer(fresh: Ru
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: fresh.get("/is_valid").json, range(12)))
     assert all(answer == answers[0] and answer["valid"] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sender": "alice", "recipient": "bob", "amount": 1},
+        {"from": "alice", "to": "bob", "amount": 1},
+        {"Sender": "alice", "Receiver": "bob", "Amount": 1},
+        {"sender": "alice", "reciever": "bob", "amount": 1},
+        {"sender": "alice", "receiver": "bob", "amount": 1, "time": "10:45", "id": 7},
+    ],
+)
+def test_the_spellings_of_the_tutorials_copies_are_taken(rich: RunningNode, body: dict[str, Any]) -> None:
+    answer = rich.post("/add_transaction", body)
+    assert answer.status == 201, answer.body
+    held = rich.get("/v1/mempool").json["transactions"][0]
+    assert held["receiver"] == rich.coin.address(DEVELOPERS["bob"].payload)
+
+
+@pytest.mark.parametrize("key", ["node", "nodes", "Nodes"])
+@pytest.mark.parametrize("in_a_list", [True, False])
+def test_nodes_connect_by_either_key_as_a_list_or_as_one(node: RunningNode, key: str, in_a_list: bool) -> None:
+    url = "http://127.0.0.1:1"
+    answer = node.post("/connect_node", {key: [url] if in_a_list else url, "extra": 1})
+    assert (answer.status, [each["node"] for each in answer.json["failed"]]) == (201, [url])
+
+
+def test_a_key_near_a_known_one_is_refused_and_the_known_one_named(steady: RunningNode) -> None:
+    answer = add(steady, memmo="for lunch")
+    assert answer.code == "bad_field"
+    assert "did you mean memo" in answer.json["error"]["message"]

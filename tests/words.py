@@ -1,0 +1,11 @@
+"""Words that no sentence of ours may have: those of libraries, and what Python prints of its objects."""
+
+from __future__ import annotations
+
+import re
+
+NOT_FOR_PEOPLE = re.compile(
+    r"Object|\barray\b|\bregex\b|Expected|Expecting|Traceback|sqlalchemy|sqlite3\.|\bclick\b|msgspec|OpenSSL|"
+    r"\[Errno|\berrno\b|<class|object at 0x|\bb'|NoneType|urllib3|requests\.|HTTPConnectionPool|"
+    r"ValueError|TypeError|KeyError|Invalid value|JSONDecode|\^\(|\$\.",
+)
