@@ -1,12 +1,13 @@
 # make run      three nodes and three workers (Ctrl-C ends them)
 # make test     the tests          make lint        ruff, mypy, the layers, the schema
 # make bench    the figures        make test-crash  kill -9 at random moments
+# make fuzz     a minute of odd blocks, the node's verdicts against a model's
 # make wheels   shows that every dependency installs from wheels, on each Python and system
 # make clean    takes away .venv and caches; data folders stay
 #
 # The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
 
-.PHONY: run test lint bench test-crash wheels clean
+.PHONY: run test lint bench test-crash fuzz wheels clean
 .DEFAULT_GOAL := run
 
 BIN := .venv/bin
@@ -30,6 +31,9 @@ test: .venv/.ready-dev
 
 test-crash: .venv/.ready-dev
 	$(BIN)/pytest -m crash $(TESTS)
+
+fuzz: .venv/.ready-dev
+	MONEYER_FUZZ_SECONDS=$${MONEYER_FUZZ_SECONDS:-60} $(BIN)/pytest -q tests/chain/test_against_model.py
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check .
