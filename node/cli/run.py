@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,7 @@ def _check_reach(config: Config) -> None:
     show_default=True,
     help="How much a laptop hashes while it runs on battery; stop: only what is asked for.",
 )
+@option("--keep", is_flag=True, help="Start it again when it is killed, for as long as its node runs.")
 @log_level
 @log_json
 def worker(
@@ -162,6 +164,7 @@ def worker(
     nice: int,
     limit: str,
     on_battery: str,
+    keep: bool,
     log_level: str,
     log_json: bool,
 ) -> int:
@@ -177,11 +180,18 @@ def worker(
     watch_launcher()
     from node.cli.folders import folder_to_be
     from worker.config import WorkerConfig, parse_limit
+
+    folder = folder_to_be(data)
+    if keep:
+        from node.config import Config
+        from worker.keeper import Keeper
+
+        return Keeper(sys.argv[1:], Config(data=folder).node_lock, log_level, log_json=log_json).run()
     from worker.supervisor import run
 
     return run(
         WorkerConfig(
-            data=folder_to_be(data),
+            data=folder,
             engine=engine,
             processes=processes,
             address=address,

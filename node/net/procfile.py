@@ -56,7 +56,8 @@ def commands(
         if address is not None and number > 1:
             options += f" --address {address}"
         folder = _quoted(node_folder(data, number, own=own))
-        network[f"worker{number}"] = f"exec {moneyer} worker --data {folder}{options}"
+        # --keep: honcho ends all when one ends, and a worker that was killed is to be started again.
+        network[f"worker{number}"] = f"exec {moneyer} worker --keep --data {folder}{options}"
     return network
 
 

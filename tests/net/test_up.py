@@ -184,3 +184,28 @@ def test_a_node_whose_port_is_taken_says_so(tmp_path: Path) -> None:
         said = refusal(moneyer("node", "--dev", "--data", tmp_path / "other", "--port", str(network.first_port)))
         assert str(network.first_port) in said
         assert network.get(1, "/v1/status")["height"] == 0
+
+
+def test_a_worker_that_is_killed_is_started_again_and_the_network_goes_on(tmp_path: Path) -> None:
+    network = Up(tmp_path)
+    with network.start() as launcher:
+        network.wait_until_up(launcher)
+
+        def worker(*, other_than: int = 0) -> int:
+            """Its process id, as its lock file says it a moment after it is held."""
+            with contextlib.suppress(ValueError):
+                pid: int = json.loads((network.data / "node2" / "worker.lock").read_bytes())["pid"]
+                return pid if pid != other_than else 0
+            return 0
+
+        first = wait_until(worker, START, "what the lock file says")
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: worker(other_than=first), START, "another worker")
+        network.wait_until_up(launcher)
+        assert network.get(2, "/mine_block")["index"] == 2
+        (line,) = [each for each in launcher.output().splitlines() if "it is started again" in each]
+        assert "worker2" in line
+        assert "was killed (SIGKILL)" in line
+        launcher.popen.send_signal(signal.SIGINT)
+        launcher.wait_all_ended(5 + BUSY)
+        assert launcher.popen.returncode == 0

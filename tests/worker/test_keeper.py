@@ -1,0 +1,136 @@
+"""`moneyer worker --keep`: a killed worker is started again, and nothing lives longer than it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import MONEYER, environment
+from tests.support import easy_coin, wait_until
+from tests.worker.support import HOPELESS, ROOT, NodeFolder, WorkerProcess, children, is_gone, kill
+from worker.keeper import _without_mode
+
+STARTED_AGAIN = "it is started again"
+
+
+class KeptWorker(WorkerProcess):
+    """The keeper; `worker` is the process that it keeps."""
+
+    def __init__(self, node: NodeFolder, *options: str) -> None:
+        self.config = node.config
+        self._errors = node.config.data / "keeper.log"
+        command = [*MONEYER, "worker", "--keep", "--data", str(node.config.data), "--engine", "hashlib", *options]
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors, env=environment(PYTHONPATH=str(ROOT))
+            )
+
+    @property
+    def worker(self) -> int | None:
+        """Process id; None while there is none."""
+        return next(iter(children(self.pid)), None)
+
+    def status_of_worker(self) -> int | None:
+        """The process id that the worker's lock file names, once that worker is up."""
+        here = self.worker
+        with_lock = self.config.worker_lock.exists() and self.config.worker_lock.read_bytes()
+        return here if here and with_lock and f'"pid": {here},'.encode() in with_lock else None
+
+    def wait_up(self, *, other_than: int | None = None) -> int:
+        """The process id of a worker that is up."""
+
+        def up() -> int | None:
+            assert self.process.poll() is None, self.errors()
+            here = self.status_of_worker()
+            return here if here != other_than else None
+
+        return wait_until(up, 60, f"a worker other than {other_than}") or 0
+
+
+@contextmanager
+def kept(folder: Path, *options: str) -> Iterator[tuple[NodeFolder, KeptWorker]]:
+    with NodeFolder(folder, easy_coin(pow_limit=HOPELESS)) as node:
+        keeper = KeptWorker(node, *options)
+        try:
+            yield node, keeper
+        finally:
+            alive = children(keeper.pid)
+            keeper.kill()
+            for each in alive:
+                kill(each)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_a_worker_that_is_killed_is_started_again_and_that_is_a_line(tmp_path: Path, number: signal.Signals) -> None:
+    with kept(tmp_path / "node") as (_, keeper):
+        first = keeper.wait_up()
+        os.kill(first, number)
+        keeper.wait_up(other_than=first)
+        (line,) = [each for each in keeper.errors().splitlines() if STARTED_AGAIN in each]
+        assert ("was killed" in line) is (number != signal.SIGTERM)
+        assert keeper.terminate() == 0
+
+
+def test_a_worker_that_dies_again_and_again_is_given_up_with_a_sentence(tmp_path: Path) -> None:
+    with kept(tmp_path / "node") as (_, keeper):
+        deaths = 0
+
+        def given_up() -> bool:
+            nonlocal deaths
+            if (pid := keeper.worker) is not None:
+                kill(pid)
+                wait_until(lambda: is_gone(pid), 20, "its end")
+                deaths += 1
+            return keeper.process.poll() is not None
+
+        wait_until(given_up, 120, "the keeper to give up")
+        assert keeper.process.returncode == 1
+        assert "was killed (SIGKILL), 5 times within 30 s: it is given up" in keeper.errors()
+
+
+def test_a_worker_that_refuses_ends_its_keeper_with_its_sentence_and_status(tmp_path: Path) -> None:
+    with kept(tmp_path / "node", "--address", "nobody") as (_, keeper):
+        assert keeper.process.wait(60) == 1
+        assert STARTED_AGAIN not in keeper.errors()
+        assert keeper.errors().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_when_the_keeper_ends_its_worker_and_its_hashing_processes_end(tmp_path: Path, number: signal.Signals) -> None:
+    with kept(tmp_path / "node", "--mode", "continuous") as (_, keeper):
+        worker = keeper.wait_up()
+        hashers = wait_until(lambda: children(worker), 60, "hashing processes")
+        keeper.process.send_signal(number)
+        keeper.process.wait(20)
+        wait_until(lambda: all(map(is_gone, [worker, *hashers])), 20, "the end of all")
+
+
+def test_a_worker_that_is_stopped_holds_up_no_end(tmp_path: Path) -> None:
+    with kept(tmp_path / "node") as (_, keeper):
+        worker = keeper.wait_up()
+        os.kill(worker, signal.SIGSTOP)
+        keeper.process.send_signal(signal.SIGTERM)
+        assert keeper.process.wait(20) == 0
+        wait_until(lambda: is_gone(worker), 20, "its end")
+
+
+def test_keeper_and_worker_end_with_the_node(tmp_path: Path) -> None:
+    with kept(tmp_path / "node") as (node, keeper):
+        worker = keeper.wait_up()
+        assert node.lock is not None
+        node.lock.release()
+        node.lock = None
+        assert keeper.process.wait(30) == 0
+        assert is_gone(worker)
+        assert STARTED_AGAIN not in keeper.errors()
+
+
+def test_a_mode_that_was_switched_to_outlives_the_worker(tmp_path: Path) -> None:
+    given = ["worker", "--mode", "continuous", "--data", "d", "--mode=instant", "--limit", "50%"]
+    assert _without_mode(given) == ["worker", "--data", "d", "--limit", "50%"]
