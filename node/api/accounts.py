@@ -13,7 +13,7 @@ from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField
 from node.api.json import AccountView, History, Pending
 from node.api.render import address
-from node.api.transactions import view_at
+from node.api.transactions import confirmed_view
 from node.store import accounts, blocks, mempool
 from node.store.transactions import Place
 
@@ -52,13 +52,12 @@ def history(node: NodeContext, call: Call) -> History:
     query: HistoryQuery = call.query
     before = None if query.before is None else _parse_cursor(query.before)
     with node.store.read() as conn:
-        places = accounts.history(conn, payload, before, query.limit + 1)
+        found = accounts.history(conn, payload, before, query.limit + 1)
         tip = blocks.tip(conn).height
-        views = [view_at(conn, node.coin, place, tip) for place in places[: query.limit]]
-    more = len(places) > query.limit
+    page = found[: query.limit]
     return History(
-        transactions=[view for view in views if view is not None],
-        next="{}.{}".format(*places[query.limit - 1]) if more else None,
+        transactions=[confirmed_view(node.coin, each, tip) for each in page],
+        next="{}.{}".format(*page[-1].place) if len(found) > query.limit else None,
     )
 
 

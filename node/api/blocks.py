@@ -13,10 +13,9 @@ from node.api.errors import NotFound
 from node.api.identify import find_block
 from node.api.json import BlockDetail, BlockPage, Tips, TipView
 from node.api.render import block_detail, block_summary, work
-from node.core import codec
 from node.core.hashing import show
 from node.p2p.threads import OneAtATime
-from node.store import blocks
+from node.store import blocks, transactions
 from node.store.blocks import INVALID, BlockRow
 
 MAX_PAGE = 1_000
@@ -44,9 +43,9 @@ def list_blocks(node: NodeContext, call: Call) -> BlockPage:
 def show_block(node: NodeContext, call: Call) -> BlockDetail:
     with node.store.read() as conn:
         row = find_block(conn, call.path["block"])
-        raw = blocks.raw(conn, row.block_hash)
+        raws = transactions.of_block(conn, row.joined)
         tip = blocks.tip(conn).height
-    return block_detail(node.coin, row, codec.decode_block(raw) if raw else None, tip)
+    return block_detail(node.coin, row, raws, tip)
 
 
 @endpoint(

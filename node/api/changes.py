@@ -10,11 +10,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from node.api.json import ReorgEvent, ResetEvent
-from node.api.render import block_summary, peer_view, transaction_view
+from node.api.render import block_summary, peer_view, pool_view, stored_view
 from node.core.coin import Coin
 from node.core.hashing import show
-from node.core.ledger import transfers_of
-from node.store import arrivals, blocks, mempool, peers
+from node.store import arrivals, blocks, mempool, peers, transactions
 from node.store.blocks import BlockRow
 from node.store.peers import PeerRow
 
@@ -85,19 +84,11 @@ def move_events(conn: Connection, coin: Coin, move: TipMove) -> Iterator[Event]:
 
 
 def _confirmed(conn: Connection, coin: Coin, row: BlockRow, tip_height: int) -> Iterator[Event]:
-    place = (show(row.block_hash), row.height)
-    for position, transfer in enumerate(transfers_of(blocks.load(conn, row.block_hash)), 1):
-        yield (
-            TRANSACTION,
-            transaction_view(
-                coin,
-                transfer,
-                status="confirmed",
-                place=(*place, position),
-                timestamp=row.header.timestamp,
-                confirmations=tip_height - row.height + 1,
-            ),
-        )
+    block_hash, timestamp = show(row.block_hash), row.header.timestamp
+    for position, raw in enumerate(transactions.of_block(conn, row.joined)):
+        if position > 0:  # the coinbase
+            place = (block_hash, row.height, position)
+            yield TRANSACTION, stored_view(coin, raw, "confirmed", place, timestamp, tip_height - row.height + 1)
 
 
 def reset(tip: BlockRow, reason: str) -> ResetEvent:
@@ -123,8 +114,7 @@ class Pool:
             return
         for row in rows:
             self._last = row.arrived
-            status = "ready" if row.ready else "waiting"
-            yield TRANSACTION, transaction_view(self._coin, row.transfer, status=status)
+            yield TRANSACTION, pool_view(self._coin, row)
 
 
 class Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,10 +11,12 @@ from node.api.miningjson import Job
 from node.core import codec
 from node.core.address import encode_address
 from node.core.coin import Coin
-from node.core.hashing import show
-from node.core.types import Block, Coinbase, Transaction
+from node.core.hashing import sha256d, show
+from node.core.types import Coinbase, Transaction
+from node.store import transactions
 from node.store.blocks import BlockRow
 from node.store.jobs import JobRow
+from node.store.mempool import MempoolRow
 from node.store.peers import PeerRow
 
 
@@ -56,23 +59,32 @@ def block_summary(coin: Coin, row: BlockRow) -> BlockSummary:
     return BlockSummary(**block_keys(coin, row))
 
 
-def block_detail(coin: Coin, row: BlockRow, block: Block | None, tip_height: int) -> BlockDetail:
-    """`block`: with its body, None where that is not kept (an invalid one)."""
+def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: int) -> BlockDetail:
+    """`raws`: its transactions as stored; none where the body is not kept (an invalid block)."""
     confirmations = tip_height - row.height + 1 if row.main_chain else 0
-    place = (show(row.block_hash), row.height)
-    transactions = [
-        transaction_view(
-            coin,
-            each,
-            status="confirmed" if row.main_chain else "side_branch",
-            place=(*place, position),
-            timestamp=row.header.timestamp,
-            confirmations=confirmations,
-        )
-        for position, each in enumerate(block.transactions if block else ())
+    status = "confirmed" if row.main_chain else "side_branch"
+    block_hash = show(row.block_hash)
+    views = [
+        stored_view(coin, raw, status, (block_hash, row.height, position), row.header.timestamp, confirmations)
+        for position, raw in enumerate(raws)
     ]
     return BlockDetail(
-        **block_keys(coin, row), confirmations=confirmations, main_chain=row.main_chain, transactions=transactions
+        **block_keys(coin, row), confirmations=confirmations, main_chain=row.main_chain, transactions=views
+    )
+
+
+def stored_view(
+    coin: Coin, raw: bytes, status: str, place: tuple[str, int, int], timestamp: int, confirmations: int
+) -> TransactionView:
+    """`transaction_view` from a block's own bytes: decoded once, and not encoded again for its txid."""
+    return transaction_view(
+        coin,
+        transactions.decode(raw),
+        status=status,
+        txid=sha256d(raw),
+        place=place,
+        timestamp=timestamp,
+        confirmations=confirmations,
     )
 
 
@@ -81,6 +93,7 @@ def transaction_view(
     transaction: Transaction,
     *,
     status: str,
+    txid: bytes,
     place: tuple[str, int, int] | None = None,
     timestamp: int | None = None,
     confirmations: int = 0,
@@ -88,7 +101,7 @@ def transaction_view(
     """`place`: (block hash as shown, height, position) of a transaction in a block, `timestamp` that block's."""
     block_hash, height, position = place or (None, None, None)
     common: dict[str, Any] = {
-        "txid": show(codec.txid(transaction)),
+        "txid": show(txid),
         "receiver": address(coin, transaction.receiver),
         "amount": transaction.amount,
         "size": codec.transaction_size(transaction),
@@ -119,6 +132,10 @@ def transaction_view(
         signature=transaction.signature.hex(),
         **common,
     )
+
+
+def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
+    return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
 
 
 def peer_view(row: PeerRow) -> PeerView:

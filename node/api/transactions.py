@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
-from sqlalchemy import Connection
 
 from node.api.blocks import Limit
 from node.api.context import NodeContext
@@ -13,16 +16,22 @@ from node.api.endpoint import Call, Reply, endpoint
 from node.api.errors import BadField, MalformedTransfer, NotFound, conflict
 from node.api.identify import parse_hash
 from node.api.json import Checked, PoolPage, Proof, Submitted, TransactionView
-from node.api.render import transaction_view
+from node.api.render import pool_view, stored_view
 from node.core import codec
 from node.core.coin import Coin
 from node.core.errors import Malformed, RuleError
-from node.core.hashing import merkle_branch, show
+from node.core.hashing import branch_in, merkle_levels, sha256d, show
 from node.core.types import MAX_MEMO, Transfer
 from node.store import blocks, mempool, transactions
+from node.store.errors import StoreDamaged
 
 TRANSFER_LIMIT = 1_000_000
 """Bytes of a submitted transfer's JSON: more than any has, so that a wrong one is told what is wrong with it."""
+
+TREE_BYTES: Final = 16_000_000
+"""Of Merkle trees in memory: some twenty blocks of 4,900 transfers. Hashing one anew takes 10 ms."""
+_NODE_BYTES: Final = 73
+"""What a hash of a tree takes in memory: a Python object of 65 bytes, and the list's pointer to it."""
 
 # Anything that fits is handed to the rules, whose words are better; the bound is that of a signed 64-bit integer.
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -153,32 +162,58 @@ def check(node: NodeContext, call: Call) -> Checked:
 def show_transaction(node: NodeContext, call: Call) -> TransactionView:
     txid = parse_hash(call.path["txid"], "txid")
     with node.store.read() as conn:
-        found = view_at(conn, node.coin, transactions.find(conn, txid))
+        found = transactions.get(conn, txid)
         if found is not None:
-            return found
+            return confirmed_view(node.coin, found, blocks.tip(conn).height)
         row = mempool.get(conn, txid)
     if row is None:
         raise NotFound("this node knows no transaction of that txid", txid=show(txid))
-    return transaction_view(node.coin, row.transfer, status="ready" if row.ready else "waiting")
+    return pool_view(node.coin, row)
 
 
-def view_at(
-    conn: Connection, coin: Coin, place: transactions.Place | None, tip: int | None = None
-) -> TransactionView | None:
-    """The confirmed transaction at `place`; `tip`: height of the tip, where the caller knows it."""
-    if place is None:
-        return None
-    block = blocks.by_height(conn, place.height)
-    assert block is not None  # noqa: S101 - the place was read in the same snapshot
-    height = blocks.tip(conn).height if tip is None else tip
-    return transaction_view(
-        coin,
-        transactions.load(conn, place),
-        status="confirmed",
-        place=(show(block.block_hash), *place),
-        timestamp=block.header.timestamp,
-        confirmations=height - place.height + 1,
-    )
+def confirmed_view(coin: Coin, found: transactions.Confirmed, tip: int) -> TransactionView:
+    """`tip`: height of the tip."""
+    place = (show(found.block_hash), *found.place)
+    return stored_view(coin, found.raw, "confirmed", place, found.timestamp, tip - found.place.height + 1)
+
+
+class MerkleTrees:
+    """The trees of the blocks of which a proof was asked last, by block hash. May be used by several threads.
+
+    A tree never changes, so nothing has to be undone; `TREE_BYTES` bounds what is kept.
+    """
+
+    def __init__(self, most_bytes: int = TREE_BYTES) -> None:
+        self._most = most_bytes // _NODE_BYTES
+        self._lock = threading.Lock()
+        self._trees: OrderedDict[bytes, list[Sequence[bytes]]] = OrderedDict()
+        self._nodes = 0
+
+    def get(self, block_hash: bytes) -> list[Sequence[bytes]] | None:
+        with self._lock:
+            found = self._trees.get(block_hash)
+            if found is not None:
+                self._trees.move_to_end(block_hash)
+            return found
+
+    def keep(self, block_hash: bytes, tree: list[Sequence[bytes]]) -> None:
+        with self._lock:
+            if block_hash in self._trees:
+                return
+            self._trees[block_hash] = tree
+            self._nodes += _size_of(tree)
+            while self._nodes > self._most:
+                _, oldest = self._trees.popitem(last=False)
+                self._nodes -= _size_of(oldest)
+
+
+def _size_of(tree: list[Sequence[bytes]]) -> int:
+    return sum(map(len, tree))
+
+
+@cache
+def _trees_of(node: NodeContext) -> MerkleTrees:
+    return MerkleTrees()
 
 
 @endpoint(
@@ -190,21 +225,27 @@ def view_at(
 )
 def proof(node: NodeContext, call: Call) -> Proof:
     txid = parse_hash(call.path["txid"], "txid")
+    trees = _trees_of(node)
     with node.store.read() as conn:
         place = transactions.find(conn, txid)
         if place is None:
             raise NotFound("no confirmed transaction has that txid", txid=show(txid))
         row = blocks.by_height(conn, place.height)
-        assert row is not None  # noqa: S101 - as in view_at
-        block = blocks.load(conn, row.block_hash)
-    txids = [codec.txid(transaction) for transaction in block.transactions]
+        assert row is not None  # noqa: S101 - the place was read in the same snapshot
+        tree = trees.get(row.block_hash)
+        raws = transactions.of_block(conn, row.joined) if tree is None else []
+    if tree is None:
+        tree = merkle_levels([sha256d(raw) for raw in raws])
+        if list(tree[-1]) != [row.header.merkle_root]:
+            raise StoreDamaged(f"the body of block {show(row.block_hash)} is not the one of its header")
+        trees.keep(row.block_hash, tree)
     return Proof(
         txid=show(txid),
         block_hash=show(row.block_hash),
         height=row.height,
         header=codec.encode_header(row.header).hex(),
         position=place.position,
-        branch=[show(sibling) for sibling in merkle_branch(txids, place.position)],
+        branch=[show(sibling) for sibling in branch_in(tree, place.position)],
     )
 
 
@@ -213,5 +254,4 @@ def pool(node: NodeContext, call: Call) -> PoolPage:
     with node.store.read() as conn:
         count, size = mempool.totals(conn)
         rows = mempool.by_fee_rate(conn, call.query.limit)
-    views = [transaction_view(node.coin, row.transfer, status="ready" if row.ready else "waiting") for row in rows]
-    return PoolPage(count, size, views)
+    return PoolPage(count, size, [pool_view(node.coin, row) for row in rows])

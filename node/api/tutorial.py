@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from sqlalchemy import Connection
 
 from node.api.coins import Coins, read_coins, write_coins
 from node.api.context import NodeContext
@@ -32,6 +31,8 @@ from node.p2p.errors import PeerError
 from node.p2p.threads import OneAtATime
 from node.p2p.urls import MAX_URL, parse_peer_url
 from node.store import blocks, jobs
+from node.store.blocks import BlockRow
+from node.store.engine import Store
 from node.verify import ChainBroken, verify_chain
 
 CHAIN_LIMIT: Final = 1_000
@@ -44,7 +45,6 @@ _WAITING: Final = threading.BoundedSemaphore(32)
 MAX_CHECKS: Final = 32
 """Calls that wait for the chain to be checked; more are told to come again, for the same reason."""
 _CHECKING: Final = threading.BoundedSemaphore(MAX_CHECKS)
-_BATCH: Final = 50
 
 
 class TutorialTransaction(Struct):
@@ -177,20 +177,37 @@ def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
     )
 
 
-def _chain(conn: Connection, coin: Coin, first: int, limit: int) -> tuple[list[Any], int, int | None]:
-    """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next."""
-    length = blocks.tip(conn).height + 1
+def _chain(store: Store, first: int, limit: int) -> tuple[list[Any], int, int | None]:
+    """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next.
+
+    One query, and nothing is rendered within its snapshot: on a rollback journal, whoever writes waits for readers.
+    """
+    coin = store.coin
+    with store.read() as conn:
+        length = blocks.tip(conn).height + 1
+        found = _at_most(blocks.oldest_whole(conn, first - 1, limit), CHAIN_BYTES)
     rendered: list[msgspec.Raw] = []
-    size, end = 0, min(length, first - 1 + limit)
-    for start in range(first - 1, end, _BATCH):
-        for row in blocks.oldest_first(conn, start, min(_BATCH, end - start)):
-            block = tutorial_block(coin, blocks.load(conn, row.block_hash), row.block_hash, row.height)
-            raw = encode(block)
-            size += len(raw) + 1
-            if size > CHAIN_BYTES - 1_000 and rendered:
-                return rendered, length, row.height + 1
-            rendered.append(msgspec.Raw(raw))
-    return rendered, length, end + 1 if first <= end < length else None
+    size = 0
+    for row, raw in found:
+        block = tutorial_block(coin, blocks.decode(raw, row.block_hash), row.block_hash, row.height)
+        answer = encode(block)
+        size += len(answer) + 1
+        if size > CHAIN_BYTES - 1_000 and rendered:
+            return rendered, length, row.height + 1
+        rendered.append(msgspec.Raw(answer))
+    following = found[-1][0].height + 2 if found else length + 1
+    return rendered, length, following if following <= length else None
+
+
+def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[BlockRow, bytes]]:
+    """The first of them, `most` bytes and one block at most. As JSON no block is shorter than on the wire."""
+    taken, size = [], 0
+    for row, raw in found:
+        taken.append((row, raw))
+        size += len(raw)
+        if size > most:
+            break
+    return taken
 
 
 @endpoint(
@@ -198,8 +215,7 @@ def _chain(conn: Connection, coin: Coin, first: int, limit: int) -> tuple[list[A
 )
 def get_chain(node: NodeContext, call: Call) -> ChainPage:
     query: ChainQuery = call.query
-    with node.store.read() as conn:
-        return ChainPage(*_chain(conn, node.coin, query.from_, query.limit))
+    return ChainPage(*_chain(node.store, query.from_, query.limit))
 
 
 @endpoint(
@@ -322,6 +338,5 @@ def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
 )
 def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
     changed = node.sync.replace_chain()
-    with node.store.read() as conn:
-        chain, _, following = _chain(conn, node.coin, 1, CHAIN_LIMIT)
+    chain, _, following = _chain(node.store, 1, CHAIN_LIMIT)
     return ReplacedChain("nodes updated." if changed else "already largest chain", chain, following)

@@ -45,15 +45,26 @@ def merkle_root(txids: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def merkle_branch(txids: Sequence[bytes], position: int) -> list[bytes]:
-    """Sibling hashes from the leaf at `position` up to (without) the root."""
+def merkle_levels(txids: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """Every level of the tree over `txids`, the leaves first, the root (alone on its level) last."""
+    levels = [txids]
+    while len(levels[-1]) > 1:
+        levels.append(_level_up(levels[-1]))
+    return levels
+
+
+def branch_in(levels: Sequence[Sequence[bytes]], position: int) -> list[bytes]:
+    """`merkle_branch` where the tree's levels are known."""
     branch = []
-    level: Sequence[bytes] = txids
-    while len(level) > 1:
+    for level in levels[:-1]:
         branch.append(level[min(position ^ 1, len(level) - 1)])
-        level = _level_up(level)
         position //= 2
     return branch
+
+
+def merkle_branch(txids: Sequence[bytes], position: int) -> list[bytes]:
+    """Sibling hashes from the leaf at `position` up to (without) the root."""
+    return branch_in(merkle_levels(txids), position)
 
 
 def merkle_root_of_branch(leaf: bytes, position: int, branch: Sequence[bytes]) -> bytes:

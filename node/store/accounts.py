@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, Integer, bindparam, func, select, tuple_
 
 from node.core.types import NO_ACCOUNT, Account
-from node.store.bulk import Among
+from node.store.bulk import Among, Query
 from node.store.tables import account_history, accounts
-from node.store.transactions import Place
+from node.store.transactions import Confirmed, Place, confirmed, confirmed_at
 
 _ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
 _STATES = Among(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence), accounts.c.payload)
-_HISTORY = (
-    select(account_history.c.height, account_history.c.position)
-    .join_from(account_history, accounts, account_history.c.account_id == accounts.c.account_id)
-    .where(accounts.c.payload == bindparam("payload"))
-    .order_by(account_history.c.height.desc(), account_history.c.position.desc())
+_when = (account_history.c.height, account_history.c.position)
+_HISTORY = Query(
+    confirmed_at(*_when)
+    .select_from(account_history)
+    .where(
+        account_history.c.account_id
+        == select(accounts.c.account_id).where(accounts.c.payload == bindparam("payload")).scalar_subquery(),
+        tuple_(*_when) < tuple_(bindparam("height", type_=Integer), bindparam("position", type_=Integer)),
+    )
+    .order_by(*(column.desc() for column in _when))
+    .limit(bindparam("at_most", type_=Integer))
 )
+_NEWEST = Place(2**32, 0)
+"""Younger than every transaction: heights have 32 bits on the wire."""
 
 
 def account(conn: Connection, payload: bytes) -> Account:
@@ -33,15 +41,11 @@ def states(conn: Connection, payloads: Iterable[bytes]) -> dict[bytes, Account]:
     return {payload: Account(balance, sequence) for payload, balance, sequence in rows}
 
 
-def history(conn: Connection, payload: bytes, before: Place | None, limit: int) -> list[Place]:
-    """Places of the transactions that touch an account, newest first, those older than `before`."""
-    statement = _HISTORY.limit(limit)
-    if before is not None:
-        statement = statement.where(
-            account_history.c.height <= before.height,
-            or_(account_history.c.height < before.height, account_history.c.position < before.position),
-        )
-    return [Place(height, position) for height, position in conn.execute(statement, {"payload": payload})]
+def history(conn: Connection, payload: bytes, before: Place | None, limit: int) -> list[Confirmed]:
+    """The transactions that touch an account, newest first, those older than `before`: one query for all."""
+    height, position = before or _NEWEST
+    rows = _HISTORY.rows(conn, payload=payload, height=height, position=position, at_most=limit)
+    return [confirmed(row) for row in rows]
 
 
 def all_history(conn: Connection) -> Iterator[tuple[bytes, int, int]]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, literal, select
 
 from node.core import codec
 from node.core.errors import Malformed
 from node.core.fork import Tip
 from node.core.hashing import show
 from node.core.types import Block, Header
-from node.store.bulk import Among
+from node.store.bulk import Among, Query
 from node.store.errors import StoreDamaged
 from node.store.tables import blocks, bodies
 
@@ -69,11 +70,29 @@ _valid = blocks.c.status != INVALID
 _MOST_WORK = select(func.max(blocks.c.work)).where(_valid).scalar_subquery()
 _BEST = _ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1)
 _PARENT = select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash"))
-_BODY = (
+_BODY = Query(
     select(blocks.c.header, bodies.c.body)
     .join_from(blocks, bodies)
     .where(blocks.c.block_hash == bindparam("block_hash"))
+    .order_by(bodies.c.first)
 )
+_NEWEST = Query(
+    _MAIN.where(blocks.c.height < bindparam("before"))
+    .order_by(blocks.c.height.desc())
+    .limit(bindparam("at_most", type_=Integer))
+)
+_up = _MAIN.where(blocks.c.height >= bindparam("start")).order_by(blocks.c.height)
+_OLDEST = Query(_up.limit(bindparam("at_most", type_=Integer)))
+_OLDEST_WHOLE = Query(
+    select(*_COLUMNS, bodies.c.body)
+    .join_from(blocks, bodies)
+    .where(blocks.c.main_chain, blocks.c.height >= bindparam("start"), blocks.c.height < bindparam("end"))
+    .order_by(blocks.c.height, bodies.c.first)
+)
+_HEADER = 7
+"""Place of the header in `_COLUMNS`."""
+_NO_HEIGHT = 2**32
+"""Above every block: heights have 32 bits on the wire."""
 _KNOWN = Among(select(blocks.c.block_hash), blocks.c.block_hash)
 
 _STEP = (blocks.c.block_hash, blocks.c.prev_hash, blocks.c.height, blocks.c.main_chain)
@@ -83,22 +102,12 @@ _branch = _branch.union(select(*_STEP).where(blocks.c.block_hash == _branch.c.pr
 _DOWN_TO_FORKS = select(_branch).order_by(_branch.c.height)
 
 
-def _row(row: Row[*tuple[Any, ...]]) -> BlockRow:
-    return BlockRow(
-        joined=row.joined,
-        block_hash=row.block_hash,
-        height=row.height,
-        work=int.from_bytes(row.work, "big"),
-        status=row.status,
-        main_chain=bool(row.main_chain),
-        invalid_code=row.invalid_code,
-        header=codec.decode_header(row.header),
-        size=row.size,
-        tx_count=row.tx_count,
-        miner=row.miner,
-        reward=row.reward,
-        fees=row.fees,
-    )
+def _row(row: Sequence[Any]) -> BlockRow:
+    """From the values of `_COLUMNS`, SQLAlchemy's or the driver's own."""
+    joined, block_hash, height, work, status, main_chain, invalid_code, header, *rest = row
+    decoded = codec.decode_header(header)
+    cumulative = int.from_bytes(work, "big")
+    return BlockRow(joined, block_hash, height, cumulative, status, bool(main_chain), invalid_code, decoded, *rest)
 
 
 def _one(conn: Connection, statement: Select[*tuple[Any, ...]], **parameters: object) -> BlockRow | None:
@@ -149,19 +158,30 @@ def parent_of(conn: Connection, block_hash: bytes) -> bytes:
 
 def newest_first(conn: Connection, before: int | None, limit: int) -> list[BlockRow]:
     """Main chain below height `before` (None: from the tip), at most `limit`."""
-    statement = _MAIN.order_by(blocks.c.height.desc()).limit(limit)
-    return _many(conn, statement if before is None else statement.where(blocks.c.height < before))
+    found = _NEWEST.rows(conn, before=_NO_HEIGHT if before is None else before, at_most=limit)
+    return [_row(row) for row in found]
 
 
 def oldest_first(conn: Connection, from_height: int, limit: int) -> list[BlockRow]:
     """Main chain from `from_height` up, at most `limit`."""
-    return _many(conn, _MAIN.where(blocks.c.height >= from_height).order_by(blocks.c.height).limit(limit))
+    return [_row(row) for row in _OLDEST.rows(conn, start=from_height, at_most=limit)]
+
+
+def oldest_whole(conn: Connection, from_height: int, limit: int) -> Iterator[tuple[BlockRow, bytes]]:
+    """`oldest_first` with each block as on the wire, one after the other. Raises StoreDamaged where one has no body."""
+    found = _OLDEST_WHOLE.rows(conn, start=from_height, end=from_height + limit)
+    for height, (_, parts) in enumerate(groupby(found, lambda row: row[0]), from_height):
+        first, *others = parts
+        row = _row(first[:-1])
+        if row.height != height:
+            raise StoreDamaged(f"the database has no body for the block at height {height}")
+        yield row, b"".join((first[_HEADER], first[-1], *(part[-1] for part in others)))
 
 
 def raw(conn: Connection, block_hash: bytes) -> bytes | None:
     """A whole block as on the wire; None where the body is not kept."""
-    found = conn.execute(_BODY, {"block_hash": block_hash}).first()
-    return found.header + found.body if found else None
+    parts = list(_BODY.rows(conn, block_hash=block_hash))
+    return b"".join((parts[0][0], *(body for _, body in parts))) if parts else None
 
 
 def load(conn: Connection, block_hash: bytes) -> Block:
@@ -169,6 +189,11 @@ def load(conn: Connection, block_hash: bytes) -> Block:
     found = raw(conn, block_hash)
     if found is None:
         raise StoreDamaged(f"the database has no body for block {show(block_hash)}")
+    return decode(found, block_hash)
+
+
+def decode(found: bytes, block_hash: bytes) -> Block:
+    """A stored block. Raises StoreDamaged where it is not whole."""
     try:
         return codec.decode_block(found)
     except Malformed as error:

@@ -62,6 +62,18 @@ class Query:
         cursor.close()
         return row
 
+    def rows(self, conn: Connection, **values: Any) -> Iterator[Values]:
+        """Every row, one after the other: what is large need not be there at once."""
+        sql, names, constants = self._sql(conn.dialect)
+        bound = constants | values
+        cursor = _run(conn, sql, tuple([bound[name] for name in names]))
+        try:
+            yield from cursor
+        except conn.dialect.loaded_dbapi.Error as error:
+            raise DBAPIError.instance(sql, None, error, conn.dialect.loaded_dbapi.Error) from error
+        finally:
+            cursor.close()
+
     def _sql(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
         if dialect.name not in self._compiled:
             compiled = self._statement.compile(dialect=dialect)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from struct import unpack
 
@@ -78,7 +80,7 @@ def _check_chain(conn: Connection) -> None:
                     parent.c.main_chain,
                     parent.c.height == blocks.c.height - 1,
                 ),
-            ).join(bodies, bodies.c.joined == blocks.c.joined)
+            ).join(bodies, (bodies.c.joined == blocks.c.joined) & (bodies.c.first == 0))
         )
         .where(blocks.c.main_chain)
     ).one()
@@ -88,7 +90,8 @@ def _check_chain(conn: Connection) -> None:
     wanted = (linked[1] or 0) + (first.tx_count if first else 0)
     _expect(conn, "transactions", select(func.count()).select_from(transactions), wanted)
     kept = select(func.count()).select_from(blocks).where(blocks.c.status != block_rows.INVALID)
-    _expect(conn, "bodies", select(func.count()).select_from(bodies), conn.execute(kept).scalar_one())
+    whole = select(func.count()).select_from(bodies).where(bodies.c.first == 0)
+    _expect(conn, "bodies", whole, conn.execute(kept).scalar_one())
     transfers = (linked[1] or 0) - tip.height  # each block above genesis has one coinbase
     _expect(conn, "confirmed transfers", select(func.coalesce(func.sum(accounts.c.sequence), 0)), transfers)
 
@@ -117,28 +120,39 @@ def _check_rest(conn: Connection) -> None:
 def _check_bodies(conn: Connection) -> None:
     """Headers by their hash, bodies by their Merkle root, from the tip down."""
     newest = (
-        select(blocks.c.height, blocks.c.block_hash, blocks.c.header, bodies.c.body, bodies.c.offsets)
+        select(blocks.c.height, blocks.c.block_hash, blocks.c.header, bodies.c.first, bodies.c.body, bodies.c.offsets)
         .join_from(blocks, bodies)
         .where(blocks.c.main_chain)
-        .order_by(blocks.c.height.desc())
+        .order_by(blocks.c.height.desc(), bodies.c.first)
         .execution_options(yield_per=16)
     )
     seen = 0
     with conn.execute(newest) as rows:
-        for height, block_hash, header, body, offsets in rows:
+        for height, parts in groupby(rows, lambda row: row.height):
+            block = [tuple(part) for part in parts]
+            _, block_hash, header, *_ = block[0]
             if sha256d(header) != block_hash:
                 raise StoreDamaged(f"the header at height {height} is not the one of its hash")
-            if _root(body, offsets) != codec.decode_header(header).merkle_root:
+            if root_of([part[3:] for part in block]) != codec.decode_header(header).merkle_root:
                 raise StoreDamaged(f"the body at height {height} is not the one of its header")
-            seen += len(body)
+            seen += sum(len(part[4]) for part in block)
             if seen > _BODY_BYTES:
                 return
 
 
-def _root(body: bytes, offsets: bytes) -> bytes | None:
-    """Merkle root of a stored body's slices; None where they do not make up the whole of it."""
-    starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
-    count = codec.encode_count(len(starts))
-    if not starts or starts[0] != len(count) or not body.startswith(count):
+def root_of(parts: Sequence[tuple[int, bytes, bytes]]) -> bytes | None:
+    """Merkle root of a stored body's slices; None where its parts are not one whole body.
+
+    Each part: position of its first transaction, bytes, offsets.
+    """
+    txids: list[bytes] = []
+    begins = []
+    for first, body, offsets in parts:
+        starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
+        if first != len(txids) or not starts or len(offsets) % 4:
+            return None
+        begins.append(body[: starts[0]])
+        txids += [sha256d(body[a:b]) for a, b in zip(starts, (*starts[1:], len(body)), strict=True)]
+    if not parts or b"".join(begins) != codec.encode_count(len(txids)) or not begins[0]:
         return None
-    return merkle_root([sha256d(body[a:b]) for a, b in zip(starts, (*starts[1:], len(body)), strict=True)])
+    return merkle_root(txids)

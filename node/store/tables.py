@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from node.core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 metadata = MetaData(
@@ -87,9 +87,14 @@ bodies = Table(
     "bodies",
     metadata,
     Column("joined", Integer, ForeignKey("blocks.joined"), primary_key=True),
-    Column("body", LargeBinary, nullable=False),  # as on the wire, behind the header
+    Column("first", Integer, primary_key=True),  # position of the part's first transaction
+    Column("body", LargeBinary, nullable=False),
     Column("offsets", LargeBinary, nullable=False),  # u32 little-endian each: where a transaction begins in body
 )
+"""Bodies in parts, cut between transactions: SQLite reads all of a value of which a slice is asked.
+
+A block's parts end to end are its body as on the wire, behind the header; the first holds the count too.
+"""
 
 transactions = Table(
     "transactions",

@@ -1,26 +1,20 @@
-"""Confirmed transactions: where they stand on the main chain."""
+"""Confirmed transactions: where they stand on the main chain, and their bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from struct import unpack
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
 
 from node.core import codec
+from node.core.errors import Malformed
 from node.core.types import Transaction
+from node.store.bulk import Query
+from node.store.errors import StoreDamaged
 from node.store.tables import blocks, bodies, transactions
-
-_LONGEST = codec.MAX_TRANSFER
-_FIND = select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid"))
-_OFFSET = (
-    select(bodies.c.joined, func.substr(bodies.c.offsets, bindparam("at") + 1, 4))
-    .join_from(bodies, blocks)
-    .where(blocks.c.main_chain, blocks.c.height == bindparam("height"))
-)
-_BYTES = select(func.substr(bodies.c.body, bindparam("start") + 1, _LONGEST)).where(
-    bodies.c.joined == bindparam("joined")
-)
 
 
 class Place(NamedTuple):
@@ -30,23 +24,90 @@ class Place(NamedTuple):
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A transaction of the main chain. `raw`: as on the wire; `timestamp`: its block's, Unix seconds."""
+
+    place: Place
+    block_hash: bytes
+    timestamp: int
+    raw: bytes
+
+
+_other = bodies.alias("other")
+
+
+def _part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
+    """Which part of a block's body holds the transaction at `position`."""
+    found = select(func.max(_other.c.first)).where(_other.c.joined == blocks.c.joined, _other.c.first <= position)
+    return found.correlate_except(_other).scalar_subquery()
+
+
+def confirmed_at(height: ColumnElement[int], position: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+    """Rows for `confirmed` of the main chain's transactions at (`height`, `position`), columns of another table."""
+    return (
+        select(height, position, blocks.c.block_hash, blocks.c.header, bodies.c.first, bodies.c.offsets, bodies.c.body)
+        .join(blocks, (blocks.c.height == height) & blocks.c.main_chain)
+        .join(bodies, (bodies.c.joined == blocks.c.joined) & (bodies.c.first == _part_with(position)))
+    )
+
+
+_FIND = Query(select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid")))
+_CONFIRMED = Query(
+    confirmed_at(transactions.c.height, transactions.c.position)
+    .select_from(transactions)
+    .where(transactions.c.txid == bindparam("txid"))
+)
+_PARTS = Query(
+    select(bodies.c.body, bodies.c.offsets).where(bodies.c.joined == bindparam("joined")).order_by(bodies.c.first)
+)
+
+
 def find(conn: Connection, txid: bytes) -> Place | None:
     """Where a confirmed transaction stands."""
-    row = conn.execute(_FIND, {"txid": txid}).first()
-    return Place(row.height, row.position) if row else None
+    row = _FIND.one(conn, txid=txid)
+    return Place(*row) if row else None
+
+
+def get(conn: Connection, txid: bytes) -> Confirmed | None:
+    """A confirmed transaction; its block is not read for it, only the part in which it stands."""
+    row = _CONFIRMED.one(conn, txid=txid)
+    return confirmed(row) if row else None
+
+
+def confirmed(row: Sequence[Any]) -> Confirmed:
+    """From a row of `confirmed_at`. Raises StoreDamaged."""
+    height, position, block_hash, header, first, offsets, body = row
+    at = 4 * (position - first)
+    ends = offsets[at : at + 8]
+    if len(ends) not in (4, 8):
+        raise StoreDamaged(f"the database has no transaction {position} in the block at height {height}")
+    start, end = int.from_bytes(ends[:4], "little"), int.from_bytes(ends[4:], "little") or len(body)
+    timestamp = codec.decode_header(header).timestamp
+    return Confirmed(Place(height, position), block_hash, timestamp, body[start:end])
+
+
+def of_block(conn: Connection, joined: int) -> list[bytes]:
+    """Every transaction of a block as on the wire, none decoded; empty where the body is not kept."""
+    found: list[bytes] = []
+    for body, offsets in _PARTS.rows(conn, joined=joined):
+        starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
+        found += [body[start:end] for start, end in zip(starts, (*starts[1:], len(body)), strict=True)]
+    return found
+
+
+def decode(raw: bytes) -> Transaction:
+    """A stored transaction. Raises StoreDamaged where its bytes are not just one."""
+    try:
+        transaction, end = codec.decode_transaction(raw)
+    except Malformed as error:
+        raise StoreDamaged(f"a stored transaction is damaged: {error}") from error
+    if end != len(raw):
+        raise StoreDamaged("a stored transaction is damaged: bytes follow it")
+    return transaction
 
 
 def everything(conn: Connection) -> Iterator[tuple[bytes, int, int]]:
     """(txid, height, position) of every confirmed transaction, in no order; for checks."""
     rows = select(transactions.c.txid, transactions.c.height, transactions.c.position)
     return (tuple(row) for row in conn.execute(rows.execution_options(yield_per=1000)))
-
-
-def load(conn: Connection, place: Place) -> Transaction:
-    """The transaction at `place` of the main chain. Raises LookupError where there is none."""
-    row = conn.execute(_OFFSET, {"height": place.height, "at": 4 * place.position}).first()
-    if row is None or len(row[1]) != 4:
-        raise LookupError(f"no transaction at {place}")
-    start = int.from_bytes(row[1], "little")
-    raw = conn.execute(_BYTES, {"joined": row[0], "start": start}).scalar_one()
-    return codec.decode_transaction(raw)[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import pack
 
@@ -11,12 +12,18 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from node.core import codec
 from node.core.errors import InvalidParent
 from node.core.ledger import coinbase_of, fees_of
-from node.core.types import HEADER_SIZE, Block, Transaction
+from node.core.types import HEADER_SIZE, Block
 from node.store.blocks import CONNECTED, INVALID, STORED
 from node.store.bulk import Many, Values
 from node.store.tables import blocks, bodies
 
 _CHUNK = 500
+
+PART_BYTES = 16_384
+"""A part of a body has at most so many bytes and one transaction: what is read to answer with one transaction.
+
+Measured (docs/performance.md): 100 transactions of 100 blocks of 1 MB take 2.4 ms so, 36 ms where bodies are whole.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ _INSERT = Many(
     *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
     *("header", "size", "tx_count", "miner", "reward", "fees"),
 )
-_INSERT_BODY = Many(insert(bodies), "joined", "body", "offsets")
+_INSERT_BODY = Many(insert(bodies), "joined", "first", "body", "offsets")
 _SET_MAIN_CHAIN = Many(
     update(blocks)
     .where(blocks.c.block_hash == bindparam("which"))
@@ -47,14 +54,22 @@ _SET_MAIN_CHAIN = Many(
 )
 
 
-def offsets_of(transactions: Iterable[Transaction], count: int) -> bytes:
-    """u32 little-endian each: where a transaction begins in the body."""
+def parts_of(body: bytes, sizes: Iterable[int], count: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """A body in parts: (position of the first transaction, bytes, offsets). `sizes`: of its `count` transactions."""
     offset = len(codec.encode_count(count))
     starts = []
-    for transaction in transactions:
+    for size in sizes:
         starts.append(offset)
-        offset += codec.transaction_size(transaction)
-    return pack(f"<{len(starts)}I", *starts)
+        offset += size
+    if len(body) <= PART_BYTES:  # most are: what follows takes twice as long
+        yield 0, body, pack(f"<{count}I", *starts)
+        return
+    first = begin = 0
+    while begin < len(body):
+        behind = bisect_left(starts, begin + PART_BYTES, lo=first + 1)
+        end = starts[behind] if behind < len(starts) else len(body)
+        yield first, body[begin:end], pack(f"<{behind - first}I", *(start - begin for start in starts[first:behind]))
+        first, begin = behind, end
 
 
 def add(conn: Connection, news: Sequence[NewBlock]) -> None:
@@ -64,8 +79,9 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
     for joined, new in enumerate(news, first):
         coinbase = coinbase_of(new.block)
         rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees_of(new.block))))
-        offsets = offsets_of(new.block.transactions, len(new.block.transactions))
-        body_rows.append((joined, new.body, offsets))
+        sizes = map(codec.transaction_size, new.block.transactions)
+        parts = parts_of(new.body, sizes, len(new.block.transactions))
+        body_rows += [(joined, *part) for part in parts]
     _INSERT.run(conn, rows)
     _INSERT_BODY.run(conn, body_rows)
 

@@ -55,7 +55,7 @@ def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, ma
 
 def _take_migrations(scripts: Path) -> None:
     migrations.__file__ = str(scripts / "__init__.py")
-    setattr(schema, "SCHEMA_REVISION", "0002")  # noqa: B010 - as a test's monkeypatch does
+    setattr(schema, "SCHEMA_REVISION", "next")  # noqa: B010 - as a test's monkeypatch does
 
 
 def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, step: int) -> None:

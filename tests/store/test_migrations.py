@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import shutil
 import signal
+import struct
 from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import inspect
 
 import migrations
 from node.config import Config
-from node.store import check, migrate, schema
+from node.store import blocks, check, migrate, schema
 from node.store.connect import open_engine
 from node.store.driver import driver
 from node.store.engine import Store
 from node.store.errors import StoreRefused
+from node.store.tables import SCHEMA_REVISION
 from node.verify import verify_chain
+from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations
-from tests.store.folders import CHAIN, bytes_of, made, template
+from tests.store.folders import ALICE, BOB, CHAIN, bytes_of, made, template
+from tests.support import transfer
 
 COIN = CHAIN.coin
 
-SECOND = '''
+NEXT = f'''
 """A table more, and a column of blocks changed: SQLite copies the table, with all that hangs on it."""
 
 import os
@@ -35,8 +40,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{SCHEMA_REVISION}"
 
 
 def upgrade():
@@ -58,9 +63,9 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     template()  # made by the program as it is
     folder = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_notes.py").write_text(SECOND)
+    (folder / "versions" / "next_notes.py").write_text(NEXT)
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
-    monkeypatch.setattr(schema, "SCHEMA_REVISION", "0002")
+    monkeypatch.setattr(schema, "SCHEMA_REVISION", "next")
     return folder
 
 
@@ -74,12 +79,12 @@ def tables(database: Path) -> set[str]:
 
 def test_an_older_schema_is_backed_up_and_upgraded_and_nothing_is_lost(tmp_path: Path, newer: Path) -> None:
     folder = made(tmp_path)
-    assert migrate.head() == "0002"
+    assert migrate.head() == "next"
     store = Store.open(Config(folder), COIN)
     assert verify_chain(store).transfers == 60
     store.close()
     assert "notes" in tables(folder / "chain.db")
-    (backup,) = folder.glob("chain.db.0001.*.backup")
+    (backup,) = folder.glob(f"chain.db.{SCHEMA_REVISION}.*.backup")
     assert backup.stat().st_mode & 0o777 == 0o600
     assert "notes" not in tables(backup)
     # With the backup in its place, an old program (or a new upgrade) goes on from there.
@@ -87,7 +92,7 @@ def test_an_older_schema_is_backed_up_and_upgraded_and_nothing_is_lost(tmp_path:
     store = Store.open(Config(folder), COIN)
     verify_chain(store)
     store.close()
-    assert len(list(folder.glob("chain.db.0001.*.backup"))) == 2
+    assert len(list(folder.glob(f"chain.db.{SCHEMA_REVISION}.*.backup"))) == 2
 
 
 def test_a_migration_keeps_the_rows_that_hang_on_a_table_that_is_copied(tmp_path: Path, newer: Path) -> None:
@@ -101,8 +106,8 @@ def test_a_migration_keeps_the_rows_that_hang_on_a_table_that_is_copied(tmp_path
 
 def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
     folder = made(tmp_path)
-    broken = SECOND.replace("'upgraded'", "'upgraded', 'too', 'many'")
-    (newer / "versions" / "0002_notes.py").write_text(broken)
+    broken = NEXT.replace("'upgraded'", "'upgraded', 'too', 'many'")
+    (newer / "versions" / "next_notes.py").write_text(broken)
     before = bytes_of(folder)["chain.db"]
     with pytest.raises(StoreRefused):
         Store.open(Config(folder), COIN)
@@ -146,11 +151,11 @@ def test_a_start_killed_before_any_of_its_steps_leaves_the_old_schema_or_the_new
                 break
             assert child.process.exitcode == -signal.SIGKILL
         for backup in folder.glob("*.backup"):
-            assert verified(backup) == ("0001", CHAIN.height)
+            assert verified(backup) == (SCHEMA_REVISION, CHAIN.height)
         if begun:
-            assert verified(folder / "chain.db") in {("0001", CHAIN.height), ("0002", CHAIN.height)}
+            assert verified(folder / "chain.db") in {(SCHEMA_REVISION, CHAIN.height), ("next", CHAIN.height)}
         Store.open(Config(folder), COIN).close()
-        assert verified(folder / "chain.db") == ("0002", CHAIN.height if begun else 0)
+        assert verified(folder / "chain.db") == ("next", CHAIN.height if begun else 0)
         assert not list(folder.glob(".*.tmp*"))
         shutil.rmtree(folder)
     assert step > 20
@@ -163,7 +168,7 @@ def verified(database: Path) -> tuple[str, int]:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         (height,) = connection.execute("SELECT max(height) FROM blocks").fetchone()
-        if revision == "0002":
+        if revision == "next":
             assert connection.execute("SELECT * FROM notes").fetchall() == [(1, "upgraded")]
         return revision, height
 
@@ -190,3 +195,63 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(tmp_path: Path, newer
     with pytest.raises(StoreRefused):
         schema.backup(folder / "no database", tmp_path / "backup of nothing")
     assert not (tmp_path / "backup of nothing").exists()
+
+
+def old_file(folder: Path) -> None:
+    """Turns the database of `folder` into one of schema 0001, in which bodies were whole."""
+    database, old = folder / "chain.db", folder / "old.db"
+    old.touch(mode=0o600)
+    engine = open_engine(old, write=True)
+    with engine.connect() as conn, conn.begin():
+        config = migrate.alembic_config()
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with closing(driver.connect(str(old), isolation_level=None)) as connection:
+        connection.execute("ATTACH ? AS new", (str(database),))
+        for table in ("blocks", "transactions", "accounts", "account_history", "mempool", "mempool_totals", "meta"):
+            columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+        for (joined,) in connection.execute("SELECT joined FROM new.blocks").fetchall():
+            rows = connection.execute(
+                "SELECT body, offsets FROM new.bodies WHERE joined = ? ORDER BY first", (joined,)
+            ).fetchall()
+            starts, length = [], 0
+            for body, offsets in rows:
+                starts += [start + length for start in struct.unpack(f"<{len(offsets) // 4}I", offsets)]
+                length += len(body)
+            whole = b"".join(body for body, _ in rows)
+            connection.execute(
+                "INSERT INTO main.bodies VALUES (?, ?, ?)",
+                (joined, whole, struct.pack(f"<{len(starts)}I", *starts)),
+            )
+        connection.execute("DETACH new")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    old.rename(database)
+
+
+def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tmp_path: Path) -> None:
+    chain = CHAIN.branch(CHAIN.height, "full")
+    start = chain.account(ALICE).sequence
+    chain.add([transfer(COIN, ALICE, BOB, 1, 1, start + number, b"m" * (number % 9)) for number in range(300)])
+    node = Node.open(made(tmp_path), COIN)
+    node.offer(chain.tip)
+    before = node.dump()
+    raws = [raw for _, raw in rows_of(node)]
+    node.store.close()
+    folder = tmp_path / "made"
+    old_file(folder)
+    assert verified(folder / "chain.db") == ("0001", chain.height)
+    node = Node.open(folder, COIN)
+    assert node.dump() == before
+    assert [raw for _, raw in rows_of(node)] == raws
+    assert verify_chain(node.store).height == chain.height
+    node.store.close()
+    assert len(list(folder.glob("chain.db.0001.*.backup"))) == 1
+    with closing(driver.connect(str(folder / "chain.db"))) as connection:
+        assert connection.execute("SELECT count(*) > 1 FROM bodies WHERE joined = ?", (chain.height + 1,)).fetchone()[0]
+
+
+def rows_of(node: Node) -> list[tuple[blocks.BlockRow, bytes]]:
+    with node.store.read() as conn:
+        return list(blocks.oldest_whole(conn, 0, 10**6))

@@ -91,7 +91,7 @@ def put_then_fail(key: str, error: BaseException) -> Job:
 def break_at_commit(conn: Connection) -> None:
     """A change that SQLite refuses only when the whole transaction is committed."""
     conn.execute(text("PRAGMA defer_foreign_keys=ON"))
-    conn.execute(text("INSERT INTO bodies VALUES (99, x'00', x'00')"))
+    conn.execute(text("INSERT INTO bodies VALUES (99, 0, x'00', x'00')"))
 
 
 def test_jobs_that_wait_share_one_commit(desk: Desk) -> None:

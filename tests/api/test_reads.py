@@ -1,0 +1,197 @@
+"""What a page costs: one query, each transaction that it shows decoded once, and none that it doesn't show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.api.accounts import HistoryQuery, history
+from node.api.blocks import BlockQuery, list_blocks, show_block
+from node.api.context import NodeContext
+from node.api.endpoint import Call
+from node.api.node import open_node
+from node.api.transactions import MerkleTrees, proof, show_transaction
+from node.api.tutorial import ChainQuery, get_chain
+from node.config import Config
+from node.core import codec
+from node.core.hashing import branch_in, merkle_branch, merkle_levels, show
+from node.core.types import Transaction, Transfer
+from node.store import tree
+from node.store.check import root_of
+from tests.api.running import ALICE, BOB, place_coin, rich_coin
+from tests.nodes import NOW
+from tests.statements import statements
+from tests.support import ChainBuilder, transfer
+
+FULL = 250
+"""Transfers in a block of more than two parts."""
+
+
+def payments(chain: ChainBuilder, memos: list[bytes]) -> list[Transfer]:
+    """A transfer of ALICE's a memo, one behind the other."""
+    start = chain.account(ALICE).sequence
+    return [transfer(chain.coin, ALICE, BOB, 1, 1, start + number, memo) for number, memo in enumerate(memos)]
+
+
+def _chain() -> ChainBuilder:
+    chain = ChainBuilder(rich_coin())
+    for count in (3, FULL, 0, FULL, 1):
+        chain.add(payments(chain, [b"x" * (number % 7) for number in range(count)]))
+    return chain
+
+
+CHAIN = _chain()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeContext]:
+    """A node's parts, in this process, with CHAIN."""
+    data: Path = tmp_path_factory.mktemp("reads") / "node"
+    place_coin(data, CHAIN.coin)
+    opened = open_node(Config(data, development=True, min_fee=0, manual=True))
+    opened.chain.accept_blocks(CHAIN.raw, NOW)
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
+    """Every transaction that is decoded from now on."""
+    seen: list[Transaction] = []
+    really = codec.decode_transaction
+
+    def counting(raw: bytes, offset: int = 0) -> tuple[Transaction, int]:
+        found = really(raw, offset)
+        seen.append(found[0])
+        return found
+
+    monkeypatch.setattr(codec, "decode_transaction", counting)
+    return seen
+
+
+def call(path: dict[str, str] | None = None, query: Any = None) -> Call:
+    return Call(path or {}, query, None, remote="127.0.0.1")
+
+
+def touching(payload: bytes) -> list[str]:
+    """txids of CHAIN that touch an account, newest first."""
+    found = [
+        show(codec.txid(each))
+        for block in (CHAIN.coin.genesis, *CHAIN.blocks[1:])
+        for each in block.transactions
+        if payload in (each.receiver, getattr(each, "sender", b""))
+    ]
+    return found[::-1]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100, 1000])
+def test_a_page_of_a_history_is_one_query_and_decodes_what_it_shows(
+    node: NodeContext, decoded: list[Transaction], limit: int
+) -> None:
+    whose = BOB.address(CHAIN.coin)
+    with statements(node.store) as seen:
+        page = history(node, call({"address": whose}, HistoryQuery(limit=limit)))
+    assert len(seen) == 2  # the page, and the tip's height
+    assert [each.txid for each in page.transactions] == touching(BOB.payload)[:limit]
+    assert len(decoded) <= limit + 1
+
+
+@pytest.mark.parametrize("limit", [1, 97, 120])
+def test_the_pages_of_a_history_are_the_whole_of_it(node: NodeContext, limit: int) -> None:
+    if limit == 1:
+        limit = 101  # a page that ends at a part's edge, and one that doesn't
+    found, before = [], None
+    while True:
+        page = history(node, call({"address": ALICE.address(CHAIN.coin)}, HistoryQuery(before=before, limit=limit)))
+        found += page.transactions
+        before = page.next
+        if before is None:
+            break
+    assert [each.txid for each in found] == touching(ALICE.payload)
+    assert [(each.height, each.position) for each in found] == sorted(
+        [(each.height, each.position) for each in found], reverse=True
+    )
+
+
+def test_a_transaction_is_found_wherever_in_its_block_it_stands(node: NodeContext, decoded: list[Transaction]) -> None:
+    for position, transaction in enumerate(CHAIN.blocks[2].transactions):
+        decoded.clear()
+        view = show_transaction(node, call({"txid": show(codec.txid(transaction))}))
+        assert (view.height, view.position) == (2, position)
+        assert decoded == [transaction]
+
+
+def test_a_block_is_decoded_once_whole(node: NodeContext, decoded: list[Transaction]) -> None:
+    block = CHAIN.blocks[4]
+    detail = show_block(node, call({"block": "4"}))
+    assert [each.txid for each in detail.transactions] == [show(codec.txid(each)) for each in block.transactions]
+    assert tuple(decoded) == block.transactions
+
+
+def test_a_proof_decodes_nothing_and_the_next_one_of_that_block_reads_no_body(
+    node: NodeContext, decoded: list[Transaction]
+) -> None:
+    block = CHAIN.blocks[2]
+    txids = [codec.txid(each) for each in block.transactions]
+    for position in (0, 1, FULL // 2, FULL):
+        with statements(node.store) as seen:
+            found = proof(node, call({"txid": show(txids[position])}))
+        assert found.branch == [show(each) for each in merkle_branch(txids, position)]
+        assert any("FROM bodies" in statement for statement in seen) == (position == 0)
+    assert decoded == []
+
+
+def test_trees_in_memory_are_bounded_and_the_longest_unused_goes() -> None:
+    small, large = ([bytes(32)] * count for count in (4, 64))
+    trees = MerkleTrees(73 * 2 * sum(map(len, merkle_levels(small))))
+    for name in (b"a", b"b"):
+        trees.keep(name, merkle_levels(small))
+    assert trees.get(b"a") is not None
+    trees.keep(b"c", merkle_levels(small))
+    assert [trees.get(name) is not None for name in (b"a", b"b", b"c")] == [True, False, True]
+    trees.keep(b"too large", merkle_levels(large))
+    assert trees.get(b"too large") is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13])
+def test_a_branch_in_a_known_tree_is_the_branch(count: int) -> None:
+    txids = [bytes([number]) * 32 for number in range(count)]
+    levels = merkle_levels(txids)
+    assert [branch_in(levels, each) for each in range(count)] == [merkle_branch(txids, each) for each in range(count)]
+
+
+def test_a_page_of_blocks_is_one_query(node: NodeContext) -> None:
+    for limit in (1, 3, 1000):
+        with statements(node.store) as seen:
+            page = list_blocks(node, call(query=BlockQuery(limit=limit)))
+        assert len(seen) == 1
+        assert len(page.blocks) == min(limit, 6)
+
+
+def test_a_page_of_the_chain_is_one_query_and_decodes_each_block_once(
+    node: NodeContext, decoded: list[Transaction]
+) -> None:
+    with statements(node.store) as seen:
+        page = get_chain(node, call(query=ChainQuery(from_=2, limit=4)))
+    assert len(seen) == 2  # the page, and the chain's length
+    assert (len(page.chain), page.length, page.next) == (4, 6, 6)
+    assert len(decoded) == sum(len(CHAIN.blocks[height].transactions) for height in range(1, 5))
+    assert get_chain(node, call(query=ChainQuery(from_=6, limit=4))).next is None
+    assert get_chain(node, call(query=ChainQuery(from_=7, limit=4))).chain == []
+
+
+@pytest.mark.parametrize("memo", [0, 140])
+def test_the_parts_of_a_body_are_the_body_cut_between_transactions(memo: int) -> None:
+    chain = CHAIN.branch(0, f"memo {memo}")
+    for count in (0, 1, 2, 90, 110, 300):
+        block = chain.add(payments(chain, [b"m" * memo] * count))
+        body = codec.encode_body(block.transactions)
+        sizes = [codec.transaction_size(each) for each in block.transactions]
+        parts = list(tree.parts_of(body, sizes, len(sizes)))
+        assert b"".join(part for _, part, _ in parts) == body
+        assert all(len(part) < tree.PART_BYTES + codec.MAX_TRANSFER for _, part, _ in parts)
+        assert len(parts) <= 1 + len(body) // tree.PART_BYTES
+        assert root_of(parts) == block.header.merkle_root
