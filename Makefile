@@ -14,9 +14,6 @@ BIN := .venv/bin
 TESTS ?=
 export PYTHON
 
-# honcho's children find `moneyer` and `python` here.
-RUN_IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
-
 .venv/.ready-run: pyproject.toml constraints.txt tools/venv.sh
 	@tools/venv.sh run
 
@@ -24,7 +21,7 @@ RUN_IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 	@tools/venv.sh dev
 
 run: .venv/.ready-run
-	@$(RUN_IN_VENV) exec $(BIN)/honcho -f Procfile start
+	@exec $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
 	$(BIN)/pytest -n 3 --dist loadfile -m "not crash" $(TESTS)

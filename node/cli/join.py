@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,23 @@ import click
 from node.cli.options import FOLDER, PORT, as_json, no_discovery, option, passphrase_file
 
 if TYPE_CHECKING:
+    from node.client import Client
     from node.core.coin import Coin
+    from node.wallet.derive import Key
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A recovery phrase, and the keys of it that were used on the chain, by name."""
+
+    phrase: str = field(repr=False)
+    keys: dict[str, Key]
 
 
 @click.command()
 @click.argument("url", required=False)
 @option("--data", type=FOLDER, metavar="DIR", help="The data folder to make.  [default: one named like the coin]")
+@option("--phrase", is_flag=True, help="The wallet of your recovery phrase, which is asked or read from stdin.")
 @option("--start", is_flag=True, help="Run the node at once.")
 @option("--port", type=PORT, default=5001, show_default=True, help="With --start: the port of the new node.")
 @option("--any-port", is_flag=True, help="With --start: the next free port.")
@@ -32,7 +44,8 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
 
     \b
     moneyer join
-    moneyer join http://192.168.1.20:5001
+    moneyer join 192.168.1.20
+    moneyer join http://192.168.1.20:5001 --phrase
     moneyer join http://192.168.1.20:5001 --data beach --start
     """
     from node.client import Client
@@ -50,8 +63,9 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     coin = client.coin
     folder = (data or Path(slug(coin.name))).expanduser()
     height = client.status()["height"]
+    keys = _restored(folder, coin, client) if how["phrase"] else None
     made = _make_folder(folder, coin, url=client.url)
-    wallet = _wallet(folder, passphrase_file, is_open=how["open"], quiet=how["json"])
+    wallet = _wallet(folder, passphrase_file, keys, is_open=how["open"], quiet=how["json"])
     _remember(folder, coin, client.url)
     port = _port(how["port"], any_port=how["any_port"]) if how["start"] else how["port"]
     if how["json"]:
@@ -83,7 +97,23 @@ def _make_folder(folder: Path, coin: Coin, *, url: str) -> bool:
     return True
 
 
-def _wallet(folder: Path, key_file: Path | None, *, is_open: bool, quiet: bool) -> dict[str, Any]:
+def _restored(folder: Path, coin: Coin, client: Client) -> Restored:
+    """The keys of a recovery phrase, which is read. Raises ClickException, before anything is made."""
+    from node.cli.recover import used_keys
+    from node.cli.secret import read_secret
+    from node.wallet.derive import check_phrase
+
+    if (folder / "wallet.json").exists():
+        raise click.ClickException(
+            f"{folder} has a wallet already, which is not written over: name a new folder with --data"
+        )
+    phrase = check_phrase(read_secret("The recovery phrase", hidden=False))
+    return Restored(phrase, used_keys(client, coin, phrase))
+
+
+def _wallet(
+    folder: Path, key_file: Path | None, restored: Restored | None, *, is_open: bool, quiet: bool
+) -> dict[str, Any]:
     """A wallet of one's own, where there is none and one can be made; what to tell of it."""
     import sys
 
@@ -94,17 +124,18 @@ def _wallet(folder: Path, key_file: Path | None, *, is_open: bool, quiet: bool) 
     from node.wallet.passphrase import given_passphrase
 
     path = folder / "wallet.json"
-    if path.exists() or not (is_open or terminal() or given_passphrase(key_file)):
+    if restored is None and (path.exists() or not (is_open or terminal() or given_passphrase(key_file))):
         return {}
-    phrase = new_phrase()
+    phrase = new_phrase() if restored is None else restored.phrase
+    keys = {MINER: key_from_phrase(phrase, 0)} if restored is None else restored.keys
     passphrase = new_passphrase(key_file, may_be_open=is_open)
-    key = key_from_phrase(phrase, 0)
-    create_wallet(path, {MINER: key}, development=False, phrase=phrase, passphrase=passphrase)
-    if not quiet and sys.stdout.isatty():
+    create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
+    if restored is None and not quiet and sys.stdout.isatty():
         click.echo(f"Write these words down: they are every key of your wallet.\n\n    {phrase}\n")
     from node.net.coinfiles import read_coin
 
-    return {"accounts": {MINER: read_coin(folder / "coin.toml").address(key.payload)}}
+    coin = read_coin(folder / "coin.toml")
+    return {"accounts": {name: coin.address(key.payload) for name, key in keys.items()}}
 
 
 def _remember(folder: Path, coin: Coin, url: str) -> None:

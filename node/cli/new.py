@@ -21,7 +21,7 @@ _BLOCKS = click.IntRange(0, 2**32 - 1)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @option("--symbol", metavar="S", help="1 to 12 of A-Z and 0-9.  [default: from the name]")
 @option("--block-time", type=_SECONDS, metavar="SECONDS", help="Between blocks, 2 to 86400.  [default: 30]")
 @option("--reward", metavar="COINS", help="What the first block mints.  [default: 50]")
@@ -37,13 +37,15 @@ _BLOCKS = click.IntRange(0, 2**32 - 1)
 @option("--open", is_flag=True, help="Leave the wallet without a passphrase.")
 @passphrase_file
 @as_json
-def new(name: str, data: Path | None, premine: tuple[str, ...], passphrase_file: Path | None, **given: Any) -> None:
+def new(
+    name: str | None, data: Path | None, premine: tuple[str, ...], passphrase_file: Path | None, **given: Any
+) -> None:
     """Make a coin of your own.
 
     Writes coin.toml and an encrypted wallet into a new data folder. On a terminal it asks what it isn't told.
 
     \b
-    moneyer new "Beach Coin"
+    moneyer new
     moneyer new "Beach Coin" --block-time 30 --premine anna=1000 --premine ben=500
     moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000
     """
@@ -52,10 +54,11 @@ def new(name: str, data: Path | None, premine: tuple[str, ...], passphrase_file:
     from node.net.newcoin import slug
 
     as_json, is_open = given.pop("json"), given.pop("open")
+    ask = not given.pop("yes") and terminal()
+    name = name if name is not None else _asked_name(ask=ask)
     folder = (data or Path(slug(name))).expanduser()
     _check_folder(folder)
-    ask = terminal() and not given.pop("yes")
-    wishes = _wishes(name, _premine(premine), ask=ask, **{key: value for key, value in given.items() if key != "yes"})
+    wishes = _wishes(name, _premine(premine), ask=ask, **given)
     phrase, keys = _keys(list(wishes.premine))
     coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
     passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
@@ -65,6 +68,14 @@ def new(name: str, data: Path | None, premine: tuple[str, ...], passphrase_file:
         _print_json(coin, folder, addresses)
     else:
         _print(coin, folder, addresses, phrase)
+
+
+def _asked_name(*, ask: bool) -> str:
+    if not ask:
+        raise click.UsageError('say what the coin is called, such as moneyer new "Beach Coin"')
+    from node.cli.questions import ask_name
+
+    return ask_name()
 
 
 def _check_folder(folder: Path) -> None:
@@ -89,35 +100,21 @@ def _premine(rows: tuple[str, ...]) -> dict[str, str]:
 
 def _wishes(name: str, premine: dict[str, str], *, ask: bool, **given: Any) -> Wishes:
     """What was given, what is asked, and defaults for the rest. Raises BadCoin, UsageError."""
-    from node.net.newcoin import Wishes, default_halving, default_symbol
+    from dataclasses import replace
 
-    def want(key: str, question: str, default: Any, kind: Any = str) -> Any:
-        if given[key] is not None:
-            return given[key]
-        return click.prompt(question, default=default, type=kind, err=True) if ask else default
+    from node.cli.questions import ask_wishes, check_wishes
+    from node.core.errors import BadCoin
 
-    symbol = want("symbol", "Symbol", default_symbol(name))
-    decimals = want("decimals", "Digits after the point", 6, _DECIMALS)
-    block_time = want("block_time", "Seconds between blocks", 30, _SECONDS)
-    reward = want("reward", "Coins that a block mints at first", "50")
-    halving = want("halving_interval", "Blocks until that halves (0: never)", default_halving(block_time), _BLOCKS)
-    most = want("max_supply", "Coins at most (none: no limit but the number's)", "none")
-    if ask and not premine:
-        asked = click.prompt("Coins from the start, as name=coins name=coins", default="", show_default=False, err=True)
-        premine = _premine(tuple(asked.replace(",", " ").split()))
-    return Wishes(
-        name=name,
-        symbol=symbol,
-        decimals=decimals,
-        block_time=block_time,
-        reward=str(reward),
-        halving_interval=halving,
-        max_supply=None if str(most).lower() == "none" else str(most),
-        hrp=given["hrp"],
-        message=_birth_note() if given["message"] is None else given["message"],
-        pow_limit=_bits(given["pow_limit"]),
-        premine=premine,
-    )
+    said = {**given, "name": name, "premine": premine, "pow_limit": _bits(given["pow_limit"])}
+    try:
+        check_wishes(**said)  # before anything is asked: no answer is lost to a bad option
+    except BadCoin as error:
+        if not ask or said.get(error.details.get("field", "")):
+            raise
+    if ask:
+        said = ask_wishes(said, _premine)
+    wishes = check_wishes(**said)
+    return wishes if given["message"] is not None else replace(wishes, message=_birth_note())
 
 
 def _birth_note() -> str:

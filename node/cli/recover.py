@@ -11,6 +11,8 @@ from node.cli.options import as_json, complete_names, node_url, option, passphra
 
 if TYPE_CHECKING:
     from node.cli.place import Place
+    from node.client import Client
+    from node.core.coin import Coin
     from node.wallet.derive import Key
 
 MAX_ACCOUNTS = 1000
@@ -83,45 +85,61 @@ def _import_phrase(place: Place, key_file: Path | None, accounts: int | None, *,
     from node.cli.secret import new_passphrase, read_secret
     from node.wallet.derive import check_phrase, key_from_phrase
     from node.wallet.errors import WalletExists
-    from node.wallet.keystore import MINER, create_wallet
+    from node.wallet.keystore import create_wallet
 
     path = place.wallet_path()
     if path.exists():
-        raise WalletExists(f"{path} exists and is not written over: move it away first, or use another --data folder")
+        raise WalletExists(
+            f"{path} exists and is not written over: use another --data folder (`moneyer join URL --phrase --data DIR` "
+            "makes one from a friend's node)"
+        )
     phrase = check_phrase(read_secret("The recovery phrase", hidden=False))
     if accounts is None:
-        keys = _used(place, phrase)
+        named = _used(place, phrase)
     else:
-        keys = {number: key_from_phrase(phrase, number) for number in range(accounts)}
-    named = {MINER if number == 0 else f"account-{number}": key for number, key in keys.items()}
+        named = _named({number: key_from_phrase(phrase, number) for number in range(accounts)})
     passphrase = new_passphrase(key_file, may_be_open=is_open)
     wallet = create_wallet(path, named, development=False, phrase=phrase, passphrase=passphrase)
     return dict(wallet.names)
 
 
-def _used(place: Place, phrase: str) -> dict[int, Key]:
-    """Account 0, and every other that the chain has seen: the node is asked until GAP in a row were never used."""
-    from node.client import ClientError
-    from node.wallet.derive import key_from_phrase
+def _named(keys: dict[int, Key]) -> dict[str, Key]:
+    from node.wallet.keystore import MINER
 
-    coin, keys, unused, number = None, {0: key_from_phrase(phrase, 0)}, 0, 0
+    return {MINER if number == 0 else f"account-{number}": key for number, key in keys.items()}
+
+
+def _used(place: Place, phrase: str) -> dict[str, Key]:
+    from node.client import ClientError
+
     try:
-        coin, status = place.coin, place.client.status()
-        while unused < GAP and number < MAX_ACCOUNTS:  # whatever the node says
-            key = keys.get(number) or key_from_phrase(phrase, number)
-            account = place.client.account(coin.address(key.payload))
-            if account["balance"] or account["sequence"] or account["pending"]["incoming"]:
-                keys[number], unused = key, 0
-            else:
-                unused += 1
-            number += 1
+        return used_keys(place.client, place.coin, phrase)
     except ClientError as error:
         raise click.ClickException(
             f"{error.message}. Which addresses were used, a node has to say; --accounts N takes the first N without one"
         ) from None
+
+
+def used_keys(client: Client, coin: Coin, phrase: str) -> dict[str, Key]:
+    """Account 0, and every other that the chain has seen: the node is asked until GAP in a row were never used.
+
+    Raises ClientError.
+    """
+    from node.wallet.derive import key_from_phrase
+
+    status = client.status()
+    keys, unused, number = {0: key_from_phrase(phrase, 0)}, 0, 0
+    while unused < GAP and number < MAX_ACCOUNTS:  # whatever the node says
+        key = keys.get(number) or key_from_phrase(phrase, number)
+        account = client.account(coin.address(key.payload))
+        if account["balance"] or account["sequence"] or account["pending"]["incoming"]:
+            keys[number], unused = key, 0
+        else:
+            unused += 1
+        number += 1
     if status.get("syncing"):
         click.echo("the node is still fetching the chain: it may not know every address that was used", err=True)
-    return dict(sorted(keys.items()))
+    return _named(dict(sorted(keys.items())))
 
 
 @click.command()

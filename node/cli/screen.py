@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.command import as_typed, moneyer
 from node.cli.folders import where
 from node.cli.output import coins, short, style, terminal_width
 from node.client import Client, ClientError
@@ -78,9 +81,9 @@ def _show(network: Network) -> int:
 
         line = join_line("0.0.0.0", network.ports[0])  # noqa: S104 - compared, not bound
         lines.append(f"  Others  {style(line, bold=True) if line else 'this machine has no network: nobody can join'}")
-    lines += ["", "  Try", *(f"  {line}" for line in _to_try(network))]
-    lines += ["", "  Ctrl-C stops all; the next `moneyer up` goes on where this one stopped.", ""]
-    click.echo("\n".join(lines))
+    lines += ["", "  Try, in another terminal", *(f"  {line}" for line in _to_try(network))]
+    lines += ["", "  Ctrl-C stops all; the next start goes on where this one stopped.", ""]
+    click.echo(as_typed("\n".join(lines)))
     return heights[0]
 
 
@@ -118,29 +121,49 @@ def _accounts(network: Network) -> list[str]:
 
 
 def _to_try(network: Network) -> list[str]:
-    at, first = where(network.data), network.urls[0]
+    at, first, typed = where(network.data), network.urls[0], moneyer()
+    sender, receiver = _two_names(network) if network.own else ("alice", "bob")
+    if network.manual:  # nothing is mined, and no node told anything, until somebody asks
+        return [
+            f"{typed} send {sender} {receiver} 2.5{at}",
+            f"{typed} mine{at}",
+            f"{typed} balance{at}",
+            f"curl {first}/get_chain",
+            *_to_connect(network),
+        ]
     if not network.own:
         return [
-            f"moneyer send alice bob 2.5 --wait{at}",
-            f"moneyer balance{at}",
+            f"{typed} send {sender} {receiver} 2.5 --wait{at}",
+            f"{typed} balance{at}",
             f"curl {first}/get_chain",
         ]
-    sender, receiver = _two_names(network)
     return [
-        f"moneyer balance{at}",
-        f"moneyer send {sender} {receiver} 1 --wait{at}",
-        f"moneyer join {first} --data a-friends-folder",
+        f"{typed} balance{at}",
+        f"{typed} send {sender} {receiver} 1 --wait{at}",
+        f"{typed} join {first} --data a-friends-folder",
+    ]
+
+
+def _to_connect(network: Network) -> list[str]:
+    """How node 2 learns of node 1 and takes its chain, where nodes are manual."""
+    if len(network.urls) < 2:
+        return []
+    body = json.dumps({"node": [network.urls[0]]})
+    return [
+        f"curl {network.urls[1]}/connect_node -H 'Content-Type: application/json' -d '{body}'",
+        f"curl {network.urls[1]}/replace_chain",
     ]
 
 
 def _two_names(network: Network) -> tuple[str, str]:
-    """Who has most in the wallet of node 1, and somebody else there."""
+    """Who has most in the wallet of node 1, and somebody else there, as a shell takes the names."""
     wallet = _wallet(network.folders[0])
     if wallet is None:
         return "miner", "miner"
     client, coin = Client(network.urls[0]), network.coin
     names = sorted(wallet.names, key=lambda name: -client.account(coin.address(wallet.names[name]))["balance"])
-    return names[0], next((name for name in wallet.names if name != names[0]), names[0])
+    other = next((name for name in wallet.names if name != names[0]), names[0])
+    return shlex.quote(names[0]), shlex.quote(other)
 
 
 def _follow(network: Network, start: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class Network:
     ports: list[int]
     own: bool
     lan: bool
+    manual: bool = False
 
     @property
     def folders(self) -> list[Path]:
@@ -49,7 +50,11 @@ class Network:
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new network.  [default: a development coin]")
 @option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True, help="Of node 1; the others follow.")
 @option("--any-port", is_flag=True, help="Pass over ports that are taken.")
-@option("--mode", default="interval:5", show_default=True, metavar="M", help="When workers mine: see `moneyer worker`.")
+@option(
+    "--mode",
+    metavar="M",
+    help="When workers mine: see `moneyer worker`.  [default: interval:5; with --manual as `moneyer mining` set it]",
+)
 @option("--manual", is_flag=True, help="Nodes neither push nor pull blocks unless told (/replace_chain).")
 @option("--lan", is_flag=True, help="Let other machines reach the nodes; only for a coin of your own.")
 @option("--peer", multiple=True, metavar="URL", help="A node elsewhere that node 1 shall know; may be repeated.")
@@ -69,10 +74,12 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     from node.wallet.files import locked, write_private
     from worker.config import parse_mode
 
-    parse_mode(how["mode"])
+    mode = how["mode"] or (None if how["manual"] else "interval:5")
+    if mode is not None:
+        parse_mode(mode)
     folder = _folder(data, coin)
     ports = _ports(port, nodes, any_port=any_port)
-    network = _prepare(folder, coin, ports, lan=how["lan"])
+    network = replace(_prepare(folder, coin, ports, lan=how["lan"]), manual=how["manual"])
     processes = procfile.commands(
         network.data,
         ports=ports,
@@ -81,7 +88,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
         own=network.own,
         host="0.0.0.0" if network.lan else None,  # noqa: S104 - what --lan is for
         peers=how["peer"],
-        mode=how["mode"],
+        mode=mode,
         address=_rewards(network),
     )
     with locked(network.data):

@@ -17,6 +17,7 @@ MAX_ANSWER = 16_000_000
 """Bytes; an answer of `/get_chain` has at most 8 MB."""
 DEADLINE = 10.0
 """Seconds for a whole call."""
+USUAL_PORT = 5001
 _CONNECT = 3.0
 
 
@@ -65,7 +66,9 @@ class Transport:
         if isinstance(error, http.client.HTTPException):
             return self.nonsense()
         if isinstance(error, OSError):
-            return NoAnswer(f"no node answers at {self.url}: start one with `moneyer up`, or name another with --node")
+            return NoAnswer(
+                f"no node answers at {self.url}: start one with `moneyer up`, or give the URL of one that runs"
+            )
         if isinstance(error, ValueError):
             return NoAnswer(f"{self.url} could not be asked: {type(error).__name__}")
         return error
@@ -141,9 +144,14 @@ def shut(connection: http.client.HTTPConnection) -> None:
 
 
 def origin(url: str) -> str:
-    """`scheme://host:port` of what a person typed; `http` where they left it out. Raises NoAnswer."""
+    """`scheme://host:port` of what a person typed. Raises NoAnswer.
+
+    Where they left the scheme out it is `http`, and the port 5001 where they left that out too.
+    """
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
+        if "://" not in url and parts.port is None and parts.hostname:
+            parts = parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{USUAL_PORT}")
         usable = (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)

@@ -69,9 +69,9 @@ def _names(folder: Path) -> dict[str, bytes]:
 
 def test_on_a_terminal_it_asks_for_what_it_is_not_told_and_shows_the_phrase_once(tmp_path: Path) -> None:
     answers = [
-        ("Symbol [BEACH]", "SAND"),
-        ("Digits after the point [6]", ""),
-        ("Coins that a block mints at first [50]", "12.5"),
+        ("Symbol, 1 to 12 of A-Z and 0-9 [BEACH]", "SAND"),
+        ("Digits after the point, 0 to 8 [6]", ""),
+        ("Coins that a block mints at first, such as 50 or 12.5 [50]", "12.5"),
         ("Blocks until that halves", "0"),
         ("Coins at most", "21000000"),
         ("Coins from the start", "anna=10, ben=20"),
@@ -92,6 +92,47 @@ def test_on_a_terminal_it_asks_for_what_it_is_not_told_and_shows_the_phrase_once
         "wallet", "export", "--phrase", "--data", "beach-coin", cwd=tmp_path, env={"MONEYER_PASSPHRASE": "abc"}
     )
     assert exported.stdout.strip() == phrase[0]
+
+
+def test_each_answer_is_checked_where_it_is_asked_and_asked_again_until_it_is_one(tmp_path: Path) -> None:
+    answers = [
+        ("The coin's name, such as Beach Coin", "\u202e"),
+        ("cannot be seen", "Sea Coin"),
+        ("Symbol, 1 to 12 of A-Z and 0-9 [SEA]", "not a symbol"),
+        ("symbol must be 1 to 12 of A-Z", ""),
+        ("Digits after the point", "nine"),
+        ("whole number", "9"),
+        ("decimals must be", "2"),
+        ("Seconds between blocks", "1"),
+        ("block_time must be", "60"),
+        ("Coins that a block mints at first", "1.005"),
+        ("this coin has 2 decimals", "5"),
+        ("Blocks until that halves", "-1"),
+        ("whole number", "0"),
+        ("Coins at most", "1"),
+        ("reward is more than max_supply", "none"),
+        ("Coins from the start", "anna"),
+        ("write NAME=COINS", "anna=1 anna=2"),
+        ("stands twice", "anna=10 ben=20.5"),
+        ("New passphrase", "abc"),
+        ("The same again", "abc"),
+    ]
+    status, shown = talk(["new"], answers, cwd=tmp_path)
+    assert status == 0, shown
+    coin = read_coin(tmp_path / "sea-coin" / "coin.toml")
+    assert (coin.name, coin.symbol, coin.decimals, coin.block_time) == ("Sea Coin", "SEA", 2, 60)
+    assert [amount for _, amount in coin.premine] == [1000, 2050]
+
+
+def test_without_a_terminal_the_name_has_to_be_given(tmp_path: Path) -> None:
+    assert 'moneyer new "Beach Coin"' in refusal(moneyer("new", cwd=tmp_path, env=SECRET), status=2)
+
+
+def test_an_option_that_makes_no_coin_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    status, shown = talk(["new", "A", "--symbol", "no symbol"], [], cwd=tmp_path)
+    assert status == 1
+    assert "symbol must be" in shown
+    assert "Digits after the point" not in shown
 
 
 NONSENSE = [

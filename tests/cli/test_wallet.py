@@ -101,6 +101,25 @@ def test_a_wallet_comes_back_from_its_phrase_with_the_addresses_that_were_used(t
         assert asked("wallet", "show", "next", "--data", fresh)["path"].endswith("/1'/0/0")
 
 
+def test_a_phrase_and_a_friends_url_make_a_folder_with_the_wallet_in_it(tmp_path: Path) -> None:
+    people = [key_from_phrase(DEVELOPMENT_PHRASE, number) for number in range(4)]
+    coin = easy_coin(hrp="back", premine=[(encode_address("back", people[3].payload), 10)])
+    with own_node(tmp_path / "data", coin) as node:
+        fresh = tmp_path / "fresh"
+        order = ("join", node.url.removeprefix("http://"), "--phrase", "--data", fresh)
+        assert "recovery phrase" in refusal(moneyer(*order, env=SECRET, typed="no phrase at all"))
+        assert not fresh.exists(), "a phrase that is none leaves nothing behind"
+        found = asked(*order, env=SECRET, typed=f"{DEVELOPMENT_PHRASE}\n")
+        wanted = {"miner": coin.address(people[0].payload), "account-3": coin.address(people[3].payload)}
+        assert found["accounts"] == wanted
+        assert DEVELOPMENT_PHRASE not in json.dumps(found)
+        wallet = (fresh / "wallet.json").read_bytes()
+        assert "has a wallet already" in refusal(moneyer(*order, env=SECRET, typed=DEVELOPMENT_PHRASE))
+        assert (fresh / "wallet.json").read_bytes() == wallet
+        exported = asked("wallet", "export", "--phrase", "--data", fresh, env=SECRET)
+        assert exported["phrase"] == DEVELOPMENT_PHRASE
+
+
 def test_without_a_node_recovery_says_what_to_do(data: Path) -> None:
     order = ("wallet", "import", "--phrase", "--data", data)
     said = refusal(moneyer(*order, env=SECRET, typed=DEVELOPMENT_PHRASE))

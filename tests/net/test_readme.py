@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from node.net.ports import is_free
+from tests.cli.support import environment
 from tests.net.network import Network
+from tests.ports import free_port
 from tools import journey, transcript
 
 pytestmark = pytest.mark.timeout(180)
@@ -46,6 +51,24 @@ def test_the_walk_through_of_readme_is_what_nodes_answer(tmp_path: Path) -> None
         for command, shown in zip(transcript.commands(text), transcript.answers(text), strict=True):
             found = transcript.run(command, network.first_port, seen)
             assert without_what_changes(found) == without_what_changes(shown), command
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: apt install curl")
+def test_the_lines_for_ci_work_in_a_plain_shell(tmp_path: Path) -> None:
+    text = transcript.README.read_text("utf-8").partition("## In a test, or in CI")[2]
+    lines = re.findall(r"^\$ (.+)$", text.partition("```console")[2].partition("```")[0], re.MULTILINE)
+    port = free_port()
+    script = "\n".join(lines).replace(":5001", f":{port}")
+    env = environment(MONEYER_UP_PORT=str(port))
+    done = subprocess.run(
+        ["sh", "-e", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150, check=False
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr, (tmp_path / "up.log").read_text())
+    assert "in block 1 (" in done.stdout
+    assert "1 confirmation" in done.stdout
+    assert not done.stderr
+    assert is_free(port), "up was ended by its id, and the shell waited for it"
+    assert not (tmp_path / "chain").exists()
 
 
 def test_the_way_from_pipx_install_to_a_coin_sent_is_what_readme_says(tmp_path: Path) -> None:
