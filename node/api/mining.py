@@ -52,7 +52,7 @@ def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
             raise NoWorker(
-                f"no worker mines for this node: start one with moneyer worker --data {node.config.data}",
+                f"no worker mines for this node: start one with `moneyer worker --data {node.config.data}`",
                 data=str(node.config.data),
             )
         pause.wait(min(left, _LOOK_SECONDS))

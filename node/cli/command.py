@@ -9,7 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-_ADVISED = re.compile(r"(?<=`)moneyer(?= [a-z\[-])")
+_ADVISED = re.compile(r"(`|^[\w ]*:? {2,})moneyer(?= [a-z\[-])", re.MULTILINE)
+"""In backticks, and where a line gives nothing but a command (`Next:  moneyer up`)."""
 
 
 @cache
@@ -28,5 +29,5 @@ def moneyer() -> str:
 
 
 def as_typed(sentence: str) -> str:
-    """A sentence whose advice (`` `moneyer …` ``) works when it is typed in another terminal."""
-    return _ADVISED.sub(lambda _: moneyer(), sentence)
+    """Text whose advice (`` `moneyer …` ``, or a line of its own) works when it is typed in another terminal."""
+    return _ADVISED.sub(lambda found: found[1] + moneyer(), sentence)

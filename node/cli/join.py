@@ -57,7 +57,8 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
         return list_nearby(as_json=how["json"])
     if url is None:
         raise click.UsageError(
-            "say which node to join, such as moneyer join http://192.168.1.20:5001 (`moneyer up --lan` shows that line)"
+            "say which node to join, such as `moneyer join http://192.168.1.20:5001` "
+            "(`moneyer up --lan` shows that line)"
         )
     client = Client(url)
     coin = client.coin
@@ -177,6 +178,7 @@ def _port(first: int, *, any_port: bool) -> int:
 def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, Any], *, made: bool, start: bool) -> None:
     import shlex
 
+    from node.cli.command import as_typed
     from node.cli.new import describe
     from node.cli.output import print_pairs, style
     from node.text import shown
@@ -193,7 +195,10 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
     print_pairs(rows)
     if not start:
         click.echo(
-            f"\nNext:  moneyer node {where}\n       moneyer worker {where} --mode continuous      to mine, beside it"
+            as_typed(
+                f"\nNext:  moneyer node {where}\n"
+                f"       moneyer worker {where} --mode continuous      to mine, beside it"
+            )
         )
 
 

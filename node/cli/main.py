@@ -85,7 +85,7 @@ def _unknown(name: str) -> str:
 def cli() -> None:
     """A coin of your own: a node that keeps the chain, a worker that mines it.
 
-    Every option can also be an environment variable, for example MONEYER_UP_PORT for `moneyer up --port`.
+    Every option can also be an environment variable, for example MONEYER_UP_PORT for `moneyer up --port P`.
     """
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from node.cli.command import as_typed
 from node.cli.output import print_json, print_table, short
 from node.text import shown
 
@@ -37,7 +38,7 @@ def list_nearby(*, as_json: bool) -> None:
     if not coins:
         raise click.ClickException(
             "no node was found on this network. A node is found while it runs with `moneyer up --lan` or `moneyer node "
-            "--host 0.0.0.0` and the network lets mDNS through; else give its URL: moneyer join http://192.168.1.20:5001"
+            "--host 0.0.0.0` and the network lets mDNS through; else give its URL: `moneyer join http://192.168.1.20:5001`"
         )
     rows = [
         [f"{node.name} ({node.symbol})", short(node.chain_id, 16), node.height, node.peers, node.url]
@@ -45,7 +46,7 @@ def list_nearby(*, as_json: bool) -> None:
         for node in nodes
     ]
     print_table(["coin", "chain", "height", "peers", "node"], rows, right=("height", "peers"), cut=("coin", "chain"))
-    click.echo("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip())
+    click.echo(as_typed("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip()))
 
 
 def find_nearby(seconds: float = SECONDS) -> list[Nearby]:

@@ -72,7 +72,7 @@ def new(
 
 def _asked_name(*, ask: bool) -> str:
     if not ask:
-        raise click.UsageError('say what the coin is called, such as moneyer new "Beach Coin"')
+        raise click.UsageError('say what the coin is called, such as `moneyer new "Beach Coin"`')
     from node.cli.questions import ask_name
 
     return ask_name()
@@ -198,6 +198,7 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
     import shlex
     import sys
 
+    from node.cli.command import as_typed
     from node.cli.output import print_pairs, style
     from node.text import shown
 
@@ -210,8 +211,8 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
     if sys.stdout.isatty():
         click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n    {style(phrase, bold=True)}")
     else:
-        click.echo(f"\n`moneyer wallet export --phrase {where}` shows the recovery phrase: write it down.")
-    click.echo(f"\nNext:  moneyer up {where}")
+        click.echo(as_typed(f"\n`moneyer wallet export --phrase {where}` shows the recovery phrase: write it down."))
+    click.echo(as_typed(f"\nNext:  moneyer up {where}"))
 
 
 def describe(coin: Coin) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.command import as_typed, moneyer
+from node.cli.command import as_typed
 from node.cli.folders import where
 from node.cli.output import coins, short, style, terminal_width
 from node.client import Client, ClientError
@@ -121,26 +121,26 @@ def _accounts(network: Network) -> list[str]:
 
 
 def _to_try(network: Network) -> list[str]:
-    at, first, typed = where(network.data), network.urls[0], moneyer()
+    at, first = where(network.data), network.urls[0]
     sender, receiver = _two_names(network) if network.own else ("alice", "bob")
     if network.manual:  # nothing is mined, and no node told anything, until somebody asks
         return [
-            f"{typed} send {sender} {receiver} 2.5{at}",
-            f"{typed} mine{at}",
-            f"{typed} balance{at}",
+            f"moneyer send {sender} {receiver} 2.5{at}",
+            f"moneyer mine{at}",
+            f"moneyer balance{at}",
             f"curl {first}/get_chain",
             *_to_connect(network),
         ]
     if not network.own:
         return [
-            f"{typed} send {sender} {receiver} 2.5 --wait{at}",
-            f"{typed} balance{at}",
+            f"moneyer send {sender} {receiver} 2.5 --wait{at}",
+            f"moneyer balance{at}",
             f"curl {first}/get_chain",
         ]
     return [
-        f"{typed} balance{at}",
-        f"{typed} send {sender} {receiver} 1 --wait{at}",
-        f"{typed} join {first} --data a-friends-folder",
+        f"moneyer balance{at}",
+        f"moneyer send {sender} {receiver} 1 --wait{at}",
+        f"moneyer join {first} --data a-friends-folder",
     ]
 
 

@@ -148,7 +148,7 @@ def _prepare(data: Path, coin_file: Path | None, ports: list[int], *, lan: bool)
     if lan and not own:
         raise click.ClickException(
             "a development network leaves its wallet open to whoever reaches it, so it stays on this machine: make a "
-            "coin of your own with `moneyer new NAME`, and `moneyer up --lan --data` its folder"
+            "coin of your own with `moneyer new NAME`, and let others in with `moneyer up --lan --data DIR`"
         )
     if known is not None:
         _check_not_running(Network(data, known, ports, own, lan))

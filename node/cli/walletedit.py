@@ -116,7 +116,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     elif remove:
         click.echo(f"{name} ({remove_contact(folder, name)}) is forgotten")
     elif address is None:
-        raise click.UsageError("name an address too: moneyer wallet contact NAME ADDRESS")
+        raise click.UsageError("name an address too: `moneyer wallet contact NAME ADDRESS`")
     else:
         coin = place.local_coin
         if place.wallet is not None and name in place.wallet.names:
