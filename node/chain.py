@@ -22,7 +22,7 @@ from node.core.template import Parent, build_template
 from node.core.types import HEADER_SIZE, Block, Header
 from node.mempool import Mempool
 from node.orphans import Orphans
-from node.outcomes import AlreadyKnown, Orphan, Outcome
+from node.outcomes import Orphan, Outcome
 from node.store import accounts, blocks, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
@@ -180,13 +180,14 @@ class Chain:
             rules.check_merkle_root(header, txids)
         except RuleError:
             return Orphan(block_hash)
-        held = self.orphans.hold(block_hash, header.prev_hash, raw)
+        self.orphans.hold(block_hash, header.prev_hash, raw)
         with self.store.read() as conn:
             parent = blocks.by_hash(conn, header.prev_hash)
         if parent is not None:  # it came while we looked, and found nobody waiting
             self.orphans.drop(block_hash)
             return self._accept(raw, now, False, None)
-        return Orphan(block_hash) if held else AlreadyKnown(block_hash, -1)
+        # Also where it was held already: whoever brings it has its parents, and may be asked for them.
+        return Orphan(block_hash)
 
     def _check_header_in_context(
         self, conn: Connection, parent: blocks.BlockRow, header: Header, now: int, asked: bool

@@ -280,9 +280,7 @@ class Model:
             self.check_body(raw[80:], root)
         except Refused:
             return "orphan"  # which is another's body: not held
-        if block_hash in self.orphans:
-            return "already_known"
-        self.orphans[block_hash] = (prev, raw)
+        self.orphans.setdefault(block_hash, (prev, raw))
         return "orphan"
 
     def check_body(self, raw: bytes, root: bytes) -> list[Tx]:

@@ -148,6 +148,22 @@ def test_a_block_without_its_parents_makes_the_node_fetch_them(tmp_path: Path, s
         assert blocks_told(server) == []
 
 
+def test_an_orphan_that_is_held_already_makes_the_node_ask_whoever_brings_it_again(
+    tmp_path: Path, serve: Serve
+) -> None:
+    chain, other = ChainBuilder(COIN), ChainBuilder(COIN, "other")
+    silent, server = serve(listener(other)), serve(listener(chain))
+    with gossiping(tmp_path / "node", [silent.url, server.url]) as node:
+        wait_until_told(silent)
+        wait_until_told(server)
+        chain.grow(20)
+        # The first to bring it has not what it stands on: nothing comes of asking there.
+        assert push_as(other, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
+        server.routes.update(listener(chain))
+        assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
+        wait_for_tip(node, chain, 8)
+
+
 def test_an_orphan_of_a_stranger_makes_the_node_call_nobody(tmp_path: Path, serve: Serve) -> None:
     chain, stranger = ChainBuilder(COIN), ChainBuilder(COIN, "stranger")
     server = serve(listener(chain))
