@@ -5,8 +5,8 @@ Every scarce place of a node (a thread that reads a body, an event stream, a min
 nothing from callers elsewhere. The reserve is for peers in good standing and for health checks: callers that the node
 itself calls trusted (`trusted=True`) may use the whole total, everybody else `total - reserve`.
 
-Thread-safe. A caller that has to wait does so for at most `wait_seconds`; no more callers wait at once, in all and for
-an address, than there are places, since each of them holds a thread too.
+Thread-safe. A caller that has to wait does so for at most `wait_seconds`; how many wait at once is bounded too, in all
+and for an address, since each of them holds a thread.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 from typing import ClassVar, Final
@@ -42,8 +43,15 @@ class Bound:
     """Of `total`, places for peers in good standing and health checks only."""
     wait_seconds: float = 0.0
     """How long a caller waits for a place before it is refused."""
+    queue: int = 1
+    """Callers that may wait, for each place; of one address, for each place of its share."""
     retry_seconds: int = 1
     """What `Retry-After` tells a caller that was refused."""
+
+    @property
+    def most(self) -> int:
+        """Callers that hold a place or wait for one at once, at most."""
+        return self.total * (1 + self.queue) if self.wait_seconds else self.total
 
 
 class NoPlace(MoneyerError):
@@ -64,13 +72,12 @@ class NoPlace(MoneyerError):
 class Place:
     """A place that somebody holds, until `release` (which may be called more than once)."""
 
-    __slots__ = ("_key", "_shares", "since", "trusted")
+    __slots__ = ("_key", "_shares", "trusted")
 
     def __init__(self, shares: Shares, key: str, trusted: bool) -> None:
         self._shares: Shares | None = shares
         self._key = key
         self.trusted = trusted
-        self.since = monotonic()
 
     def release(self) -> None:
         shares, self._shares = self._shares, None
@@ -85,26 +92,34 @@ class Shares:
         self.bound = bound
         self.refused = 0
         """Callers that were turned away since the start."""
-        self._held: Counter[str] = Counter()
+        self.refused_at = float("-inf")
+        """When the last one was, by the monotonic clock."""
+        self._held: dict[str, int] = {}
+        self._count = 0
         self._open = 0
         """Places held by callers that are not trusted."""
         self._waiting: Counter[str] = Counter()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     @property
     def count(self) -> int:
         """Places held now."""
-        with self._changed:
-            return self._held.total()
+        return self._count
+
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a place now."""
+        with self._lock:
+            return self._waiting.total()
 
     def held_by(self, address: str) -> int:
         """Places that `address` holds now."""
-        with self._changed:
-            return self._held[address_key(address)]
+        return self._held.get(address_key(address), 0)
 
     def largest(self) -> tuple[str, int]:
         """The address (as `address_key` writes it) that holds most places, and how many; `("", 0)` if none does."""
-        with self._changed:
+        with self._lock:
             return max(self._held.items(), key=lambda item: item[1], default=("", 0))
 
     def take(self, address: str, *, trusted: bool = False, wait_seconds: float | None = None) -> Place:
@@ -114,22 +129,29 @@ class Shares:
         the bound's.
         """
         key = address_key(address)
-        wait = self.bound.wait_seconds if wait_seconds is None else wait_seconds
-        with self._changed:
-            if not self._is_free(key, trusted) and wait > 0 and self._may_wait(key):
-                self._waiting[key] += 1
-                try:
-                    self._changed.wait_for(lambda: self._is_free(key, trusted), wait)
-                finally:
-                    self._waiting[key] -= 1
-                    if not self._waiting[key]:
-                        del self._waiting[key]
+        with self._lock:
             if not self._is_free(key, trusted):
-                self.refused += 1
-                raise NoPlace(self.bound, address, is_own_share=self._held[key] >= self.bound.each)
-            self._held[key] += 1
-            self._open += not trusted
+                self._wait(key, trusted, self.bound.wait_seconds if wait_seconds is None else wait_seconds)
+            self._held[key] = self._held.get(key, 0) + 1
+            self._count += 1
+            if not trusted:
+                self._open += 1
         return Place(self, key, trusted)
+
+    def _wait(self, key: str, trusted: bool, seconds: float) -> None:
+        """Returns once a place is free. Raises NoPlace."""
+        if seconds > 0 and self._may_wait(key):
+            self._waiting[key] += 1
+            try:
+                if self._changed.wait_for(lambda: self._is_free(key, trusted), seconds):
+                    return
+            finally:
+                self._waiting[key] -= 1
+                if not self._waiting[key]:
+                    del self._waiting[key]
+        self.refused += 1
+        self.refused_at = monotonic()
+        raise NoPlace(self.bound, key, is_own_share=self._held.get(key, 0) >= self.bound.each)
 
     @contextmanager
     def hold(self, address: str, *, trusted: bool = False, wait_seconds: float | None = None) -> Iterator[Place]:
@@ -141,24 +163,30 @@ class Shares:
             place.release()
 
     def _is_free(self, key: str, trusted: bool) -> bool:
-        if self._held[key] >= self.bound.each:
+        bound = self.bound
+        if self._held.get(key, 0) >= bound.each or self._count >= bound.total:
             return False
-        if trusted:
-            return self._held.total() < self.bound.total
-        return self._open < self.bound.total - self.bound.reserve and self._held.total() < self.bound.total
+        return trusted or self._open < bound.total - bound.reserve
 
     def _may_wait(self, key: str) -> bool:
-        return self._waiting[key] < self.bound.each and self._waiting.total() < self.bound.total
+        bound = self.bound
+        return self._waiting[key] < bound.each * bound.queue and self._waiting.total() < bound.total * bound.queue
 
     def _release(self, key: str, trusted: bool) -> None:
-        with self._changed:
-            self._held[key] -= 1
-            if not self._held[key]:
+        with self._lock:
+            left = self._held[key] - 1
+            if left:
+                self._held[key] = left
+            else:
                 del self._held[key]
-            self._open -= not trusted
-            self._changed.notify_all()
+            self._count -= 1
+            if not trusted:
+                self._open -= 1
+            if self._waiting:
+                self._changed.notify_all()
 
 
+@lru_cache(maxsize=4_096)
 def address_key(remote: str) -> str:
     """What an address is counted by: an IPv4 address as it is, an IPv6 address by its /64.
 
@@ -184,13 +212,107 @@ STRATUM: Final = Bound(
 )
 INBOUND_LINKS: Final = Bound("inbound links", "a peer that called this node", total=64, each=24, reserve=16)
 OUTBOUND_LINKS: Final = Bound("outbound links", "a peer that this node called", total=8, each=8)
+CONNECTIONS: Final = Bound(
+    "connections",
+    "a connection to the HTTP server, whatever it is used for; the newest ones over the share are ended (on Linux)",
+    total=1_500,
+    each=450,
+)
+SMALL_BODIES: Final = Bound(
+    "small bodies",
+    "a request body of at most 64 KiB, its length declared, that is being received",
+    total=192,
+    each=56,
+    reserve=24,
+    wait_seconds=1.0,
+)
+LARGE_BODIES: Final = Bound(
+    "large bodies",
+    "any other request body that is being received",
+    total=48,
+    each=14,
+    reserve=6,
+    wait_seconds=2.0,
+)
+EVENT_STREAMS: Final = Bound("event streams", "a listener of `/v1/events`", total=128, each=40, retry_seconds=5)
+LARGE_ANSWERS: Final = Bound(
+    "large answers",
+    "an answer of 256 KiB or more, until its client has taken it",
+    total=30,
+    each=8,
+    reserve=6,
+    wait_seconds=5.0,
+    queue=2,
+)
+CALLS: Final = Bound(
+    "calls that use the database",
+    "a call that reads or writes some rows, while the node works on it",
+    total=120,
+    each=36,
+    reserve=12,
+    wait_seconds=5.0,
+)
+DEAR_READS: Final = Bound(
+    "dear reads",
+    "a page of blocks, transactions or the mempool, a whole block, a proof, or what a peer syncs from, while the node "
+    "puts it together",
+    total=12,
+    each=3,
+    reserve=3,
+    wait_seconds=10.0,
+    queue=8,
+)
+DELIVERIES: Final = Bound(
+    "deliveries",
+    "a block or a batch of transfers that was sent here, while the node checks it",
+    total=24,
+    each=7,
+    reserve=3,
+    wait_seconds=10.0,
+    queue=3,
+)
+BLOCK_WAITS: Final = Bound(
+    "waits for a block", "a caller of `/mine_block`; one more is told its job at once", total=32, each=10
+)
+CHAIN_CHECKS: Final = Bound(
+    "waits for a check", "a caller of `/is_valid`", total=12, each=4, wait_seconds=30.0, queue=2
+)
+PEER_WAITS: Final = Bound(
+    "waits for peers",
+    "a call that asks other nodes: `/replace_chain`, `/connect_node`, `POST /v1/peers`",
+    total=16,
+    each=5,
+    wait_seconds=5.0,
+)
 CALLBACKS: Final = Bound(
     "call-backs",
     "a caller of `/p2p/connect`, which the node calls back before it believes it",
     total=32,
-    each=8,
-    wait_seconds=1.0,
+    each=10,
+    wait_seconds=3.0,
+    queue=2,
 )
 
-BOUNDS: Final = (STRATUM, INBOUND_LINKS, OUTBOUND_LINKS, CALLBACKS)
+HTTP_BOUNDS: Final = (
+    SMALL_BODIES,
+    LARGE_BODIES,
+    EVENT_STREAMS,
+    LARGE_ANSWERS,
+    CALLS,
+    DEAR_READS,
+    DELIVERIES,
+    BLOCK_WAITS,
+    CHAIN_CHECKS,
+    PEER_WAITS,
+    CALLBACKS,
+)
+"""Places that a node's HTTP server counts by the caller's address."""
+
+BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, STRATUM)
 """Every bound of a node and its tools. `docs/api.md` has the table, and a test holds it to this."""
+
+_READING: Final = (CALLS, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
+_OF_THE_NODE: Final = 100
+READERS: Final = sum(bound.total for bound in _READING) + _OF_THE_NODE
+"""Connections that read the database, at most: one for each place that needs one, so that nobody waits for a
+connection, and enough for the node's own threads (a link each, relay, feed, keeper)."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from node.shares import Bound, NoPlace, Shares, address_key
+from node.api.server import THREADS
+from node.shares import BOUNDS, HTTP_BOUNDS, Bound, NoPlace, Shares, address_key
 from tests.support import wait_until
+from tools.bounds_table import PAGE, with_table
 
 BOUND = Bound("tables", "a guest", total=6, each=3, reserve=2)
 
@@ -96,3 +98,22 @@ def test_waiting_is_shared_too() -> None:
 )
 def test_an_address_is_counted_by_its_key(remote: str, key: str) -> None:
     assert address_key(remote) == key
+
+
+def test_the_page_has_the_table_of_every_bound() -> None:
+    page = PAGE.read_text("utf-8")
+    assert with_table(page) == page, "write it: python -m tools.bounds_table"
+    assert all(f"| {bound.name} |" in page for bound in BOUNDS)
+
+
+def test_every_bound_has_its_own_name() -> None:
+    assert len({bound.name for bound in BOUNDS}) == len(BOUNDS)
+
+
+@pytest.mark.parametrize("bound", HTTP_BOUNDS, ids=lambda bound: bound.name)
+def test_two_addresses_together_leave_a_share_to_a_third(bound: Bound) -> None:
+    assert 3 * bound.each <= bound.total - bound.reserve
+
+
+def test_the_server_has_more_threads_than_there_are_callers_that_may_hold_or_await_a_place() -> None:
+    assert sum(bound.most for bound in HTTP_BOUNDS) < THREADS

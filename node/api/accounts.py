@@ -14,6 +14,7 @@ from node.api.errors import BadField
 from node.api.json import AccountView, History, Pending
 from node.api.render import address
 from node.api.transactions import confirmed_view
+from node.shares import DEAR_READS
 from node.store import accounts, blocks, mempool
 from node.store.transactions import Place
 
@@ -46,6 +47,7 @@ def show_account(node: NodeContext, call: Call) -> AccountView:
     "The confirmed transactions that touch an address, newest first",
     reply=History,
     query=HistoryQuery,
+    bound=DEAR_READS,
 )
 def history(node: NodeContext, call: Call) -> History:
     payload = node.coin.payload(call.path["address"])

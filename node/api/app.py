@@ -23,17 +23,18 @@ import node.api.status
 import node.api.templates
 import node.api.transactions
 import node.api.tutorial  # noqa: F401
-from node.api.body import is_declared, read_binary, read_json, read_query
+from node.api.body import declared_length, read_binary, read_json, read_query
 from node.api.context import NodeContext
 from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
 from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
 from node.api.fields import encode
 from node.api.guard import check_host, check_same_site, check_token, is_open
-from node.api.inflight import Flights, Outgoing, flights_of
+from node.api.inflight import Flight, Flights, Outgoing, flights_of
 from node.api.json import Error, ErrorBody
 from node.api.large import LARGE
 from node.api.metrics import metrics_of
 from node.api.openapi import DOCS_POLICY, docs_page, document
+from node.p2p.gossip import Caller
 from node.p2p.transport import NODE_HEADER
 
 Environ = dict[str, Any]
@@ -161,26 +162,39 @@ def _bind(
     """The endpoint as a route calls it: check who asks, parse, call, render."""
     limit = endpoint.limit(node)
     flights = flights_of(node)
+    places = None if endpoint.bound is None else flights.places.of(endpoint.bound)
     wants_token = endpoint.token and not is_open(node.config)
     methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
 
     def run(environ: Environ, path: dict[str, str]) -> tuple[int, Rendered | Streamed]:
-        if endpoint.changes:
-            if environ["REQUEST_METHOD"] == "HEAD":
-                raise MethodNotAllowed(methods)
+        if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
+            raise MethodNotAllowed(methods)
+        if endpoint.same_site:
             check_same_site(environ, node.config)
         if wants_token:
             check_token(environ, node.token.current)
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
+        flight: Flight = environ[_FLIGHT]
+        sender = _sender(environ)
+        flight.trusted = endpoint.is_health or (bool(sender) and node.gossip.is_peer(Caller(sender, flight.remote)))
         call = Call(
             path,
             query,
             _body(endpoint, environ, limit, flights),
-            remote=environ.get("REMOTE_ADDR") or "",
-            sender=_sender(environ),
+            remote=flight.remote,
+            sender=sender,
             last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+            flight=flight,
         )
-        answer = endpoint.handler(node, call)
+        if places is None:
+            return answered(endpoint.handler(node, call))
+        place = flights.work(flight, places)
+        try:
+            return answered(endpoint.handler(node, call))
+        finally:
+            place.release()
+
+    def answered(answer: Any) -> tuple[int, Rendered | Streamed]:
         if isinstance(answer, Reply):
             return answer.status, Rendered(encode(answer.content))
         return endpoint.status, _rendered(answer)
@@ -205,7 +219,7 @@ def _rendered(answer: Any) -> Rendered | Streamed:
 def _body(endpoint: Endpoint, environ: Environ, limit: int, flights: Flights) -> Any:
     if endpoint.body is None:
         return None
-    with flights.reading(environ[_FLIGHT], declared=is_declared(environ)):
+    with flights.reading(environ[_FLIGHT], declared_length(environ)):
         return _read(endpoint, environ, limit)
 
 

@@ -15,6 +15,7 @@ from node.api.json import BlockDetail, BlockPage, Tips, TipView
 from node.api.render import block_detail, block_summary, work
 from node.core.hashing import show
 from node.p2p.threads import OneAtATime
+from node.shares import DEAR_READS
 from node.store import blocks, transactions
 from node.store.blocks import INVALID, BlockRow
 
@@ -29,7 +30,9 @@ class BlockQuery(Struct):
     limit: Limit = 20
 
 
-@endpoint("GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery)
+@endpoint(
+    "GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery, bound=DEAR_READS
+)
 def list_blocks(node: NodeContext, call: Call) -> BlockPage:
     query: BlockQuery = call.query
     with node.store.read() as conn:
@@ -38,7 +41,12 @@ def list_blocks(node: NodeContext, call: Call) -> BlockPage:
 
 
 @endpoint(
-    "GET", "/v1/blocks/{block}", "One block, by hash or height, with its transactions", reply=BlockDetail, errors=(404,)
+    "GET",
+    "/v1/blocks/{block}",
+    "One block, by hash or height, with its transactions",
+    reply=BlockDetail,
+    errors=(404,),
+    bound=DEAR_READS,
 )
 def show_block(node: NodeContext, call: Call) -> BlockDetail:
     with node.store.read() as conn:
@@ -49,7 +57,12 @@ def show_block(node: NodeContext, call: Call) -> BlockDetail:
 
 
 @endpoint(
-    "GET", "/v1/blocks/{block}/raw", "The block's bytes, as on the wire", reply=Binary("one block"), errors=(404,)
+    "GET",
+    "/v1/blocks/{block}/raw",
+    "The block's bytes, as on the wire",
+    reply=Binary("one block"),
+    errors=(404,),
+    bound=DEAR_READS,
 )
 def raw_block(node: NodeContext, call: Call) -> bytes:
     with node.store.read() as conn:
@@ -60,7 +73,7 @@ def raw_block(node: NodeContext, call: Call) -> bytes:
     return raw
 
 
-@endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips)
+@endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips, bound=DEAR_READS)
 def tips(node: NodeContext, call: Call) -> Tips:
     return _tips_of(node).run()
 

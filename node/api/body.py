@@ -37,7 +37,7 @@ _NOT_THIS = "the body is not what this call takes: GET /docs lists its fields"
 
 def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
     """The whole body, at most `limit` bytes; no more than one over that is ever read. Raises TooLarge, Incomplete."""
-    declared = _declared(environ)
+    declared = declared_length(environ)
     if declared is not None and declared > limit:
         raise _too_large(limit, oversize)
     stream, parts, size = environ["wsgi.input"], [], 0
@@ -54,12 +54,7 @@ def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge)
     return b"".join(parts)
 
 
-def is_declared(environ: Environ) -> bool:
-    """Whether the body's length is known beforehand."""
-    return _declared(environ) is not None
-
-
-def _declared(environ: Environ) -> int | None:
+def declared_length(environ: Environ) -> int | None:
     """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
     digits = environ.get("CONTENT_LENGTH") or ""
     if not digits.isascii() or not digits.isdigit():

@@ -25,6 +25,8 @@ _LAST_DATA_SENT: Final = 44
 """Where `tcpi_last_data_sent` (u32, milliseconds) stands in `struct tcp_info` of linux/tcp.h."""
 _BYTES_ACKED: Final = 120
 """And `tcpi_bytes_acked` (u64)."""
+_BYTES_RECEIVED: Final = 128
+"""And `tcpi_bytes_received` (u64)."""
 
 
 def connections_of(port: int, remote: str | None = None) -> Iterator[socket.socket]:
@@ -53,6 +55,11 @@ def connections_of(port: int, remote: str | None = None) -> Iterator[socket.sock
 
 def _is_socket(descriptor: int) -> bool:
     return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+
+
+def count_files() -> int:
+    """Files and connections that this process has open; 0 where that cannot be seen."""
+    return len(_descriptors()) if can_see() else 0
 
 
 def _descriptors() -> list[int]:
@@ -91,9 +98,23 @@ def is_at_rest(connection: socket.socket, seconds: float) -> bool:
 
 def taken(connection: socket.socket) -> tuple[int, int]:
     """A number that no other open connection has, and how many bytes the other side has taken since it was made."""
+    return _counted(connection, _BYTES_ACKED)
+
+
+def received(connection: socket.socket) -> tuple[int, int]:
+    """The same number, and how many bytes have come since it was made."""
+    return _counted(connection, _BYTES_RECEIVED)
+
+
+def _counted(connection: socket.socket, offset: int) -> tuple[int, int]:
     info = _info(connection)
-    count = unpack_from("=Q", info, _BYTES_ACKED)[0] if len(info) >= _BYTES_ACKED + 8 else 0
+    count = unpack_from("=Q", info, offset)[0] if len(info) >= offset + 8 else 0
     return os.fstat(connection.fileno()).st_ino, count
+
+
+def can_see() -> bool:
+    """Whether this system shows a process its own connections."""
+    return _DESCRIPTORS.is_dir() and sys.platform == "linux"
 
 
 def _info(connection: socket.socket) -> bytes:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from node.api.context import NodeContext
 from node.api.errors import TooLarge
+from node.shares import CALLS, Bound
+
+if TYPE_CHECKING:
+    from node.api.inflight import Flight
 
 JSON_LIMIT = 65_536
 """Bytes of a JSON body, unless the endpoint says otherwise."""
@@ -33,6 +37,8 @@ class Call:
     """The header of that name."""
     sender: str = ""
     """The node_id that the caller says it has; anything may stand there."""
+    flight: Flight | None = None
+    """The request as one that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,14 @@ class Endpoint:
     changes: bool
     """Refused when a browser marks it as another site's or as a prefetch; never run by HEAD."""
     token: bool
+    same_site: bool
+    """Refused when a browser marks it as another site's, as all that changes something is."""
     limit: Callable[[NodeContext], int]
     """Bytes of body at most."""
+    bound: Bound | None
+    """Whose place the node works on it in; None where the handler takes its own, or needs none."""
+    is_health: bool
+    """A look at the node's health, which may use the reserve whoever asks."""
 
     @property
     def name(self) -> str:
@@ -133,10 +145,13 @@ def endpoint(
     errors: tuple[int, ...] = (),
     changes: bool = False,
     token: bool = False,
+    same_site: bool = False,
+    bound: Bound | None = CALLS,
+    is_health: bool = False,
     limit: int | Callable[[NodeContext], int] = JSON_LIMIT,
 ) -> Callable[[Handler], Handler]:
     """Register a handler for `methods` (`"GET"`, or several: `"GET POST"`) of `path`."""
-    bound = limit if callable(limit) else lambda node: limit
+    limit_of = limit if callable(limit) else lambda node: limit
 
     def register(handler: Handler) -> Handler:
         for method in methods.split():
@@ -154,7 +169,10 @@ def endpoint(
                     errors=errors,
                     changes=changes,
                     token=token,
-                    limit=bound,
+                    same_site=same_site or changes,
+                    limit=limit_of,
+                    bound=bound,
+                    is_health=is_health,
                 )
             )
         return handler

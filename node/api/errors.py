@@ -20,6 +20,7 @@ from node.core.errors import (
 )
 from node.core.types import MAX_MONEY
 from node.p2p.errors import BadUrl, Banned, PeerError
+from node.shares import NoPlace
 from node.store.errors import StoreUnavailable
 from node.wallet.errors import BadName, UnknownKey, WalletError
 
@@ -138,17 +139,14 @@ class NotNow(HttpError):
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
-class Busy(NotNow):
-    code = "busy"
-
-
 class MachineTrouble(NotNow):
     """The machine refuses what a request needs: files, memory, room or a disk that works."""
 
 
-class TooManyStreams(NotNow):
-    code = "too_many_streams"
-    headers: Mapping[str, str] = {"Retry-After": "5"}
+class CallerGone(NotNow):
+    """Nobody waits for this answer any more; nobody gets it either."""
+
+    code = "caller_gone"
 
 
 class NoWorker(NotNow):
@@ -187,6 +185,7 @@ _STATUS: dict[type[MoneyerError], int] = {
     RuleError: 422,
     NoTimestamp: 503,
     StoreUnavailable: 503,
+    NoPlace: 503,
     MoneyerError: 400,
 }
 
@@ -227,7 +226,11 @@ def answer_of(error: Exception) -> tuple[int, str, str, Mapping[str, Any], Mappi
         error = MachineTrouble(f"the node's machine refuses what this needs now ({error.strerror}): try again later")
     if isinstance(error, MoneyerError):
         status = status_of(error)
-        headers = error.headers if isinstance(error, HttpError) else {"Retry-After": "1"} if status == 503 else {}
+        if isinstance(error, HttpError):
+            headers = error.headers
+        else:
+            seconds = error.retry_seconds if isinstance(error, NoPlace) else 1
+            headers = {"Retry-After": str(seconds)} if status == 503 else {}
         return status, error.code, error.message, error.details, headers
     log.error("a mistake of the node: %s", type(error).__name__, exc_info=error)
     return 500, "internal", "the node made a mistake; its log says more", {}, {}

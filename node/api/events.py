@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from node.api.context import NodeContext
 from node.api.endpoint import Call, Streamed, Text, endpoint
 from node.api.feed import Behind, Feed, feed_of
+from node.api.inflight import places_of
+from node.shares import EVENT_STREAMS, Place
 
 HEARTBEAT: Final = 10.0
 """Seconds of silence, then a comment: so that who has gone is noticed, and a proxy in between keeps the line open."""
@@ -27,8 +29,9 @@ class EventQuery(Struct):
 class Stream:
     """One client's events, from `join` on."""
 
-    def __init__(self, feed: Feed, last_event_id: str | None) -> None:
+    def __init__(self, feed: Feed, place: Place, last_event_id: str | None) -> None:
         self._feed = feed
+        self._place = place
         self._first: bytes | None
         self._position, self._first = feed.join(last_event_id)
         self._open = True
@@ -51,6 +54,7 @@ class Stream:
         if self._open:
             self._open = False
             self._feed.leave()
+            self._place.release()
 
 
 @endpoint(
@@ -59,7 +63,13 @@ class Stream:
     "What happens, as it happens: block, reorg, transaction, peer; reset where some of it is not told",
     reply=Text("Server-Sent Events: each with an id, and JSON as its data", _EVENT_STREAM),
     query=EventQuery,
+    bound=None,  # its own, for as long as it lasts
 )
 def events(node: NodeContext, call: Call) -> Streamed:
     last = call.last_event_id if call.last_event_id is not None else call.query.last_event_id
-    return Streamed(Stream(feed_of(node), last), _EVENT_STREAM)
+    place = places_of(node).of(EVENT_STREAMS).take(call.remote)
+    try:
+        return Streamed(Stream(feed_of(node), place, last), _EVENT_STREAM)
+    except BaseException:
+        place.release()
+        raise

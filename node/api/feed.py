@@ -21,12 +21,11 @@ from sqlalchemy import Connection
 
 from node.api.changes import RESET, Event, Pool, Table, TipMove, move_events, reset, tip_move
 from node.api.context import NodeContext
-from node.api.errors import NotNow, TooManyStreams
+from node.api.errors import NotNow
 from node.api.fields import encode
 from node.store import blocks
 from node.store.errors import StoreUnavailable
 
-MAX_CLIENTS: Final = 128
 MAX_EVENTS: Final = 4_096
 MAX_BYTES: Final = 4_000_000
 """What the ring holds at most."""
@@ -92,13 +91,11 @@ class Feed:
     def join(self, last_event_id: str | None) -> tuple[int, bytes]:
         """A client more: the position that it begins at, and what it is sent first. It must `leave`.
 
-        Raises TooManyStreams, NotNow (the node is stopping), StoreUnavailable.
+        Raises NotNow (the node is stopping), StoreUnavailable.
         """
         with self._news:
             if self._closed:
                 raise NotNow("the node is stopping")
-            if self._clients >= MAX_CLIENTS:
-                raise TooManyStreams(f"{MAX_CLIENTS} clients listen already: try again later", limit=MAX_CLIENTS)
             self._clients += 1
         try:
             with self._step:

@@ -16,17 +16,35 @@ from functools import cache
 from time import monotonic
 from typing import Final
 
-from node.api.connections import closing_all, connections_of, has_unsent, is_at_rest, plain_address, shut, taken
+from node.api.connections import (
+    can_see,
+    closing_all,
+    connections_of,
+    has_unsent,
+    is_at_rest,
+    plain_address,
+    received,
+    shut,
+    taken,
+)
 from node.api.context import NodeContext
-from node.api.endpoint import Chunks
-from node.api.errors import Busy, Incomplete, TooSlow
-from node.api.guard import is_loopback
-from node.api.large import LARGE_SECONDS, MAX_LARGE, MAX_LARGE_OF_ONE, Large
+from node.api.endpoint import JSON_LIMIT, Chunks
+from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
+from node.api.large import LARGE_SECONDS, Large
+from node.api.places import Places
+from node.shares import LARGE_ANSWERS, LARGE_BODIES, SMALL_BODIES, Place, Shares
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
-MAX_BODIES: Final = 256
-"""Bodies that are read at once."""
+LEAST_RATE: Final = 1_000
+"""Bytes a second that a body has to come at, once it has taken `GRACE`."""
+GRACE: Final = 5.0
+_RATE_SECONDS: Final = 3.0
+"""For so long a connection is watched before its body is called too slow."""
+SMALL_BODY: Final = JSON_LIMIT
+"""A body that says that it is no longer than this waits for no larger one."""
+_WAITED: Final = 0.25
+"""Who waited longer for its place than this may have gone meanwhile."""
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
 _LOOK: Final = 1.0
@@ -48,10 +66,13 @@ class Phase(Enum):
 class Flight:
     """One request. `since`: when its phase began."""
 
-    __slots__ = ("began", "is_cut", "large", "phase", "remote", "since")
+    __slots__ = ("began", "is_cut", "large", "large_place", "phase", "remote", "since", "trusted")
 
     def __init__(self, remote: str) -> None:
         self.remote = remote
+        self.trusted = False
+        """Whether it may use reserves: a peer in good standing, or a look at the node's health."""
+        self.large_place: Place | None = None
         self.phase = Phase.NODE
         self.began = self.since = monotonic()
         self.is_cut = False
@@ -66,20 +87,29 @@ class Flight:
 class Flights:
     """`port`: the one that the server listens on; `deadline`, `large_seconds`: seconds (for tests)."""
 
-    def __init__(self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS) -> None:
+    def __init__(
+        self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS, grace: float = GRACE
+    ) -> None:
+        self.places = Places()
+        self._small = self.places.of(SMALL_BODIES)
+        self._others = self.places.of(LARGE_BODIES)
         self._port = port
+        self._grace = grace
+        self._seen: dict[int, tuple[float, int]] = {}
+        """Of connections that a body may come on: when they were looked at first, and what had come by then."""
         self._deadline = deadline
         self._large_seconds = large_seconds
         self._pause = min(_LOOK, deadline / 4)
         self._rest = min(_REST, deadline / 3)
         self._flights: set[Flight] = set()
-        self._bodies = 0
         self._changed = threading.Condition()
         self._scan_at: float | None = None
         self._wanted = False
         self._thread: threading.Thread | None = None
         self.cut = 0
         """Connections that were ended for their client's slowness."""
+        self.abandoned = 0
+        """Requests that were not worked on, for their callers had gone."""
 
     def begin(self, remote: str) -> Flight:
         flight = Flight(remote)
@@ -88,6 +118,8 @@ class Flights:
 
     def end(self, flight: Flight) -> None:
         self._flights.discard(flight)
+        if flight.large_place is not None:
+            flight.large_place.release()
 
     @property
     def count(self) -> int:
@@ -95,19 +127,18 @@ class Flights:
 
     @property
     def bodies(self) -> int:
-        return self._bodies
+        """Bodies that are being read."""
+        return self._small.count + self._others.count
 
     @contextmanager
-    def reading(self, flight: Flight, *, declared: bool = False) -> Iterator[None]:
-        """While a body is read. Raises Busy where too many are, TooSlow where this one was given up.
+    def reading(self, flight: Flight, declared: int | None = None) -> Iterator[None]:
+        """While a body is read. Raises NoPlace where too many are, TooSlow where this one was given up.
 
-        `declared`: its length is, so that `Incomplete` tells one that was cut off from one that came whole.
+        `declared`: its length, where it is known, so that `Incomplete` tells one that was cut off from a whole one.
         """
-        with self._changed:
-            if self._bodies >= MAX_BODIES:
-                raise Busy(f"{MAX_BODIES} requests are being received already: try again", limit=MAX_BODIES)
-            self._bodies += 1
-        may_be_short = not declared
+        shares = self._others if declared is None or declared > SMALL_BODY else self._small
+        place = shares.take(flight.remote, trusted=flight.trusted)
+        may_be_short = declared is None
         try:
             flight.enter(Phase.BODY)
             self.watch()
@@ -117,28 +148,50 @@ class Flights:
             raise
         finally:
             flight.enter(Phase.NODE)
-            with self._changed:
-                self._bodies -= 1
+            place.release()
             if flight.is_cut and may_be_short:  # whatever came of it: it may look like a whole one
                 raise TooSlow(
-                    f"the body did not come in time: send it whole within {self._deadline:.0f} seconds",
+                    f"the body did not come in time: send it whole within {self._deadline:.0f} seconds, at "
+                    f"{LEAST_RATE} bytes a second or more",
                     expected=f"at most {self._deadline:.0f} s",
                 ) from None
 
-    def check_large(self, remote: str) -> None:
-        """Raises Busy where a large answer to `remote` would be one too many."""
-        under_way = [flight.remote for flight in list(self._flights) if flight.large is not None]
-        if len(under_way) >= MAX_LARGE:
-            raise Busy(f"{MAX_LARGE} large answers are being sent already: try again", limit=MAX_LARGE)
-        if under_way.count(remote) >= MAX_LARGE_OF_ONE and not is_loopback(remote):
-            message = f"{MAX_LARGE_OF_ONE} large answers are being sent to you already: take them first"
-            raise Busy(message, limit=MAX_LARGE_OF_ONE)
+    def work(self, flight: Flight, shares: Shares) -> Place:
+        """The place in which the node works on a request, to be released with it. Raises NoPlace, CallerGone."""
+        asked = monotonic()
+        place = shares.take(flight.remote, trusted=flight.trusted)
+        if monotonic() - asked > _WAITED:
+            try:
+                self.check_caller(flight)
+            except CallerGone:
+                place.release()
+                raise
+        return place
+
+    def check_caller(self, flight: Flight) -> None:
+        """Raises CallerGone where nobody waits for the answer any more, as far as that can be known.
+
+        The server closes a connection as soon as its client has, but does not say which. While an answer is waited
+        for nothing is sent: where each connection of that address has been sent something since the request was here,
+        it is no request of theirs.
+        """
+        if not can_see():
+            return
+        age = monotonic() - flight.since
+        with closing_all(connections_of(self._port, plain_address(flight.remote))) as connections:
+            if not any(is_at_rest(each, age - _WAITED) for each in connections):
+                self.abandoned += 1
+                raise CallerGone("the caller has gone")
+
+    def expect_large(self, flight: Flight) -> None:
+        """Take the place of a large answer before it is put together. Raises NoPlace."""
+        if flight.large_place is None:
+            flight.large_place = self.places.of(LARGE_ANSWERS).take(flight.remote, trusted=flight.trusted)
 
     def in_pieces(self, flight: Flight, content: bytes) -> Large:
-        """A large answer, to be sent by an `Outgoing`. Raises Busy where it is one too many."""
-        with self._changed:
-            self.check_large(flight.remote)
-            large = flight.large = Large(content, self._large_seconds)
+        """A large answer, to be sent by an `Outgoing`. Raises NoPlace where it is one too many."""
+        self.expect_large(flight)
+        large = flight.large = Large(content, self._large_seconds)
         self.watch()
         return large
 
@@ -146,11 +199,11 @@ class Flights:
         """Something was handed over that its client may never take: look at that in time."""
         if self._scan_at is None:
             self._scan_at = monotonic() + self._deadline
-        with suppress(Busy):  # the next one tries again
+        with suppress(NotNow):  # the next one tries again
             self.watch()
 
     def watch(self) -> None:
-        """Somebody waits for a client now: look after them until nobody does. Raises Busy where nobody can."""
+        """Somebody waits for a client now: look after them until nobody does. Raises NotNow where nobody can."""
         if self._wanted and self._is_watched():
             return
         with self._changed:
@@ -160,7 +213,7 @@ class Flights:
                 try:
                     thread.start()
                 except RuntimeError as error:
-                    raise Busy(f"the node is short of threads ({error}): try again") from None
+                    raise NotNow(f"the node is short of threads ({error}): try again") from None
                 self._thread = thread
             self._changed.notify()
 
@@ -189,13 +242,14 @@ class Flights:
             return
         self._wanted = True
         if due <= monotonic():
+            self._cut_slow()
             self._cut_overdue()
             self._cut_late()
             self._cut_deaf()
 
     def _due(self) -> Iterator[float]:
         for flight in self._reading():
-            yield flight.since + self._deadline
+            yield flight.since + min(self._grace, self._deadline)
         for _, large in self._sending():
             yield large.look_at
         if self._scan_at is not None:
@@ -206,6 +260,30 @@ class Flights:
 
     def _sending(self) -> list[tuple[str, Large]]:
         return [(flight.remote, flight.large) for flight in list(self._flights) if flight.large is not None]
+
+    def _cut_slow(self) -> None:
+        """End bodies that come at less than `LEAST_RATE`."""
+        now = monotonic()
+        before, self._seen = self._seen, {}
+        for remote in {flight.remote for flight in self._reading() if flight.since <= now - self._grace}:
+            old = [flight for flight in list(self._flights) if flight.remote == remote]
+            old = [flight for flight in old if flight.since <= now - self._grace + self._rest]
+            # Where the node itself lets some connection wait, one that nothing comes on may be that one.
+            is_sure = not any(flight.phase is Phase.NODE for flight in old)
+            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+                slow = []
+                for each in connections:
+                    if not is_at_rest(each, self._grace):
+                        continue
+                    inode, count = received(each)
+                    since, had = before.get(inode, (now, count))
+                    if now - since < _RATE_SECONDS:
+                        self._seen[inode] = since, had
+                    elif count - had < LEAST_RATE * (now - since) and (is_sure or count > had):
+                        slow.append(each)
+                for flight in old if slow else ():
+                    flight.is_cut = flight.is_cut or flight.phase is Phase.BODY
+                self._note(shut(slow, socket.SHUT_RD), remote)
 
     def _cut_overdue(self) -> None:
         """End bodies that are late."""
@@ -289,3 +367,7 @@ class Outgoing:
 @cache
 def flights_of(node: NodeContext) -> Flights:
     return Flights(node.config.port)
+
+
+def places_of(node: NodeContext) -> Places:
+    return flights_of(node).places

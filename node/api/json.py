@@ -88,11 +88,26 @@ class Status(Struct):
     syncing: bool
     sync: SyncStatus | None
     version: str
+    busy: list[str]
+    """What callers were refused lately, for all places were taken: names of bounds."""
 
 
 class Health(Struct):
+    """`status`: ok, or failing where the node cannot do its work; `problem`: why. `peers`: of `known` ones `connected`
+    answered when they were asked last, which makes no node fail."""
+
     status: str
-    height: Count
+    height: Count | None
+    database: bool
+    writer: bool
+    peers: PeerCounts
+    busy: list[str]
+    problem: str | None
+
+
+class PeerCounts(Struct):
+    known: Count
+    connected: Count
 
 
 class BlockSummary(Struct):

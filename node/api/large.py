@@ -7,10 +7,6 @@ from typing import Final
 
 LARGE: Final = 262_144
 """Bytes of an answer that is handed over in pieces: until its client has it, all of it is kept."""
-MAX_LARGE: Final = 16
-"""Large answers under way at once; the largest have 8 MB and a block."""
-MAX_LARGE_OF_ONE: Final = 4
-"""Of these to one address; from this machine (other nodes, a proxy) all may be."""
 LARGE_SECONDS: Final = 30.0
 """For all of a large answer: nodes give up on each other's then."""
 _PIECE: Final = 65_536

@@ -138,6 +138,18 @@ class _Now(Collector):
         yield _counter("moneyer_commits", "Commits of the node's serving process.", self._node.store.commits)
         yield _gauge("moneyer_requests_in_flight", "Requests that are worked on or wait, streams too.", flights.count)
         yield _counter("moneyer_slow_connections_cut", "Connections ended for their client's slowness.", flights.cut)
+        yield _counter("moneyer_requests_abandoned", "Not worked on, for their callers had gone.", flights.abandoned)
+        held = GaugeMetricFamily("moneyer_places_held", "Places that callers hold, by kind.", labels=("kind",))
+        most = GaugeMetricFamily("moneyer_places_held_by_one", "Most that one address holds.", labels=("kind",))
+        waiting = GaugeMetricFamily("moneyer_places_waiting", "Callers that wait for one.", labels=("kind",))
+        refused = CounterMetricFamily("moneyer_places_refused", "Callers that got none.", labels=("kind",))
+        for shares in flights.places:
+            kind = (shares.bound.name.replace(" ", "_"),)
+            held.add_metric(kind, shares.count)
+            most.add_metric(kind, shares.largest()[1])
+            waiting.add_metric(kind, shares.waiting)
+            refused.add_metric(kind, shares.refused)
+        yield from (held, most, waiting, refused)
         yield _gauge("moneyer_event_clients", "Clients that listen to /v1/events.", feed.clients)
         yield _counter("moneyer_event_clients_dropped", "Those that were let go as too slow.", feed.dropped)
 

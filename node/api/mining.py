@@ -14,6 +14,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField, NotFound, NoWorker
 from node.api.identify import payable
+from node.api.inflight import flights_of
 from node.api.miningjson import Job
 from node.api.render import job_view
 from node.store import jobs
@@ -24,6 +25,8 @@ MAX_JOB: Final = 100_000
 WORKER_SECONDS: Final = 4.0
 """How long a job waits for a worker that is just starting."""
 _LOOK_SECONDS: Final = 0.1
+_CALLER_SECONDS: Final = 2.0
+"""Between two looks whether who waits for a job is still there."""
 _JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
@@ -58,8 +61,9 @@ def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
         pause.wait(min(left, _LOOK_SECONDS))
 
 
-def await_job(node: NodeContext, job_id: str, seconds: float) -> JobRow:
-    """The job once it is over, or as it is after `seconds`."""
+def await_job(node: NodeContext, job_id: str, seconds: float, call: Call) -> JobRow:
+    """The job once it is over, or as it is after `seconds`. Raises CallerGone once nobody waits for `call` any more."""
+    assert call.flight is not None  # noqa: S101 - every request is one
     deadline = time.monotonic() + seconds
     while True:
         seen = node.store.data_version()
@@ -69,7 +73,8 @@ def await_job(node: NodeContext, job_id: str, seconds: float) -> JobRow:
         left = deadline - time.monotonic()
         if job.state != jobs.OPEN or left <= 0:
             return job
-        node.store.wait_for_change(seen, left)
+        node.store.wait_for_change(seen, min(left, _CALLER_SECONDS))
+        flights_of(node).check_caller(call.flight)
 
 
 @endpoint(

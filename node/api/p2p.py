@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Annotated, Final
 
@@ -16,7 +13,7 @@ from sqlalchemy import Connection
 import node as program
 from node.api.context import NodeContext
 from node.api.endpoint import Binary, Call, endpoint
-from node.api.errors import BadField, BlockOverCap, Busy, MalformedTransfer, NotTheCaller
+from node.api.errors import BadField, BlockOverCap, MalformedTransfer, NotTheCaller
 from node.api.guard import is_loopback
 from node.api.inflight import flights_of
 from node.api.large import LARGE
@@ -29,8 +26,8 @@ from node.outcomes import Orphan
 from node.p2p import wire
 from node.p2p.gossip import Caller
 from node.p2p.reach import own_url
-from node.p2p.standing import home_of
 from node.p2p.urls import MAX_URL, parse_peer_url, unmapped
+from node.shares import CALLBACKS, DEAR_READS, DELIVERIES
 from node.store import blocks, mempool
 from node.store.peers import PeerRow
 
@@ -40,13 +37,6 @@ MAX_TRANSACTIONS: Final = 1_000_000
 _SLACK: Final = 65_536
 """Bytes over the size limit of a block that are still read, so that a block a little too large meets the rule."""
 _SHARED_PEERS: Final = 100
-CALL_BACKS: Final = 32
-CALL_BACKS_EACH: Final = 4
-"""Callers that are called back at once, of all and at one address: a silent one holds a thread of the server."""
-
-_GATHERING: Final = threading.BoundedSemaphore(4)
-"""Answers that are put together at once: what is under way is bounded, and so is this."""
-_GATHER_SECONDS: Final = 5.0
 
 
 # A newer node may say more than these name: unlike those of people's requests, unknown keys are passed over.
@@ -71,37 +61,11 @@ class Connected(Struct):
     state: str
 
 
-class CallBacks:
-    """Those under way. May be used by several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._homes: Counter[str | None] = Counter()
-
-    @contextmanager
-    def one(self, remote: str) -> Iterator[None]:
-        """Raises Busy where too many are, of all or at this IP address; on this machine only of all."""
-        home = home_of(remote)
-        with self._lock:
-            if self._homes.total() >= CALL_BACKS or (home is not None and self._homes[home] >= CALL_BACKS_EACH):
-                raise Busy("too many callers are being called back already: try again")
-            self._homes[home] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._homes[home] -= 1
-                self._homes += Counter()  # without those at 0
-
-
-_CALL_BACKS: Final = CallBacks()
-
-
 def agent() -> str:
     return f"moneyer/{program.__version__}"
 
 
-@endpoint("GET", "/p2p/hello", "Who this node is, and how far its chain has come", reply=wire.Hello)
+@endpoint("GET", "/p2p/hello", "Who this node is, and how far its chain has come", reply=wire.Hello, is_health=True)
 def hello(node: NodeContext, call: Call) -> wire.Hello:
     with node.store.read() as conn:
         tip = blocks.tip(conn)
@@ -126,6 +90,7 @@ def hello(node: NodeContext, call: Call) -> wire.Hello:
     body=ConnectBody,
     changes=True,
     errors=(403, 422, 503),
+    bound=CALLBACKS,
 )
 def connect(node: NodeContext, call: Call) -> Connected:
     body: ConnectBody = call.body
@@ -135,8 +100,7 @@ def connect(node: NodeContext, call: Call) -> Connected:
             "name your own address: a node is called back only where it calls from", expected=call.remote
         )
     node.peers.offenders.check(call.remote)
-    with _CALL_BACKS.one(call.remote):
-        row: PeerRow = node.peers.add(url.url, inbound=True)
+    row: PeerRow = node.peers.add(url.url, inbound=True)
     return Connected(row.url, row.state)
 
 
@@ -163,6 +127,7 @@ def share_peers(node: NodeContext, call: Call) -> wire.PeersAnswer:
     "80-byte headers that follow the first locator hash found on the main chain, at most 2,000",
     reply=Binary("headers of 80 bytes, end to end"),
     body=LocatorBody,
+    bound=DEAR_READS,
 )
 def headers(node: NodeContext, call: Call) -> bytes:
     locator = [unshow(block_hash) for block_hash in call.body.locator]
@@ -176,29 +141,25 @@ def headers(node: NodeContext, call: Call) -> bytes:
     "Whole blocks in the order asked, cut after 8 MB, one at least",
     reply=Binary("for each: u32 length (little-endian; 0 where the block is not here), then the block"),
     body=BlocksBody,
+    bound=DEAR_READS,
 )
 def send_blocks(node: NodeContext, call: Call) -> bytes:
     hashes: list[str] = call.body.hashes
     if len(set(hashes)) < len(hashes):
         raise BadField("hashes: each block is sent once: name each hash once", field="hashes")
-    if not _GATHERING.acquire(timeout=_GATHER_SECONDS):
-        raise Busy("blocks are being gathered for others: try again")
-    try:
-        with node.store.read() as conn:
-            return wire.frame_blocks(_gather(node, conn, call))
-    finally:
-        _GATHERING.release()
+    with node.store.read() as conn:
+        return wire.frame_blocks(_gather(node, conn, call))
 
 
 def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes | None]:
-    """Raises Busy as soon as it is known that it would be for nothing."""
-    size, is_large = 0, False
+    """Raises NoPlace as soon as it is known that it would be for nothing."""
+    assert call.flight is not None  # noqa: S101 - every request is one
+    size = 0
     for block_hash in call.body.hashes:
         raw = blocks.raw(conn, unshow(block_hash))
         size += len(raw or b"")
-        if size >= LARGE and not is_large:
-            flights_of(node).check_large(call.remote)
-            is_large = True
+        if size >= LARGE:
+            flights_of(node).expect_large(call.flight)
         yield raw
 
 
@@ -211,6 +172,7 @@ def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes |
     changes=True,
     errors=(422,),
     limit=lambda node: node.coin.max_block_bytes + _SLACK,
+    bound=DELIVERIES,
 )
 def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     caller = Caller(call.sender, call.remote)
@@ -234,6 +196,7 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     body=Binary("signed transfers, end to end"),
     changes=True,
     limit=MAX_TRANSACTIONS,
+    bound=DELIVERIES,
 )
 def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     node.peers.offenders.check(call.remote)
@@ -257,7 +220,13 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
 
 
-@endpoint("GET", "/p2p/mempool", "The mempool, best-paying first", reply=Binary("signed transfers, end to end"))
+@endpoint(
+    "GET",
+    "/p2p/mempool",
+    "The mempool, best-paying first",
+    reply=Binary("signed transfers, end to end"),
+    bound=DEAR_READS,
+)
 def send_mempool(node: NodeContext, call: Call) -> bytes:
     with node.store.read() as conn:
         rows = mempool.by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE)

@@ -12,6 +12,7 @@ from node.api.errors import NotFound
 from node.api.json import PeerPage, PeerView, RemovedPeer
 from node.api.render import peer_view
 from node.p2p.urls import MAX_URL
+from node.shares import PEER_WAITS
 
 
 class PeerBody(Struct, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ def list_peers(node: NodeContext, call: Call) -> PeerPage:
     changes=True,
     token=True,
     errors=(422,),
+    bound=PEER_WAITS,
 )
 def add_peer(node: NodeContext, call: Call) -> PeerView:
     return peer_view(node.peers.add(call.body.url))

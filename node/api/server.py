@@ -27,22 +27,25 @@ from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
 from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, on_stop, watch_parent
+from node.shares import CONNECTIONS, HTTP_BOUNDS
 from node.text import shown
 
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
 
-THREADS: Final = 704
+_ROOM_FOR_CHEAP_CALLS: Final = 128
+THREADS: Final = sum(bound.most for bound in HTTP_BOUNDS) + _ROOM_FOR_CHEAP_CALLS
 """Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
-nothing. At most 256 read a body, 128 send events and 16 large answers, 128 wait for the writer, 96 for a block, a check
-of the chain or a call back: no number of callers takes them all. They are made as they are needed, and go when they
-have had nothing to do for a while: `docs/performance.md`."""
+nothing. As many as can hold a place or wait for one, and some more, so that no number of callers takes them all. They
+are made as they are needed, and go when they have had nothing to do for a while: `docs/performance.md`."""
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""
 log = logging.getLogger("moneyer.node")
 
-_FILES: Final = 4096
+_FILES: Final = 8_192
+_MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
+"""The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
 _BACKLOG: Final = 1024
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7
@@ -141,6 +144,7 @@ def _run(config: Config, listener: socket.socket) -> None:
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=THREADS,
+        backpressure=_MOST_CONNECTIONS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
         websockets=False,
@@ -171,6 +175,7 @@ def load_app(config: Config, main: int) -> Any:
     logs.configure(config.log_level, config.log_json)
     # Here, not above: the main process stays small without them.
     from node.api.app import build_app
+    from node.api.doorkeeper import Doorkeeper
     from node.api.feed import feed_of
     from node.api.node import open_node
     from node.api.syncshow import SyncShow
@@ -190,6 +195,7 @@ def load_app(config: Config, main: int) -> Any:
     discovery = Discovery(config, node.coin, node.node_id, None if config.manual else node.gossip.found)
     feed = feed_of(node)
     feed.start()
+    Doorkeeper(config.port).start()
 
     def stop() -> None:
         feed.close()

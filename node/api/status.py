@@ -14,13 +14,16 @@ from msgspec import Meta, Struct
 import node as program
 from node import locks
 from node.api.context import NodeContext
-from node.api.endpoint import Call, Rendered, endpoint
+from node.api.endpoint import Call, Rendered, Reply, endpoint
 from node.api.fields import encode
-from node.api.json import CoinFields, CoinSummary, Health, PoolTotals, Status, SyncStatus
+from node.api.inflight import places_of
+from node.api.json import CoinFields, CoinSummary, Health, PeerCounts, PoolTotals, Status, SyncStatus
 from node.api.miningjson import WorkerStatus
 from node.api.render import work
+from node.core.errors import MoneyerError
 from node.core.hashing import show
 from node.p2p.progress import SyncProgress
+from node.p2p.standing import CONNECTED
 from node.store import blocks, mempool, peers
 
 _WORKER_SECONDS = 0.25
@@ -70,7 +73,8 @@ class StatusCache:
         self._lock = threading.Lock()
         self._worker = _DEAD
         self._worker_until = 0.0
-        self._key: tuple[int, WorkerStatus, bool, SyncProgress | None] | None = None
+        self._places = places_of(node)
+        self._key: tuple[int, WorkerStatus, bool, SyncProgress | None, tuple[str, ...]] | None = None
         self._rendered = b""
 
     def render(self) -> bytes:
@@ -80,9 +84,10 @@ class StatusCache:
                 self._worker = worker_status(self._node)
                 self._worker_until = time.monotonic() + _WORKER_SECONDS
             sync = self._node.sync
-            key = (self._node.store.data_version(), self._worker, sync.syncing, sync.progress)
+            busy = self._places.busy()
+            key = (self._node.store.data_version(), self._worker, sync.syncing, sync.progress, busy)
             if key != self._key:
-                self._rendered = encode(read_status(self._node, self._worker))
+                self._rendered = encode(read_status(self._node, self._worker, busy))
                 self._key = key
             return self._rendered
 
@@ -92,7 +97,7 @@ def cache_of(node: NodeContext) -> StatusCache:
     return StatusCache(node)
 
 
-def read_status(node: NodeContext, worker: WorkerStatus) -> Status:
+def read_status(node: NodeContext, worker: WorkerStatus, busy: tuple[str, ...]) -> Status:
     coin = node.coin
     with node.store.read() as conn:
         tip = blocks.tip(conn)
@@ -113,20 +118,53 @@ def read_status(node: NodeContext, worker: WorkerStatus) -> Status:
         syncing=node.sync.syncing,
         sync=sync_status(node.sync.progress),
         version=program.__version__,
+        busy=list(busy),
     )
 
 
-@endpoint("GET", "/v1/status", "The node at a glance: coin, tip, work, mempool, peers, worker", reply=Status)
+@endpoint(
+    "GET", "/v1/status", "The node at a glance: coin, tip, work, mempool, peers, worker", reply=Status, bound=None
+)
 def status(node: NodeContext, call: Call) -> Rendered:
     return Rendered(cache_of(node).render())
 
 
-@endpoint("GET", "/v1/coin", "The whole coin, so that a newcomer can join with a URL alone", reply=CoinFields)
+@endpoint(
+    "GET", "/v1/coin", "The whole coin, so that a newcomer can join with a URL alone", reply=CoinFields, bound=None
+)
 def coin(node: NodeContext, call: Call) -> Rendered:
     return Rendered(encode(node.coin.as_json()))
 
 
-@endpoint("GET", "/healthz", "Whether the node answers and can read its database", reply=Health)
-def healthz(node: NodeContext, call: Call) -> Health:
-    with node.store.read() as conn:
-        return Health(status="ok", height=blocks.tip(conn).height)
+@endpoint(
+    "GET",
+    "/healthz",
+    "Whether the node can do its work: read its database, write to it; and how many peers answered",
+    reply=Health,
+    also={503: Health},
+    is_health=True,
+)
+def healthz(node: NodeContext, call: Call) -> Health | Reply:
+    health = Health(
+        status="failing",
+        height=None,
+        database=False,
+        writer=node.store.is_writing,
+        peers=PeerCounts(0, 0),
+        busy=list(places_of(node).busy()),
+        problem=None,
+    )
+    try:
+        with node.store.read() as conn:
+            health.height = blocks.tip(conn).height
+            states = peers.states(conn)
+    except MoneyerError as error:
+        health.problem = f"the database cannot be read: {error.message}"
+        return Reply(503, health)
+    health.database = True
+    health.peers = PeerCounts(len(states), sum(state == CONNECTED for state in states.values()))
+    if not health.writer:
+        health.problem = "the thread that writes to the database has ended: start the node again"
+        return Reply(503, health)
+    health.status = "ok"
+    return health

@@ -23,6 +23,7 @@ from node.core import codec, pow
 from node.core.errors import BadAddress, Malformed
 from node.core.hashing import merkle_branch, merkle_root_of_branch, show
 from node.core.types import MAX_EXTRA, Block, Coinbase, Header, Transaction
+from node.shares import DELIVERIES
 from node.wallet.keystore import MINER
 
 VERSION_MASK: Final = 0x1FFFE000
@@ -179,6 +180,7 @@ def _transfers(job: _Job) -> tuple[Transaction, ...]:
     errors=(404, 422),
     changes=True,
     token=True,
+    bound=DELIVERIES,
     limit=lambda node: 2 * node.coin.max_block_bytes + 1_000,
 )
 def submit_solved(node: NodeContext, call: Call) -> BlockOutcome:

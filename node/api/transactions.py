@@ -22,6 +22,7 @@ from node.core.coin import Coin
 from node.core.errors import Malformed, RuleError
 from node.core.hashing import branch_in, merkle_levels, sha256d, show
 from node.core.types import MAX_MEMO, Transfer
+from node.shares import DEAR_READS
 from node.store import blocks, mempool, transactions
 from node.store.errors import StoreDamaged
 
@@ -222,6 +223,7 @@ def _trees_of(node: NodeContext) -> MerkleTrees:
     "A Merkle proof that a confirmed transaction stands in its block",
     reply=Proof,
     errors=(404,),
+    bound=DEAR_READS,
 )
 def proof(node: NodeContext, call: Call) -> Proof:
     txid = parse_hash(call.path["txid"], "txid")
@@ -249,7 +251,9 @@ def proof(node: NodeContext, call: Call) -> Proof:
     )
 
 
-@endpoint("GET", "/v1/mempool", "What waits for a block, by fee per byte", reply=PoolPage, query=PoolQuery)
+@endpoint(
+    "GET", "/v1/mempool", "What waits for a block, by fee per byte", reply=PoolPage, query=PoolQuery, bound=DEAR_READS
+)
 def pool(node: NodeContext, call: Call) -> PoolPage:
     with node.store.read() as conn:
         count, size = mempool.totals(conn)

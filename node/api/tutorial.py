@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from time import monotonic
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -15,9 +15,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from node.api.coins import Coins, read_coins, write_coins
 from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
-from node.api.errors import Busy, JobFailed, MissingFields, NoNode, conflict
+from node.api.errors import JobFailed, MissingFields, NoNode, conflict
 from node.api.fields import Count, Hash, encode
 from node.api.identify import find_account
+from node.api.inflight import places_of
 from node.api.mining import await_job, await_worker, create_job
 from node.api.render import address
 from node.api.sending import send
@@ -30,6 +31,7 @@ from node.core.types import Block, Coinbase, Transaction
 from node.p2p.errors import PeerError
 from node.p2p.threads import OneAtATime
 from node.p2p.urls import MAX_URL, parse_peer_url
+from node.shares import BLOCK_WAITS, CALLS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, NoPlace
 from node.store import blocks, jobs
 from node.store.blocks import BlockRow
 from node.store.engine import Store
@@ -40,11 +42,8 @@ CHAIN_LIMIT: Final = 1_000
 CHAIN_BYTES: Final = 8_000_000
 MINE_SECONDS: Final = 30.0
 """After this the caller is told the job and no longer kept waiting."""
-_WAITING: Final = threading.BoundedSemaphore(32)
-"""Calls that wait for a block at once; more are told their job at once, so that the server's threads stay free."""
-MAX_CHECKS: Final = 32
-"""Calls that wait for the chain to be checked; more are told to come again, for the same reason."""
-_CHECKING: Final = threading.BoundedSemaphore(MAX_CHECKS)
+CHECK_SECONDS: Final = 60.0
+"""What a check of the chain said is said again for so long, unless the tip has changed."""
 
 
 class TutorialTransaction(Struct):
@@ -211,7 +210,12 @@ def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[B
 
 
 @endpoint(
-    "GET", "/get_chain", "The chain, oldest block first: 1,000 blocks unless asked", reply=ChainPage, query=ChainQuery
+    "GET",
+    "/get_chain",
+    "The chain, oldest block first: 1,000 blocks unless asked",
+    reply=ChainPage,
+    query=ChainQuery,
+    bound=DEAR_READS,
 )
 def get_chain(node: NodeContext, call: Call) -> ChainPage:
     query: ChainQuery = call.query
@@ -227,17 +231,22 @@ def get_chain(node: NodeContext, call: Call) -> ChainPage:
     errors=(503,),
     changes=True,
     token=True,
+    bound=None,  # it waits in a place of its own
 )
 def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
-    may_wait = _WAITING.acquire(blocking=False)
+    places = places_of(node)
     try:
-        await_worker(node)
-        job = create_job(node, 1, None)
-        if may_wait:
-            job = await_job(node, job.job_id, MINE_SECONDS)
-    finally:
-        if may_wait:
-            _WAITING.release()
+        place = places.of(BLOCK_WAITS).take(call.remote)
+    except NoPlace:  # one more is told its job at once
+        with places.of(CALLS).hold(call.remote):
+            await_worker(node)
+            job = create_job(node, 1, None)
+    else:
+        try:
+            await_worker(node)
+            job = await_job(node, create_job(node, 1, None).job_id, MINE_SECONDS, call)
+        finally:
+            place.release()
     if job.state == jobs.FAILED:
         raise JobFailed(f"the block could not be mined: {job.message}", job=job.job_id)
     if job.last_hash is None:
@@ -251,27 +260,57 @@ def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
     return MinedBlock(**values, message="congratulations, you just mined a block!")
 
 
-@cache
-def _validity_of(node: NodeContext) -> OneAtATime[Validity]:
-    def look() -> Validity:
+class Checks:
+    """Checks of the whole chain: one at a time, for all who ask, and not again while its answer still holds."""
+
+    def __init__(self, node: NodeContext) -> None:
+        self._store = node.store
+        # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
+        self._runs = OneAtATime(self._look, rests=True)
+        self._last: tuple[bytes, float, Validity] | None = None
+
+    def answer(self) -> Validity:
+        """What a check says, or the last one said. Raises StoreUnavailable."""
+        return self._still(self._tip()) or self._runs.run()
+
+    def _still(self, tip: bytes) -> Validity | None:
+        last = self._last
+        return last[2] if last is not None and last[0] == tip and monotonic() < last[1] else None
+
+    def _look(self) -> Validity:
+        tip, began = self._tip(), monotonic()
+        if (known := self._still(tip)) is not None:  # by who came a moment before
+            return known
         try:
-            height = verify_chain(node.store).height
+            height = verify_chain(self._store).height
         except ChainBroken as error:
-            return Validity(False, f"the chain is not valid: {error.message}", int(error.details.get("height", 0)))
-        return Validity(True, f"all good: every block up to height {height} is valid", height)
+            said = Validity(False, f"the chain is not valid: {error.message}", int(error.details.get("height", 0)))
+        else:
+            said = Validity(True, f"all good: every block up to height {height} is valid", height)
+        self._last = tip, began + CHECK_SECONDS, said
+        return said
 
-    # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
-    return OneAtATime(look, rests=True)
+    def _tip(self) -> bytes:
+        with self._store.read() as conn:
+            return blocks.tip(conn).block_hash
 
 
-@endpoint("GET", "/is_valid", "Check every block from genesis", reply=Validity, errors=(503,))
+@cache
+def checks_of(node: NodeContext) -> Checks:
+    return Checks(node)
+
+
+@endpoint(
+    "GET",
+    "/is_valid",
+    "Check every block from genesis; within a minute, and at the same tip, the last answer holds",
+    reply=Validity,
+    errors=(503,),
+    same_site=True,
+    bound=CHAIN_CHECKS,
+)
 def is_valid(node: NodeContext, call: Call) -> Validity:
-    if not _CHECKING.acquire(blocking=False):
-        raise Busy(f"{MAX_CHECKS} callers wait for the chain to be checked already: try again", limit=MAX_CHECKS)
-    try:
-        return _validity_of(node).run()
-    finally:
-        _CHECKING.release()
+    return checks_of(node).answer()
 
 
 @endpoint(
@@ -312,6 +351,7 @@ def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
     body=ConnectNodeBody,
     changes=True,
     token=True,
+    bound=PEER_WAITS,
 )
 def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
     given = call.body.node
@@ -335,6 +375,7 @@ def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
     reply=ReplacedChain,
     changes=True,
     token=True,
+    bound=PEER_WAITS,
 )
 def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
     changed = node.sync.replace_chain()

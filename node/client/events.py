@@ -24,7 +24,7 @@ _ROOM = 1_000
 _FIRST_PAUSE = 0.1
 _LASTING = 1.0
 _POLL = 5.0
-_ALL_TAKEN = "too_many_streams"
+_ALL_TAKEN = "busy"
 
 
 class Events(Iterator[Event]):

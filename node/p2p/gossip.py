@@ -82,6 +82,10 @@ class Gossip:
         """Peers that are connected now."""
         return sum(link.node_id is not None for link in self._keeper.links())
 
+    def is_peer(self, caller: Caller) -> bool:
+        """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""
+        return bool(self._links_of(caller))
+
     # told by the API, before what was sent is looked at: once it is committed, links may already tell others
 
     def heard_block(self, caller: Caller, raw: bytes) -> None:

@@ -11,12 +11,14 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from node.shares import READERS
 from node.store.driver import DatabaseError, driver, journal_mode
 from node.store.errors import refused
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
 
+_KEPT_READERS = 8
 _WRITER_CACHE_KIB = 4096
 _READER_CACHE_KIB = 512
 _LOG_BYTES = 16 << 20
@@ -32,7 +34,7 @@ def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECON
         # Of a file that was taken away, none is made in its place.
         creator=lambda: _connect(database, "rw", busy_seconds),
         poolclass=StaticPool if write else QueuePool,
-        **({} if write else {"pool_size": 8, "max_overflow": 64}),
+        **({} if write else {"pool_size": _KEPT_READERS, "max_overflow": READERS - _KEPT_READERS}),
     )
 
     @event.listens_for(engine, "connect")

@@ -124,6 +124,11 @@ class Store:
         return self._writer.submit_item(job, item).result()
 
     @property
+    def is_writing(self) -> bool:
+        """Whether the writer's thread lives, so that whoever waits for a write gets an answer."""
+        return self._writer.is_alive
+
+    @property
     def commits(self) -> int:
         """How often this process has committed."""
         return self._writer.commits

@@ -43,7 +43,7 @@ class _Queued:
     item: Any = None
 
 
-MAX_WAITING = 128
+MAX_WAITING = 256
 """Jobs that wait at once; each holds a thread of whoever asked. The next ones are told to come again."""
 
 _Answer = tuple[Future[Any], Any, BaseException | None]
@@ -111,6 +111,10 @@ class Writer:
     def _done(self, _: Future[Any]) -> None:
         with self._door:
             self._waiting -= 1
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Finish what is queued, then stop."""

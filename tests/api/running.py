@@ -91,14 +91,20 @@ class RunningNode:
         return f"http://127.0.0.1:{self.port}"
 
     def call(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 60
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        source: str = "127.0.0.1",
     ) -> Answer:
-        """One request; `body`: bytes as they are, anything else as JSON."""
+        """One request; `body`: bytes as they are, anything else as JSON. `source`: the address that it comes from."""
         sent = dict(headers or {})
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout, (source, 0))
         try:
             # Who refuses a large body does not read it to its end: the answer is there all the same.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from node.api.changes import MAX_BLOCKS
-from node.api.feed import MAX_CLIENTS, Behind, Feed
+from node.api.feed import Behind, Feed
 from node.api.node import open_node
 from node.config import Config
 from node.core import codec
 from node.core.hashing import show
 from node.core.types import Block
+from node.shares import EVENT_STREAMS
 from tests.api.listening import Listener, listening
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
 from tests.support import ChainBuilder, transfer, wait_until
@@ -63,9 +64,10 @@ def post_transfers(node: RunningNode, count: int, first: int = 0, memo: bytes = 
     assert answer.json == {"accepted": count, "rejected": []}, answer.body
 
 
-def silent_stream(node: RunningNode, buffer: int | None = None) -> socket.socket:
+def silent_stream(node: RunningNode, buffer: int | None = None, source: str = "127.0.0.1") -> socket.socket:
     """A client that asks for the events and reads none."""
     sock = socket.socket()
+    sock.bind((source, 0))
     if buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     sock.connect(("127.0.0.1", node.port))
@@ -256,20 +258,22 @@ def test_silence_is_broken_by_a_comment(node: RunningNode) -> None:
 
 
 def test_too_many_clients_are_refused_and_the_others_still_answered(fresh: RunningNode) -> None:
+    each = EVENT_STREAMS.each
     with contextlib.ExitStack() as stack:
-        for _ in range(MAX_CLIENTS):
-            stack.enter_context(silent_stream(fresh))
-        wait_until(lambda: metric(fresh, "moneyer_event_clients") == MAX_CLIENTS, 20, "all to listen")
-        refused = fresh.get("/v1/events")
-        assert (refused.status, refused.code) == (503, "too_many_streams")
+        for number in range(2 * each):
+            stack.enter_context(silent_stream(fresh, source=f"127.0.0.{2 + number // each}"))
+        wait_until(lambda: metric(fresh, "moneyer_event_clients") == 2 * each, 20, "all to listen")
+        refused = fresh.call("GET", "/v1/events", source="127.0.0.2")
+        assert (refused.status, refused.code) == (503, "busy")
         assert int(refused.headers["retry-after"]) > 0
         for _ in range(5):
             assert fresh.call("GET", "/v1/status", timeout=PROMISED).status == 200
-        fresh.extend()
+        with listening(fresh.port) as heard:
+            assert heard.status == 200
+            fresh.extend()
+            heard.wait_for("block")
     # Who has gone is noticed, at the latest by the next heartbeat.
     wait_until(lambda: metric(fresh, "moneyer_event_clients") == 0, 30, "their going to be noticed")
-    with listening(fresh.port) as heard:
-        assert heard.status == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its own connections")

@@ -88,6 +88,12 @@ def test_another_site_changes_nothing(node: RunningNode, method: str, path: str,
     assert node.state() == before
 
 
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_another_site_starts_no_check_of_the_chain(node: RunningNode, headers: dict[str, str]) -> None:
+    for method in ("GET", "HEAD"):
+        assert node.call(method, "/is_valid", None, headers).status == 403
+
+
 @pytest.mark.parametrize("host", ["[::ffff:7f00:1]", "0.0.0.0", "192.168.1.20"])
 def test_an_address_that_browsers_do_not_mark_changes_nothing_by_a_plain_get(node: RunningNode, host: str) -> None:
     """They mark requests to trustworthy addresses only (https://www.w3.org/TR/fetch-metadata/)."""

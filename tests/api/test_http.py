@@ -185,7 +185,20 @@ def test_a_cursor_that_is_none_is_not_understood(node: RunningNode, cursor: str)
 @pytest.mark.parametrize(
     "path",
     [
-        *("/nope", "/v1", "/v1/", "//v1/status", "/v1/status/", "/metrics/", "/v1/event"),
+        *(
+            "/nope",
+            "/v1",
+            "/v1/",
+            "//v1/status",
+            "/v1/status/",
+            "/v1//status",
+            "/./v1/status",
+            "/v1/./status",
+            "/v1/x/../status",
+            "/V1/status",
+            "/metrics/",
+            "/v1/event",
+        ),
         *("/%ff", "/a%00b", "/..%2f..%2fetc%2fpasswd", "/%2e%2e%2f"),
     ],
 )

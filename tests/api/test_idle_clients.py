@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -17,13 +17,16 @@ from typing import cast
 import pytest
 
 from node.api.connections import connections_of
-from node.api.errors import Busy, Incomplete, TooSlow
-from node.api.inflight import MAX_BODIES, Flights, Phase
+from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
+from node.api.inflight import Flights, Phase
+from node.shares import DEAR_READS, LARGE_BODIES, SMALL_BODIES, Bound, NoPlace
 from node.store.driver import has_safe_wal
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
 
-CLIENTS = 200
+CLIENTS = 160
+EACH = 14
+"""No more than the share of an address among the places for either kind of body."""
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its own connections")
 NOTHING = b""
 HALF_A_HEAD = b"POST /v1/transactions HTTP/1.1\r\nHost: 127.0"
@@ -38,12 +41,14 @@ HALF_A_CHUNKED_BODY = (
 
 
 @contextlib.contextmanager
-def clients(node: RunningNode, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """`count` connections on which `sent` was sent, and then nothing."""
+def clients(node: RunningNode, count: int, sent: bytes, first: int = 1) -> Iterator[list[socket.socket]]:
+    """`count` connections, `EACH` of one address, from 127.0.0.`first` up, on which `sent` was sent, then nothing."""
     with contextlib.ExitStack() as stack:
         opened = []
-        for _ in range(count):
-            sock = stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=40))
+        for number in range(count):
+            source = f"127.0.0.{first + number // EACH}"
+            sock = socket.create_connection(("127.0.0.1", node.port), 40, (source, 0))
+            stack.enter_context(sock)
             sock.sendall(sent)
             opened.append(sock)
         yield opened
@@ -100,7 +105,7 @@ def whole(sock: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("sent", [NOTHING, HALF_A_HEAD], ids=["nothing", "half a head"])
-def test_200_clients_without_a_whole_request_are_let_go(fresh: RunningNode, sent: bytes) -> None:
+def test_many_clients_without_a_whole_request_are_let_go(fresh: RunningNode, sent: bytes) -> None:
     with clients(fresh, CLIENTS, sent) as silent:
         others_are_answered(fresh, 0)
         assert [whole(sock) for sock in silent] == [b""] * CLIENTS
@@ -108,14 +113,14 @@ def test_200_clients_without_a_whole_request_are_let_go(fresh: RunningNode, sent
 
 
 @linux
-def test_200_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: RunningNode) -> None:
+def test_many_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: RunningNode) -> None:
     before, held = memory(fresh), locks_of(fresh)
     assert len({path for _, path in held}) == (2 if has_safe_wal else 0)
     with (
-        clients(fresh, CLIENTS // 2, HALF_A_BODY) as slow,
-        clients(fresh, CLIENTS // 2, HALF_A_CHUNKED_BODY) as chunked,
+        clients(fresh, CLIENTS, HALF_A_BODY) as slow,
+        clients(fresh, 2 * EACH, HALF_A_CHUNKED_BODY, 101) as chunked,
     ):
-        wait_until(lambda: in_flight(fresh) > CLIENTS, 10, "all of them to be read from")
+        wait_until(lambda: in_flight(fresh) > CLIENTS + 2 * EACH, 10, "all of them to be read from")
         for sequence in range(5):
             others_are_answered(fresh, sequence)
         assert memory(fresh) < 130, before
@@ -128,12 +133,13 @@ def test_200_clients_with_half_a_body_are_told_that_they_are_too_slow(fresh: Run
     assert locks_of(fresh) >= held  # a process that closes a file, under whatever number, loses its locks on it
 
 
-def test_a_body_that_is_one_too_many_is_refused_at_once(fresh: RunningNode) -> None:
-    with clients(fresh, MAX_BODIES + 1, HALF_A_BODY) as opened:
-        # Whichever of them came last is answered, and so the others are being read from.
-        (last,), _, _ = select.select(opened, [], [], 15)
-        assert last.recv(65_536).startswith(b"HTTP/1.1 503")
-        refused = fresh.post("/v1/transactions", {})
+def test_a_body_over_the_share_of_its_address_is_refused(fresh: RunningNode) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(SMALL_BODIES.each):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", fresh.port), 40, ("127.0.0.2", 0)))
+            sock.sendall(HALF_A_BODY)
+        wait_until(lambda: in_flight(fresh) > SMALL_BODIES.each, 10, "all of them to be read from")
+        refused = fresh.call("POST", "/v1/transactions", {}, source="127.0.0.2")
         assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "busy", "1")
         assert fresh.call("GET", "/v1/status", timeout=PROMISED).status == 200
 
@@ -251,7 +257,7 @@ def test_a_watch_that_could_not_begin_is_begun_by_the_next_client(door: Door, mo
     refused = flights.begin("127.0.0.1")
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
-        with pytest.raises(Busy), flights.reading(refused):
+        with pytest.raises(NotNow), flights.reading(refused):
             pass
     flights.end(refused)
     assert flights.bodies == 0
@@ -261,9 +267,14 @@ def test_a_watch_that_could_not_begin_is_begun_by_the_next_client(door: Door, mo
 @linux
 def test_a_look_that_fails_is_not_the_last_one(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     flights = Flights(door.port, deadline=0.5)
-    broken = flights.begin(cast(str, None))  # no address: the look stumbles over it
+    broken = flights.begin("127.0.0.1")
+
+    def has_stumbled() -> bool:
+        broken.remote = cast(str, None)  # no address: the look stumbles over it
+        return "a look for slow clients failed" in caplog.text
+
     with pytest.raises(TooSlow), flights.reading(broken):
-        wait_until(lambda: "a look for slow clients failed" in caplog.text, 10, "it to be logged")
+        wait_until(has_stumbled, 10, "it to be logged")
     flights.end(broken)
     is_cut(flights, door)
 
@@ -274,8 +285,8 @@ def test_a_body_that_came_whole_is_taken_though_another_of_its_address_is_cut_of
     late, whole = flights.begin("127.0.0.1"), flights.begin("127.0.0.1")
 
     def read_both() -> None:
-        with flights.reading(late, declared=True):
-            with flights.reading(whole, declared=True):
+        with flights.reading(late, 100):
+            with flights.reading(whole, 100):
                 wait_until(lambda: flights.cut == 2, 10, "both connections to be cut")
             assert whole.is_cut
             raise Incomplete("the body ended before its Content-Length")
@@ -284,14 +295,84 @@ def test_a_body_that_came_whole_is_taken_though_another_of_its_address_is_cut_of
         read_both()
 
 
-def test_bodies_at_once_are_bounded() -> None:
+@pytest.mark.parametrize(("bound", "declared"), [(SMALL_BODIES, 65_536), (LARGE_BODIES, 65_537), (LARGE_BODIES, None)])
+def test_bodies_of_one_address_are_bounded_and_small_ones_wait_for_no_large(bound: Bound, declared: int | None) -> None:
     flights = Flights(1)
     with contextlib.ExitStack() as stack:
-        for _ in range(MAX_BODIES):
-            stack.enter_context(flights.reading(flights.begin("127.0.0.1")))
-        with pytest.raises(Busy):
-            stack.enter_context(flights.reading(flights.begin("127.0.0.1")))
+        for _ in range(bound.each):
+            stack.enter_context(flights.reading(flights.begin("127.0.0.1"), declared))
+        with pytest.raises(NoPlace):
+            stack.enter_context(flights.reading(flights.begin("127.0.0.1"), declared))
+        with flights.reading(flights.begin("127.0.0.2"), declared):
+            pass
+        other = 70_000 if bound is SMALL_BODIES else 100
+        with flights.reading(flights.begin("127.0.0.1"), other):
+            assert flights.bodies == bound.each + 1
     flight = flights.begin("127.0.0.1")
-    with flights.reading(flight):
+    with flights.reading(flight, declared):
         assert flight.phase is Phase.BODY
     assert (flights.bodies, flight.phase) == (0, Phase.NODE)
+
+
+@linux
+def test_a_body_that_drips_is_cut_and_one_that_flows_is_not(door: Door) -> None:
+    flights = Flights(door.port, deadline=60, grace=0.5)
+    with door.visit() as (dripping, slow), door.visit() as (flowing, quick):
+        ended = threading.Event()
+
+        def send() -> None:
+            with contextlib.suppress(OSError):
+                while not ended.wait(0.05):
+                    dripping.sendall(b"x")
+                    flowing.sendall(bytes(4_000))
+
+        def read() -> None:
+            with flights.reading(flights.begin("127.0.0.1"), 10**6):
+                while quick.recv(65_536):
+                    pass
+
+        for work in (send, read):
+            threading.Thread(target=work, daemon=True).start()
+        with pytest.raises(TooSlow, match="bytes a second"), flights.reading(flights.begin("127.0.0.1")):
+            wait_until(lambda: not slow.recv(65_536), 20, "its end")
+        assert flights.cut == 1
+        flowing.sendall(b"still here")
+        ended.set()
+
+
+@linux
+def test_work_for_a_caller_who_has_gone_is_not_begun(door: Door) -> None:
+    flights = Flights(door.port)
+    shares = flights.places.of(DEAR_READS)
+    places = [shares.take("127.0.0.1") for _ in range(DEAR_READS.each)]
+    begun, gone = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        flight = flights.begin("127.0.0.1")
+        try:
+            flights.work(flight, shares).release()
+            begun.set()
+        except CallerGone:
+            gone.set()
+        flights.end(flight)
+
+    def wait_in_line() -> threading.Thread:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: shares.waiting == 1, message="somebody who waits")
+        time.sleep(0.6)  # who has waited no longer than a blink is not looked after
+        return thread
+
+    with door.visit() as (theirs, ours):
+        thread = wait_in_line()
+        theirs.close()
+        ours.close()  # as the server does
+        places.pop().release()
+        thread.join(10)
+        assert (gone.is_set(), begun.is_set(), flights.abandoned) == (True, False, 1)
+    with door.visit():
+        places.append(shares.take("127.0.0.1"))
+        thread = wait_in_line()
+        places.pop().release()
+        thread.join(10)
+        assert (begun.is_set(), flights.abandoned) == (True, 1)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from node.api.errors import Busy
 from node.api.inflight import Flights, Outgoing
-from node.api.large import LARGE, MAX_LARGE, MAX_LARGE_OF_ONE, Large
+from node.api.large import LARGE, Large
 from node.core import codec
 from node.core.hashing import show
 from node.p2p import wire
+from node.shares import LARGE_ANSWERS, NoPlace
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.api.test_idle_clients import Door, linux
 from tests.support import transfer, wait_until
@@ -30,10 +30,14 @@ BLOCKS, TRANSFERS = 8, 3_200
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node with large blocks."""
     with running(tmp_path_factory.mktemp("full") / "node") as node:
-        for first in range(0, BLOCKS * TRANSFERS, TRANSFERS):
-            sequences = range(first, first + TRANSFERS)
-            node.extend(transfers=[transfer(node.coin, ALICE, BOB, 1, 0, each, b"x" * 140) for each in sequences])
+        fill_with_large_blocks(node)
         yield node
+
+
+def fill_with_large_blocks(node: RunningNode) -> None:
+    for first in range(0, BLOCKS * TRANSFERS, TRANSFERS):
+        sequences = range(first, first + TRANSFERS)
+        node.extend(transfers=[transfer(node.coin, ALICE, BOB, 1, 0, each, b"x" * 140) for each in sequences])
 
 
 def hashes(node: RunningNode) -> list[str]:
@@ -41,8 +45,8 @@ def hashes(node: RunningNode) -> list[str]:
 
 
 @contextlib.contextmanager
-def askers(node: RunningNode, count: int) -> Iterator[list[socket.socket]]:
-    """`count` connections on which all blocks were asked for, and nothing is read."""
+def askers(node: RunningNode, count: int, source: str) -> Iterator[list[socket.socket]]:
+    """`count` connections from `source` on which all blocks were asked for, and nothing is read."""
     body = json.dumps({"hashes": hashes(node)}).encode()
     head = "POST /p2p/blocks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
     with contextlib.ExitStack() as stack:
@@ -51,6 +55,7 @@ def askers(node: RunningNode, count: int) -> Iterator[list[socket.socket]]:
             sock = stack.enter_context(socket.socket())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             sock.settimeout(30)
+            sock.bind((source, 0))
             sock.connect(("127.0.0.1", node.port))
             sock.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
             opened.append(sock)
@@ -65,15 +70,19 @@ def test_a_large_answer_comes_whole_and_says_its_length(full: RunningNode) -> No
 
 
 def test_one_large_answer_too_many_is_refused_until_another_is_over(full: RunningNode) -> None:
-    with askers(full, MAX_LARGE + 4) as opened:
-        wait_until(lambda: len(select.select(opened, [], [], 0)[0]) == len(opened), 30, "all to be answered")
+    each = LARGE_ANSWERS.each
+    with askers(full, each + 4, "127.0.0.2") as opened:
+        wait_until(lambda: len(select.select(opened, [], [], 0)[0]) == len(opened), 60, "all to be answered")
         starts = sorted(sock.recv(12) for sock in opened)
-        assert starts == [b"HTTP/1.1 200"] * MAX_LARGE + [b"HTTP/1.1 503"] * 4
-        refused = full.post("/p2p/blocks", {"hashes": hashes(full)})
+        assert starts == [b"HTTP/1.1 200"] * each + [b"HTTP/1.1 503"] * 4
+        refused = full.call("POST", "/p2p/blocks", {"hashes": hashes(full)}, source="127.0.0.2")
         assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "busy", "1")
-        assert full.post("/p2p/blocks", {"hashes": ["0" * 64]}).status == 200
-        assert full.call("HEAD", f"/v1/blocks/{BLOCKS}/raw").status == 200
-    wait_until(lambda: full.get(f"/v1/blocks/{BLOCKS}/raw").status == 200, 10, "those who left to make room")
+        assert full.call("POST", "/p2p/blocks", {"hashes": ["0" * 64]}, source="127.0.0.2").status == 200
+        assert full.call("HEAD", f"/v1/blocks/{BLOCKS}/raw", source="127.0.0.2").status == 200
+        assert full.post("/p2p/blocks", {"hashes": hashes(full)}).status == 200  # of another address
+    wait_until(
+        lambda: full.call("GET", f"/v1/blocks/{BLOCKS}/raw", source="127.0.0.2").status == 200, 10, "room to be made"
+    )
 
 
 @linux
@@ -115,11 +124,13 @@ def test_a_large_answer_ends_when_its_time_is_over() -> None:
 
 def test_one_address_does_not_take_all_the_large_answers() -> None:
     flights = Flights(1)
-    first = [flights.begin("192.0.2.1") for _ in range(MAX_LARGE_OF_ONE)]
+    first = [flights.begin("192.0.2.1") for _ in range(LARGE_ANSWERS.each)]
     for flight in first:
         flights.in_pieces(flight, bytes(LARGE))
-    with pytest.raises(Busy):
-        flights.check_large("192.0.2.1")
-    flights.check_large("192.0.2.2")
+    shares = flights.places.of(LARGE_ANSWERS)
+    with pytest.raises(NoPlace):
+        shares.take("192.0.2.1", wait_seconds=0)
+    flights.in_pieces(flights.begin("192.0.2.2"), bytes(LARGE))
     flights.end(first[0])
-    flights.check_large("192.0.2.1")
+    flights.in_pieces(flights.begin("192.0.2.1"), bytes(LARGE))
+    assert shares.held_by("192.0.2.1") == LARGE_ANSWERS.each

@@ -5,19 +5,17 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node.api.errors import Busy
-from node.api.p2p import CALL_BACKS, CALL_BACKS_EACH, CallBacks
 from node.core import codec
 from node.core.coinfile import coin_from_json
 from node.core.hashing import show
 from node.p2p import wire
 from node.p2p.client import PeerClient
+from node.shares import CALLBACKS
 from tests.api.running import ALICE, BOB, RICH, RunningNode, running
 from tests.ports import free_port
 from tests.support import transfer, wait_until
@@ -124,7 +122,7 @@ def test_callers_that_do_not_answer_hold_no_more_than_a_few_of_the_servers_threa
             while not stop.is_set():
                 fresh.post("/p2p/connect", waiting)
 
-        threads = [threading.Thread(target=call) for _ in range(CALL_BACKS)]
+        threads = [threading.Thread(target=call) for _ in range(CALLBACKS.total)]
         for thread in threads:
             thread.start()
         try:
@@ -135,24 +133,6 @@ def test_callers_that_do_not_answer_hold_no_more_than_a_few_of_the_servers_threa
         thread.join()
     answer = fresh.post("/p2p/connect", closed)
     assert (answer.status, answer.code) == (422, "unreachable")
-
-
-def test_one_address_is_called_back_a_few_times_at_once_and_this_machine_as_often_as_all() -> None:
-    call_backs = CallBacks()
-    with ExitStack() as stack:
-        for number in range(CALL_BACKS_EACH):
-            stack.enter_context(call_backs.one("203.0.113.5"))
-            stack.enter_context(call_backs.one(f"2001:db8::{number + 1}"))
-        for remote in ("203.0.113.5", "::ffff:203.0.113.5", "2001:db8::99"):
-            with pytest.raises(Busy) as refused, call_backs.one(remote):
-                pass
-            assert refused.value.headers["Retry-After"]
-        for _ in range(CALL_BACKS - 2 * CALL_BACKS_EACH):
-            stack.enter_context(call_backs.one("127.0.0.1"))
-        with pytest.raises(Busy), call_backs.one("203.0.113.6"):
-            pass
-    with call_backs.one("203.0.113.5"):
-        pass
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from node.api import tutorial
+from node.api.node import open_node
 from node.core import codec
 from node.core.hashing import show
+from node.store.engine import Store
+from node.verify import Verified, verify_chain
 from node.wallet.derive import development_keys
 from tests.api.running import RunningNode, running
 from tests.support import easy_coin, key, transfer
@@ -233,9 +238,39 @@ def test_a_chain_that_was_tampered_with_is_not_valid(fresh: RunningNode) -> None
     with sqlite3.connect(fresh.config.database) as file:
         file.execute("UPDATE accounts SET balance = balance + 1 WHERE payload = ?", (key("bob").payload,))
     file.close()
+    assert fresh.get("/is_valid").json == sound  # what was found within the last minute, at this tip
+    fresh.extend()
     broken = fresh.get("/is_valid").json
     assert broken["valid"] is False
     assert "not valid" in broken["message"]
+
+
+def test_a_check_is_not_done_again_within_a_minute_at_the_same_tip(
+    fresh: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in this process, on the node's own file."""
+    fresh.extend()
+    fresh.stop()
+    node = open_node(fresh.config)
+    runs: list[int] = []
+
+    def counted(store: Store) -> Verified:
+        runs.append(1)
+        return verify_chain(store)
+
+    monkeypatch.setattr(tutorial, "verify_chain", counted)
+    try:
+        checks = tutorial.Checks(node)
+        assert [checks.answer().valid for _ in range(3)] == [True] * 3
+        assert len(runs) == 1
+        node.chain.accept_block(codec.encode_block(fresh.chain.add()), int(time.time()))
+        assert checks.answer().height == 2
+        assert len(runs) == 2
+        monkeypatch.setattr(tutorial, "monotonic", lambda: time.monotonic() + tutorial.CHECK_SECONDS)
+        assert checks.answer().height == 2
+        assert len(runs) == 3
+    finally:
+        node.store.close()
 
 
 def test_asking_many_times_at_once_whether_it_is_valid_gets_one_answer(fresh: RunningNode) -> None:

@@ -185,4 +185,12 @@ def test_a_peer_that_the_start_names_is_met_once_it_is_there(tmp_path: Path) -> 
 
 
 def test_the_node_is_healthy(told: RunningNode) -> None:
-    assert told.get("/healthz").json == {"status": "ok", "height": 5}
+    assert told.get("/healthz").json == {
+        "status": "ok",
+        "height": 5,
+        "database": True,
+        "writer": True,
+        "peers": {"known": 0, "connected": 0},
+        "busy": [],
+        "problem": None,
+    }

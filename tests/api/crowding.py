@@ -1,0 +1,277 @@
+"""Callers that take every place that they can get, from addresses of their own, for as long as a test wants.
+
+One `Crowd` for each bound of `node.shares.BOUNDS`: what its callers send, and how they stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from node import locks, shares
+from node.core import codec
+from node.core.hashing import show
+from node.shares import Bound
+from tests.api.running import ALICE, BOB, RunningNode
+from tests.support import Key, transfer, wait_until
+
+Request = Callable[[int, str], bytes]
+"""What the caller of a number sends from an address."""
+Preparation = Callable[[RunningNode], contextlib.AbstractContextManager[None]]
+
+_PAUSE = 0.2
+"""Seconds between two requests of a caller: the machine has to answer others too."""
+
+
+def request(
+    method: str, path: str, body: bytes = b"", kind: str = "application/json", length: int | None = None
+) -> bytes:
+    """`length`: what the head says, where that is not the truth."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if method == "POST":
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(body) if length is None else length}\r\n"
+    return f"{head}\r\n".encode() + body
+
+
+@contextlib.contextmanager
+def as_it_is(node: RunningNode) -> Iterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def writing_elsewhere(node: RunningNode) -> Iterator[None]:
+    """Another process writes: whoever wants to write waits until it has done so."""
+    file = sqlite3.connect(node.config.database, timeout=60, isolation_level=None)  # the crowd writes, too
+    try:
+        file.execute("BEGIN IMMEDIATE")
+        yield
+        file.execute("ROLLBACK")
+    finally:
+        file.close()
+
+
+@contextlib.contextmanager
+def idle_worker(node: RunningNode) -> Iterator[None]:
+    """There is a worker, by its lock, and it finds nothing."""
+    lock = locks.hold(node.config.worker_lock)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def another_tip(node: RunningNode) -> Iterator[None]:
+    """The chain has to be checked anew."""
+    node.extend()
+    yield
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """`large`: it needs a node with large blocks. `prepared`: while the places are filled. `stays`: who got an answer
+    takes no more of it. `more`: callers beyond those that hold a place or wait for one."""
+
+    bound: Bound
+    requests: Callable[[RunningNode], Request]
+    large: bool = False
+    stays: bool = False
+    prepared: Preparation = as_it_is
+    more: int = 4
+
+    @contextlib.contextmanager
+    def fill(self, node: RunningNode, source: str) -> Iterator[None]:
+        """All places of an address are wanted, and more, for as long as the block runs."""
+        bound = self.bound
+        count = bound.each * (1 + bound.queue * bool(bound.wait_seconds)) + self.more
+        made = self.requests(node)
+        callers = [Caller(node.port, source, made(number, source), self.stays) for number in range(count)]
+        try:
+            yield
+        finally:
+            for caller in callers:
+                caller.stop()
+            for caller in callers:
+                caller.join()
+
+
+class Caller:
+    """A connection after the other on which one request is sent, and nothing but the status of its answer is read."""
+
+    def __init__(self, port: int, source: str, sent: bytes, stays: bool) -> None:
+        self._port, self._source, self._sent, self._stays = port, source, sent, stays
+        self._sock: socket.socket | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        sock = self._sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def join(self) -> None:
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            with contextlib.suppress(OSError):
+                self._call()
+            self._stopped.wait(_PAUSE)
+
+    def _call(self) -> None:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            sock.settimeout(120)
+            sock.bind((self._source, 0))
+            sock.connect(("127.0.0.1", self._port))
+            self._sock = sock
+            if self._stopped.is_set():
+                return
+            sock.sendall(self._sent)
+            status = sock.recv(12)[9:]
+            if self._stays and status == b"200":
+                ended = select.poll()
+                ended.register(sock, select.POLLRDHUP)
+                while not self._stopped.wait(_PAUSE) and not ended.poll(0):
+                    pass
+
+
+def _half_a_body(node: RunningNode) -> Request:
+    return lambda number, source: request("POST", "/v1/transactions", b'{"raw": "', length=100)
+
+
+def _half_a_chunked_body(node: RunningNode) -> Request:
+    sent = (
+        b"POST /p2p/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+    )
+    return lambda number, source: sent
+
+
+def _events(node: RunningNode) -> Request:
+    return lambda number, source: request("GET", "/v1/events")
+
+
+def _all_blocks(node: RunningNode) -> Request:
+    hashes = [show(codec.block_hash(block.header)) for block in node.chain.blocks[1:]]
+    sent = request("POST", "/p2p/blocks", json.dumps({"hashes": hashes}).encode())
+    return lambda number, source: sent
+
+
+def _next_sequence(node: RunningNode, who: Key) -> int:
+    said = node.get(f"/v1/accounts/{node.coin.address(who.payload)}").json
+    return int(said["pending"]["next_sequence"])
+
+
+def _transfers(node: RunningNode) -> Callable[[int], bytes]:
+    """A number's transfer, another one for each."""
+    people = [(who, _next_sequence(node, who)) for who in (ALICE, BOB)]
+
+    def sign(number: int) -> bytes:
+        who, first = people[number % len(people)]
+        sent = transfer(node.coin, who, who, 1, sequence=first + number // len(people))
+        return codec.encode_transaction(sent)
+
+    return sign
+
+
+def _submissions(node: RunningNode) -> Request:
+    signed = _transfers(node)
+    return lambda number, source: request(
+        "POST", "/v1/transactions", json.dumps({"raw": signed(number).hex()}).encode()
+    )
+
+
+def _deliveries(node: RunningNode) -> Request:
+    signed = _transfers(node)
+    return lambda number, source: request("POST", "/p2p/transactions", signed(number), "application/octet-stream")
+
+
+def _mine_block(node: RunningNode) -> Request:
+    return lambda number, source: request("GET", "/mine_block")
+
+
+def _is_valid(node: RunningNode) -> Request:
+    return lambda number, source: request("GET", "/is_valid")
+
+
+class Silent:
+    """Who is called there gets no answer."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, socket.socket] = {}
+
+    def url(self, host: str) -> str:
+        if host not in self._listeners:
+            self._listeners[host] = socket.create_server((host, 0), backlog=1_000)
+        return f"http://{host}:{self._listeners[host].getsockname()[1]}"
+
+
+_SILENT = Silent()
+
+
+def _add_peer(node: RunningNode) -> Request:
+    return lambda number, source: request("POST", "/v1/peers", json.dumps({"url": _SILENT.url(source)}).encode())
+
+
+def _connect(node: RunningNode) -> Request:
+    own = {"chain_id": show(node.coin.chain_id), "node_id": "0" * 32}
+    return lambda number, source: request(
+        "POST", "/p2p/connect", json.dumps({**own, "url": _SILENT.url(source)}).encode()
+    )
+
+
+CROWDS = (
+    Crowd(shares.SMALL_BODIES, _half_a_body),
+    Crowd(shares.LARGE_BODIES, _half_a_chunked_body),
+    Crowd(shares.EVENT_STREAMS, _events, stays=True),
+    Crowd(shares.LARGE_ANSWERS, _all_blocks, large=True, stays=True),
+    Crowd(shares.CALLS, _submissions, prepared=writing_elsewhere),
+    # Beyond the large answers of an address, each waits for the place of one in a dear read's.
+    Crowd(shares.DEAR_READS, _all_blocks, large=True, stays=True, more=4 + 2 * shares.LARGE_ANSWERS.each),
+    Crowd(shares.DELIVERIES, _deliveries, prepared=writing_elsewhere),
+    Crowd(shares.BLOCK_WAITS, _mine_block, prepared=idle_worker),
+    Crowd(shares.CHAIN_CHECKS, _is_valid, large=True, prepared=another_tip),
+    Crowd(shares.PEER_WAITS, _add_peer),
+    Crowd(shares.CALLBACKS, _connect),
+)
+
+
+@dataclass(frozen=True)
+class Places:
+    """How many of a kind are held, how many of them by one address, and how many callers were refused."""
+
+    held: int
+    by_one: int
+    refused: int
+
+
+def places(node: RunningNode, bound: Bound) -> Places:
+    """As the node tells an honest caller."""
+    kind = f'{{kind="{bound.name.replace(" ", "_")}"}}'
+    told = dict(line.rsplit(" ", 1) for line in node.get("/metrics").body.decode().splitlines() if kind in line)
+    return Places(
+        *(int(float(told[f"moneyer_places_{name}{kind}"])) for name in ("held", "held_by_one", "refused_total"))
+    )
+
+
+def wait_until_full(node: RunningNode, bound: Bound, addresses: int) -> Places:
+    """Until as many addresses hold their shares and somebody was refused."""
+    before = places(node, bound).refused
+
+    def look() -> Places | None:
+        now = places(node, bound)
+        return now if now.held >= bound.each * addresses and now.refused > before else None
+
+    found = wait_until(look, 60, f"{addresses} addresses to hold their shares of {bound.name}")
+    assert found is not None
+    return found

@@ -1,0 +1,97 @@
+"""One address, and then a second one, takes all that it can get of each scarce place; everybody else is served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from node.core import codec
+from node.p2p.transport import NODE_HEADER
+from node.shares import BOUNDS, HTTP_BOUNDS, SMALL_BODIES
+from tests.api.crowding import CROWDS, Crowd, places, wait_until_full
+from tests.api.running import BOB, CAROL, RunningNode, running
+from tests.api.test_large_answers import fill_with_large_blocks
+from tests.p2p.gossiping import gossiping, wait_for_peers
+from tests.support import transfer
+
+HOSTILE = ("127.0.0.2", "127.0.0.3")
+
+ELSEWHERE = {
+    "connections": "tests/api/test_doorkeeper.py",
+    "inbound links": "tests/p2p",
+    "outbound links": "tests/p2p",
+    "Stratum places": "tests/worker",
+}
+"""Bounds of what is no request, and where the tests that fill them are."""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    with running(tmp_path_factory.mktemp("large") / "node") as node:
+        fill_with_large_blocks(node)
+        yield node
+
+
+def post_a_transfer(node: RunningNode) -> None:
+    address = node.coin.address(CAROL.payload)
+    sequence = node.get(f"/v1/accounts/{address}").json["pending"]["next_sequence"]
+    raw = codec.encode_transaction(transfer(node.coin, CAROL, BOB, 1, sequence=sequence))
+    answer = node.post("/v1/transactions", {"raw": raw.hex()})
+    assert answer.status == 201, answer.body
+
+
+def others_are_served(node: RunningNode) -> None:
+    """Whatever an honest caller at 127.0.0.1 may want: each answered, none told to come again."""
+    for path in ("/v1/status", "/healthz", "/p2p/hello", "/v1/blocks", "/v1/peers", "/is_valid"):
+        answer = node.get(path)
+        assert answer.status == 200, (path, answer.body)
+    assert node.get("/healthz").json["status"] == "ok"
+    post_a_transfer(node)
+
+
+def a_fresh_node_syncs(node: RunningNode, folder: Path) -> None:
+    with running(folder, node.coin) as fresh:
+        assert fresh.post("/connect_node", {"node": [node.url]}).json["nodes"] == [f"127.0.0.1:{node.port}"]
+        fresh.get("/replace_chain")
+        assert fresh.get("/v1/status").json["tip"] == node.get("/v1/status").json["tip"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("crowd", CROWDS, ids=lambda crowd: crowd.bound.name)
+def test_who_takes_all_the_places_that_one_address_or_two_can_get_takes_none_of_the_others(
+    crowd: Crowd, node: RunningNode, large: RunningNode, tmp_path: Path
+) -> None:
+    target, bound = large if crowd.large else node, crowd.bound
+    if target.chain.height == 0:
+        target.extend()
+    with ExitStack() as stack:
+        for number, source in enumerate(HOSTILE, 1):
+            with crowd.prepared(target):
+                stack.enter_context(crowd.fill(target, source))
+                assert wait_until_full(target, bound, number).by_one == bound.each
+                assert bound.name in target.get("/v1/status").json["busy"]
+            others_are_served(target)
+        assert places(target, bound).by_one <= bound.each
+        a_fresh_node_syncs(target, tmp_path / "fresh")
+
+
+def test_the_reserve_is_for_those_that_this_node_is_connected_with_and_no_word_makes_one_such(tmp_path: Path) -> None:
+    bound, crowd = SMALL_BODIES, CROWDS[0]
+    with gossiping(tmp_path / "peer") as peer, gossiping(tmp_path / "node", [peer.url]) as target, ExitStack() as stack:
+        wait_for_peers(target, 1)
+        for number, source in enumerate((*HOSTILE, "127.0.0.4"), 1):
+            stack.enter_context(crowd.fill(target, source))
+            wait_until_full(target, bound, number)
+        named = {NODE_HEADER: peer.get("/p2p/hello").json["node_id"]}
+        body: dict[str, list[str]] = {"locator": []}
+        assert target.call("POST", "/p2p/headers", body, named, source="127.0.0.5").status == 503
+        assert target.post("/p2p/headers", body, {NODE_HEADER: "0" * 32}).status == 503
+        assert target.post("/p2p/headers", body, named).status == 200
+
+
+def test_every_bound_has_a_crowd_that_fills_it() -> None:
+    assert [crowd.bound for crowd in CROWDS] == list(HTTP_BOUNDS)
+    assert {bound.name for bound in BOUNDS if bound not in HTTP_BOUNDS} == set(ELSEWHERE)
