@@ -20,6 +20,7 @@ from node.signatures import check_signatures
 from node.store import blocks, jobs, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
+from node.store.errors import StoreBusy
 from node.store.ledger import Ledger
 
 _AT_ONCE = 4_000
@@ -98,13 +99,13 @@ class Signatures:
             self._checked[block_hash] = list(islice(results, len(of_block)))
 
     def _block(self, block_hash: bytes) -> Block | None:
-        """None where the block turned out invalid since it was looked up: it will not be connected."""
+        """None where the block turned out invalid since it was looked up, or was let go: it will not be connected."""
         candidate = self._candidates.get(block_hash)
         if candidate is not None:
             return candidate.new.block
         with self._store.read() as conn:
-            row = _row(conn, block_hash)
-            return None if row.status == blocks.INVALID else blocks.load(conn, block_hash)
+            row = blocks.by_hash(conn, block_hash)
+            return None if row is None or row.status == blocks.INVALID else blocks.load(conn, block_hash)
 
     def has(self, step: Step) -> bool:
         """Whether `of` can tell."""
@@ -286,7 +287,10 @@ def _sound(conn: Connection, fresh: Candidates) -> tuple[Candidates, InvalidPare
     sound: Candidates = {}
     for block_hash, candidate in fresh.items():
         prev_hash = candidate.new.block.header.prev_hash
-        if prev_hash not in sound and _row(conn, prev_hash).status == blocks.INVALID:
+        parent = None if prev_hash in sound else blocks.by_hash(conn, prev_hash)
+        if parent is None and prev_hash not in sound:
+            raise StoreBusy("the side branch that the block stands on was let go to make room: try again")
+        if parent is not None and parent.status == blocks.INVALID:
             tree.add_invalid(conn, candidate.new, InvalidParent.code)
             return sound, invalid_parent(prev_hash)
         sound[block_hash] = candidate
@@ -309,5 +313,5 @@ def already_known(row: blocks.BlockRow) -> AlreadyKnown:
 
 def _row(conn: Connection, block_hash: bytes) -> blocks.BlockRow:
     row = blocks.by_hash(conn, block_hash)
-    assert row is not None  # noqa: S101 - a block never leaves the tree
+    assert row is not None  # noqa: S101 - this transaction has seen it
     return row

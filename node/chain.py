@@ -22,7 +22,8 @@ from node.core.template import Parent, build_template
 from node.core.types import HEADER_SIZE, Block, Header
 from node.mempool import Mempool
 from node.orphans import Orphans
-from node.outcomes import Orphan, Outcome
+from node.outcomes import Orphan, Outcome, SideBranch
+from node.sidebranches import SideBlock, SideBranches
 from node.store import accounts, blocks, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
@@ -61,6 +62,7 @@ class Chain:
         self.coin = store.coin
         self.ancestry = Ancestry(store.coin)
         self.orphans = Orphans()
+        self.side_branches = SideBranches()
         self._mempool = mempool or Mempool(store)
         self._turns = Turns(_TURN_SECONDS)
 
@@ -170,7 +172,22 @@ class Chain:
         if parent is None:
             return self._hold(raw, header, block_hash, now)
         candidate = self._check_body(raw, header, block_hash, parent)
-        return advance.Joining(self.store, self._mempool, [candidate], job_id).outcome()
+        outcome = advance.Joining(self.store, self._mempool, [candidate], job_id).outcome()
+        if isinstance(outcome, SideBranch) and not asked:
+            self._bound_side_branches(candidate.new)
+        return outcome
+
+    def _bound_side_branches(self, new: tree.NewBlock) -> None:
+        """Let go of the weakest ends of unasked side branches, `new` being one, as far as they are too many bytes."""
+        if not self.side_branches.is_seeded:
+            with self.store.read() as conn:
+                stored = blocks.never_connected(conn)
+            self.side_branches.seed(SideBlock(*each) for each in stored)
+        size = HEADER_SIZE + len(new.body)
+        self.side_branches.add(SideBlock(new.block_hash, new.block.header.prev_hash, new.work, size))
+        surplus = self.side_branches.take_surplus()
+        if surplus:
+            self.store.write(lambda conn: tree.forget(conn, surplus))
 
     def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
         """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""

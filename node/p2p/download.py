@@ -32,6 +32,8 @@ class Download:
         self._plan = plan
         self._turn = turn
         self._taken = 0
+        self._is_outdated = False
+        """Whether the plan counted on blocks that this node has no more."""
         self._lead = Source(lead.url, lead.client, plan.to_height, is_bound=True)
 
     def run(self) -> bool:
@@ -43,7 +45,7 @@ class Download:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
-                    if self._turn.is_over:
+                    if self._turn.is_over or self._is_outdated:
                         break
             except NotDelivered:
                 if not lead.is_dropped:
@@ -86,7 +88,9 @@ class Download:
             run = self._refuse(bodies, run, error)
         else:
             if any(isinstance(outcome, Orphan) for outcome in outcomes):
-                raise NotDelivered("the peer sent a block before its parent")
+                # Asked for by hash and given in order: what they stand on was let go here meanwhile.
+                self._is_outdated = True
+                return
         if run:
             self._taken += len(run)
             transfers = sum(_transfers(slot.raw) for slot in run)

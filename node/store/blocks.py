@@ -206,6 +206,16 @@ def known(conn: Connection, hashes: Sequence[bytes]) -> set[bytes]:
     return {block_hash for (block_hash,) in _KNOWN.rows(conn, hashes)}
 
 
+def never_connected(conn: Connection) -> list[tuple[bytes, bytes, int, int]]:
+    """Hash, prev_hash, cumulative work and size of each block that is stored and was never connected, oldest first.
+
+    Looks at every row of the table: once in a process.
+    """
+    columns = (blocks.c.block_hash, blocks.c.prev_hash, blocks.c.work, blocks.c.size)
+    rows = conn.execute(select(*columns).where(blocks.c.status == STORED).order_by(blocks.c.joined))
+    return [(block_hash, prev_hash, int.from_bytes(work, "big"), size) for block_hash, prev_hash, work, size in rows]
+
+
 def branch_tips(conn: Connection, limit: int = 1000) -> list[BlockRow]:
     """Every block without a child, most work first."""
     child = blocks.alias("child")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import pack
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 
 from node.core import codec
 from node.core.errors import InvalidParent
@@ -127,3 +127,15 @@ def condemn(conn: Connection, block_hash: bytes, code: str) -> None:
         children = select(blocks.c.block_hash).where(blocks.c.prev_hash.in_(some), blocks.c.status != INVALID)
         generation += conn.execute(children).scalars()
         code = InvalidParent.code
+
+
+def forget(conn: Connection, hashes: Sequence[bytes]) -> None:
+    """Delete blocks, in this order, that were never connected and have no child in the tree; leave any other alone."""
+    child = blocks.alias("child")
+    for block_hash in hashes:
+        has_child = select(literal(1)).where(child.c.prev_hash == block_hash).exists()
+        chosen = (blocks.c.block_hash == block_hash, blocks.c.status == STORED, ~has_child)
+        joined = conn.execute(select(blocks.c.joined).where(*chosen)).scalar_one_or_none()
+        if joined is not None:
+            conn.execute(delete(bodies).where(bodies.c.joined == joined))
+            conn.execute(delete(blocks).where(blocks.c.joined == joined))

@@ -10,9 +10,11 @@ from node.core import codec, ledger
 from node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
 from node.core.types import Transfer
 from node.outcomes import Reorganized
+from node.sidebranches import ROW_BYTES
 from node.store import blocks, tree
+from node.store.errors import StoreBusy
 from node.verify import verify_chain
-from tests.nodes import OpenNode
+from tests.nodes import NOW, Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
 ALICE, BOB = key("alice"), key("bob")
@@ -190,3 +192,104 @@ def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
         [each.block_hash for each in new]
     )
     assert len(new) <= looks <= 3 * len(new)
+
+
+def side_bytes(node: Node) -> int:
+    """What the blocks that were never connected take, as they are counted."""
+    with node.store.read() as conn:
+        return sum(size + ROW_BYTES for *_, size in blocks.never_connected(conn))
+
+
+def test_unasked_side_branches_are_bounded_and_the_oldest_with_the_least_work_go_first(open_node: OpenNode) -> None:
+    main = ChainBuilder(easy_coin())
+    node = open_node(main.coin)
+    node.offer_all(main.grow(4))
+    node.chain.side_branches.most = 8_000
+    strong = main.branch(0, "strong")
+    assert node.offer_all(strong.grow(3)) == ["side_branch"] * 3
+    weak = [main.branch(0, f"weak {number}").add() for number in range(20)]
+    assert node.offer_all(weak) == ["side_branch"] * 20
+    assert 0 < side_bytes(node) <= node.chain.side_branches.most
+    hashes = [codec.block_hash(block.header) for block in weak]
+    gone = node.chain.missing(hashes)
+    assert gone == hashes[: len(gone)]
+    assert 0 < len(gone) < len(hashes)
+    assert node.tip().block_hash == main.tip_hash
+    assert node.offer_all(strong.grow(2)) == ["side_branch", "reorganized"]
+    assert node.accounts() == strong.accounts
+    assert verify_chain(node.store).height == 5
+
+
+def test_the_ends_of_a_branch_are_let_go_before_what_they_stand_on(open_node: OpenNode) -> None:
+    main = ChainBuilder(easy_coin())
+    node = open_node(main.coin)
+    node.offer_all(main.grow(6))
+    aside = main.branch(0, "aside")
+    node.offer_all(aside.grow(5))
+    node.chain.side_branches.most = 4_000
+    assert node.offer(main.branch(5, "other").add()).status == "side_branch"
+    kept = [height for height in range(1, 6) if not node.chain.missing([codec.block_hash(aside.blocks[height].header)])]
+    assert kept == [1, 2]
+    assert node.offer(aside.blocks[4]).status == "orphan"
+    node.chain.side_branches.most = 10_000
+    assert node.offer_all(aside.blocks[3:6]) == ["side_branch", "already_known", "side_branch"]
+
+
+def test_a_branch_with_more_work_than_the_tip_is_taken_though_there_is_no_room_for_side_branches(
+    open_node: OpenNode,
+) -> None:
+    main = ChainBuilder(easy_coin())
+    node = open_node(main.coin)
+    node.chain.side_branches.most = 0
+    other, third = main.branch(0, "other"), main.branch(0, "third")
+    node.offer_all(main.grow(2))
+    assert node.offer(other.add()).status == "side_branch"
+    assert node.chain.missing([other.tip_hash]) == [other.tip_hash]
+    other.grow(2)
+    assert node.offer_all(other.blocks[1:], asked=True)[-1] == "reorganized"
+    third.grow(4)
+    node.chain.accept_blocks(third.raw, NOW)
+    assert node.tip().block_hash == third.tip_hash
+    # What was on the main chain once is no side branch of a stranger's.
+    node.offer(main.branch(1, "again").add())
+    assert not node.chain.missing([codec.block_hash(block.header) for block in (*main.blocks, *other.blocks)])
+    assert verify_chain(node.store).height == 4
+
+
+def test_side_branches_of_an_earlier_run_are_counted_too(open_node: OpenNode) -> None:
+    main = ChainBuilder(easy_coin())
+    node = open_node(main.coin)
+    node.offer_all(main.grow(2))
+    early = [main.branch(0, f"early {number}").add() for number in range(5)]
+    node.offer_all(early)
+    node.store.close()
+    node = open_node(main.coin)
+    node.chain.side_branches.most = 3_000
+    late = main.branch(0, "late").add()
+    assert node.offer(late).status == "side_branch"
+    assert node.chain.missing([codec.block_hash(block.header) for block in (*early, late)]) == [
+        codec.block_hash(block.header) for block in early[:4]
+    ]
+
+
+def test_a_block_whose_side_branch_is_let_go_while_it_is_checked_may_come_again(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ChainBuilder(easy_coin())
+    node = open_node(main.coin)
+    node.offer_all(main.grow(2))
+    aside = main.branch(0, "aside")
+    node.offer_all(aside.grow(2))
+    block, check = aside.add(), Signatures.check
+
+    def let_go(signatures: Signatures, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Signatures, "check", check)
+        node.store.write(lambda conn: tree.forget(conn, [codec.block_hash(aside.blocks[2].header)]))
+        check(signatures, block_hashes)
+
+    monkeypatch.setattr(Signatures, "check", let_go)
+    with pytest.raises(StoreBusy):
+        node.offer(block)
+    assert node.offer(block).status == "orphan"
+    assert node.offer(aside.blocks[2]).status == "side_branch"
+    assert node.tip().block_hash == aside.tip_hash
