@@ -25,7 +25,7 @@ Request = Callable[[int, str], bytes]
 """What the caller of a number sends from an address."""
 Preparation = Callable[[RunningNode], contextlib.AbstractContextManager[None]]
 
-_PAUSE = 0.2
+_PAUSE = 0.5
 """Seconds between two requests of a caller: the machine has to answer others too."""
 
 

@@ -18,6 +18,7 @@ from node.client import Client, ClientError, Event, NoAnswer, NotConfirmed
 from node.core import codec
 from node.core.hashing import show
 from node.net.chaos import Proxy
+from node.shares import EVENT_STREAMS
 from tests.api.listening import listening
 from tests.api.running import ALICE, BOB, RunningNode, answers, launch, rich_coin, running
 from tests.support import wait_until
@@ -176,7 +177,7 @@ def test_a_full_node_is_asked_now_and_then_and_listened_to_when_there_is_room(
     monkeypatch.setattr("node.client.events._POLL", 0.5)
     client = Client(node.url)
     with ExitStack() as others:
-        for _ in range(128):
+        for _ in range(EVENT_STREAMS.each):
             assert others.enter_context(listening(node.port)).status == 200
         events = client.events()
         assert next(events).kind == "reset"
