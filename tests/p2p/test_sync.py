@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,8 @@ from node.core.coin import Coin
 from node.core.hashing import show
 from node.p2p import survey as survey_module
 from node.p2p import wire
-from node.store import accounts, blocks
+from node.store import accounts, blocks, tree
+from tests.nodes import NOW
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, honest
 from tests.support import ChainBuilder, easy_coin, key
@@ -40,6 +42,29 @@ def rows(node: Node) -> int:
     """Blocks in the tree, whatever their branch."""
     with node.store.read() as conn:
         return len(blocks.branch_tips(conn)) + blocks.tip(conn).height
+
+
+def test_a_side_branch_that_is_let_go_during_a_download_is_fetched_anew_and_no_peer_blamed(
+    node: Node, serve: Serve
+) -> None:
+    ours, theirs = grown(2, "ours"), grown(6, "theirs")
+    node.take(ours)
+    known = codec.block_hash(theirs.blocks[1].header)
+    assert node.chain.accept_block(theirs.raw[0], NOW).status == "side_branch"
+    routes = honest(theirs)
+
+    def let_go(body: bytes) -> Any:
+        """Between the plan, which counts on the block, and the blocks that stand on it."""
+        node.store.write(lambda conn: tree.forget(conn, [known]))
+        return routes["POST /p2p/blocks"](body)
+
+    peer = add(node, serve, {**routes, "POST /p2p/blocks": let_go})
+    assert not node.sync.replace_chain()
+    assert node.tip.block_hash == ours.tip_hash
+    assert node.peer(peer.url).score == 100
+    peer.routes.update(routes)
+    assert node.sync.replace_chain()
+    assert node.tip.block_hash == theirs.tip_hash
 
 
 def balances_agree(node: Node, chain: ChainBuilder) -> bool:
