@@ -155,11 +155,12 @@ def healthz(node: NodeContext, call: Call) -> Health | Reply:
         problem=None,
     )
     try:
+        node.store.check_file()
         with node.store.read() as conn:
             health.height = blocks.tip(conn).height
             states = peers.states(conn)
     except MoneyerError as error:
-        health.problem = f"the database cannot be read: {error.message}"
+        health.problem = f"the database cannot be used: {error.message}"
         return Reply(503, health)
     health.database = True
     health.peers = PeerCounts(len(states), sum(state == CONNECTED for state in states.values()))

@@ -65,7 +65,7 @@ class Store:
         self._bell = Doorbell(config.bells, self._notify)
         self._file = _identity(config.database)
         writer = open_engine(config.database, write=True, busy_seconds=busy_seconds)
-        self._writer = Writer(writer, self._announce, self._check_file)
+        self._writer = Writer(writer, self._announce, self.check_file)
 
     @classmethod
     def open(cls, config: Config, coin: Coin, *, check_file: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
@@ -176,8 +176,11 @@ class Store:
         self._bell.close()
         self._reader.dispose()
 
-    def _check_file(self) -> None:
-        """SQLite would write on into a file that has no name any more, and nobody would find it again."""
+    def check_file(self) -> None:
+        """Raises StoreFailed where the file was taken away or replaced.
+
+        SQLite would write on into a file that has no name any more, and nobody would find it again.
+        """
         if _identity(self.config.database) != self._file:
             raise StoreFailed(
                 f"{self.config.database} was moved, deleted or replaced under the node: stop it, and start it again "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from node.core import codec
 from node.p2p.transport import NODE_HEADER
-from node.shares import BOUNDS, HTTP_BOUNDS, SMALL_BODIES
-from tests.api.crowding import CROWDS, Crowd, places, wait_until_full
+from node.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS, SMALL_BODIES
+from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full
 from tests.api.running import BOB, CAROL, RunningNode, running
+from tests.api.test_idle_clients import linux
 from tests.api.test_large_answers import fill_with_large_blocks
 from tests.p2p.gossiping import gossiping, wait_for_peers
 from tests.support import transfer, wait_until
@@ -96,6 +98,16 @@ def test_the_reserve_is_for_those_that_this_node_is_connected_with_and_no_word_m
         assert target.call("POST", "/p2p/headers", body, named, source="127.0.0.5").status == 503
         assert target.post("/p2p/headers", body, {NODE_HEADER: "0" * 32}).status == 503
         assert target.post("/p2p/headers", body, named).status == 200
+
+
+@linux
+def test_nobody_waits_for_a_block_for_a_caller_who_has_gone(fresh: RunningNode) -> None:
+    with idle_worker(fresh):
+        with socket.create_connection(("127.0.0.1", fresh.port), 30, ("127.0.0.2", 0)) as caller:
+            caller.sendall(request("GET", "/mine_block"))
+            wait_until(lambda: places(fresh, BLOCK_WAITS).held == 1, 30, "the caller to wait")
+        wait_until(lambda: places(fresh, BLOCK_WAITS).held == 0, 60, "its going to be noticed")
+    assert b"\nmoneyer_requests_abandoned_total 1.0\n" in fresh.get("/metrics").body
 
 
 def test_every_bound_has_a_crowd_that_fills_it() -> None:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from node.api.endpoint import Call, Reply
+from node.api.json import Health
+from node.api.node import open_node
+from node.api.status import healthz
 from node.core import codec
 from node.core.coinfile import coin_from_json
 from node.core.hashing import merkle_root_of_branch, show, unshow
@@ -194,3 +198,26 @@ def test_the_node_is_healthy(told: RunningNode) -> None:
         "busy": [],
         "problem": None,
     }
+
+
+def test_a_node_that_cannot_do_its_work_is_not_well(fresh: RunningNode) -> None:
+    """Asked in this process, on the node's own folder: what was broken is put together again by nobody."""
+    fresh.stop()
+    node = open_node(fresh.config)
+    call = Call({}, None, None, remote="127.0.0.1")
+    well = healthz(node, call)
+    assert isinstance(well, Health)
+    assert (well.status, well.database, well.writer, well.problem) == ("ok", True, True, None)
+    node.store.close()  # the thread that writes has ended
+    told = healthz(node, call)
+    assert isinstance(told, Reply)
+    assert isinstance(told.content, Health)
+    assert (told.status, told.content.status, told.content.writer) == (503, "failing", False)
+    assert "writes" in str(told.content.problem)
+    for file in fresh.config.data.glob("chain.db*"):
+        file.unlink()
+    told = healthz(node, call)
+    assert isinstance(told, Reply)
+    assert isinstance(told.content, Health)
+    assert (told.status, told.content.status, told.content.database) == (503, "failing", False)
+    assert "deleted or replaced" in str(told.content.problem)
