@@ -21,8 +21,8 @@ from node.api.render import work
 from node.core import codec
 from node.core.errors import Malformed, RuleError
 from node.core.hashing import show, unshow
-from node.mempool import AT_ONCE
-from node.outcomes import Orphan
+from node.mempool import AT_ONCE, Accepted
+from node.outcomes import Extended, Orphan, Reorganized
 from node.p2p import wire
 from node.p2p.gossip import Caller
 from node.p2p.reach import own_url
@@ -185,6 +185,8 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
         raise
     if isinstance(outcome, Orphan):
         node.gossip.heard_orphan(caller)
+    elif isinstance(outcome, Extended | Reorganized):
+        node.gossip.delivered(caller)
     return wire.BlockAnswer(outcome.status)
 
 
@@ -205,7 +207,8 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     except Malformed as error:
         node.peers.offenders.sent_transfers(call.remote, [error.code])
         raise MalformedTransfer(error.message, **error.details) from None
-    node.gossip.heard_transfers(Caller(call.sender, call.remote), transfers)
+    caller = Caller(call.sender, call.remote)
+    node.gossip.heard_transfers(caller, transfers)
     answers = [
         answer
         for start in range(0, len(transfers), AT_ONCE)
@@ -217,6 +220,8 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
         if isinstance(answer, RuleError)
     ]
     node.peers.offenders.sent_transfers(call.remote, [each.code for each in rejected])
+    if any(isinstance(answer, Accepted) and not answer.known for answer in answers):
+        node.gossip.delivered(caller)
     return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
 
 

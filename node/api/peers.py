@@ -21,7 +21,8 @@ class PeerBody(Struct, forbid_unknown_fields=True):
 
 @endpoint("GET", "/v1/peers", "Every peer that this node knows", reply=PeerPage)
 def list_peers(node: NodeContext, call: Call) -> PeerPage:
-    return PeerPage([peer_view(row) for row in node.peers.listed()])
+    live = node.gossip.live()
+    return PeerPage([peer_view(row, live.get(row.url)) for row in node.peers.listed()])
 
 
 @endpoint(

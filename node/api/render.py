@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from node.core.address import encode_address
 from node.core.coin import Coin
 from node.core.hashing import sha256d, show
 from node.core.types import Coinbase, Transaction
+from node.p2p.links import LinkNow
 from node.store import transactions
 from node.store.blocks import BlockRow
 from node.store.jobs import JobRow
@@ -138,7 +140,11 @@ def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
     return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
 
 
-def peer_view(row: PeerRow) -> PeerView:
+def peer_view(row: PeerRow, link: LinkNow | None = None) -> PeerView:
+    """`link`: what is known by now, where the peer is connected; the row holds what was written down."""
+    if link is not None:
+        last_seen = max(filter(None, (row.last_seen, link.heard_at)), default=None)
+        row = replace(row, height=link.height, work=link.work, latency_ms=link.latency_ms, last_seen=last_seen)
     return PeerView(
         url=row.url,
         state=row.state,

@@ -29,6 +29,7 @@ from node.core.errors import RuleError
 from node.core.hashing import show
 from node.core.types import Block, Coinbase, Transaction
 from node.p2p.errors import PeerError
+from node.p2p.sync import Replaced
 from node.p2p.threads import OneAtATime
 from node.p2p.urls import MAX_URL, parse_peer_url
 from node.shares import BLOCK_WAITS, CALLS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, NoPlace
@@ -148,8 +149,12 @@ class ConnectedNodes(Struct, omit_defaults=True):
 
 
 class ReplacedChain(Struct, omit_defaults=True):
+    """`asked`, `answered`: nodes."""
+
     message: str
     new_chain: list[TutorialBlock]
+    asked: Count
+    answered: Count
     next: int | None = None
 
 
@@ -378,6 +383,13 @@ def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
     bound=PEER_WAITS,
 )
 def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
-    changed = node.sync.replace_chain()
+    replaced = node.sync.ask_everyone()
     chain, _, following = _chain(node.store, 1, CHAIN_LIMIT)
-    return ReplacedChain("nodes updated." if changed else "already largest chain", chain, following)
+    return ReplacedChain(_outcome(replaced), chain, replaced.asked, replaced.answered, following)
+
+
+def _outcome(replaced: Replaced) -> str:
+    if replaced.asked and not replaced.answered:
+        who = "the other node" if replaced.asked == 1 else f"any of the {replaced.asked} other nodes"
+        return f"no answer from {who}: the chain stays as it was, and may not be the largest. Are they running?"
+    return "nodes updated." if replaced.changed else "already largest chain"

@@ -20,6 +20,8 @@ _MOST_KEPT: Final = 4_000
 class _Failures:
     count: int
     retry_at: float
+    is_fault: bool = False
+    """Whether it did something wrong, and was not only away."""
 
 
 class Backoff:
@@ -29,9 +31,10 @@ class Backoff:
         self._clock = clock
         self._failed: dict[str, _Failures] = {}
 
-    def failed(self, url: str, *, is_refusal: bool = False) -> None:
+    def failed(self, url: str, *, is_refusal: bool = False, is_fault: bool = False) -> None:
         entry = self._failed.pop(url, None) or _Failures(0, 0.0)
         entry.count += 1
+        entry.is_fault = entry.is_fault or is_fault
         longest = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(entry.count - 1, 20))
         if is_refusal:
             longest = REFUSED_SECONDS
@@ -43,6 +46,12 @@ class Backoff:
 
     def forget(self, url: str) -> None:
         self._failed.pop(url, None)
+
+    def forget_absence(self, url: str) -> None:
+        """The peer is there: that makes up for having been away, and for nothing else."""
+        entry = self._failed.get(url)
+        if entry is not None and not entry.is_fault:
+            del self._failed[url]
 
     def retry_at(self, url: str) -> float:
         """0 for one that has not failed."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 from node.p2p.errors import PeerError
 from node.p2p.peers import Peers
+from node.p2p.spread import spot_of
 from node.p2p.standing import CONNECTED, Greeting
 from node.p2p.sync import Sync
 from node.p2p.urls import PeerUrl
 from node.store import blocks
 from node.store.errors import StoreUnavailable
+
+_MOST_TURNS: Final = 1_000
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -20,8 +25,9 @@ log = logging.getLogger("moneyer.p2p")
 class CatchUp:
     """One thread. Calls `greeted` before it fetches what a peer has, and `done` afterwards: whether all went well.
 
-    Who waited longest is next, whatever it claims: a claim costs a liar nothing, and another URL neither. A peer whose
-    time was up while others waited stands behind them again.
+    An address whose turn was longest ago is next, and there the peer that waited longest, whatever it claims: a claim
+    costs a liar nothing, and another port neither. A peer whose time was up while others waited stands behind them
+    again.
     """
 
     def __init__(
@@ -33,6 +39,8 @@ class CatchUp:
         self._done = done
         self._wanted: dict[PeerUrl, int] = {}
         """What each claims, in the order in which they came."""
+        self._turns: OrderedDict[str, None] = OrderedDict()
+        """Addresses that had their turn, the last one at the end."""
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="catch up", daemon=True)
@@ -67,8 +75,14 @@ class CatchUp:
                 self._changed.wait()
             if self._stopped:
                 return None
-            url = next(iter(self._wanted))
+            order = {address: number for number, address in enumerate(self._turns)}
+            url = min(self._wanted, key=lambda each: order.get(spot_of(each.host).address, -1))  # of equals the first
             del self._wanted[url]
+            address = spot_of(url.host).address
+            self._turns[address] = None
+            self._turns.move_to_end(address)
+            if len(self._turns) > _MOST_TURNS:
+                self._turns.popitem(last=False)
             return url
 
     def _others_wait(self, url: PeerUrl) -> bool:
@@ -85,13 +99,13 @@ class CatchUp:
         try:
             greeting = self._peers.greet(url)
         except PeerError as error:
-            log.info("peer %s: %s", url, error.code)
+            log.info("peer %s: %s", url, error.message)
             return  # its link finds out as well
         self._greeted(greeting)
         if greeting.hello.claimed_work > self._own_work():
             synced = self._sync.sync_with(greeting, lambda: self._others_wait(url))
             row = self._peers.find(url.url)
-            if row is not None and row.state != CONNECTED:
+            if synced.is_to_blame or (row is not None and row.state != CONNECTED):
                 self._done(url, False)
                 return
             if synced.was_cut:

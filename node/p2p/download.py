@@ -12,7 +12,7 @@ from node.core.types import HEADER_SIZE
 from node.outcomes import Orphan
 from node.p2p.bodies import Bodies
 from node.p2p.client import PeerClient
-from node.p2p.errors import BadChain, NotDelivered
+from node.p2p.errors import BadChain, NotDelivered, PeerError
 from node.p2p.peers import Peers
 from node.p2p.progress import Meter
 from node.p2p.standing import CONNECTED, Greeting, is_banned
@@ -35,13 +35,15 @@ class Download:
         self._is_outdated = False
         """Whether the plan counted on blocks that this node has no more."""
         self._lead = Source(lead.url, lead.client, plan.to_height, is_bound=True)
+        self.is_lead_to_blame = False
+        """For a block that did not come, or was no good."""
 
     def run(self) -> bool:
         """Whether it is worth while to ask `lead` for more. Raises PeerError for what it is to be blamed for."""
         plan, lead = self._plan, self._lead
         self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
         missing = self._missing(lead.client)
-        with Bodies(missing, self._sources, self._peers.blame, lambda: self._turn.is_over) as bodies:
+        with Bodies(missing, self._sources, self._blame, lambda: self._turn.is_over) as bodies:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
@@ -51,6 +53,10 @@ class Download:
                 if not lead.is_dropped:
                     raise
         return self._taken > 0 and not lead.is_dropped
+
+    def _blame(self, url: PeerUrl, error: PeerError) -> None:
+        self.is_lead_to_blame = self.is_lead_to_blame or url == self._lead.url
+        self._peers.blame(url, error)
 
     def _missing(self, client: PeerClient) -> Iterator[tuple[int, bytes]]:
         """Height and hash of each block of the plan that is not here."""
@@ -93,6 +99,8 @@ class Download:
                 return
         if run:
             self._taken += len(run)
+            for url in {slot.source.url.url for slot in run if slot.source is not None}:
+                self._peers.delivered(url)
             transfers = sum(_transfers(slot.raw) for slot in run)
             self._meter.connected(run[-1].height, len(run), transfers, bodies.peers)
 

@@ -18,7 +18,7 @@ from node.p2p.configured import Configured
 from node.p2p.discovery import Found
 from node.p2p.errors import PeerError
 from node.p2p.keeper import Keeper
-from node.p2p.links import Link
+from node.p2p.links import Link, LinkNow
 from node.p2p.peers import Peers
 from node.p2p.relay import Relay
 from node.p2p.standing import Greeting
@@ -64,6 +64,7 @@ class Gossip:
             return
         self._is_on = True
         self.peers.on_change = self._keeper.table_changed
+        self.peers.on_delivery = self._keeper.delivered
         self.relay.start()
         self._catch_up.start()
         self._keeper.start()
@@ -72,7 +73,7 @@ class Gossip:
         """Ends within about a second; links that are in a request are not waited for."""
         self._stopped.set()
         if self._is_on:
-            self.peers.on_change = None
+            self.peers.on_change = self.peers.on_delivery = None
             self._keeper.stop()
             self._catch_up.stop()
             self.relay.stop()
@@ -85,6 +86,10 @@ class Gossip:
     def is_peer(self, caller: Caller) -> bool:
         """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""
         return bool(self._links_of(caller))
+
+    def live(self) -> dict[str, LinkNow]:
+        """URL -> what is known now, of each peer that is connected."""
+        return {link.url.url: link.now() for link in self._keeper.links() if link.node_id is not None}
 
     # told by the API, before what was sent is looked at: once it is committed, links may already tell others
 
@@ -105,6 +110,11 @@ class Gossip:
         for link in self._links_of(caller):
             self._catch_up.want(link.url, link.peer_work)
 
+    def delivered(self, caller: Caller) -> None:
+        """What a peer sent was new here, and it counts: a block of the main chain, a transfer of the pool."""
+        for link in self._links_of(caller):
+            self.peers.delivered(link.url.url)
+
     def _links_of(self, caller: Caller) -> list[Link]:
         if not caller.node_id or not self._is_on:
             return []
@@ -120,7 +130,7 @@ class Gossip:
 
     def joined(self, link: Link, node_id: str) -> None:
         self._keeper.joined(link, node_id)
-        log.info("peer %s connected", link.url)
+        log.info("peer %s: connected", link.url)
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
         self._keeper.ended(link, problem)

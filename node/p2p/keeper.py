@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -19,19 +19,24 @@ from node.p2p.errors import BadUrl, Duplicate, PeerError, PeerRefused
 from node.p2p.links import Link
 from node.p2p.peers import Peers
 from node.p2p.reach import may_tell
+from node.p2p.spread import Crowding, Spread, spot_of, spot_of_any
 from node.p2p.standing import CONNECTED, INBOUND, OUTBOUND, home_of, is_banned, rank
 from node.p2p.urls import PeerUrl, parse_peer_url
+from node.shares import INBOUND_LINKS, NoPlace, Place, Shares
 from node.store.errors import StoreUnavailable
 from node.store.peers import PeerRow
 
-MAX_INBOUND: Final = 24
+MAX_INBOUND: Final = INBOUND_LINKS.total
 """Peers kept connected because they asked for it."""
 MAX_INBOUND_EACH: Final = 4
-"""Of them, those at one address (`node.p2p.standing.home_of`)."""
+"""Of them, those at one address beyond this machine (`node.p2p.standing.home_of`)."""
 MAX_LEARNED: Final = 200
 """URLs that peers told and that nobody has tried yet."""
 _LEARNED_EACH: Final = 50
 _PROBE_SECONDS: Final = 60.0
+_TRIAL_SECONDS: Final = 600.0
+"""How often one that is not connected gets a place, so that nobody keeps all of them for good."""
+_MOST_USEFUL: Final = 1_000
 _LASTED_SECONDS: Final = 30.0
 _IDLE_SECONDS: Final = 30.0
 _FAULT_SECONDS: Final = 2.0
@@ -65,7 +70,14 @@ class Keeper:
         self._removed: set[str] = set()
         self._backoff = Backoff(clock)
         self._lock = threading.Lock()
+        self._inbound = Shares(INBOUND_LINKS)
+        self._places: dict[Link, Place] = {}
+        self._useful: dict[str, None] = {}
+        """URLs of peers that gave blocks or transfers: they may use the reserve of places."""
         self._probe_at = clock() + _PROBE_SECONDS
+        self._trial_at = clock() + _TRIAL_SECONDS
+        self._trial: str | None = None
+        """Who gets the next place."""
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -116,12 +128,24 @@ class Keeper:
                 if other.node_id == node_id and other.url.port == link.url.port and other.addresses & link.addresses:
                     raise Duplicate(f"that is the node that is connected as {other.url}")
             link.node_id = node_id
+        self._wake.set()  # others may have to make room for one that is elsewhere
+
+    def delivered(self, url: str) -> None:
+        """A peer gave blocks or transfers that count."""
+        with self._lock:
+            self._useful[url] = None
+            if len(self._useful) > _MOST_USEFUL:
+                del self._useful[next(iter(self._useful))]
+            if (link := self._links.get(url)) is not None:
+                link.deliveries += 1
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
         lasted = time.monotonic() - link.started > _LASTED_SECONDS
         url = link.url.url
         try:
-            if problem is not None:
+            if isinstance(problem, Duplicate):
+                self._peers.forget_double(url)
+            elif problem is not None:
                 self._peers.blame(link.url, problem)
             elif not self._stopped.is_set():
                 self._peers.rest([url])
@@ -131,10 +155,16 @@ class Keeper:
             with self._lock:
                 if self._links.get(url) is link:
                     del self._links[url]
-                if lasted:
+                if (place := self._places.pop(link, None)) is not None:
+                    place.release()
+                if link.deliveries:
                     self._backoff.forget(url)
+                elif lasted:
+                    self._backoff.forget_absence(url)
                 if problem is not None or link.is_at_fault:
-                    self._backoff.failed(url, is_refusal=problem is not None and problem.is_lasting)
+                    is_fault = link.is_at_fault or (problem is not None and problem.penalty > PeerError.penalty)
+                    is_refusal = problem is not None and problem.is_lasting
+                    self._backoff.failed(url, is_refusal=is_refusal, is_fault=is_fault)
         if isinstance(problem, PeerRefused) and url in self._configured.urls:
             self._configured.refused(url, problem)
         self._wake.set()
@@ -163,7 +193,7 @@ class Keeper:
                 return
             if not is_known and url not in self._links:
                 self._remember(url)
-            self._backoff.forget(url)
+            self._backoff.forget_absence(url)
         self._wake.set()
 
     def _remember(self, url: str) -> None:
@@ -209,16 +239,23 @@ class Keeper:
         rows = self._peers.listed()
         now = self._clock()
         with self._lock:
+            self._make_room(now)
             wanted = self._choose(rows)
             due = [each for each in wanted if self._backoff.retry_at(each[0]) <= now]
             probe = self._choose_probe(now)
             later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
+            busy = {*self._links, *(url for url, _ in wanted)}
+        # Whom the owner names counts as connected at once; who finds no place is in reserve.
+        if idle := [row.url for row in rows if row.state == CONNECTED and row.url not in busy]:
+            self._peers.rest(idle)
         for url, direction in due:
             self._begin(url, direction, is_probe=False)
         if probe is not None:
             self._begin(probe, OUTBOUND, is_probe=True)
         if self._learned and self._config.outbound:
             later.append(self._probe_at - now)
+        if self._config.outbound:
+            later.append(max(0.0, self._trial_at - now))
         return min([_IDLE_SECONDS, *later])
 
     def _begin(self, url: str, direction: str, *, is_probe: bool) -> None:
@@ -227,48 +264,109 @@ class Keeper:
             link = self._make_link(parse_peer_url(url), direction, is_probe)
             with self._lock:
                 self._learned.pop(url, None)
+                if self._trial == url:
+                    self._trial = None
                 if url in self._removed or url in self._links:  # since just now
                     return
+                if direction == INBOUND:
+                    self._places[link] = self._inbound.take(link.url.host, trusted=url in self._useful)
                 self._links[url] = link
             link.start()
+        except NoPlace:
+            return
         except Exception:
             with self._lock:
-                self._links.pop(url, None)
+                if (failed := self._links.pop(url, None)) is not None and failed in self._places:
+                    self._places.pop(failed).release()
                 self._backoff.failed(url)
             raise
 
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
         """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
         long as there is room."""
-        now, clock = int(time.time()), self._clock()
+        now = int(time.time())
         fit = [row for row in rows if not is_banned(row, now)]
         # Peers that are as good as each other are tried in any order, so that a network is no star.
         random.shuffle(fit)
-        fit.sort(key=rank)
+        fit.sort(key=lambda row: rank(row, now))
         configured = [url for url in self._configured.urls if url not in self._removed]
-        own = sum(link.direction == OUTBOUND and not link.is_probe for link in self._links.values())
-        homes = Counter(home_of(link.url.host) for link in self._links.values() if link.direction == INBOUND)
-        chosen = [(url, OUTBOUND) for url in configured if url not in self._links]
-        room = self._config.outbound - own - len(chosen)
         known = [row.url for row in fit if row.direction == OUTBOUND]
         # One that was told may have called by itself since: its row says more, and two links would refuse each other.
         in_table = {row.url for row in rows}
-        for url in [*known, *(url for url in self._learned if url not in in_table)]:
-            if room > 0 and url not in self._links and url not in configured:
-                chosen.append((url, OUTBOUND))
-                room -= self._backoff.retry_at(url) <= clock  # who isn't due holds no place
-        for row in fit:
-            if row.direction == INBOUND and row.url not in self._links and homes.total() < MAX_INBOUND:
-                home = home_of(parse_peer_url(row.url).host)
-                if row.url in configured or (home is not None and homes[home] >= MAX_INBOUND_EACH):
+        others = [*known, *(url for url in self._learned if url not in in_table)]
+        if self._trial in others:
+            others.insert(0, self._trial)
+        inbound = [row.url for row in fit if row.direction == INBOUND and row.url not in configured]
+        chosen = [url for url in configured if url not in self._links]
+        chosen += self._choose_outbound(chosen, [url for url in dict.fromkeys(others) if url not in configured])
+        return [*((url, OUTBOUND) for url in chosen), *((url, INBOUND) for url in self._choose_inbound(inbound))]
+
+    def _choose_outbound(self, configured: Sequence[str], candidates: Sequence[str]) -> list[str]:
+        """Of the candidates, the best first, those that fit into the places that are left (`node.p2p.spread`)."""
+        links = [link for link in self._links.values() if link.direction == OUTBOUND and not link.is_probe]
+        room, clock = self._config.outbound - len(links) - len(configured), self._clock()
+        spread = Spread(spot_of_any(link.url.host, link.addresses) for link in links)
+        for url in configured:
+            if self._backoff.retry_at(url) <= clock:
+                spread.take(spot_of(parse_peer_url(url).host))
+        chosen: list[str] = []
+        left = [(url, spot_of(parse_peer_url(url).host)) for url in candidates if url not in self._links]
+        for level in Crowding:
+            skipped = []
+            for url, spot in left:
+                crowding = spread.crowding(spot)
+                if room <= 0 or crowding > level or not spread.allows(crowding):
+                    skipped.append((url, spot))
                     continue
-                chosen.append((row.url, INBOUND))
-                homes[home] += self._backoff.retry_at(row.url) <= clock
+                chosen.append(url)
+                if self._backoff.retry_at(url) <= clock:  # who isn't due holds no place
+                    room -= 1
+                    spread.take(spot)
+            left = skipped
         return chosen
+
+    def _choose_inbound(self, candidates: Sequence[str]) -> list[str]:
+        """Of the candidates, the best first, those that may be called: `_begin` sees whether there is a place."""
+        homes = Counter(home_of(link.url.host) for link in self._links.values() if link.direction == INBOUND)
+        chosen = []
+        for url in candidates:
+            home = home_of(parse_peer_url(url).host)
+            if url in self._links or (home is not None and homes[home] >= MAX_INBOUND_EACH):
+                continue
+            chosen.append(url)
+            homes[home] += self._backoff.retry_at(url) <= self._clock()
+        return chosen
+
+    def _make_room(self, now: float) -> None:
+        """End links that share an address, or a group, where peers elsewhere are connected; and from time to time one
+        more, for a peer that is not."""
+        links = [link for link in self._links.values() if link.direction == OUTBOUND and link.node_id is not None]
+        spots = {link: spot_of_any(link.url.host, link.addresses) for link in links}
+        everywhere, spread = Spread(spots.values()), Spread()
+        links.sort(key=lambda link: (link.url.url not in self._configured.urls, -link.deliveries, link.started))
+        spare = []
+        for link in links:
+            crowding = spread.crowding(spots[link])
+            if link.url.url in self._configured.urls:
+                spread.take(spots[link])
+            elif not everywhere.allows(crowding):
+                link.stop()
+            else:
+                spread.take(spots[link])
+                spare.append(link)
+        if now >= self._trial_at:
+            self._trial_at = now + _TRIAL_SECONDS
+            new = [url for url in self._learned if url not in self._links]
+            fresh = [url for url in new if everywhere.crowding(spot_of(parse_peer_url(url).host)) is Crowding.NOTHING]
+            if fresh and spare and len(links) >= self._config.outbound:
+                self._trial = random.choice(fresh)  # noqa: S311
+                spare[-1].stop()
 
     def _choose_probe(self, now: float) -> str | None:
         """Now and then one that was only heard of is called, so that the reserve is of nodes that are there."""
         if not self._learned or now < self._probe_at or not self._config.outbound:
             return None
         self._probe_at = now + _PROBE_SECONDS
-        return next((url for url in self._learned if url not in self._links), None)
+        held = Spread(spot_of(link.url.host) for link in self._links.values())
+        new = [url for url in self._learned if url not in self._links]
+        return min(new, key=lambda url: held.crowding(spot_of(parse_peer_url(url).host)), default=None)

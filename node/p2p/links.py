@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Protocol
 
@@ -14,7 +15,7 @@ from node.core import codec
 from node.core.errors import RuleError
 from node.core.hashing import unshow
 from node.core.types import Transfer
-from node.mempool import AT_ONCE, Mempool
+from node.mempool import AT_ONCE, Accepted, Mempool
 from node.p2p import wire
 from node.p2p.client import HELLO_SECONDS
 from node.p2p.errors import BadAnswer, Banned, PeerError, PeerUnreachable, Refused
@@ -42,6 +43,16 @@ _SMALL_POOL: Final = 100_000
 _TELL_SECONDS: Final = 30.0
 
 log = logging.getLogger("moneyer.p2p")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNow:
+    """`work`: cumulative, as far as known; `heard_at`: Unix seconds."""
+
+    height: int
+    work: int
+    latency_ms: int
+    heard_at: int | None
 
 
 class Hub(Protocol):
@@ -73,6 +84,12 @@ class Link:
         """Once it has joined."""
         self.addresses: frozenset[Address] = frozenset()
         self.height = 0
+        """That the peer last said; `now` knows more."""
+        self.latency_ms = 0
+        self.deliveries = 0
+        """How often it gave blocks or transfers that count."""
+        self.heard_at: int | None = None
+        """Unix seconds: when it last answered or called."""
         self.is_at_fault = False
         self.started = time.monotonic()
         self._hub = hub
@@ -113,11 +130,21 @@ class Link:
         """That the peer last claimed."""
         return self._blocks.peer_work
 
+    def now(self) -> LinkNow:
+        """What is known of the peer now, between two hellos too: it has a block that it took, or gave."""
+        tip = self._relay.tip
+        is_in_step = tip.block_hash in self._blocks.known
+        height = max(self.height, tip.height) if is_in_step else self.height
+        work = max(self.peer_work, tip.work) if is_in_step else self.peer_work
+        return LinkNow(height, work, self.latency_ms, self.heard_at)
+
     def has_blocks(self, hashes: list[bytes]) -> None:
         """The peer has shown that it has these."""
+        self.heard_at = int(time.time())
         self._blocks.known.add(hashes)
 
     def has_transfers(self, txids: list[bytes]) -> None:
+        self.heard_at = int(time.time())
         self._transfers.known.add(txids)
 
     def heard(self, greeting: Greeting) -> None:
@@ -165,10 +192,11 @@ class Link:
         self.addresses = frozenset(resolve(self.url.host, time.monotonic() + HELLO_SECONDS))
         tip = self._relay.tip
         greeting = self._peers.greet(self.url, self._client)
+        if not self.is_probe:
+            self._hub.joined(self, greeting.hello.node_id)  # before it is written down: one node is one peer
         self._peers.welcome(greeting, self.direction)
         if self.is_probe:
             return
-        self._hub.joined(self, greeting.hello.node_id)
         self._relay.subscribe(self.wake)
         self._noted_at = time.monotonic()
         self._learn(greeting, tip)
@@ -178,7 +206,7 @@ class Link:
         """All that there is to do now."""
         try:
             while not self._stopped.is_set() and self._step():
-                pass
+                self.heard_at = int(time.time())
         except StoreUnavailable as error:
             log.info("peer %s: %s", self.url, error.message)
             self._stopped.wait(AGAIN_SECONDS)
@@ -240,7 +268,7 @@ class Link:
     def _learn(self, greeting: Greeting, tip: BlockRow) -> None:
         """`tip`: ours, before the peer was asked: what it may have sent us since is not to be sent back."""
         hello = greeting.hello
-        self.height = hello.height
+        self.height, self.latency_ms, self.heard_at = hello.height, greeting.latency_ms, int(time.time())
         self._blocks.peer_is_at(unshow(hello.tip), hello.claimed_work, tip)
         if self.is_ahead:
             self._hub.behind(self)
@@ -289,6 +317,8 @@ class Link:
             here = arrivals.present(conn, list(transfers))
         new = [transfer for txid, transfer in transfers.items() if txid not in here]
         verdicts = self._hub.mempool.accept_transfers(new) if new else []
+        if any(isinstance(each, Accepted) and not each.known for each in verdicts):
+            self._peers.delivered(self.url.url)
         if any(isinstance(each, RuleError) and each.code in NO_TRANSFER for each in verdicts):
             raise BadAnswer("the peer's pool has transfers that no node passes on")
         return True

@@ -20,6 +20,7 @@ from node.p2p.errors import Banned, IsSelf, OtherCoin, PeerError, TableFull
 from node.p2p.offenders import Offenders
 from node.p2p.standing import (
     BAN_PENALTY,
+    BEST_SCORE,
     CONNECTED,
     INBOUND,
     MAX_PEERS,
@@ -27,12 +28,13 @@ from node.p2p.standing import (
     RESERVE,
     Greeting,
     after,
+    credited,
     is_banned,
     rank,
     take_in,
 )
 from node.p2p.threads import in_threads
-from node.p2p.urls import PeerUrl, parse_host_port, parse_peer_url
+from node.p2p.urls import PeerUrl, is_same_place, parse_peer_url
 from node.store import meta
 from node.store import peers as table
 from node.store.engine import Store
@@ -40,6 +42,9 @@ from node.store.peers import PeerRow
 
 MAX_ASKED: Final = 64
 """Peers asked at once, the best first; the rest are in reserve."""
+
+_LOOK_UP_SECONDS: Final = 5.0
+"""For the names of two URLs that may lead to one node."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -56,6 +61,8 @@ class Peers:
         self.offenders = Offenders()
         self.on_change: Callable[[str], None] | None = None
         """Told the URL of a peer that someone added or removed."""
+        self.on_delivery: Callable[[str], None] | None = None
+        """Told the URL of a peer that gave blocks or transfers that count."""
 
     @cached_property
     def node_id(self) -> str:
@@ -78,14 +85,20 @@ class Peers:
         return result
 
     def add_many(self, urls: Sequence[str], *, inbound: bool = False) -> list[PeerRow | PeerError]:
-        """`add` for each, all asked at once; what came of it, in order. At most MAX_PEERS URLs."""
+        """`add` for each, all asked at once; what came of it, in order. At most MAX_PEERS URLs.
+
+        One node is one peer: another spelling of a known one's URL gives that one's row.
+        """
         now = int(time.time())
         banned = {row.url for row in self.listed() if is_banned(row, now)} if inbound else set[str]()
         answers = in_threads(lambda url: self._try(url, banned), urls[:MAX_PEERS], MAX_ASKED)
-        direction = INBOUND if inbound else OUTBOUND
-        results = self.store.write(
-            lambda conn: take_in(conn, answers, direction, int(time.time()), is_linked=not inbound)
-        )
+        known_as = self._known_as(answers)
+
+        def job(conn: Connection) -> list[PeerRow | PeerError]:
+            direction = INBOUND if inbound else OUTBOUND
+            return take_in(conn, answers, direction, int(time.time()), is_linked=not inbound, known_as=known_as)
+
+        results = self.store.write(job)
         for result in results:
             if isinstance(result, PeerRow):
                 log.info("peer %s joined, height %d", result.url, result.height)
@@ -95,21 +108,55 @@ class Peers:
         full = TableFull(f"no more than {MAX_PEERS} peers are taken at once")
         return [*results, *(full for _ in urls[MAX_PEERS:])]
 
+    def _known_as(self, answers: Sequence[Greeting | PeerError]) -> dict[str, str]:
+        """URL -> the URL by which the same node is known, for those of these that are known by another one.
+
+        Which node it is a node says itself, so it must be one port of one address too: else a stranger could keep a
+        node out by saying that it is that node.
+        """
+        urls: dict[str, list[str]] = {}
+        for row in self.listed():
+            if row.node_id is not None:
+                urls.setdefault(row.node_id, []).append(row.url)
+        known_as: dict[str, str] = {}
+        for answer in answers:
+            if isinstance(answer, Greeting):
+                url, ends_at = answer.url, time.monotonic() + _LOOK_UP_SECONDS
+                known = urls.setdefault(answer.hello.node_id, [])
+                twin = next((each for each in known if is_same_place(parse_peer_url(each), url, ends_at)), url.url)
+                if twin != url.url and url.url not in known:
+                    known_as[url.url] = twin
+                else:
+                    known.append(url.url)
+        return known_as
+
     def listed(self) -> list[PeerRow]:
         """Every peer, in the order in which they were added."""
         with self.store.read() as conn:
             return table.listed(conn)
 
     def remove(self, host_port: str) -> bool:
-        """Forget a peer by HOST:PORT or URL; whether it was there. Raises BadUrl."""
-        url = parse_host_port(host_port).url
+        """Forget a peer by HOST:PORT or URL, in any spelling; whether it was there. Raises BadUrl."""
+        url = parse_peer_url(host_port)
+        if self._forget(url.url):
+            return True
+        ends_at = time.monotonic() + _LOOK_UP_SECONDS
+        near = next((row.url for row in self.listed() if is_same_place(parse_peer_url(row.url), url, ends_at)), None)
+        return near is not None and self._forget(near)
+
+    def _forget(self, url: str) -> bool:
+        """Whether it was there."""
+        was_there = self.forget_double(url)
+        self._tell(url)
+        return was_there
+
+    def forget_double(self, url: str) -> bool:
+        """Take out a URL of a node that is connected by another; whether it was there. Nobody is told."""
         with self._lock:
             client = self._clients.pop(url, None)
         if client is not None:
             client.close()
-        was_there = self.store.write(lambda conn: table.remove(conn, url))
-        self._tell(url)
-        return was_there
+        return self.store.write(lambda conn: table.remove(conn, url))
 
     def _tell(self, url: str) -> None:
         if self.on_change is not None:
@@ -142,11 +189,23 @@ class Peers:
 
     def greet_all(self) -> list[Greeting]:
         """Say hello to the MAX_ASKED best peers at once; those that answered as they should. All of it is recorded."""
+        return [answer for answer in self.ask_all() if isinstance(answer, Greeting)]
+
+    def ask_all(self) -> list[Greeting | PeerError]:
+        """The same, with what went wrong with the others."""
         now = int(time.time())
         rows = sorted((row for row in self.listed() if not is_banned(row, now)), key=rank)[:MAX_ASKED]
         answers = in_threads(lambda row: self._try(row.url), rows, MAX_ASKED)
         self._record({row.url: answer for row, answer in zip(rows, answers, strict=True)})
-        return [answer for answer in answers if isinstance(answer, Greeting)]
+        return answers
+
+    def delivered(self, url: str) -> None:
+        """A peer gave blocks or transfers that count: that restores its standing, and nothing else does."""
+        row = self.find(url)
+        if row is not None and row.score < BEST_SCORE:
+            self.store.write(lambda conn: _credit(conn, url))
+        if self.on_delivery is not None:
+            self.on_delivery(url)
 
     def blame(self, url: PeerUrl, error: PeerError) -> None:
         """Mark a peer down for what it did."""
@@ -216,8 +275,14 @@ class Peers:
         for url, answer in answers.items():
             if isinstance(answer, PeerError):
                 level = logging.WARNING if answer.penalty >= BAN_PENALTY else logging.INFO
-                log.log(level, "peer %s: %s", url, answer.code)
+                log.log(level, "peer %s: %s", url, answer.message)
         if answers:
             for row in self.store.write(job):
                 if is_banned(row, now):
                     self.offenders.banned(parse_peer_url(row.url).host)
+
+
+def _credit(conn: Connection, url: str) -> None:
+    row = table.get(conn, url)
+    if row is not None:
+        table.save(conn, credited(row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
@@ -27,9 +27,11 @@ INBOUND_EACH: Final = 8
 """Peers in the table that asked for it from one address (`home_of`); of the whole table they have half at most."""
 BEST_SCORE: Final = 100
 _SCORE_BACK: Final = 10
+"""For blocks that this node took from it. Saying hello costs a peer nothing, and so it earns nothing."""
 BAN_PENALTY: Final = 20
 """Errors that cost this much can end in a ban; being away or slow never does, so that a peer is found again."""
 BAN_SECONDS: Final = 3600
+_OLD_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,26 @@ def home_of(host: str) -> str | None:
 
 
 def take_in(
-    conn: Connection, answers: Sequence[Greeting | PeerError], direction: str, now: int, *, is_linked: bool = True
+    conn: Connection,
+    answers: Sequence[Greeting | PeerError],
+    direction: str,
+    now: int,
+    *,
+    is_linked: bool = True,
+    known_as: Mapping[str, str] | None = None,
 ) -> list[PeerRow | PeerError]:
-    """The rows of new or known peers, saved; or why not. `is_linked`: they are asked from now on, so that they count
-    as connected; else they wait in reserve."""
+    """The rows of new or known peers, saved; or why not.
+
+    `is_linked`: they are asked from now on, so that they count as connected; else they wait in reserve. `known_as`:
+    URL -> the URL in the table of the same node.
+    """
     rows = {row.url: row for row in table.listed(conn)}
     results: list[PeerRow | PeerError] = []
     for answer in answers:
         if isinstance(answer, PeerError):
             results.append(answer)
             continue
-        url = answer.url.url
+        url = (known_as or {}).get(answer.url.url, answer.url.url)
         try:
             worst = _leaves(list(rows.values()), answer.url, direction) if url not in rows else None
         except TableFull as full:
@@ -149,7 +160,6 @@ def after(row: PeerRow, answer: Greeting | PeerError, now: int) -> PeerRow:
             agent=hello.agent,
             last_seen=now,
             latency_ms=answer.latency_ms,
-            score=min(BEST_SCORE, row.score + _SCORE_BACK),
             banned_until=None,
         )
     state = REFUSED if isinstance(answer, PeerRefused) else DOWN
@@ -161,10 +171,16 @@ def after(row: PeerRow, answer: Greeting | PeerError, now: int) -> PeerRow:
     return replace(row, state=state, score=BEST_SCORE // 2, banned_until=now + BAN_SECONDS)
 
 
+def credited(row: PeerRow) -> PeerRow:
+    """The row once the peer has given blocks or transfers that count: what it did wrong weighs less and less."""
+    return replace(row, score=min(BEST_SCORE, row.score + _SCORE_BACK))
+
+
 def is_banned(row: PeerRow, now: int) -> bool:
     return row.banned_until is not None and row.banned_until > now
 
 
-def rank(row: PeerRow) -> tuple[bool, int, int]:
-    """Best first: those that answered last time, then by score, then by when they were seen."""
-    return (row.state != CONNECTED, -row.score, -(row.last_seen or 0))
+def rank(row: PeerRow, now: int | None = None) -> tuple[bool, int, bool, int]:
+    """Best first: those that answered last time, then by score, those known for a day, then by when they were seen."""
+    is_new = now is not None and now - row.added_at < _OLD_SECONDS
+    return (row.state != CONNECTED, -row.score, is_new, -(row.last_seen or 0))

@@ -23,10 +23,20 @@ from node.store.blocks import BlockRow
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """`changed`: our tip; `was_cut`: the peer's time was up, and it may have more."""
+    """`changed`: our tip; `was_cut`: the peer's time was up, and it may have more; `is_to_blame`: it did wrong."""
 
     changed: bool
     was_cut: bool
+    is_to_blame: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What came of asking every peer. `changed`: our tip; `asked`, `answered`: peers."""
+
+    changed: bool
+    asked: int
+    answered: int
 
 
 class Sync:
@@ -53,6 +63,10 @@ class Sync:
 
         A peer that is down, slow or lying costs its own time-out and is marked down; then the next best is tried.
         """
+        return self.ask_everyone().changed
+
+    def ask_everyone(self) -> Replaced:
+        """`replace_chain`, and how many peers were asked."""
         return self._replacing.run()
 
     def sync_with(self, peer: Greeting, others_wait: Callable[[], bool]) -> Synced:
@@ -65,13 +79,15 @@ class Sync:
         with self._line.turn(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
             try:
-                return Synced(self._sync_with(peer, turn), turn.was_cut)
+                changed, is_to_blame = self._sync_with(peer, turn)
+                return Synced(changed, turn.was_cut, is_to_blame)
             finally:
                 self.meter.end()
 
-    def _replace_chain(self) -> bool:
+    def _replace_chain(self) -> Replaced:
         changed = False
-        greetings = self._peers.greet_all()
+        answers = self._peers.ask_all()
+        greetings = [answer for answer in answers if isinstance(answer, Greeting)]
         line = deque(sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True))
 
         def is_wanted(greeting: Greeting) -> bool:
@@ -89,19 +105,22 @@ class Sync:
                 if synced.was_cut and synced.changed:  # else its chain is for another call, which goes on from there
                     slow.add(peer.url)
                     line.append(peer)
-        return changed
+        return Replaced(changed, len(answers), len(greetings))
 
     def _tip(self) -> BlockRow:
         with self._store.read() as conn:
             return blocks.tip(conn)
 
-    def _sync_with(self, peer: Greeting, turn: Turn) -> bool:
-        """Whether our tip changed."""
-        before = self._tip().block_hash
+    def _sync_with(self, peer: Greeting, turn: Turn) -> tuple[bool, bool]:
+        """Whether our tip changed, and whether the peer was blamed."""
+        before, is_to_blame = self._tip().block_hash, False
         try:
             while (plan := survey(self._store, peer, self.meter.headers, turn.others_wait)) is not None:
                 turn.begin()
-                if not Download(self._chain, self._peers, self.meter, peer, plan, turn).run():
+                download = Download(self._chain, self._peers, self.meter, peer, plan, turn)
+                goes_on = download.run()
+                is_to_blame = download.is_lead_to_blame
+                if not goes_on:
                     break
                 if plan.is_short:
                     turn.shorten()
@@ -109,4 +128,5 @@ class Sync:
                     break
         except PeerError as error:
             self._peers.blame(peer.url, error)
-        return self._tip().block_hash != before
+            is_to_blame = True
+        return self._tip().block_hash != before, is_to_blame

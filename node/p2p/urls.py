@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 from urllib.parse import urlsplit
 
-from node.p2p.errors import BadUrl, PeerTimeout, PeerUnreachable
+from node.p2p.errors import BadUrl, PeerError, PeerTimeout, PeerUnreachable
 
 Address = IPv4Address | IPv6Address
 
@@ -49,6 +49,7 @@ _FORBIDDEN_V6: Final = tuple(
     )
 )
 _RESERVED_V6: Final = IPv6Network("::/8")
+_LOCALHOST: Final[set[Address]] = {IPv4Address("127.0.0.1"), IPv6Address("::1")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ class PeerUrl:
 
 
 def parse_peer_url(text: str) -> PeerUrl:
-    """The canonical form of a peer's URL; no port means 80. Raises BadUrl with a sentence that says what is wrong.
+    """The canonical form of a peer's URL, or of `HOST:PORT`, as this node names its peers; no port means 80.
+
+    The one reader of such text, wherever it comes from. Raises BadUrl with a sentence that says what is wrong.
 
     A name is not resolved here: `connect` does, and checks every address.
     """
@@ -79,6 +82,8 @@ def parse_peer_url(text: str) -> PeerUrl:
         raise BadUrl(f"a peer's URL has 1 to {MAX_URL} characters, like http://127.0.0.1:5002")
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         raise BadUrl("a peer's URL is plain ASCII without spaces, like http://127.0.0.1:5002")
+    if "://" not in text:
+        text = f"http://{text}"
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -94,11 +99,6 @@ def parse_peer_url(text: str) -> PeerUrl:
         raise BadUrl("a peer's port is 1 to 65535")
     host = (parts.hostname or "").lower()
     return PeerUrl(_canonical_host(host, bracketed="[" in parts.netloc), port or _USUAL_PORT)
-
-
-def parse_host_port(text: str) -> PeerUrl:
-    """The same of `HOST:PORT` or of a whole URL."""
-    return parse_peer_url(text if "://" in text else f"http://{text}")
 
 
 def _canonical_host(host: str, *, bracketed: bool) -> str:
@@ -166,6 +166,21 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
     if failure is None:
         raise PeerTimeout("the peer did not answer in time")
     raise PeerUnreachable("nothing answers at that address; is the node running, and is the port right?")
+
+
+def is_same_place(one: PeerUrl, other: PeerUrl, deadline: float) -> bool:
+    """Whether two URLs lead to one port of one address, however they spell it. `deadline`: on the monotonic clock."""
+    if one.port != other.port or one == other:
+        return one == other
+
+    def places(host: str) -> set[Address]:
+        found = set(map(unmapped, resolve(host, deadline)))
+        return found | _LOCALHOST if found & _LOCALHOST else found  # one loopback, in IPv4 and in IPv6
+
+    try:
+        return bool(places(one.host) & places(other.host))
+    except PeerError:
+        return False
 
 
 def resolve(host: str, deadline: float) -> list[Address]:

@@ -209,6 +209,29 @@ def test_nodes_connect_and_the_longer_chain_replaces_the_shorter(tmp_path: Path)
         again = one.get("/replace_chain").json
         assert again["message"] == "already largest chain"
         assert again["new_chain"] == replaced["new_chain"] == two.get("/get_chain").json["chain"]
+        assert [(each["asked"], each["answered"]) for each in (replaced, again)] == [(1, 1), (1, 1)]
+
+
+def test_where_no_node_answers_replace_chain_says_so(tmp_path: Path) -> None:
+    with running(tmp_path / "one") as one:
+        nobody = one.get("/replace_chain").json
+        assert (nobody["message"], nobody["asked"], nobody["answered"]) == ("already largest chain", 0, 0)
+        with running(tmp_path / "two") as two:
+            one.post("/connect_node", {"node": [two.url]})
+        down = one.get("/replace_chain").json
+        assert down["message"].startswith("no answer from the other node")
+        assert (down["asked"], down["answered"]) == (1, 0)
+
+
+def test_one_node_is_one_peer_and_needs_no_scheme(tmp_path: Path) -> None:
+    with running(tmp_path / "one") as one, running(tmp_path / "two") as two:
+        named = f"127.0.0.1:{two.port}"
+        for spelling in (named, f"localhost:{two.port}", two.url, f"http://localhost:{two.port}"):
+            answer = one.post("/connect_node", {"node": [spelling]})
+            assert (answer.status, answer.json["nodes"], answer.json.get("failed")) == (201, [named], None)
+            assert one.post("/v1/peers", {"url": spelling}).json["url"] == two.url
+        assert one.call("DELETE", f"/v1/peers/localhost:{two.port}").status == 200
+        assert one.get("/v1/peers").json["peers"] == []
 
 
 def test_a_node_of_another_coin_or_itself_is_not_connected(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ class Clock:
         return self.now
 
 
-Serve = Callable[[dict[str, Route]], PeerServer]
+Serve = Callable[..., PeerServer]
+"""`serve(routes, host=…)`: an address of loopback."""
 MakeNode = Callable[..., Node]
 """`make_node(coin, deadline=…)`: seconds that a peer has to answer."""
 
@@ -79,8 +80,8 @@ def serve() -> Iterator[Serve]:
     """Start peers; they end with the test."""
     servers: list[PeerServer] = []
 
-    def start(routes: dict[str, Route]) -> PeerServer:
-        servers.append(PeerServer(routes))
+    def start(routes: dict[str, Route], host: str = "127.0.0.1") -> PeerServer:
+        servers.append(PeerServer(routes, host))
         return servers[-1]
 
     yield start

@@ -19,10 +19,14 @@ _ANSWERS = {
 
 
 class Crowd:
-    """`size` peers on loopback, each with its own node_id; they have nothing, and take whatever they are told."""
+    """`size` peers on one address of loopback, each with its own node_id.
 
-    def __init__(self, chain: ChainBuilder, size: int) -> None:
+    They have nothing, and take whatever they are told.
+    """
+
+    def __init__(self, chain: ChainBuilder, size: int, host: str = "127.0.0.1") -> None:
         self._chain = chain
+        self._host = host
         self.urls: list[str] = []
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -52,8 +56,8 @@ class Crowd:
         self._loop.close()
 
     async def _listen(self, size: int) -> None:
-        self._servers = [await asyncio.start_server(self._serve, "127.0.0.1", 0) for _ in range(size)]
-        self.urls = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in self._servers]
+        self._servers = [await asyncio.start_server(self._serve, self._host, 0) for _ in range(size)]
+        self.urls = [f"http://{self._host}:{server.sockets[0].getsockname()[1]}" for server in self._servers]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("sockname")[1]

@@ -43,7 +43,8 @@ Route = Callable[[bytes], Answer | Wire]
 class PeerServer:
     """Serves `routes` ("GET /p2p/hello": route) on a free port of loopback; remembers what it was asked."""
 
-    def __init__(self, routes: dict[str, Route]) -> None:
+    def __init__(self, routes: dict[str, Route], host: str = "127.0.0.1") -> None:
+        self.host = host
         self.routes = routes
         self.asked: list[tuple[str, bytes]] = []
         self.headers: list[dict[str, str]] = []
@@ -51,7 +52,7 @@ class PeerServer:
         self.written = 0
         self.closing = threading.Event()
         self.sockets: list[socket.socket] = []
-        self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
+        self._server = _QuietServer((host, 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -61,7 +62,7 @@ class PeerServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def bodies(self, path: str) -> list[bytes]:
         """What was sent to a path, in order."""

@@ -112,10 +112,10 @@ def test_a_peer_that_tells_of_many_does_not_keep_out_what_others_tell(keep: Keep
     keeping = keep(outbound=2 * MAX_LEARNED)
     teller = Idle(PeerUrl("203.0.113.5", 5001), OUTBOUND, keeping.gossip)
     teller.addresses = frozenset([ip_address("203.0.113.5")])
-    dead = [f"http://198.51.100.{number}:9" for number in range(1, 251)]
+    dead = [f"http://198.51.{number}.100:9" for number in range(1, 251)]
     for _ in range(100):  # 50 are taken at a time
         keeping.keeper.learned(teller, dead)
-    told = [f"http://192.0.2.{number}:5001" for number in range(1, 51)]
+    told = [f"http://192.0.{number}.2:5001" for number in range(1, 51)]
     keeping.keeper.learned(teller, told)
     keeping.keeper.start()
     wait_until(lambda: len(keeping.urls()) == MAX_LEARNED, SOON, "all that were heard of to be called")

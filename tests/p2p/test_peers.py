@@ -17,6 +17,7 @@ from node.p2p.errors import (
     NewerProtocol,
     OtherCoin,
     PeerError,
+    PeerTimeout,
     PeerUnreachable,
     TableFull,
 )
@@ -61,6 +62,58 @@ def test_a_peer_added_twice_stands_once(node: Node, serve: Serve, chain: ChainBu
     second = node.peers.add(server.url)
     assert [second] == node.peers.listed()
     assert (second.added_at, second.height) == (first.added_at, 4)
+
+
+def test_one_node_is_one_peer_however_its_url_is_spelled(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    port = serve(honest(chain)).port
+    spellings = [f"http://localhost:{port}", f"127.0.0.1:{port}", f"http://[::ffff:127.0.0.1]:{port}"]
+    rows = [node.peers.add(each) for each in spellings]
+    assert [row.url for row in rows] == [f"http://localhost:{port}"] * 3
+    assert len(node.peers.listed()) == 1
+    assert node.peers.remove(f"127.0.0.1:{port}"), "it is removed by any spelling, too"
+    results = node.peers.add_many(spellings)
+    assert not any(isinstance(each, PeerError) for each in results)
+    assert len(node.peers.listed()) == 1
+
+
+def test_who_says_that_it_is_another_node_keeps_that_one_out_in_no_way(
+    node: Node, serve: Serve, chain: ChainBuilder
+) -> None:
+    liar, elsewhere, true = serve(honest(chain)), serve(honest(chain), "127.0.0.2"), serve(honest(chain))
+    for server in (liar, elsewhere, true):  # all with one node_id
+        assert node.peers.add(server.url).url == server.url
+    assert len(node.peers.listed()) == 3
+
+
+def test_a_peer_is_added_and_removed_without_a_scheme(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    server = serve(honest(chain))
+    assert node.peers.add(f"127.0.0.1:{server.port}").url == server.url
+    assert node.peers.remove(f"127.0.0.1:{server.port}/")
+
+
+def test_saying_hello_gives_back_nothing_of_what_a_peer_did_wrong(
+    node: Node, serve: Serve, chain: ChainBuilder
+) -> None:
+    url = parse_peer_url(node.peers.add(serve(honest(chain)).url).url)
+    node.peers.blame(url, PeerTimeout("it drips"))
+    for _ in range(5):
+        node.peers.greet_all()
+    assert (node.peer(url.url).score, node.peer(url.url).state) == (95, "connected")
+    node.peers.delivered(url.url)
+    assert node.peer(url.url).score == 100
+
+
+def test_what_went_wrong_with_a_peer_is_a_sentence_in_the_log(
+    node: Node, serve: Serve, chain: ChainBuilder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "moneyer")
+    server = serve(honest(chain))
+    node.peers.add(server.url)
+    server.routes = honest(ChainBuilder(easy_coin(name="Other")))
+    node.peers.greet_all()
+    (line,) = (record.getMessage() for record in caplog.records if "another coin" in record.getMessage())
+    assert line.startswith(f"peer {server.url}: that node runs another coin: its coin is ")
+    assert "other_coin" not in caplog.text
 
 
 def test_another_coins_node_is_refused_by_a_sentence_that_names_both(node: Node, serve: Serve) -> None:

@@ -19,7 +19,7 @@ from node.p2p.urls import PeerUrl
 from tests.api.running import RunningNode, running
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.gossiping import COIN, gossiping, listener, wait_for_tip, wait_until_told
-from tests.p2p.hostile import BLOCKS, PeerServer, Route, honest
+from tests.p2p.hostile import BLOCKS, PeerServer, Route, drip, honest
 from tests.support import ChainBuilder, wait_until
 
 HEADERS = "POST /p2p/headers"
@@ -124,6 +124,30 @@ def test_a_liar_with_slow_bodies_does_not_keep_a_node_from_the_best_chain(
         asked = len(liar.asked)
         wait_until(lambda: len(liar.asked) > asked, PATIENCE, "the liar's next turn")
         assert victim.peer(liar.url).state == CONNECTED  # it did nothing that no honest peer on a slow line does
+
+
+def test_a_host_with_many_ports_has_one_turn_for_each_of_anothers(victim: Node) -> None:
+    catch_up = CatchUp(victim.peers, victim.sync, lambda greeting: None, lambda url, went_well: None)
+    for port in range(1, 5):
+        catch_up.want(PeerUrl("127.0.0.2", port), 10**9)
+    catch_up.want(PeerUrl("127.0.0.1", 1), 5)
+    catch_up.want(PeerUrl("127.0.0.1", 2), 5)
+    turns = [catch_up._next() for _ in range(6)]
+    hosts = [turn.host for turn in turns if turn is not None]
+    assert hosts == ["127.0.0.2", "127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2", "127.0.0.2"]
+
+
+def test_a_peer_that_drips_headers_is_to_blame_and_no_hello_gives_it_back(
+    make_node: MakeNode, serve: Serve, liars_chain: ChainBuilder
+) -> None:
+    node = make_node(COIN, deadline=1)
+    server = serve({**listener(liars_chain), HEADERS: lambda _: drip(bytes(80), every=0.3)})
+    node.peers.add(server.url)
+    (greeting,) = node.peers.greet_all()
+    synced = node.sync.sync_with(greeting, lambda: False)
+    node.peers.greet_all()  # as its link does meanwhile: it is connected again, so that the state tells nothing
+    assert synced.is_to_blame
+    assert (node.peer(server.url).state, node.peer(server.url).score) == (CONNECTED, 95)
 
 
 def test_replace_chain_does_not_wait_for_a_slow_peer_either(

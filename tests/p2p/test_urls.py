@@ -8,7 +8,7 @@ import pytest
 
 from node.p2p import urls
 from node.p2p.errors import BadUrl, PeerUnreachable
-from node.p2p.urls import parse_host_port, parse_peer_url
+from node.p2p.urls import parse_peer_url
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,10 @@ from node.p2p.urls import parse_host_port, parse_peer_url
     [
         ("http://127.0.0.1:5002", "http://127.0.0.1:5002"),
         ("http://127.0.0.1:5002/", "http://127.0.0.1:5002"),
+        ("127.0.0.1:5002", "http://127.0.0.1:5002"),
+        ("127.0.0.1:5002/", "http://127.0.0.1:5002"),
+        ("LocalHost:5002", "http://localhost:5002"),
+        ("[::1]:5002", "http://[::1]:5002"),
         ("HTTP://LocalHost:5002", "http://localhost:5002"),
         ("http://192.168.1.20:5001", "http://192.168.1.20:5001"),
         ("http://node.example.org", "http://node.example.org:80"),
@@ -29,16 +33,20 @@ def test_a_peer_url_has_one_spelling(text: str, canonical: str) -> None:
 
 
 def test_a_peer_is_named_by_host_and_port() -> None:
-    assert parse_host_port("127.0.0.1:5002").host_port == "127.0.0.1:5002"
-    assert parse_host_port("[::1]:5002").host_port == "[::1]:5002"
-    assert parse_host_port("http://127.0.0.1:5002").url == "http://127.0.0.1:5002"
+    assert parse_peer_url("127.0.0.1:5002").host_port == "127.0.0.1:5002"
+    assert parse_peer_url("[::1]:5002").host_port == "[::1]:5002"
+    assert parse_peer_url("http://127.0.0.1:5002").url == "http://127.0.0.1:5002"
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        "127.0.0.1:5002",
+        "mailto:SECRET",
+        "SECRET@127.0.0.1:5002",
+        "127.0.0.1:5002/SECRET",
+        "127.0.0.1:",
+        ":5002",
         "file:///etc/passwd",
         "https://127.0.0.1:5002",
         "ftp://127.0.0.1",
