@@ -7,9 +7,20 @@
 `docs/client.md` shows it at work.
 """
 
-from node.client.errors import ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused
 from node.client.events import Events
 from node.client.node import Client, Sent
 from node.client.sse import Event
 
-__all__ = ["Client", "ClientError", "Event", "Events", "NoAnswer", "NotConfirmed", "OutOfFunds", "Refused", "Sent"]
+__all__ = [
+    "BadArgument",
+    "Client",
+    "ClientError",
+    "Event",
+    "Events",
+    "NoAnswer",
+    "NotConfirmed",
+    "OutOfFunds",
+    "Refused",
+    "Sent",
+]

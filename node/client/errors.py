@@ -13,6 +13,12 @@ class ClientError(MoneyerError):
     code = "client_error"
 
 
+class BadArgument(ClientError):
+    """A call was given what it cannot take: nothing was asked or sent."""
+
+    code = "bad_argument"
+
+
 class NoAnswer(ClientError):
     """Nobody listens there, or not in time, or what came is no answer of a node."""
 

@@ -6,15 +6,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from node.client import arguments
 from node.client.chain import follow_blocks, walk_blocks
 from node.client.errors import NoAnswer, NotConfirmed, OutOfFunds, Refused
 from node.client.events import PATIENCE, Events
 from node.client.fees import TYPICAL_SIZE, next_block_fee
-from node.client.transport import DEADLINE, Transport
+from node.client.transport import DEADLINE, MAX_ANSWER, Transport
 from node.core import codec
 from node.core.coin import Coin
 from node.core.coinfile import coin_from_json
@@ -28,6 +30,9 @@ _LOOK = 5.0
 """Seconds after which a transfer is looked for though nothing was told: a full mempool drops it without a word."""
 _MOVES = ("block", "reorg", "reset")
 _TRIES = 8  # sends that lose the race for a sequence
+
+Amount = Decimal | str | int
+"""Coins as Decimal or text; a whole number is base units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +93,18 @@ class Client:
 
     def account(self, address: str) -> dict[str, Any]:
         """`balance`, `sequence` and `pending {incoming, outgoing, next_sequence}`; zeros for one never used."""
-        return self._object(f"/v1/accounts/{_segment(address)}")
+        return self._object(f"/v1/accounts/{_segment(address, 'address')}")
 
     def history(self, address: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Confirmed transactions that touch an address, newest first; pages are fetched as they are needed."""
-        left, before = limit, ""
+        account = _segment(address, "address")
+        return self._history(account, None if limit is None else arguments.whole(limit, "limit", 0, 2**63))
+
+    def _history(self, account: str, left: int | None) -> Iterator[dict[str, Any]]:
+        before = ""
         while left is None or left > 0:
             count = 100 if left is None else min(left, 100)
-            page = self._object(f"/v1/accounts/{_segment(address)}/transactions?limit={count}{before}")
+            page = self._object(f"/v1/accounts/{account}/transactions?limit={count}{before}")
             yield from page["transactions"]
             if not page["next"]:
                 return
@@ -104,17 +113,21 @@ class Client:
 
     def transaction(self, txid: str) -> dict[str, Any]:
         """A transaction, confirmed or in the mempool. Raises Refused (404) for one that the node does not know."""
-        return self._object(f"/v1/transactions/{_segment(txid)}")
+        return self._object(f"/v1/transactions/{_segment(txid, 'txid')}")
 
     def block(self, block: str | int) -> dict[str, Any]:
         """A block by hash or height, with its transactions."""
-        return self._object(f"/v1/blocks/{_segment(str(block))}")
+        if not isinstance(block, str):
+            block = str(arguments.whole(block, "block", 0, 2**32 - 1))
+        return self._object(f"/v1/blocks/{_segment(block, 'block')}")
 
     def blocks(self, start: int = 0, *, follow: bool = False, patience: float = PATIENCE) -> Iterator[dict[str, Any]]:
         """The main chain's blocks from height `start`, oldest first; with `follow` it listens for more, for ever.
 
         After a reorg it goes on with the blocks that took the place of those it gave. `patience`: as for `events`.
         """
+        start = arguments.whole(start, "start", 0, 2**32 - 1)
+        patience = arguments.seconds(patience, "patience")
         return follow_blocks(self, start, patience=patience) if follow else walk_blocks(self, start)
 
     def events(self, *, last_event_id: str | None = None, patience: float = PATIENCE) -> Events:
@@ -124,11 +137,13 @@ class Client:
         tell all that came since, and where it has no room for one more who listens (then it is asked every 5 seconds),
         a `reset` says so. Raises Refused; NoAnswer at first, and later after `patience` seconds without the node.
         """
-        return Events(self._transport, last_event_id, patience)
+        if last_event_id is not None:
+            arguments.event_id(last_event_id)
+        return Events(self._transport, last_event_id, arguments.seconds(patience, "patience"))
 
     def mempool(self, limit: int = 1000) -> dict[str, Any]:
         """`count`, `bytes` and `transactions`, by fee per byte."""
-        return self._object(f"/v1/mempool?limit={limit}")
+        return self._object(f"/v1/mempool?limit={arguments.whole(limit, 'limit', 1, 1000)}")
 
     def peers(self) -> list[dict[str, Any]]:
         """The nodes that this node knows."""
@@ -139,6 +154,7 @@ class Client:
 
     def fee(self, size: int = TYPICAL_SIZE) -> int:
         """Base units that get a transfer of `size` bytes into the next block, as it looks now."""
+        size = arguments.whole(size, "size", 1, MAX_ANSWER)
         least = int(self.status()["mempool"].get("min_fee", 1))
         pool = self.mempool()
         return next_block_fee(
@@ -150,8 +166,9 @@ class Client:
 
         `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee.
         """
+        raw = arguments.encoded(transfer)
         txid = show(codec.txid(transfer))
-        body = {"raw": codec.encode_transaction(transfer).hex(), "replace": replace}
+        body = {"raw": raw.hex(), "replace": bool(replace)}
         for last in (False, True):
             try:
                 answer = self.post("/v1/transactions", body)
@@ -162,13 +179,30 @@ class Client:
                     raise NoAnswer(f"{error.message} (transfer {txid} may have been taken)", txid=txid) from None
         raise AssertionError
 
-    def send(self, secret: bytes, receiver: bytes, amount: int, *, fee: int | None = None, memo: str = "") -> Sent:
+    def units(self, amount: Amount) -> int:
+        """Base units of an amount: of text or a Decimal in coins; a whole number is base units. Raises BadAmount."""
+        return arguments.units(amount, self.coin.decimals)
+
+    def coins(self, units: int) -> Decimal:
+        """Base units, as answers have them, as coins: exact, and what every amount may be given as."""
+        return arguments.coins(units, self.coin.decimals)
+
+    def send(
+        self, secret: bytes, receiver: bytes | str, amount: Amount, *, fee: Amount | None = None, memo: str = ""
+    ) -> Sent:
         """Sign with `secret` and submit, with the sender's next sequence; never replaces a transfer that waits.
 
-        `receiver`: payload (`coin.payload(address)`); base units. Raises OutOfFunds, a rule's error, Refused.
+        `receiver`: an address, or its payload. `amount`, `fee`: as `units` takes them; without a fee, what gets it into
+        the next block. Raises BadArgument, BadAddress, OutOfFunds, a rule's error, Refused.
         """
-        coin, raw = self.coin, memo.encode()
-        fee = self.fee(codec.TRANSFER_BASE + len(raw)) if fee is None else fee
+        secret, raw = arguments.secret(secret), arguments.text(memo, "memo").encode()
+        coin = self.coin
+        receiver = arguments.receiver(receiver, coin)
+        amount = arguments.units(amount, coin.decimals)
+        if fee is not None:
+            fee = arguments.units(fee, coin.decimals, "fee")
+        else:
+            fee = self.fee(codec.TRANSFER_BASE + len(raw))
         sender = coin.address(payload_of(secret))
         for tries in range(_TRIES):
             account = self.account(sender)
@@ -196,6 +230,9 @@ class Client:
 
         `progress` is called with the transaction at first and whenever its confirmations change.
         """
+        timeout = arguments.seconds(timeout, "timeout")
+        confirmations = arguments.whole(confirmations, "confirmations", 0, 2**32)
+        _segment(txid, "txid")
         end, shown = time.monotonic() + timeout, -1
         with self.events(patience=timeout) as events:
             while True:
@@ -244,9 +281,9 @@ def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None
             return
 
 
-def _segment(text: str) -> str:
+def _segment(text: str, name: str) -> str:
     """What stands between two slashes of a path; no id holds one, so the node refuses what is left of it."""
-    return quote(text.replace("/", "-"), safe="")
+    return quote(arguments.text(text, name).replace("/", "-"), safe="")
 
 
 def check_funds(account: dict[str, Any], amount: int, fee: int) -> None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from node.client.transport import Transport
 
 MAX_LINE = 262_144
-"""Bytes of a line; the longest that a node sends, a transfer with its memo, has some 2,000."""
+"""Bytes of a line, and of all lines of an event; the longest that a node sends, a transfer with its memo, has some
+2,000."""
+MAX_LINES = 1_000
+"""Of one event, comments too; a node sends three."""
 SILENCE = 35.0
 """Seconds without a byte after which nobody is there any more: a node says something every 10."""
 _MAX_REFUSAL = 65_536
@@ -97,7 +100,11 @@ class Stream:
     def __iter__(self) -> Iterator[Event]:
         """The events until the stream ends, however. Raises NoAnswer for what is no node's."""
         kind, data, last_id = "message", list[str](), self.last_id
+        lines = size = 0  # of the event that is under way
         for name, value in self._fields():
+            lines, size = lines + 1, size + len(value)
+            if lines > MAX_LINES or size > MAX_LINE:
+                raise NoAnswer(f"{self._transport.url} sent an event without an end")
             if name == "event":
                 kind = value
             elif name == "data":
@@ -110,9 +117,7 @@ class Stream:
                 self.last_id = last_id
                 if data:
                     yield Event(kind, self._decoded(data), last_id or "")
-                kind, data = "message", []
-            if sum(map(len, data)) > MAX_LINE:
-                raise self._transport.nonsense()
+                kind, data, lines, size = "message", [], 0, 0
 
     def _decoded(self, data: list[str]) -> dict[str, Any]:
         try:
@@ -124,7 +129,7 @@ class Stream:
         return decoded
 
     def _fields(self) -> Iterator[tuple[str, str]]:
-        """Name and value of each line; two empty strings for an empty one. Comments are left out."""
+        """Name and value of each line; two empty strings for an empty one. A comment has no name, and one value."""
         while self._answer is not None:
             try:
                 line = self._answer.readline(MAX_LINE + 1)
@@ -136,5 +141,4 @@ class Stream:
                 return  # cut in the middle: what it was comes again
             text = line.rstrip(b"\r\n").decode("utf-8", "replace")
             name, _, value = text.partition(":")
-            if name or not text:
-                yield name, value.removeprefix(" ")
+            yield (name, value.removeprefix(" ")) if name or not text else (":", "")

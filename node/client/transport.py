@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from node.client.errors import NoAnswer, Refused
+from node.client import arguments
+from node.client.errors import BadArgument, NoAnswer, Refused
 
 MAX_ANSWER = 16_000_000
 """Bytes; an answer of `/get_chain` has at most 8 MB."""
@@ -25,13 +26,14 @@ class Transport:
     """Requests to one node; each raises NoAnswer and Refused, and never takes longer than its deadline."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        self.url = origin(url)
-        self._token = token
+        self.url = origin(arguments.text(url, "url"))
+        self._token = arguments.token(token)
 
     def call(self, method: str, path: str, body: Any, deadline: float) -> Any:
         """The JSON that the node answers. Time-outs of sockets are between bytes: a thread that is no longer waited
-        for, its socket shut, makes them a deadline."""
-        exchange = _Exchange(self, method, path, body, time.monotonic() + deadline)
+        for, its socket shut, makes them a deadline. Raises BadArgument too."""
+        deadline = arguments.seconds(deadline, "deadline")
+        exchange = _Exchange(self, method, arguments.path(path), _as_json(body), time.monotonic() + deadline)
         thread = threading.Thread(target=exchange.run, daemon=True)
         thread.start()
         thread.join(deadline)
@@ -96,9 +98,9 @@ class Transport:
 class _Exchange:
     """One request in a thread of its own."""
 
-    def __init__(self, transport: Transport, method: str, path: str, body: Any, end: float) -> None:
+    def __init__(self, transport: Transport, method: str, path: str, body: bytes | None, end: float) -> None:
         self._transport = transport
-        self._request = (method, path, None if body is None else json.dumps(body).encode())
+        self._request = (method, path, body)
         self._end = end
         self._connection: http.client.HTTPConnection | None = None
         self.answer: tuple[int, bytes] | None = None
@@ -133,6 +135,16 @@ class _Exchange:
                 if len(content) > MAX_ANSWER or time.monotonic() > self._end:
                     raise NoAnswer(f"{self._transport.url} sent more than was asked for, or too slowly")
             return answer.status, bytes(content)
+
+
+def _as_json(body: Any) -> bytes | None:
+    try:
+        return None if body is None else json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise BadArgument(
+            "body is what JSON can hold: objects, lists, text, whole numbers, true, false, null; amounts as text",
+            field="body",
+        ) from None
 
 
 def shut(connection: http.client.HTTPConnection) -> None:

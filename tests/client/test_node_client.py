@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from node.client import Client, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client import BadArgument, Client, NoAnswer, NotConfirmed, OutOfFunds, Refused
 from node.client.fees import next_block_fee
 from node.core import codec
 from node.core.errors import BadMemo
@@ -114,7 +114,7 @@ def test_what_cannot_be_sent_is_said_before_it_is_signed(node: RunningNode) -> N
     assert short.value.details == {"free": 10, "needed": 16, "missing": 6, "waiting": RICH - 10}
     with pytest.raises(BadMemo):
         client.send(ALICE.secret, BOB.payload, 1, memo="m" * 141)
-    with pytest.raises(ValueError, match=r"secret|key"):
+    with pytest.raises(BadArgument, match=r"32 bytes of a key"):
         client.send(bytes(32), BOB.payload, 1)
 
 

@@ -1,0 +1,143 @@
+"""Reads what a program gives the client: a wrong argument is a BadArgument with a sentence, whatever its type."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from decimal import Decimal
+from typing import Any
+
+from node.client.errors import BadArgument
+from node.core import codec
+from node.core.coin import Coin
+from node.core.errors import BadAmount
+from node.core.keys import is_on_curve
+from node.core.money import format_amount, parse_amount
+from node.core.signing import payload_of
+from node.core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Transfer
+
+_MOST_SECONDS = 1e9
+_PATH = re.compile(r"/[!-~]*")
+
+
+def units(amount: object, decimals: int, name: str = "amount") -> int:
+    """Base units of an amount: text or Decimal in coins (`"2.5"`), or a whole number of base units (2_500_000).
+
+    Raises BadAmount; of a float too, which can't hold most decimal amounts.
+    """
+    if isinstance(amount, float):
+        raise BadAmount(
+            f'{name}: a float is not exact: write coins as text, "2.5", or as Decimal("2.5")', field=name, found="float"
+        )
+    if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 40:
+        amount = f"{amount:f}"
+    if isinstance(amount, str):
+        return parse_amount(amount, decimals)
+    if isinstance(amount, int) and not isinstance(amount, bool) and 0 <= amount <= MAX_MONEY:
+        return amount
+    raise BadAmount(
+        f'{name} is coins as text, "2.5", or as Decimal("2.5"), or whole base units from 0 to {MAX_MONEY}',
+        field=name,
+        found=_kind(amount),
+    )
+
+
+def coins(amount: int, decimals: int) -> Decimal:
+    """Base units as coins: exact, and what `units` takes."""
+    return Decimal(format_amount(whole(amount, "amount", -MAX_MONEY, MAX_MONEY), decimals))
+
+
+def text(value: object, name: str, longest: int = 1_000) -> str:
+    """Raises BadArgument for what is no text, or longer, or can't be sent."""
+    if not isinstance(value, str) or len(value) > longest:
+        raise _bad(name, f"text of at most {longest} characters", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _bad(name, "text without half surrogate pairs", value) from None
+    return value
+
+
+def token(value: object) -> str | None:
+    """What can stand in a header; None and nothing for none."""
+    if value is None or (isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value):
+        return value or None
+    raise _bad("token", "the line of the file DATA/api.token, as text", value)
+
+
+def event_id(value: object) -> str:
+    """What a node gave as an event's id."""
+    if isinstance(value, str) and len(value) <= 100 and value.isascii() and value.isprintable():
+        return value
+    raise _bad("last_event_id", "an event's id, as `Event.id` has it", value)
+
+
+def path(value: object) -> str:
+    """`/v1/…`, with its query."""
+    if isinstance(value, str) and _PATH.fullmatch(value):
+        return value
+    raise _bad("path", "text such as /v1/status, with %… for other characters than ASCII", value)
+
+
+def whole(value: object, name: str, low: int, high: int) -> int:
+    """A whole number within bounds; True is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise _bad(name, f"a whole number from {low} to {high}", value)
+
+
+def seconds(value: object, name: str) -> float:
+    """0 and more."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
+        return float(value)
+    raise _bad(name, "seconds, 0 or more", value)
+
+
+def secret(value: object) -> bytes:
+    """32 bytes that are a key."""
+    if isinstance(value, bytes) and len(value) == 32:
+        try:
+            payload_of(value)
+            return value
+        except ValueError:
+            pass
+    raise BadArgument("secret is the 32 bytes of a key, as `moneyer wallet export NAME` shows them", field="secret")
+
+
+def receiver(value: object, coin: Coin) -> bytes:
+    """The payload of an address, or a payload as it is. Raises BadAddress, BadArgument."""
+    if isinstance(value, str):
+        value = coin.payload(value)
+    if isinstance(value, bytes) and len(value) == PAYLOAD_SIZE and value[0] == KEY_KIND and is_on_curve(value[1:]):
+        return value
+    raise _bad("receiver", f"an address as text, or the {PAYLOAD_SIZE} bytes of its payload", value)
+
+
+def encoded(transfer: object) -> bytes:
+    """The bytes of a signed transfer."""
+    try:
+        if isinstance(transfer, Transfer):
+            return codec.encode_transaction(transfer)
+    except (struct.error, TypeError, ValueError, AttributeError, OverflowError):
+        pass
+    raise _bad("transfer", "a signed Transfer, as `Sent.transfer` or node.core.signing.sign_transfer has it", transfer)
+
+
+def _bad(name: str, expected: str, found: object) -> BadArgument:
+    return BadArgument(f"{name} is {expected}; here it is {_kind(found)}", field=name, expected=expected)
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words; never a value itself, which may be a secret."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, float):
+        return "a float" if math.isfinite(value) else "no number"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, str | bytes):
+        return f"{'text' if isinstance(value, str) else 'bytes'} of length {len(value)}"
+    return f"of the kind {type(value).__name__}"
