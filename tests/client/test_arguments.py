@@ -49,7 +49,7 @@ def test_an_amount_is_coins_as_text_or_decimal_or_whole_base_units(client: Clien
     assert client.units(client.coins(units)) == units
 
 
-WRONG_AMOUNTS = [
+WRONG_AMOUNTS: list[Any] = [
     2.5,
     2.0,
     float("nan"),
