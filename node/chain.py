@@ -187,7 +187,11 @@ class Chain:
         self.side_branches.add(SideBlock(new.block_hash, new.block.header.prev_hash, new.work, size))
         surplus = self.side_branches.take_surplus()
         if surplus:
-            self.store.write(lambda conn: tree.forget(conn, surplus))
+            try:
+                self.store.write(lambda conn: tree.forget(conn, surplus))
+            except StoreUnavailable as error:  # the block is in all the same; the next one counts anew
+                log.info("side branches keep more than their room for now: %s", error.message)
+                self.side_branches = SideBranches(self.side_branches.most)
 
     def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
         """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
