@@ -90,8 +90,8 @@ class Line:
         return [codec.encode_block(self.add(waiting[i * share : (i + 1) * share])) for i in range(count)]
 
 
-def open_store(data: Path, coin: Coin, *, check_file: bool = True) -> Store:
-    return Store.open(Config(data=data), coin, check_file=check_file)
+def open_store(data: Path, coin: Coin, *, check_file: bool = True, mempool_bytes: int = 32_000_000) -> Store:
+    return Store.open(Config(data=data, mempool_bytes=mempool_bytes), coin, check_file=check_file)
 
 
 def connect(chain: Chain, raws: list[bytes]) -> None:

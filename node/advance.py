@@ -13,12 +13,10 @@ from node.core import codec, fork, ledger
 from node.core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
 from node.core.hashing import show
 from node.core.types import Block, Transfer
-from node.mempool import Mempool
 from node.outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
-from node.settle import after_tip_change
+from node.settle import TipChange, after_tip_change, resume
 from node.signatures import check_signatures
 from node.store import blocks, jobs, tree
-from node.store import mempool as mempool_rows
 from node.store.engine import Store
 from node.store.errors import StoreBusy
 from node.store.ledger import Ledger
@@ -53,6 +51,8 @@ class Result:
 
     outcome: Outcome | None
     error: RuleError | None = None
+    is_returning: bool = False
+    """Transfers of disconnected blocks are still to come back to the mempool: `settle.bring_back`."""
 
 
 class SignaturesWanted(MoneyerError):
@@ -134,12 +134,16 @@ class Signatures:
 class Advance:
     """One transaction's way to the best chain, once `candidates` have joined the tree."""
 
-    def __init__(self, conn: Connection, mempool: Mempool, signatures: Signatures, candidates: Candidates) -> None:
+    def __init__(self, conn: Connection, store: Store, signatures: Signatures, candidates: Candidates) -> None:
         self._conn = conn
-        self._mempool = mempool
+        self._coin = store.coin
+        self._mempool_bytes = store.config.mempool_bytes
         self._signatures = signatures
         self._candidates = candidates
         self._error: RuleError | None = None
+        self._touched: set[bytes] = set()
+        """Accounts that lost money or sent some; and of blocks that were tried in between, which does no harm."""
+        self._gone = 0
 
     def to_best(self) -> Result:
         """Connect the best chain there is. Raises SignaturesWanted, and then nothing must be committed."""
@@ -153,17 +157,17 @@ class Advance:
             if here.block_hash == best.block_hash:
                 break
         way = self._route(old_tip, here)
-        if way.connect:
-            self._update_mempool(way)
+        is_returning = bool(way.connect) and self._update_mempool(way)
         if self._error is not None:
-            return Result(None, self._error)
+            return Result(None, self._error, is_returning)
         if not way.connect:
             new = self._candidates[next(reversed(self._candidates))].new
             return Result(SideBranch(new.block_hash, new.height))
         if not way.disconnect:
-            return Result(Extended(here.block_hash, here.height))
+            return Result(Extended(here.block_hash, here.height), is_returning=is_returning)
         fork_height = old_tip.height - len(way.disconnect)
-        return Result(Reorganized(here.block_hash, here.height, fork_height, len(way.disconnect)))
+        outcome = Reorganized(here.block_hash, here.height, fork_height, len(way.disconnect))
+        return Result(outcome, is_returning=is_returning)
 
     def _walk(self, here: Step, best: blocks.BlockRow) -> Step:
         """Go from `here` towards `best` and return how far it went. A block that fails is condemned."""
@@ -172,10 +176,12 @@ class Advance:
         unchecked = [step.block_hash for step in steps if not self._signatures.has(step)]
         if unchecked:
             raise SignaturesWanted(unchecked)
-        chain = Ledger(self._conn, self._mempool.coin)
+        chain = Ledger(self._conn, self._coin)
         for distance, block_hash in enumerate(way.disconnect):
             block, txids = self._load(block_hash)
             chain.disconnect(block, block_hash, here.height - distance, txids)
+            self._touched |= ledger.payloads_of(block)
+            self._gone += len(txids) - 1
         reached = Step(way.fork_point, here.height - len(way.disconnect), True)
         for step in steps:
             block, txids = self._load(step.block_hash)
@@ -186,6 +192,7 @@ class Advance:
                 tree.condemn(self._conn, step.block_hash, error.code)
                 self._error = self._error or error
                 break
+            self._touched.update(transfer.sender for transfer in ledger.transfers_of(block))
             reached = step
         chain.save()
         return reached
@@ -212,24 +219,17 @@ class Advance:
         block = blocks.load(self._conn, block_hash)
         return block, [codec.txid(transaction) for transaction in block.transactions]
 
-    def _update_mempool(self, way: fork.Route) -> None:
+    def _update_mempool(self, way: fork.Route) -> bool:
         """Only the way from the old tip to the new one counts, not what was tried in between."""
-        if not way.disconnect and mempool_rows.is_empty(self._conn):
-            return
-        after_tip_change(
-            self._conn,
-            self._mempool,
-            connected=map(self._load, way.connect),
-            disconnected=map(self._load, reversed(way.disconnect)),
-        )
+        change = TipChange(way.connect, way.disconnect[::-1], self._touched, self._gone)
+        return after_tip_change(self._conn, self._mempool_bytes, change)
 
 
 class Joining:
     """New blocks, each on the one before, on their way into the tree. Signatures are checked when it is made."""
 
-    def __init__(self, store: Store, mempool: Mempool, candidates: list[Candidate], job_id: str | None = None) -> None:
+    def __init__(self, store: Store, candidates: list[Candidate], job_id: str | None = None) -> None:
         self._store = store
-        self._mempool = mempool
         self._candidates = {candidate.new.block_hash: candidate for candidate in candidates}
         self._job_id = job_id
         self._signatures = Signatures(store, self._candidates)
@@ -246,12 +246,12 @@ class Joining:
 
     def start(self) -> None:
         """Have the writer's thread do the rest: one transaction."""
-        self._written = self._store.submit(self._join)
+        self._written = self._store.submit(self._join, alone=True)
 
     def outcome(self) -> Outcome:
         """Once it is durable. Raises RuleError of the first block that broke a rule, or StoreUnavailable."""
         while True:
-            written = self._written or self._store.submit(self._join)
+            written = self._written or self._store.submit(self._join, alone=True)
             try:
                 result = written.result()
             except SignaturesWanted as wanted:
@@ -259,6 +259,8 @@ class Joining:
                 self._signatures.check(wanted.block_hashes)
                 self._written = None
                 continue
+            if result.is_returning:
+                resume(self._store)
             if result.error is not None:
                 raise result.error
             assert result.outcome is not None  # noqa: S101 - a result has one of the two
@@ -276,7 +278,7 @@ class Joining:
     def _join_sound(self, conn: Connection, fresh: Candidates) -> Result:
         news = [candidate.new for candidate in fresh.values()]
         tree.add(conn, news)
-        result = Advance(conn, self._mempool, self._signatures, fresh).to_best()
+        result = Advance(conn, self._store, self._signatures, fresh).to_best()
         if self._job_id is not None and isinstance(result.outcome, Extended | Reorganized):
             jobs.record_block(conn, self._job_id, news[-1].block_hash, news[-1].block.header.timestamp)
         return result

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from node import advance
+from node import advance, settle
 from node.ancestry import Ancestry, ancestor
 from node.core import codec, pow, rules
 from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError, TooDeep
@@ -64,6 +64,7 @@ class Chain:
         self.orphans = Orphans()
         self.side_branches = SideBranches()
         self._mempool = mempool or Mempool(store)
+        settle.resume(store)
         self._turns = Turns(_TURN_SECONDS)
 
     def accept_block(self, raw: bytes, now: int, *, asked: bool = False, job_id: str | None = None) -> Outcome:
@@ -103,7 +104,7 @@ class Chain:
         position = 0
         while position < len(raws):
             run = self._plain_run(raws[position : position + _RUN_BLOCKS], now, writing.last if writing else None)
-            joining = advance.Joining(self.store, self._mempool, run) if run else None
+            joining = advance.Joining(self.store, run) if run else None
             if writing is not None:
                 outcomes.append(writing.outcome())
             if joining is None:
@@ -172,7 +173,7 @@ class Chain:
         if parent is None:
             return self._hold(raw, header, block_hash, now)
         candidate = self._check_body(raw, header, block_hash, parent)
-        outcome = advance.Joining(self.store, self._mempool, [candidate], job_id).outcome()
+        outcome = advance.Joining(self.store, [candidate], job_id).outcome()
         if isinstance(outcome, SideBranch) and not asked:
             self._bound_side_branches(candidate.new)
         return outcome
@@ -286,8 +287,10 @@ class Chain:
         with self.store.read() as conn:
             tip = blocks.tip(conn)
             context = self.ancestry.context_after(conn, tip.block_hash)
-            ready = mempool_rows.ready(conn, most)
+            ready, damaged = mempool_rows.ready(conn, most)
             state = accounts.states(conn, {transfer.sender for transfer in ready})
+        if damaged:
+            settle.drop_damaged(self.store, damaged)
         parent = Parent(tip.block_hash, tip.height, context.median_time_past, context.bits)
         block = build_template(self.coin, parent, ready, state, receiver=receiver, now=now, extra=extra)
         return Template(block, parent)

@@ -14,13 +14,16 @@ _AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PR
 
 
 @contextmanager
-def statements(store: Store) -> Iterator[list[str]]:
-    """Every statement that reads or writes rows meanwhile, in order, its values written in."""
+def statements(store: Store, *, every: bool = False) -> Iterator[list[str]]:
+    """Every statement that reads or writes rows meanwhile, in order, its values written in.
+
+    `every`: those round transactions too.
+    """
     seen: list[str] = []
     traced: set[Any] = set()
 
     def note(statement: str) -> None:
-        if not statement.startswith(_AROUND):
+        if every or not statement.startswith(_AROUND):
             seen.append(statement)
 
     def trace(connection: Any, *_rest: Any) -> None:

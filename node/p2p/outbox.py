@@ -19,6 +19,7 @@ from node.store import blocks
 from node.store.arrivals import Arrival
 from node.store.blocks import BlockRow
 from node.store.engine import Store
+from node.store.mempool import is_whole
 
 AGAIN_SECONDS: Final = 1.0
 """Until something that a peer did not take now is tried again."""
@@ -119,7 +120,8 @@ class Transfers:
         batch = self._next_batch()
         if not batch:
             return False
-        wanted = [each for each in batch if each.txid not in self.known]
+        # A damaged row would be taken for our own lie.
+        wanted = [each for each in batch if each.txid not in self.known and is_whole(each.txid, each.raw)]
         if wanted:
             try:
                 self._client.push_transactions(b"".join(each.raw for each in wanted))

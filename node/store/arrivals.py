@@ -31,7 +31,7 @@ _PRESENT = Among(select(mempool.c.txid), mempool.c.txid)
 
 
 def after(conn: Connection, arrived: int, limit: int) -> list[Arrival]:
-    """What came behind number `arrived` and is still there, ready and waiting, oldest first."""
+    """What came behind number `arrived` and is still there, ready and waiting, oldest first; damaged rows too."""
     return [Arrival(*row) for row in conn.execute(_AFTER, {"number": arrived, "at_most": limit})]
 
 

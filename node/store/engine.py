@@ -112,9 +112,12 @@ class Store:
         """
         return self.submit(job, clean=clean).result()
 
-    def submit(self, job: Callable[[Connection], T], *, clean: bool = False) -> Future[T]:
-        """`write` that does not wait: the future is done once the job's changes are durable, or it failed."""
-        return self._writer.submit(job, clean)
+    def submit(self, job: Callable[[Connection], T], *, clean: bool = False, alone: bool = False) -> Future[T]:
+        """`write` that does not wait: the future is done once the job's changes are durable, or it failed.
+
+        `alone`: in a transaction of its own, for what changes many rows.
+        """
+        return self._writer.submit(job, clean, alone)
 
     def write_item(self, job: ItemsJob[Item, T], item: Item) -> T:
         """`write` for one of many alike: `job` gets those that wait side by side, and answers each.

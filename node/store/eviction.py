@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
 
 from node.store.bulk import Many, Query
-from node.store.mempool import grow
+from node.store.mempool import grow, totals
 from node.store.tables import mempool
 
 
@@ -87,6 +87,17 @@ def evict(conn: Connection, victim: Victim) -> None:
     grow(conn, -1, -victim.size)
     if victim.ready:
         _WAIT_BEHIND.run(conn, [(False, victim.sender, victim.sequence)])
+
+
+def shrink(conn: Connection, most: int) -> None:
+    """Evict what is over `most` bytes."""
+    over = totals(conn)[1] - most
+    while over > 0:
+        victim = worst(conn)
+        if victim is None:
+            return
+        evict(conn, victim)
+        over -= victim.size
 
 
 def fill_gap(conn: Connection, sender: bytes, sequence: int) -> None:

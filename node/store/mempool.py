@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from node.core import codec
+from node.core.hashing import sha256d
 from node.core.template import fee_rate
 from node.core.types import Account, Transfer
 from node.store.bulk import Among, Many, Query
@@ -43,6 +44,16 @@ class MempoolRow:
     size: int
     ready: bool
     arrived: int
+
+
+class Waiting(NamedTuple):
+    """What settling asks of a row. `cost`: amount + fee, base units; `ready`: 0 or 1."""
+
+    sender: bytes
+    sequence: int
+    txid: bytes
+    cost: int
+    ready: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,11 @@ _first = (
     .limit(bindparam("most", type_=Integer))
     .subquery()
 )
-_READY = select(mempool.c.raw).join(_first, _first.c.arrived == mempool.c.arrived).order_by(mempool.c.arrived)
+_READY = (
+    select(mempool.c.txid, mempool.c.raw)
+    .join(_first, _first.c.arrived == mempool.c.arrived)
+    .order_by(mempool.c.arrived)
+)
 _OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
 _TOTALS = Query(select(mempool_totals.c.count, mempool_totals.c.bytes))
 _INSERT = Many(
@@ -128,9 +143,10 @@ _INSERT = Many(
 )
 _REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
 _GROW = Many(
-    update(mempool_totals).values(
-        count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")
-    ),
+    # With a row named, SQLite keeps no journal of the statement.
+    update(mempool_totals)
+    .where(mempool_totals.c.row == literal_column("1"))
+    .values(count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")),
     "by_count",
     "by_bytes",
 )
@@ -139,8 +155,32 @@ _SET_READY = Many(
     "is_ready",
     "which",
 )
-_SENDERS = Among(select(mempool.c.sender).distinct(), mempool.c.sender)
+_SENDERS_OF = Among(select(mempool.c.sender), mempool.c.txid)
+_WAITING = Among(
+    select(mempool.c.sender, mempool.c.sequence, mempool.c.txid, mempool.c.cost, mempool.c.ready), mempool.c.sender
+)
+_USED = Among(
+    select(mempool.c.txid).join_from(
+        accounts, mempool, (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence < accounts.c.sequence)
+    ),
+    accounts.c.payload,
+)
+_spent = select(func.sum(mempool.c.cost)).where(mempool.c.sender == accounts.c.payload).scalar_subquery()
+_OVERDRAWN = Among(select(accounts.c.payload).where(accounts.c.balance < _spent), accounts.c.payload)
+_UNBLOCKED = Among(
+    select(accounts.c.payload, accounts.c.sequence).join_from(
+        accounts,
+        mempool,
+        (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence == accounts.c.sequence) & ~mempool.c.ready,
+    ),
+    accounts.c.payload,
+)
 _SLOTS = Among(select(mempool.c.sender, mempool.c.sequence), mempool.c.sender)
+
+
+def is_whole(txid: bytes, raw: bytes) -> bool:
+    """Whether a row's bytes are the transfer that came; it was checked then, and so can be decoded."""
+    return sha256d(raw) == txid
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
@@ -148,7 +188,8 @@ def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
 
 
 def _rows(conn: Connection, statement: Select[*tuple[Any, ...]], **values: object) -> list[MempoolRow]:
-    return [_row(row) for row in conn.execute(statement, values)]
+    """Damaged rows are left out: the next template has them dropped."""
+    return [_row(row) for row in conn.execute(statement, values) if is_whole(row.txid, row.raw)]
 
 
 def create_totals(conn: Connection) -> None:
@@ -157,8 +198,7 @@ def create_totals(conn: Connection) -> None:
 
 
 def get(conn: Connection, txid: bytes) -> MempoolRow | None:
-    found = conn.execute(_GET, {"txid": txid}).first()
-    return _row(found) if found else None
+    return next(iter(_rows(conn, _GET, txid=txid)), None)
 
 
 def view(
@@ -202,20 +242,27 @@ def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
     return _rows(conn, _ROW.order_by(mempool.c.fee_rate.desc(), mempool.c.arrived).limit(limit))
 
 
-def ready(conn: Connection, limit: int) -> list[Transfer]:
+def ready(conn: Connection, limit: int) -> tuple[list[Transfer], list[bytes]]:
     """The `limit` ready transfers that a block would take first, in order of arrival, each sender's in sequence.
+
+    And the txids of rows among them that are damaged, to be dropped.
 
     A sender's transfer comes after all before it, so it is worth no more than the least of them: by that, then by
     arrival, they are chosen, and none without those before it.
     """
-    transfers = [codec.decode_transfer(raw) for (raw,) in conn.execute(_READY, {"most": limit})]
+    transfers, damaged = [], []
+    for txid, raw in conn.execute(_READY, {"most": limit}):
+        if is_whole(txid, raw):
+            transfers.append(codec.decode_transfer(raw))
+        else:
+            damaged.append(txid)
     waiting_turn: dict[bytes, list[Transfer]] = {}
     for transfer in transfers:
         waiting_turn.setdefault(transfer.sender, []).append(transfer)
     for queue in waiting_turn.values():
         queue.sort(key=lambda transfer: transfer.sequence, reverse=True)
     # A replaced transfer arrives after those behind it: its sender's places in the queue are filled in order.
-    return [waiting_turn[transfer.sender].pop() for transfer in transfers]
+    return [waiting_turn[transfer.sender].pop() for transfer in transfers], damaged
 
 
 def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
@@ -282,9 +329,29 @@ def set_ready(conn: Connection, changes: Iterable[tuple[bytes, bool]]) -> None:
     _SET_READY.run(conn, [(is_ready, txid) for txid, is_ready in changes])
 
 
-def senders_among(conn: Connection, payloads: Iterable[bytes]) -> set[bytes]:
-    """Those of `payloads` that have something in the pool."""
-    return {sender for (sender,) in _SENDERS.rows(conn, list(payloads))}
+def senders_of(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
+    """Who sent those that are in the pool."""
+    return {sender for (sender,) in _SENDERS_OF.rows(conn, txids)}
+
+
+def waiting_of(conn: Connection, senders: Iterable[bytes]) -> Iterator[Waiting]:
+    """Every row of those senders."""
+    return (Waiting(*row) for row in _WAITING.rows(conn, list(senders)))
+
+
+def used(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
+    """Txids of what those senders have in the pool whose sequence the main chain has."""
+    return [txid for (txid,) in _USED.rows(conn, list(senders))]
+
+
+def overdrawn(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
+    """Those of `senders` who have more in the pool than their balance covers."""
+    return [sender for (sender,) in _OVERDRAWN.rows(conn, list(senders))]
+
+
+def unblocked(conn: Connection, senders: Collection[bytes]) -> list[tuple[bytes, int]]:
+    """Those of `senders` whose next transfer is still marked as waiting, each with its sequence."""
+    return [(sender, sequence) for sender, sequence in _UNBLOCKED.rows(conn, list(senders))]
 
 
 def slots_of(conn: Connection, senders: Iterable[bytes]) -> set[tuple[bytes, int]]:

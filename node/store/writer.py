@@ -1,8 +1,8 @@
 """The one writer thread of a process: many jobs, one durable commit.
 
-A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean`; one that raises is rolled back
-alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. Whoever waits for a job hears
-of it only after the commit.
+A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean` or `alone`; one that raises is
+rolled back alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. Whoever waits for a
+job hears of it only after the commit.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class _Queued:
     future: Future[Any]
     job: Job | None = None
     clean: bool = False
+    alone: bool = False
     items_job: ItemsJob[Any, Any] | None = None
     item: Any = None
 
@@ -47,6 +48,13 @@ MAX_WAITING = 256
 """Jobs that wait at once; each holds a thread of whoever asked. The next ones are told to come again."""
 
 _Answer = tuple[Future[Any], Any, BaseException | None]
+
+
+class _Undone(Exception):
+    """A job that was alone in its transaction raised `error`: everything is rolled back."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def translate(error: DBAPIError) -> StoreUnavailable:
@@ -77,6 +85,8 @@ class Writer:
         self._after_commit = after_commit
         self._waiting = 0
         self._jobs: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._held: _Queued | None = None
+        """The next job, taken from the queue already: it has to be alone."""
         self.commits = 0
         """Groups that were written since this process began."""
         self._closed = False
@@ -84,12 +94,13 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Callable[[Connection], T], clean: bool) -> Future[T]:
+    def submit(self, job: Callable[[Connection], T], clean: bool, alone: bool = False) -> Future[T]:
         """The job's result, once it is durable; or what the job raised, StoreBusy or StoreFailed.
 
-        `clean`: it raises only before it has changed anything, and so needs no savepoint.
+        `clean`: it raises only before it has changed anything, and so needs no savepoint. `alone`: it has a transaction
+        of its own, and so needs none either: for what changes many rows, which within a savepoint takes far longer.
         """
-        return self._queue(_Queued(Future(), job=job, clean=clean))
+        return self._queue(_Queued(Future(), job=job, clean=clean, alone=alone))
 
     def submit_item(self, job: ItemsJob[Item, T], item: Item) -> Future[T]:
         """The same for one of the items that `job` takes at once, if the queue holds several in a row."""
@@ -140,12 +151,17 @@ class Writer:
         group: list[_Queued] = []
         while len(group) < _GROUP:
             try:
-                item = self._jobs.get(block=blocks and not group)
+                item = self._held or self._jobs.get(block=blocks and not group)
             except queue.Empty:
                 break
             if item is None:
                 return group, True
+            self._held = item if item.alone and group else None
+            if self._held is not None:
+                break
             group.append(item)
+            if item.alone:
+                break
         return group, False
 
     def _commit_group(self, group: list[_Queued]) -> bool:
@@ -160,6 +176,8 @@ class Writer:
                     else:
                         answers += [self._run_one(connection, each) for each in queued]
                 self._check_file()
+        except _Undone as undone:
+            group[0].future.set_exception(undone.error)
         except DBAPIError as error:
             unavailable = translate(error)
             self._fail(group, unavailable)
@@ -186,8 +204,20 @@ class Writer:
 
     def _run_one(self, connection: Connection, queued: _Queued) -> _Answer:
         assert queued.job is not None  # noqa: S101 - there is one, or an item
+        if queued.alone:
+            return queued.future, self._run_alone(connection, queued.job), None
         run = self._run_clean if queued.clean else self._run_job
         return (queued.future, *run(connection, queued.job))
+
+    @staticmethod
+    def _run_alone(connection: Connection, job: Job) -> Any:
+        """What the job gave. Raises _Undone with what it raised, so that the transaction is rolled back."""
+        try:
+            return job(connection)
+        except DBAPIError:
+            raise
+        except Exception as error:
+            raise _Undone(error) from None
 
     def _run_job(self, connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
         """What the job gave or raised. Raises only where the whole transaction is lost."""

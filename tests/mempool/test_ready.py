@@ -21,7 +21,7 @@ def chosen(node: Node, limit: int) -> list[tuple[Key, int]]:
     """(sender, sequence) of those that a template would look at."""
     by_payload = {who.payload: who for who in PEOPLE}
     with node.store.read() as conn:
-        return [(by_payload[each.sender], each.sequence) for each in rows.ready(conn, limit)]
+        return [(by_payload[each.sender], each.sequence) for each in rows.ready(conn, limit)[0]]
 
 
 def test_none_is_chosen_without_those_of_its_sender_before_it(open_node: OpenNode) -> None:
