@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -34,12 +34,31 @@ class EngineRow:
     all_cores: int | None = None
     """Hashes a second of `processes` processes at once."""
     processes: int = 0
+    note: str | None = None
+    """A sentence where the engine is slower than hashlib is here: nobody wants it."""
 
 
-def bench_engines(seconds: float, cache: Path | None = None, processes: int | None = None) -> list[EngineRow]:
-    """A row an engine. `seconds`: of each measurement, two an engine. `processes`: one a core unless told."""
+def bench_engines(
+    seconds: float,
+    cache: Path | None = None,
+    processes: int | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[EngineRow]:
+    """A row an engine. `seconds`: of each measurement, two an engine. `processes`: one a core unless told.
+
+    `on_progress` is told what is done now.
+    """
     count = processes or _cores()
-    return [_row(name, seconds, cache, count) for name in engines.ENGINES]
+    rows = []
+    for number, name in enumerate(engines.ENGINES, 1):
+        on_progress(f"measuring {name} ({number} of {len(engines.ENGINES)}), {2 * seconds:g} s and its start")
+        rows.append(_row(name, seconds, cache, count))
+    plain = next((row.one_core for row in rows if row.engine == engines.YARDSTICK), None)
+    return [replace(row, note=_note(row, plain)) for row in rows]
+
+
+def _note(row: EngineRow, plain: int | None) -> str | None:
+    return engines.why_slow(row.engine, row.one_core, plain) if row.one_core and plain else None
 
 
 def measure(engine: engines.Engine, seconds: float) -> float:

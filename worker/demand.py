@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from node.store import blocks, jobs, mempool, mining
 from node.store.engine import Store
 from node.store.jobs import JobRow
 from node.store.mining import Kind, Mode
+from worker.rhythm import SPACINGS, Rhythm
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +36,10 @@ def look(store: Store) -> Look:
         return Look(version, tip.block_hash, tip.height, jobs.next_open(conn), pool_count, mining.mode(conn))
 
 
-class Rhythm:
-    """When the next block of `interval` is due.
-
-    A block is due `seconds` after the last one. After one that another node mined it is due a little later than that,
-    by chance: of several workers on one network the last winner goes on, and they don't fork the chain at each beat.
-    """
-
-    def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._tip: bytes | None = None
-        self.due = clock() + seconds
-
-    def see(self, tip_hash: bytes, *, ours: bool) -> None:
-        """A new tip stands; one that is known already changes nothing."""
-        if tip_hash == self._tip:
-            return
-        if self._tip is not None:
-            late = 0.0 if ours else self._seconds * random.uniform(0.05, 0.25)  # noqa: S311 - no secret
-            self.due = self._clock() + self._seconds + late
-        self._tip = tip_hash
-
-    @property
-    def wait(self) -> float:
-        """Seconds until the next block is due; 0 when it is."""
-        return max(0.0, self.due - self._clock())
+def timestamps(store: Store) -> list[int]:
+    """Of the chain's last blocks, the oldest first. Raises StoreUnavailable."""
+    with store.read() as conn:
+        return [row.header.timestamp for row in reversed(blocks.newest_first(conn, None, SPACINGS + 1))]
 
 
 def wants_block(mode: Mode, seen: Look, rhythm: Rhythm) -> bool:

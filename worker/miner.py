@@ -20,12 +20,13 @@ from node.store.engine import Store
 from node.store.errors import StoreUnavailable
 from worker import engines
 from worker.config import Kind, Mode
-from worker.demand import Look, Rhythm, look, wants_block
+from worker.demand import Look, look, timestamps, wants_block
 from worker.log import Trouble
 from worker.messages import Unit
 from worker.meter import Meter
 from worker.offers import Offers, Work
 from worker.pool import HasherPool
+from worker.rhythm import Rhythm
 from worker.work import WorkSource, new_extra
 
 log = logging.getLogger("moneyer.worker")
@@ -58,16 +59,19 @@ class Miner:
         receiver: Callable[[], bytes],
         *,
         nonces: int = engines.NONCES,
+        can_hash: float = 1e6,
     ) -> None:
         """`receiver` gives the payload that is paid where a job names none; it may raise MoneyerError or OSError.
 
-        `nonces`: tried of a header before the coinbase's `extra` moves on.
+        `nonces`: tried of a header before the coinbase's `extra` moves on. `can_hash`: hashes a second that the pool
+        would reach, by which `interval` gives a worker its part of a network's blocks.
         """
         self._store = store
         self._chain = Chain(store)
         self._pool = pool
         self._receiver = receiver
         self._nonces = nonces
+        self._can_hash = can_hash
         self._own_engine = engines.make("hashlib")
         self._own_left = 0
         """Hashes that this process still tries of the present template before it leaves it to the others."""
@@ -99,7 +103,7 @@ class Miner:
     def switch(self, mode: Mode) -> None:
         """Another mode from the next step on."""
         self.mode = mode
-        self._rhythm = Rhythm(mode.seconds)
+        self._rhythm = Rhythm(mode.seconds, self._can_hash * (self.share or _JOB_SHARE))
 
     def set_share(self, share: float) -> None:
         """Hash for `share` (0 to 1) of the time."""
@@ -138,7 +142,8 @@ class Miner:
             if self._seen.mode not in (None, self.mode):
                 log.info("from now on: mode %s", self._seen.mode)
                 self.switch(self._seen.mode)
-            self._rhythm.see(self._seen.tip_hash, ours=self._seen.tip_hash == self.offers.own_tip)
+            if self.mode.kind is Kind.INTERVAL:
+                self._rhythm.see(self._seen.tip_hash, lambda: timestamps(self._store))
         if self.offers.waiting:
             return self._submit(self._seen)
         rests = self.share == 0 and self._seen.job is None

@@ -121,7 +121,7 @@ def run(worker: WorkerConfig) -> int:
 
 def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     worker.check()
-    engine = _choose(worker)
+    engine, speed = _choose(worker)
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()
@@ -133,7 +133,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
         coin, store = _open(worker, ending)
         try:
             pool = HasherPool(engine, worker.processes, worker.code_cache, nice=worker.nice)
-            miner = Miner(store, pool, _mode(worker, store), _receiver(worker, coin))
+            receiver, can_hash = _receiver(worker, coin), speed * worker.processes
+            miner = Miner(store, pool, _mode(worker, store), receiver, can_hash=can_hash)
             _Supervisor(worker, store, pool, miner, lock, ending).mine()
         finally:
             store.close()
@@ -141,9 +142,9 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
         lock.release()
 
 
-def _choose(worker: WorkerConfig) -> str:
+def _choose(worker: WorkerConfig) -> tuple[str, float]:
     try:
-        return engines.choose(worker.engine, worker.code_cache)
+        return engines.choose_measured(worker.engine, worker.code_cache)
     except engines.EngineFailed as error:
         raise _Refused(str(error)) from None
 

@@ -32,7 +32,9 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
     from worker.bench import bench_engines
     from worker.log import shown_rate
 
-    rows = bench_engines(seconds, None if data is None else data / "cache", processes)
+    rows = bench_engines(
+        seconds, None if data is None else data / "cache", processes, lambda said: click.echo(f"{said} …", err=True)
+    )
     if json:
         print_json({"engines": [asdict(row) for row in rows]})
         return
@@ -49,3 +51,5 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
     ]
     header = ("engine", "self-test", "one process", "1 process" if count == 1 else f"{count} processes", "ratio")
     print_table(header, table, right=header[2:])
+    for note in filter(None, (row.note for row in rows)):
+        click.echo(f"\n{note}.")

@@ -53,7 +53,8 @@ class Network:
 @option(
     "--mode",
     metavar="M",
-    help="When workers mine: see `moneyer worker`.  [default: interval:5; with --manual as `moneyer mining` set it]",
+    help="When workers mine: see `moneyer worker`.  [default: interval, of the coin's block time; with --manual as "
+    "`moneyer mining` set it]",
 )
 @option("--manual", is_flag=True, help="Nodes neither push nor pull blocks unless told (/replace_chain).")
 @option("--lan", is_flag=True, help="Let other machines reach the nodes; only for a coin of your own.")
@@ -74,12 +75,13 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     from node.wallet.files import locked, write_private
     from worker.config import parse_mode
 
-    mode = how["mode"] or (None if how["manual"] else "interval:5")
-    if mode is not None:
-        parse_mode(mode)
+    if how["mode"] is not None:
+        parse_mode(how["mode"])
     folder = _folder(data, coin)
     ports = _ports(port, nodes, any_port=any_port)
     network = replace(_prepare(folder, coin, ports, lan=how["lan"]), manual=how["manual"])
+    # At the coin's own pace its difficulty stays where it is, and so does what this machine has to hash.
+    mode = how["mode"] or (None if how["manual"] else f"interval:{network.coin.block_time}")
     processes = procfile.commands(
         network.data,
         ports=ports,

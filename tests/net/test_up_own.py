@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import requests
 
 from node.net.coinfiles import read_coin
 from node.net.devcoin import ALICE, development_coin, is_development
@@ -69,6 +70,31 @@ def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_
         assert launcher.popen.returncode == 0
         assert "Traceback" not in launcher.output()
     assert asked("verify", "--data", data)["height"] >= sent["height"], "node 1 lives in the coin's own folder"
+
+
+@pytest.mark.parametrize(("options", "mode"), [([], "interval 30"), (["--mode", "interval:1"], "interval 1")])
+def test_it_mines_at_the_coins_own_block_time_unless_told_else(tmp_path: Path, options: list[str], mode: str) -> None:
+    data, first = new_coin(tmp_path, "--block-time", "30"), first_free(1)
+    up = [*MONEYER, "up", "--data", str(data), "--nodes", "1", "--port", str(first), *options]
+    with Launcher(up, tmp_path) as launcher:
+        wait_for(launcher, "Ctrl-C stops all")
+        url = f"http://127.0.0.1:{first}/v1/mining"
+        wait_until(lambda: requests.get(url, timeout=30).json()["mode"] == mode, START, mode)
+
+
+def test_the_rewards_of_a_network_that_mines_at_intervals_go_to_all_of_its_nodes_by_chance(tmp_path: Path) -> None:
+    first = first_free(3)
+    data = tmp_path / "net"
+    up = [*MONEYER, "up", "--data", str(data), "--port", str(first), "--mode", "interval:1"]
+    with Launcher(up, tmp_path) as launcher:
+        wait_for(launcher, "Ctrl-C stops all")
+
+        def finders() -> set[str]:
+            blocks = requests.get(f"http://127.0.0.1:{first}/v1/blocks?limit=500", timeout=30).json()["blocks"]
+            return {each["miner"] for each in blocks if each["height"] > 0}
+
+        # That one of three equals finds none of 100 blocks has a chance of 10^-17.
+        wait_until(lambda: len(finders()) == 3, 200, "a block of each node")
 
 
 def test_ports_move_to_free_ones_when_asked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.core.hashing import sha256d
 from worker import engines
+from worker.bench import PASSED, bench_engines
 from worker.engines import ENGINES, NONCES, Engine, EngineFailed
 from worker.engines.hashlib_engine import HashlibEngine
 
@@ -116,16 +117,44 @@ def test_auto_passes_over_engines_that_lie_or_do_not_run(
         engines.choose("broken")
 
 
+class _Slow(HashlibEngine):
+    name = "another"
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        nonces = range(start_nonce, start_nonce + count)
+        # Each eight times: so much slower that no other load on the machine can make it look the faster one.
+        return min((n for n in nonces if any(engines.solves(header80, target, n) for _ in range(8))), default=None)
+
+
 @pytest.mark.usefixtures("only_hashlib")
 def test_auto_takes_the_fastest_of_those_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow(HashlibEngine):
-        def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
-            nonces = range(start_nonce, start_nonce + count)
-            # Each eight times: so much slower that no other load on the machine can make it look the faster one.
-            return min((n for n in nonces if any(engines.solves(header80, target, n) for _ in range(8))), default=None)
-
-    monkeypatch.setitem(ENGINES, "another", lambda _cache: Slow())
+    monkeypatch.setitem(ENGINES, "another", lambda _cache: _Slow())
     assert engines.choose("auto") == "hashlib"
+
+
+@pytest.mark.usefixtures("only_hashlib")
+def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_for_and_in_the_bench(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(ENGINES, "another", lambda _cache: _Slow())
+    monkeypatch.setattr("worker.bench.measure_together", lambda *_: 1.0)  # its processes know no engine of a test's
+    name, speed = engines.choose_measured("another")
+    assert (name, speed > 0) == ("another", True)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "the engine another is right but slower than hashlib on this processor" in said
+    told: list[str] = []
+    plain, slow = bench_engines(0.2, on_progress=told.append)
+    assert (plain.note, slow.self_test) == (None, PASSED)
+    assert slow.note is not None
+    assert "slower than hashlib" in slow.note
+    assert [line.partition(",")[0] for line in told] == ["measuring hashlib (1 of 2)", "measuring another (2 of 2)"]
+
+
+def test_auto_never_takes_an_engine_that_is_slower_than_hashlib_on_this_very_machine(tmp_path: Path) -> None:
+    name = engines.choose("auto", tmp_path)
+    assert engines.speed(engines.make(name, tmp_path), 1 << 14) > 0
+    slow = [row.engine for row in bench_engines(0.1, tmp_path, processes=1) if row.note is not None]
+    assert name not in slow
 
 
 def test_an_unknown_engine_is_refused_by_a_sentence_that_names_the_known() -> None:

@@ -9,7 +9,6 @@ from node.core.template import Parent, build_template
 from node.core.types import Block, Coinbase
 from tests.support import easy_coin, key
 from worker.config import BadMode, BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
-from worker.demand import Rhythm
 from worker.messages import Unit
 from worker.work import EXTRA_SIZE, WorkSource, new_extra
 
@@ -95,19 +94,3 @@ def test_a_worker_without_processes_is_refused(tmp_path: object) -> None:
 
     with pytest.raises(BadWorkerOption, match="1 to 1024 hashing processes, not 0"):
         WorkerConfig(Path(str(tmp_path)), processes=0).check()
-
-
-def test_a_block_is_due_an_interval_after_the_last_and_a_little_later_after_another_nodes() -> None:
-    now = 100.0
-    rhythm = Rhythm(10, lambda: now)
-    rhythm.see(b"genesis", ours=False)
-    assert rhythm.wait == 10
-    now = 110.0
-    assert rhythm.wait == 0
-    rhythm.see(b"ours", ours=True)
-    assert rhythm.wait == 10
-    now = 113.0
-    rhythm.see(b"ours", ours=True)
-    assert rhythm.wait == 7
-    rhythm.see(b"theirs", ours=False)
-    assert 10.5 <= rhythm.wait <= 12.5

@@ -18,14 +18,34 @@ from worker.engines.proof import NONCES, solves
 from worker.engines.sha import ShaEngine
 from worker.engines.simd import SimdEngine
 
-__all__ = ["AUTO", "ENGINES", "NONCES", "Engine", "EngineFailed", "choose", "make", "self_test", "solves", "speed"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "NONCES",
+    "Engine",
+    "EngineFailed",
+    "choose",
+    "choose_measured",
+    "make",
+    "self_test",
+    "solves",
+    "speed",
+    "why_slow",
+]
 
 log = logging.getLogger("moneyer.worker")
 
 AUTO = "auto"
 
-_TRIAL = 1 << 13  # nonces by which engines are compared,
-_TURNS = 5  # and how often: a moment's load decides nothing
+YARDSTICK = "hashlib"
+"""Runs everywhere: an engine that is slower is of no use."""
+_FIRST_TRIAL = 1 << 10
+_TRIAL = 1 << 13
+"""Nonces by which engines are compared,"""
+_TURNS = 5
+"""and how often."""
+_HOPELESS = 50
+"""Times slower."""
 
 
 class Engine(Protocol):
@@ -72,9 +92,16 @@ def make(name: str, cache: Path | None = None) -> Engine:
 
 def choose(name: str, cache: Path | None = None) -> str:
     """`name` itself where it passes its self-test; for `auto` the fastest that does. Raises EngineFailed."""
+    return choose_measured(name, cache)[0]
+
+
+def choose_measured(name: str, cache: Path | None = None) -> tuple[str, float]:
+    """As `choose`, with the hashes a second that one process reaches. Raises EngineFailed."""
     if name != AUTO:
-        make(name, cache)
-        return name
+        speeds = _speeds({name: make(name, cache), YARDSTICK: make(YARDSTICK)})
+        if (why := why_slow(name, speeds[name], speeds[YARDSTICK])) is not None:
+            log.warning("%s", why)
+        return name, speeds[name]
     passing: dict[str, Engine] = {}
     for candidate in ENGINES:
         try:
@@ -83,13 +110,30 @@ def choose(name: str, cache: Path | None = None) -> str:
             log.info("%s", error)
     if not passing:
         raise EngineFailed("no engine passes its self-test on this machine")
-    if len(passing) == 1:
-        return next(iter(passing))
-    speeds = dict.fromkeys(passing, 0.0)
+    speeds = _speeds(passing)
+    return max(speeds.items(), key=lambda row: row[1])
+
+
+def why_slow(name: str, speed: float, yardstick: float) -> str | None:
+    """A sentence where an engine is slower here than hashlib is, and so is of no use; else None."""
+    if speed >= yardstick or name == YARDSTICK:
+        return None
+    return (
+        f"the engine {name} is right but slower than {YARDSTICK} on this processor, {yardstick / speed:.1f} times: its "
+        f"way of using it does not suit this model. Take --engine {AUTO}, which never takes a slower one"
+    )
+
+
+def _speeds(candidates: dict[str, Engine]) -> dict[str, float]:
+    """The best of several turns each: a moment's load decides nothing."""
+    speeds = {name: speed(engine, _FIRST_TRIAL) for name, engine in candidates.items()}
     for _ in range(_TURNS):
-        for candidate, engine in passing.items():
-            speeds[candidate] = max(speeds[candidate], speed(engine, _TRIAL))
-    return max(speeds, key=speeds.__getitem__)
+        fastest = max(speeds.values())
+        for name, engine in candidates.items():
+            # What is so far behind needs no second look, and would hold up the start for seconds.
+            if speeds[name] * _HOPELESS > fastest:
+                speeds[name] = max(speeds[name], speed(engine, _TRIAL))
+    return speeds
 
 
 def speed(engine: Engine, count: int) -> float:
