@@ -272,7 +272,10 @@ DELIVERIES: Final = Bound(
     queue=3,
 )
 BLOCK_WAITS: Final = Bound(
-    "waits for a block", "a caller of `/mine_block`; one more is told its job at once", total=32, each=10
+    "waits for a block",
+    "a caller of `/mine_block`, one more is told its job at once; one of `/add_transaction` whose sender gets its first coins",
+    total=32,
+    each=10,
 )
 CHAIN_CHECKS: Final = Bound(
     "waits for a check", "a caller of `/is_valid`", total=12, each=4, wait_seconds=30.0, queue=2

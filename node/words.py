@@ -129,6 +129,19 @@ def sentence_of(kind: Any, value: Any, otherwise: str) -> str:
     return otherwise if problem is None else problem.sentence
 
 
+def place_of(kind: Any, content: bytes) -> str:
+    """Where the JSON of a file is damaged, and what belongs there; never what stands there, which may be secret."""
+    try:
+        problem = explain(kind, read_plain(content.decode()))
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    if problem is None:
+        return "a value is not what it should be"
+    if problem.is_unknown:
+        return "a field is there that doesn't belong there"
+    return f"{problem.field or 'all of it'} must be {problem.expected}"
+
+
 def describe(kind: Type) -> str:
     """What a value of this type may be."""
     import msgspec.inspect as inspect

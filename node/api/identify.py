@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from sqlalchemy import Connection
@@ -15,10 +14,13 @@ from node.core.keys import is_on_curve
 from node.store import blocks
 from node.store.blocks import BlockRow
 from node.wallet.keystore import Wallet
+from node.wallet.names import MAX_NAME
+from node.words import joined, nearest, quoted
 
 _HEIGHT = re.compile(r"[0-9]{1,10}", re.ASCII)
 _HASH = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_LONGEST_NAME = 32
+_NAMED = 10
+"""Names that a refusal lists."""
 
 
 def parse_hash(text: str, field: str) -> bytes:
@@ -65,12 +67,16 @@ def find_account(coin: Coin, wallet: Wallet, who: str, field: str) -> bytes:
     payload = wallet.payload_of(who)
     if payload is not None:
         return payload
-    if who.lower().startswith(f"{coin.hrp}1") or len(who) > _LONGEST_NAME:
+    if who.lower().startswith(f"{coin.hrp}1") or len(who) > MAX_NAME:
         return payable(coin, who)
-    near = difflib.get_close_matches(who, list(wallet.names), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(who, wallet.names)
+    hint = f"; did you mean {near}?" if near else ""
+    known = joined(list(wallet.names)[:_NAMED], "and") if wallet.names else "none"
+    more = f", and {len(wallet.names) - _NAMED} more" if len(wallet.names) > _NAMED else ""
     raise UnknownName(
-        f"{field}: this node's wallet knows no name {who!r}{hint} (an address begins with {coin.hrp}1)",
+        f"{field}: this node's wallet knows no name {quoted(who)}{hint}. It knows {known}{more}; "
+        f"`moneyer wallet new NAME` makes one, and an address (which begins with {coin.hrp}1) does as well",
         field=field,
-        nearest=near[0] if near else None,
+        nearest=near,
+        known=list(wallet.names)[:_NAMED],
     )

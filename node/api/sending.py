@@ -24,7 +24,13 @@ def send(node: NodeContext, sender: bytes, receiver: bytes, amount: int, fee: in
 
     Two sends at once take two sequences. Raises WalletError (not this wallet's key, locked) and RuleError.
     """
-    secret = node.wallet.secret_for(sender)
+    return send_as(node, node.wallet.secret_for(sender), sender, receiver, amount, fee, memo)
+
+
+def send_as(
+    node: NodeContext, secret: bytes, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes
+) -> Accepted:
+    """As `send`, with the secret key of `sender`. Raises RuleError."""
     tries = _TRIES
     with _lock_of(node):
         while True:

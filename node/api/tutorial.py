@@ -17,7 +17,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
 from node.api.errors import JobFailed, MissingFields, NoNode, conflict
 from node.api.fields import Count, Hash, encode
-from node.api.identify import find_account
+from node.api.firstuse import FirstUse, find_or_make, give_first_coins
 from node.api.inflight import places_of
 from node.api.mining import await_job, await_worker, create_job
 from node.api.render import address
@@ -57,7 +57,10 @@ class TutorialTransaction(Struct):
 
 
 class TutorialBlock(Struct):
+    """`index` is the tutorial's count, from 1; `height` is what the log and `/v1` count by, from 0."""
+
     index: Annotated[int, Meta(ge=1)]
+    height: Count
     timestamp: str
     proof: Count
     previous_hash: Hash
@@ -88,10 +91,11 @@ class MiningJob(Struct):
 
 
 class Validity(Struct):
-    """`height`: of the tip, or of the block that is not valid."""
+    """`height` and `index`: of the tip, or of the block that is not valid."""
 
     valid: bool
     message: str
+    index: Count
     height: Count
 
 
@@ -115,10 +119,24 @@ class AddTransactionBody(Struct):
     memo: Annotated[str, Meta(max_length=1_000)] = ""
 
 
-class AddedTransaction(Struct):
+class MadeAccount(Struct, omit_defaults=True):
+    """An account that was made for this call, or given its first `coins`: by the faucet, in the block at `index`."""
+
+    name: str
+    address: str
+    coins: Coins | UnsetType = UNSET
+    index: Count | UnsetType = UNSET
+    height: Count | UnsetType = UNSET
+
+
+class AddedTransaction(Struct, omit_defaults=True):
+    """`index` and `height`: of the next block. `made`: accounts that came to be by this call."""
+
     message: str
     index: Count
+    height: Count
     txid: Hash
+    made: list[MadeAccount] = []
 
 
 NodeUrl = Annotated[str, Meta(max_length=1000, description="a node's URL, such as http://127.0.0.1:5002")]
@@ -161,6 +179,7 @@ class ReplacedChain(Struct, omit_defaults=True):
 def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> TutorialBlock:
     return TutorialBlock(
         index=height + 1,
+        height=height,
         timestamp=datetime.fromtimestamp(block.header.timestamp, UTC).isoformat(),
         proof=block.header.nonce,
         previous_hash=show(block.header.prev_hash),
@@ -289,9 +308,11 @@ class Checks:
         try:
             height = verify_chain(self._store).height
         except ChainBroken as error:
-            said = Validity(False, f"the chain is not valid: {error.message}", int(error.details.get("height", 0)))
+            height = int(error.details.get("height", 0))
+            said = Validity(False, f"the chain is not valid: {error.message}", height + 1, height)
         else:
-            said = Validity(True, f"all good: every block up to height {height} is valid", height)
+            message = f"all good: every block up to index {height + 1} (height {height}) is valid"
+            said = Validity(True, message, height + 1, height)
         self._last = tip, began + CHECK_SECONDS, said
         return said
 
@@ -334,17 +355,32 @@ def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
     missing = [name for name in ("sender", "receiver", "amount") if getattr(body, name) is UNSET]
     if missing:
         raise MissingFields(f"some fields are missing: {', '.join(missing)}", missing=missing)
-    sender = find_account(node.coin, node.wallet, str(body.sender), "sender")
-    receiver = find_account(node.coin, node.wallet, str(body.receiver), "receiver")
     amount = read_coins(body.amount, "amount", node.coin.decimals)  # type: ignore[arg-type] # not UNSET, see above
     fee = node.config.min_fee if body.fee is UNSET else read_coins(body.fee, "fee", node.coin.decimals)
+    memo, first = check_memo(body.memo), FirstUse()
+    sender = find_or_make(node, str(body.sender), "sender", first)
+    receiver = find_or_make(node, str(body.receiver), "receiver", first)
     try:
-        accepted = send(node, sender, receiver, amount, fee, check_memo(body.memo))
+        give_first_coins(node, call, str(body.sender), sender, amount + fee, first)
+        accepted = send(node, sender, receiver, amount, fee, memo)
     except RuleError as error:
         raise conflict(error) from None
     with node.store.read() as conn:
-        index = blocks.tip(conn).height + 2
-    return AddedTransaction(f"transaction added in the block {index}", index, show(accepted.txid))
+        height = blocks.tip(conn).height + 1
+    message = f"transaction added in the block {height + 1}"
+    return AddedTransaction(message, height + 1, height, show(accepted.txid), _made(node, first))
+
+
+def _made(node: NodeContext, first: FirstUse) -> list[MadeAccount]:
+    made = []
+    for name in dict.fromkeys([*first.made, *([first.paid[0]] if first.paid else [])]):
+        account = MadeAccount(name, address(node.coin, node.wallet.payload_of(name) or b""))
+        if first.paid and first.paid[0] == name:
+            _, account_coins, height = first.paid
+            account.coins = write_coins(account_coins, node.coin.decimals)
+            account.index, account.height = height + 1, height
+        made.append(account)
+    return made
 
 
 @endpoint(

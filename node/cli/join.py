@@ -62,7 +62,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
         )
     client = Client(url)
     coin = client.coin
-    folder = (data or Path(slug(coin.name))).expanduser()
+    folder = (data or Path(slug(coin.name) or coin.symbol.lower())).expanduser()
     height = client.status()["height"]
     keys = _restored(folder, coin, client) if how["phrase"] else None
     made = _make_folder(folder, coin, url=client.url)

@@ -56,7 +56,7 @@ def new(
     as_json, is_open = given.pop("json"), given.pop("open")
     ask = not given.pop("yes") and terminal()
     name = name if name is not None else _asked_name(ask=ask)
-    folder = (data or Path(slug(name))).expanduser()
+    folder = _folder(name, data, slug(name)).expanduser()
     _check_folder(folder)
     wishes = _wishes(name, _premine(premine), ask=ask, **given)
     phrase, keys = _keys(list(wishes.premine))
@@ -78,6 +78,19 @@ def _asked_name(*, ask: bool) -> str:
     return ask_name()
 
 
+def _folder(name: str, data: Path | None, usual: str | None) -> Path:
+    """The data folder to make. Raises ClickException where none is given and none can be named like the coin."""
+    from node.words import quoted
+
+    if not name.strip():
+        raise click.ClickException('name must be text of 1 to 64 characters, as in moneyer new "Beach Coin"')
+    if data is None and usual is None:
+        raise click.ClickException(
+            f"no folder and no symbol can be made of {quoted(name)}: give them, as in --data my-coin --symbol MINE"
+        )
+    return data or Path(str(usual))
+
+
 def _check_folder(folder: Path) -> None:
     for name, what in (("coin.toml", "a coin"), ("wallet.json", "a wallet"), ("chain.db", "a chain")):
         if (folder / name).exists():
@@ -85,16 +98,18 @@ def _check_folder(folder: Path) -> None:
 
 
 def _premine(rows: tuple[str, ...]) -> dict[str, str]:
-    from node.wallet.keystore import check_name
+    from node.wallet.keystore import MINER
+    from node.wallet.names import check_name, find_name, name_key
 
     premine: dict[str, str] = {}
     for row in rows:
         name, separator, amount = row.partition("=")
         if not separator or not amount.strip():
             raise click.UsageError(f"--premine {row[:60]!r}: write NAME=COINS, such as anna=1000")
-        if check_name(name.strip()) in premine:
+        name = check_name(name)
+        if find_name(premine, name) is not None:
             raise click.UsageError(f"--premine: {name} stands twice")
-        premine[name.strip()] = amount.strip()
+        premine[MINER if name_key(name) == MINER else name] = amount.strip()
     return premine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import socket
 import sys
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import click
 from node.cli.folders import find_folder, running_url
 from node.core.errors import MoneyerError
 from node.text import shown
+from node.words import nearest, quoted
 
 if TYPE_CHECKING:
     from node.client import Client
@@ -159,22 +159,25 @@ class Place:
 
     def payload(self, who: str) -> bytes:
         """The payload of a name or an address. Raises UnknownWho with the nearest name, BadAddress."""
+        from node.wallet.names import find_name
+
         held = self.wallet.payload_of(who) if self.wallet else None
         if held is not None:
             return held
-        address = self.contacts.get(who, who)
+        friend = find_name(self.contacts, who)
+        address = who if friend is None else self.contacts[friend]
         if address.lower().startswith(f"{self.coin.hrp}1") or len(address) > 32:
             return payable(self.coin, address)
         raise self.unknown(who)
 
     def unknown(self, who: str) -> UnknownWho:
-        near = difflib.get_close_matches(who.lower(), self.names(), n=1)
+        near = nearest(who, self.names())
         known = ", ".join(self.names()[:8]) or "none"
-        hint = f": did you mean {near[0]}?" if near else f". Known here: {known}"
+        hint = f": did you mean {near}?" if near else f". Known here: {known}"
         return UnknownWho(
-            f"there is no {who[:40]!r} in this wallet or its contacts{hint} (or give an address; --data names another "
+            f"there is no {quoted(who)} in this wallet or its contacts{hint} (or give an address; --data names another "
             "wallet)",
-            nearest=near[0] if near else None,
+            nearest=near,
         )
 
     def name_of(self, address: str | None) -> str:

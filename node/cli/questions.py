@@ -20,12 +20,15 @@ _TRY_TIME = 1_700_000_000
 def check_wishes(**wishes: Any) -> Wishes:
     """Wishes that make a coin; what is not given is as by default. Raises UsageError, BadCoin."""
     from node.core.address import encode_address
+    from node.core.errors import BadCoin
     from node.net.newcoin import Wishes, default_symbol, hrp_of, make_coin
 
     known = {key: value for key, value in wishes.items() if value is not None}
     if str(known.get("max_supply", "")).lower() == _NO_LIMIT:
         del known["max_supply"]
-    wanted = Wishes(**{"symbol": default_symbol(known["name"]), **known})
+    if (symbol := known.setdefault("symbol", default_symbol(known["name"]))) is None:
+        raise BadCoin("coin: symbol: none can be made of that name: give one, as in --symbol MINE", field="symbol")
+    wanted = Wishes(**{**known, "symbol": symbol})
     hrp = hrp_of(wanted)
     # Any key will do here: an address is of one length, whoever has it.
     addresses = {
@@ -37,7 +40,8 @@ def check_wishes(**wishes: Any) -> Wishes:
 
 def ask_name() -> str:
     """The coin's name."""
-    return str(_ask("The coin's name, such as Beach Coin", None, str, {}, "name"))
+    # The symbol is asked next: a name that none can be made of is a name all the same.
+    return str(_ask("The coin's name, such as Beach Coin", None, str, {"symbol": "X"}, "name"))
 
 
 def ask_wishes(given: dict[str, Any], premine: Callable[[tuple[str, ...]], dict[str, str]]) -> dict[str, Any]:

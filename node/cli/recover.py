@@ -68,9 +68,10 @@ def import_(
 def _import_key(place: Place, name: str, key_file: Path | None) -> dict[str, bytes]:
     from node.cli.secret import read_secret, unlock
     from node.wallet.derive import Key
-    from node.wallet.keystore import add_key, check_name
+    from node.wallet.keystore import add_key
+    from node.wallet.names import check_name
 
-    check_name(name)
+    name = check_name(name)
     path = place.wallet_path()
     _, passphrase = unlock(path, key_file)
     try:

@@ -41,12 +41,13 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
     from node.cli.secret import new_passphrase, unlock
     from node.wallet.derive import key_from_phrase, new_phrase
     from node.wallet.edit import derive_key
-    from node.wallet.keystore import MINER, check_name, create_wallet
+    from node.wallet.keystore import MINER, create_wallet
+    from node.wallet.names import check_name, name_key
 
     place = find_place(data, None)
     path, coin = place.wallet_path(), place.local_coin
     if name is not None:
-        check_name(name)
+        name = check_name(name)
     phrase = None
     if path.exists():
         if name is None:
@@ -56,7 +57,7 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
         shown = [name]
     else:
         phrase = new_phrase()
-        names = [MINER] if name in (None, MINER) else [MINER, str(name)]
+        names = [MINER] if name is None or name_key(name) == MINER else [MINER, name]
         keys = {each: key_from_phrase(phrase, number) for number, each in enumerate(names)}
         passphrase = new_passphrase(passphrase_file, may_be_open=given["open"])
         held = create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
@@ -135,6 +136,7 @@ def show(name: str | None, data: Path | None, json: bool) -> None:
     """
     from node.cli.output import moment, print_json, print_pairs
     from node.wallet.keystore import read_file
+    from node.wallet.names import find_name
 
     place = find_place(data, None)
     coin, held, file = place.local_coin, place.held, read_file(place.wallet_path())
@@ -156,16 +158,17 @@ def show(name: str | None, data: Path | None, json: bool) -> None:
         del about["development"]
         print_pairs(about.items())
         return
-    account = next((each for each in file.accounts if each.name == name), None)
+    known = find_name(held.names, name)
+    account = next((each for each in file.accounts if each.name == known), None)
     if account is None:
         raise (
             place.unknown(name)
-            if name not in place.contacts
-            else click.ClickException(f"{name} is a contact: {place.contacts[name]}")
+            if (friend := find_name(place.contacts, name)) is None
+            else click.ClickException(f"{friend} is a contact: {place.contacts[friend]}")
         )
     about = {
-        "name": name,
-        "address": coin.address(held.names[name]),
+        "name": account.name,
+        "address": coin.address(held.names[account.name]),
         "public_key": account.public_key,
         "path": account.path,
         "imported": account.imported,

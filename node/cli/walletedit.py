@@ -28,7 +28,7 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
     from node.wallet import edit
 
     place = find_place(data, None)
-    if old not in place.held.names:
+    if place.held.payload_of(old) is None:
         raise place.unknown(old)
     _, passphrase = unlock(place.wallet_path(), passphrase_file)
     edit.rename(place.wallet_path(), old, new_name, passphrase=passphrase)
@@ -119,7 +119,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
         raise click.UsageError("name an address too: `moneyer wallet contact NAME ADDRESS`")
     else:
         coin = place.local_coin
-        if place.wallet is not None and name in place.wallet.names:
+        if place.wallet is not None and place.wallet.payload_of(name) is not None:
             raise NameTaken(f"{name} is a key of this wallet: take another name")
         add_contact(folder, name, coin.address(payable(coin, address)))
         click.echo(f"{name} is {address.lower()}")

@@ -43,28 +43,51 @@ def encode_address(hrp: str, payload: bytes) -> str:
 
 
 def decode_address(hrp: str, text: str) -> bytes:
-    """The 33-byte payload of an address of this coin. Raises BadAddress saying what is wrong."""
+    """The 33-byte payload of an address of this coin. Raises BadAddress with the first thing that is wrong."""
+    length = len(hrp) + 2 + _KEY_SYMBOLS + _CHECKSUM_SIZE
     if len(text) > MAX_ADDRESS:
-        raise BadAddress("this is too long for an address", expected=f"at most {MAX_ADDRESS} characters")
-    if not text.isascii():  # Unicode has letters that lower() turns into ASCII: the Kelvin sign is one
-        raise BadAddress("an address has no letters but a-z", found=ascii(text))
-    if text not in (text.lower(), text.upper()):
-        raise BadAddress("an address is all lower case or all upper case", found=text)
-    lower = text.lower()
-    prefix, separator, symbols = lower.rpartition("1")
-    if not separator or not prefix:
-        raise BadAddress(f"this is no address: one begins with {hrp}1", expected=f"{hrp}1…", found=text)
-    if prefix != hrp:
-        raise BadAddress(f"this address is of another coin: ours begin with {hrp}1", expected=hrp, found=prefix)
-    if len(symbols) != 1 + _KEY_SYMBOLS + _CHECKSUM_SIZE or any(symbol not in _VALUE for symbol in symbols):
-        raise BadAddress(
-            f"an address of this coin has {len(hrp) + 2 + _KEY_SYMBOLS + _CHECKSUM_SIZE} letters and digits",
-            found=text,
-        )
+        raise _none(f"it has {len(text)} characters, and an address of this coin has {length}", text)
+    _check_letters(text)
+    prefix, separator, symbols = text.lower().rpartition("1")
+    if not separator or prefix != hrp:
+        if _is_whole(prefix, symbols):
+            raise BadAddress(
+                f"this is an address of another coin: it begins with {prefix}1, and ours with {hrp}1",
+                expected=hrp,
+                found=prefix,
+            )
+        raise _none(f"an address of this coin begins with {hrp}1", text)
+    strange = next((place for place, symbol in enumerate(symbols) if symbol not in _VALUE), None)
+    if strange is not None:
+        place = len(prefix) + 1 + strange
+        raise _none(f"character {place + 1}, {text[place]!r}, stands in no address behind the first 1", text)
+    if len(text) != length:
+        raise _none(f"it has {len(text)} characters, and an address of this coin has {length}", text)
+    if not _is_whole(prefix, symbols):
+        raise _none("it has a typing error, its checksum does not fit", text)
     data = [_VALUE[symbol] for symbol in symbols]
-    if _polymod(_expand(hrp) + data) != _BECH32M:
-        raise BadAddress("the address has a typing error: its checksum does not fit", found=text)
     return _payload(data[:-_CHECKSUM_SIZE], text)
+
+
+def _none(why: str, text: str) -> BadAddress:
+    return BadAddress(f"no address: {why}", found=ascii(text)[1:-1][:MAX_ADDRESS])
+
+
+def _check_letters(text: str) -> None:
+    """Raises BadAddress unless all is of a-z and 0-9, or all of A-Z and 0-9."""
+    # Unicode has letters that lower() turns into ASCII: the Kelvin sign is one.
+    for place, letter in enumerate(text):
+        if not (letter.isascii() and letter.isalnum()):
+            raise _none(f"character {place + 1}, {letter!a}, is none of a-z and 0-9", text)
+    if text not in (text.lower(), text.upper()):
+        raise _none("it is partly in capitals; an address is all lower case or all upper case", text)
+
+
+def _is_whole(prefix: str, symbols: str) -> bool:
+    """Whether the symbols behind a prefix are as many as an address has, and their checksum holds."""
+    if not prefix or len(symbols) != 1 + _KEY_SYMBOLS + _CHECKSUM_SIZE or any(each not in _VALUE for each in symbols):
+        return False
+    return _polymod(_expand(prefix) + [_VALUE[symbol] for symbol in symbols]) == _BECH32M
 
 
 def _payload(data: list[int], text: str) -> bytes:

@@ -16,6 +16,8 @@ ALICE = "c223e581224abac211cbe18f7416285debe060cbdf1f3f52efdc0607f7831640"
 """Public key of the first published account: a coin that gives it money is a development coin."""
 PREMINE = 1000
 """Coins each of the five named accounts has in genesis."""
+FAUCET_COINS = 1_000_000
+"""What the account is given that pays whoever sends for the first time."""
 POW_LIMIT = 0x1F00FFFF
 """65,536 hashes a block, a tenth of a second of one core in Python; every block hash begins with four zeros."""
 
@@ -27,7 +29,7 @@ def development_coin(now: int) -> Coin:
     """
     # Deriving keys loads a good part of the curve's library: only who makes a coin pays for it.
     from node.core.address import encode_address
-    from node.wallet.derive import development_keys
+    from node.wallet.derive import FAUCET, development_key, development_keys
 
     unit = 10**DECIMALS
     coin = Coin(
@@ -43,7 +45,13 @@ def development_coin(now: int) -> Coin:
         clock_tolerance=7200,  # tens of thousands of blocks can be mined at once
         reward=10 * unit,
         max_supply=MAX_MONEY,
-        premine=tuple((encode_address("dev", key.payload), PREMINE * unit) for key in development_keys().values()),
+        premine=tuple(
+            (encode_address("dev", key.payload), coins * unit)
+            for key, coins in [
+                *((key, PREMINE) for key in development_keys().values()),
+                (development_key(FAUCET), FAUCET_COINS),
+            ]
+        ),
     )
     return coin_from_json(coin.as_json())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ _HASHES_PER_SECOND = 8_192
 The difficulty rises from there within a window of blocks; it could not sink below, so this has to be easy.
 """
 _NO_WORDS = {"coin", "token", "money", "the", "a", "an", "my", "of"}
+_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+"""Letters that Unicode takes apart into nothing simpler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,20 @@ class Wishes:
     """Name -> coins."""
 
 
-def default_symbol(name: str) -> str:
-    """`Beach Coin` -> BEACH."""
-    words = re.findall(r"[a-z0-9]+", name.lower().replace("'", ""))
+def default_symbol(name: str) -> str | None:
+    """`Beach Coin` -> BEACH, `Ünïcode` -> UNICODE; None where no letter of a-z is left: one has to be given."""
+    words = _words(name)
     telling = [word for word in words if word not in _NO_WORDS] or words
-    return telling[0][:8].upper() if telling else "COIN"
+    return telling[0][:8].upper() if telling else None
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in a-z and 0-9, letters without their accents; none where nothing that tells is left."""
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
+    plain = "".join(each for each in folded if not unicodedata.combining(each) and each not in "'’")
+    words: list[str] = re.findall(r"[a-z0-9]+", plain)
+    is_foreign = any(each.isalnum() and not each.isascii() for each in plain)
+    return [] if is_foreign and _NO_WORDS.issuperset(words) else words
 
 
 def default_hrp(symbol: str) -> str:
@@ -58,9 +70,9 @@ def default_hrp(symbol: str) -> str:
     return re.sub(r"[^a-z]", "", symbol.lower())[:16] or "coin"
 
 
-def slug(name: str) -> str:
-    """`Beach Coin` -> beach-coin, for a folder."""
-    return "-".join(re.findall(r"[a-z0-9]+", name.lower().replace("'", "")))[:40].strip("-") or "coin"
+def slug(name: str) -> str | None:
+    """`Beach Coin` -> beach-coin, for a folder; None as for `default_symbol`."""
+    return "-".join(_words(name))[:40].strip("-") or None
 
 
 def default_halving(block_time: int) -> int:

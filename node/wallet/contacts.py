@@ -8,16 +8,20 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from node.text import shown
 from node.wallet.errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
 from node.wallet.files import locked, read_private, write_private
-from node.wallet.keystore import check_name
+from node.wallet.names import check_name, find_name
 from node.wallet.walletfile import Name
+from node.words import place_of
 
 CONTACTS_FILE = "contacts.json"
 MAX_FILE = 2**20
 MAX_CONTACTS = 5_000
 
-Address = Annotated[str, msgspec.Meta(pattern="^[a-z]{1,16}1[02-9ac-hj-np-z]{59}$", max_length=76)]
+Address = Annotated[
+    str, msgspec.Meta(pattern="^[a-z]{1,16}1[02-9ac-hj-np-z]{59}$", max_length=76, description="an address")
+]
 
 
 class _Contacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,16 +39,18 @@ def read_contacts(folder: Path) -> Mapping[str, str]:
         return {}
     try:
         return msgspec.json.decode(content, type=_Contacts).contacts
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise WalletUnreadable(f"{path} is damaged ({str(error)[:100]}): mend it, or move it away") from None
+    except (msgspec.MsgspecError, RecursionError):
+        where = place_of(_Contacts, content)
+        raise WalletUnreadable(f"{path} is damaged ({where}): mend it, or move it away") from None
 
 
 def add_contact(folder: Path, name: str, address: str) -> None:
     """Name an address (checked by the caller, lower case). Raises BadName, NameTaken, WalletUnreadable, OSError."""
-    check_name(name)
+    clean = check_name(name)
     with locked(folder):
         held = dict(read_contacts(folder))
-        if name in held and held[name] != address:
+        name = find_name(held, clean) or clean
+        if held.get(name, address) != address:
             raise NameTaken(f"{name} is {held[name]} already: remove that contact first, or take another name")
         held[name] = address
         if len(held) > MAX_CONTACTS:
@@ -56,9 +62,10 @@ def remove_contact(folder: Path, name: str) -> str:
     """Forget a name; the address that it stood for. Raises UnknownKey, WalletUnreadable, OSError."""
     with locked(folder):
         held = dict(read_contacts(folder))
-        if name not in held:
-            raise UnknownKey(f"there is no contact {name!r}", known=list(held)[:20])
-        address = held.pop(name)
+        found = find_name(held, name)
+        if found is None:
+            raise UnknownKey(f"there is no contact {shown(name, 40)}", known=list(held)[:20])
+        address = held.pop(found)
         _write(folder, held)
     return address
 

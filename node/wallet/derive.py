@@ -6,11 +6,13 @@ import difflib
 import secrets
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from node.core.keys import is_secret, public_key
 from node.core.types import KEY_KIND
 from node.wallet.errors import BadPhrase
+from node.wallet.names import check_name, name_key
 
 if TYPE_CHECKING:
     from mnemonic import Mnemonic
@@ -25,6 +27,9 @@ DEVELOPMENT_PHRASE = "test test test test test test test test test test test jun
 
 DEVELOPMENT_NAMES = ("alice", "bob", "carol", "dave", "erin")
 """Accounts 0 to 4 of the development phrase."""
+
+FAUCET = "faucet"
+"""The account of a development coin's genesis that pays whoever sends for the first time."""
 
 _PHRASE_LENGTHS = (12, 15, 18, 21, 24)
 _NEW_PHRASE_BITS = 128  # twelve words: the strength of the curve itself
@@ -70,6 +75,20 @@ def development_keys() -> dict[str, Key]:
     seed = seed_from_phrase(DEVELOPMENT_PHRASE)
     paths = {name: account_path(account) for account, name in enumerate(DEVELOPMENT_NAMES)}
     return {name: Key.from_secret(derive(seed, path), path) for name, path in paths.items()}
+
+
+def development_key(name: str) -> Key:
+    """The key that a name has on every development network: the published one of the five, else one made of the name.
+
+    So a name that two nodes make by themselves is one account. Anybody can spend what it owns. Raises BadName.
+    """
+    key = name_key(check_name(name))
+    if key in DEVELOPMENT_NAMES:
+        return key_from_phrase(DEVELOPMENT_PHRASE, DEVELOPMENT_NAMES.index(key))
+    digest = int.from_bytes(sha256(key.encode()).digest()[:16], "big")
+    steps = "/".join(f"{digest >> shift & MAX_ACCOUNT}'" for shift in (93, 62, 31, 0))
+    path = f"m/44'/{COIN_TYPE}'/{MAX_ACCOUNT}'/{steps}"
+    return Key.from_secret(derive(seed_from_phrase(DEVELOPMENT_PHRASE), path), path)
 
 
 def derive(seed: bytes, path: str) -> bytes:

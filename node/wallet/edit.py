@@ -7,18 +7,20 @@ from pathlib import Path
 
 import msgspec
 
+from node.text import shown
 from node.wallet import walletfile
-from node.wallet.derive import Key, account_path, key_from_phrase
+from node.wallet.derive import Key, account_path, development_key, key_from_phrase
 from node.wallet.errors import NameTaken, UnknownKey, WalletLocked
 from node.wallet.files import locked, write_private
-from node.wallet.keystore import Wallet, check_name, new_account, read_file, view
+from node.wallet.keystore import Wallet, new_account, read_file, view
+from node.wallet.names import check_name, find_name, name_key
 from node.wallet.walletfile import Secrets, WalletFile
 
 Change = Callable[[WalletFile, Secrets], tuple[WalletFile, Secrets]]
 
 
 def derive_key(path: Path, name: str, *, passphrase: str | None = None) -> Wallet:
-    """Add the key of the phrase's first account that the wallet does not hold yet.
+    """Add the key of the phrase's first account that the wallet does not hold yet; in a development wallet the name's.
 
     Raises UnknownKey for a wallet without a phrase, BadName, NameTaken, and what `open_wallet` raises.
     """
@@ -26,6 +28,8 @@ def derive_key(path: Path, name: str, *, passphrase: str | None = None) -> Walle
     def change(file: WalletFile, secrets: Secrets) -> tuple[WalletFile, Secrets]:
         if secrets.phrase is None:
             raise UnknownKey("this wallet has no recovery phrase to make keys from: it holds imported keys only")
+        if file.development:  # the same name is the same account on every development network
+            return added(file, secrets, name, development_key(check_name(name)))
         held = {account.path for account in file.accounts}
         number = next(number for number in range(len(held) + 1) if account_path(number) not in held)
         return added(file, secrets, name, key_from_phrase(secrets.phrase, number))
@@ -37,14 +41,14 @@ def rename(path: Path, old: str, new: str, *, passphrase: str | None = None) -> 
     """Give a key another name. Raises UnknownKey, BadName, NameTaken, and what `open_wallet` raises."""
 
     def change(file: WalletFile, secrets: Secrets) -> tuple[WalletFile, Secrets]:
-        check_name(new)
         names = [account.name for account in file.accounts]
-        if old not in names:
-            raise UnknownKey(f"the wallet has no account {old!r}", known=names[:20])
-        if new in names:
-            raise NameTaken(f"the wallet has an account {new} already: take another name", name=new)
-        accounts = tuple(_renamed(account, new) if account.name == old else account for account in file.accounts)
-        keys = {new if name == old else name: secret for name, secret in secrets.keys.items()}
+        held, fresh = find_name(names, old), check_name(new)
+        if held is None:
+            raise UnknownKey(f"the wallet has no account {shown(old)}", known=names[:20])
+        if any(name_key(name) == name_key(fresh) for name in names if name != held):
+            raise NameTaken(f"the wallet has an account {fresh} already: take another name", name=fresh)
+        accounts = tuple(_renamed(account, fresh) if account.name == held else account for account in file.accounts)
+        keys = {fresh if name == held else name: secret for name, secret in secrets.keys.items()}
         return _with(file, accounts), Secrets(secrets.phrase, keys)
 
     return _change(path, passphrase, change)
@@ -62,8 +66,9 @@ def reveal(path: Path, passphrase: str | None = None) -> Secrets:
 
 def added(file: WalletFile, secrets: Secrets, name: str, key: Key) -> tuple[WalletFile, Secrets]:
     """Both halves with one more key."""
-    accounts = (*file.accounts, new_account(file.accounts, name, key, imported=False))
-    return _with(file, accounts), Secrets(secrets.phrase, {**secrets.keys, name: key.secret.hex()})
+    account = new_account(file.accounts, name, key, imported=False)
+    keys = {**secrets.keys, account.name: key.secret.hex()}
+    return _with(file, (*file.accounts, account)), Secrets(secrets.phrase, keys)
 
 
 def _renamed(account: walletfile.Account, name: str) -> walletfile.Account:

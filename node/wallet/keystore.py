@@ -5,7 +5,6 @@ A `Wallet` is a frozen view of the file as it was read; whoever adds a key gets 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,6 @@ from node.wallet.derive import (
     random_key,
 )
 from node.wallet.errors import (
-    BadName,
     NameTaken,
     UnknownKey,
     WalletExists,
@@ -32,13 +30,12 @@ from node.wallet.errors import (
     WrongWallet,
 )
 from node.wallet.files import locked, read_private, write_private
+from node.wallet.names import check_name, find_name, name_key
 from node.wallet.walletfile import Account, Secrets, WalletFile
 
 WALLET_FILE = "wallet.json"
 MINER = "miner"
 """Every node's own account: its rewards go there unless it is told an address."""
-
-_RESERVED = frozenset({"coinbase"})  # the tutorial endpoints show it as the sender of a reward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +54,9 @@ class Wallet:
     why_locked: str | None = None
 
     def payload_of(self, name: str) -> bytes | None:
-        """The payload of a name; None for one that is not here."""
-        return self.names.get(name)
+        """The payload of a name, written in any case; None for one that is not here."""
+        held = name if name in self.names else find_name(self.names, name)
+        return None if held is None else self.names[held]
 
     def name_of(self, payload: bytes) -> str | None:
         """The name of a payload; None for one that is not here."""
@@ -80,17 +78,6 @@ class Wallet:
     def shut(self, why: str) -> Wallet:
         """The same names, and no key any more."""
         return replace(self, locked=True, why_locked=why, _secrets=MappingProxyType({}))
-
-
-def check_name(name: str) -> str:
-    """`name`, if an account may have it. Raises BadName."""
-    if not re.fullmatch(walletfile.NAME_PATTERN[1:-1], name) or name in _RESERVED:
-        raise BadName(
-            "a name has 1 to 32 of a-z, 0-9, _ and -, begins with a letter and is not 'coinbase'",
-            expected=walletfile.NAME_PATTERN,
-            found=name[:40],
-        )
-    return name
 
 
 def open_wallet(path: Path, *, passphrase: str | None = None) -> Wallet:
@@ -117,7 +104,8 @@ def create_wallet(
     accounts: tuple[Account, ...] = ()
     for name, key in keys.items():
         accounts += (new_account(accounts, name, key, imported=False),)
-    secrets = Secrets(phrase, {name: key.secret.hex() for name, key in keys.items()})
+    secret_keys = (key.secret.hex() for key in keys.values())
+    secrets = Secrets(phrase, {account.name: key for account, key in zip(accounts, secret_keys, strict=True)})
     content, file = walletfile.encode(accounts, secrets, development=development, passphrase=passphrase)
     with locked(path.parent):
         write_private(path, content, replace=False)
@@ -134,8 +122,9 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
         secrets = walletfile.open_secrets(old, passphrase)
         if secrets is None:
             raise WalletLocked("the wallet is encrypted: give its passphrase to add a key")
-        accounts = (*old.accounts, new_account(old.accounts, name, key, imported=imported))
-        secrets = Secrets(secrets.phrase, {**secrets.keys, name: key.secret.hex()})
+        account = new_account(old.accounts, name, key, imported=imported)
+        accounts = (*old.accounts, account)
+        secrets = Secrets(secrets.phrase, {**secrets.keys, account.name: key.secret.hex()})
         content, file = walletfile.encode(
             accounts,
             secrets,
@@ -191,11 +180,11 @@ def read_file(path: Path) -> WalletFile:
 
 def new_account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) -> Account:
     """The open half of a key that is new to the accounts held. Raises BadName, NameTaken."""
-    check_name(name)
+    name = check_name(name)
     public_key = key.public_key.hex()
     for account in held:
-        if account.name == name:
-            raise NameTaken(f"the wallet has an account {name} already: take another name", name=name)
+        if name_key(account.name) == name_key(name):
+            raise NameTaken(f"the wallet has an account {account.name} already: take another name", name=account.name)
         if account.public_key == public_key:
             raise NameTaken(f"the wallet holds this key already, as {account.name}", name=account.name)
     return Account(name, public_key, key.path, imported, int(time.time()))

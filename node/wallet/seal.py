@@ -21,7 +21,7 @@ _MAX_MEMORY = 256 * 2**20  # bytes; scrypt takes 128 * n * r
 _MAX_PASSES = 4
 _KEY_SIZE = 32
 
-Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$", description="bytes in hex")]
 Salt = Annotated[Hex, msgspec.Meta(min_length=32, max_length=128)]
 Nonce = Annotated[Hex, msgspec.Meta(min_length=24, max_length=24)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**30)]

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated, Literal
 
 import msgspec
 
 from node.wallet.derive import Key
 from node.wallet.errors import WalletUnreadable
+from node.wallet.names import MAX_NAME, is_name, name_key
 from node.wallet.seal import Encryption, fresh_encryption, seal, unseal
+from node.words import place_of
 
 FORMAT: Literal["moneyer-wallet"] = "moneyer-wallet"
 VERSION = 1
 MAX_FILE = 2**20
 """Bytes: some 2,500 keys."""
 
-NAME_PATTERN = "^[a-z][a-z0-9_-]{0,31}$"
-"""At most 32 characters; the shortest address has 61, so no name can pass for one."""
-
-Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, max_length=32)]
-Hex32 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
-Path = Annotated[str, msgspec.Meta(pattern="^m(/[0-9]{1,10}'?)+$", max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+Hex32 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64, description="64 hex digits")]
+Path = Annotated[
+    str,
+    msgspec.Meta(pattern="^m(/[0-9]{1,10}'?)+$", max_length=128, description="a path such as m/44'/1296980306'/0'/0/0"),
+]
 Sealed = Annotated[str, msgspec.Meta(max_length=MAX_FILE)]
+
+
+_OLD_NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
+"""Names that an earlier Moneyer gave: they may end with a hyphen."""
 
 
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,8 +78,8 @@ def decode(content: bytes) -> WalletFile:
     """The file's values, of the right types and bounded. Raises WalletUnreadable, saying where it stopped."""
     try:
         head = msgspec.json.decode(content, type=_Head)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _damaged(str(error)) from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise _damaged(place_of(_Head, content)) from None
     if head.format != FORMAT:
         raise WalletUnreadable("this file is no Moneyer wallet", expected=FORMAT)
     if head.version != VERSION:
@@ -83,11 +90,13 @@ def decode(content: bytes) -> WalletFile:
         )
     try:
         file = msgspec.json.decode(content, type=WalletFile)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _damaged(str(error)) from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise _damaged(place_of(WalletFile, content)) from None
     if (file.encryption is None) != isinstance(file.secrets, Secrets):
         raise _damaged("its secrets are not as `encryption` says")
-    if len({account.name for account in file.accounts}) != len(file.accounts):
+    if not all(is_name(account.name) or _OLD_NAME.fullmatch(account.name) for account in file.accounts):
+        raise _damaged("an account has a name that none may have")
+    if len({name_key(account.name) for account in file.accounts}) != len(file.accounts):
         raise _damaged("two accounts have one name")
     if len({account.public_key for account in file.accounts}) != len(file.accounts):
         raise _damaged("two accounts have one key")
@@ -130,8 +139,8 @@ def open_secrets(file: WalletFile, passphrase: str | None) -> Secrets | None:
     plain = unseal(file.encryption, passphrase, sealed, bound)
     try:
         return _checked(file, msgspec.json.decode(plain, type=Secrets))
-    except msgspec.MsgspecError as error:
-        raise _damaged(str(error)) from None
+    except msgspec.MsgspecError:
+        raise _damaged(place_of(Secrets, plain)) from None
 
 
 def _checked(file: WalletFile, secrets: Secrets) -> Secrets:

@@ -60,7 +60,8 @@ def test_the_chain_is_told_in_the_tutorials_words(rich: RunningNode) -> None:
     assert second["previous_hash"] == first["hash"] == show(rich.coin.chain_id)
     assert second["timestamp"] == "2023-11-14T22:13:30+00:00"
     assert second["proof"] == rich.chain.tip.header.nonce
-    assert set(second) == {"index", "timestamp", "proof", "previous_hash", "hash", "transactions"}
+    assert (first["height"], second["height"]) == (0, 1)
+    assert set(second) == {"index", "height", "timestamp", "proof", "previous_hash", "hash", "transactions"}
     minted = second["transactions"][0]
     assert set(minted) == {"sender", "receiver", "amount", "fee", "memo", "txid"}
     assert (minted["sender"], minted["amount"], minted["fee"]) == ("coinbase", 10, 0)
@@ -165,8 +166,8 @@ def test_an_amount_that_is_none_is_a_bad_field(steady: RunningNode, field: str, 
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"sender": "alise"}, 400, "unknown_name"),
-        ({"receiver": "nobody"}, 400, "unknown_name"),
+        ({"sender": "<alise>"}, 400, "bad_name"),
+        ({"receiver": "coinbase"}, 400, "bad_name"),
         ({"receiver": "easy1qqqq"}, 400, "bad_address"),
         ({"sender": key("stranger").address(easy_coin())}, 400, "unknown_key"),
         ({"receiver": easy_coin().address(bytes(32) + b"\x07")}, 400, "bad_address"),
@@ -189,10 +190,6 @@ def test_a_send_that_cannot_be_says_why(steady: RunningNode, changes: dict[str, 
 def test_what_is_missing_is_said_in_coins(steady: RunningNode) -> None:
     message = steady.post("/add_transaction", {"sender": "alice", "receiver": "bob", "amount": 5000.5}).json["error"]
     assert "amount and fee are 5000.5 EASY" in message["message"]
-
-
-def test_the_nearest_name_is_offered(steady: RunningNode) -> None:
-    assert "did you mean alice" in add(steady, "alise").json["error"]["message"]
 
 
 def test_nodes_connect_and_the_longer_chain_replaces_the_shorter(tmp_path: Path) -> None:
@@ -257,7 +254,8 @@ def test_a_chain_that_was_tampered_with_is_not_valid(fresh: RunningNode) -> None
     fresh.extend()
     fresh.extend(transfers=[transfer(fresh.coin, key("alice"), key("bob"), 5)])
     sound = fresh.get("/is_valid").json
-    assert (sound["valid"], sound["height"]) == (True, 2)
+    assert (sound["valid"], sound["index"], sound["height"]) == (True, 3, 2)
+    assert "index 3 (height 2)" in sound["message"]
     with sqlite3.connect(fresh.config.database) as file:
         file.execute("UPDATE accounts SET balance = balance + 1 WHERE payload = ?", (key("bob").payload,))
     file.close()

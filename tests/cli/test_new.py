@@ -208,20 +208,37 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_symbols_and_folders_come_from_the_name() -> None:
-    assert [default_symbol(name) for name in ("Beach Coin", "The Coin", "Bob's gold", "米", "my-Coin 7")] == [
-        "BEACH",
-        "THE",
-        "BOBS",
-        "COIN",
-        "7",
-    ]
-    assert [slug(name) for name in ("Beach Coin", "../../etc", "米", "Bob's  gold!")] == [
-        "beach-coin",
-        "etc",
-        "coin",
-        "bobs-gold",
-    ]
+@pytest.mark.parametrize(
+    ("name", "symbol", "folder"),
+    [
+        ("Beach Coin", "BEACH", "beach-coin"),
+        ("The Coin", "THE", "the-coin"),
+        ("Bob's  gold!", "BOBS", "bobs-gold"),
+        ("my-Coin 7", "7", "my-coin-7"),
+        ("../../etc", "ETC", "etc"),
+        ("Ünïcode", "UNICODE", "unicode"),
+        ("Küstenmünze", "KUSTENMU", "kustenmunze"),
+        ("U\u0308ni\u0308code", "UNICODE", "unicode"),
+        ("Ærø Łódź", "AERO", "aero-lodz"),
+        ("Straße", "STRASSE", "strasse"),
+        ("Café 海", "CAFE", "cafe"),
+        ("米", None, None),
+        ("海 Coin", None, None),
+        ("", None, None),
+        ("!", None, None),
+    ],
+)
+def test_symbols_and_folders_come_from_the_name(name: str, symbol: str | None, folder: str | None) -> None:
+    assert (default_symbol(name), slug(name)) == (symbol, folder)
+
+
+def test_a_name_that_no_symbol_can_be_made_of_asks_for_one(tmp_path: Path) -> None:
+    assert "a coin needs a name" in refusal(moneyer("new", "", cwd=tmp_path, env=SECRET))
+    assert "--data my-coin --symbol MINE" in refusal(moneyer("new", "海", cwd=tmp_path, env=SECRET))
+    assert "--symbol MINE" in refusal(moneyer("new", "海", "--data", "sea", cwd=tmp_path, env=SECRET), 2)
+    assert not list(tmp_path.iterdir())
+    assert made(tmp_path, "海", "--data", "sea", "--symbol", "SEA")["coin"]["name"] == "海"
+    assert made(tmp_path, "Küstenmünze")["data"] == "kustenmunze"
 
 
 @pytest.mark.parametrize("block_time", [2, 10, 30, 600, 86_400])

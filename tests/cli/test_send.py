@@ -133,7 +133,7 @@ REFUSALS = [
     (("alice", "bob", "1", "--memo", "m" * 141), ("141 bytes", "140")),
     (("CAROL", "bob", "1"), ("is not in this wallet", "miner, alice, bob")),
     (("alice", "OFF THE CURVE", "1"), ("nobody can have the key",)),
-    (("alice", "easy1qqqq", "1"), ("an address of this coin has",)),
+    (("alice", "easy1qqqq", "1"), ("no address: it has 9 characters",)),
     (("alice", "dev1qcg37tqfzf2avyywtux8hg93gth47qcxtmu0n75h0msrq0aurzeqq5vlwf8", "1"), ("another coin",)),
 ]
 

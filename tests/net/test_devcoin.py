@@ -14,7 +14,7 @@ from node.core.errors import BadCoin
 from node.core.pow import decode_bits
 from node.net.coinfiles import make_once, place_coin, read_coin
 from node.net.devcoin import POW_LIMIT, development_coin, ensure_network, node_folder, prepare_folder
-from node.wallet.derive import DEVELOPMENT_NAMES, development_keys
+from node.wallet.derive import DEVELOPMENT_NAMES, development_key, development_keys
 
 NOW = 1_800_000_000
 
@@ -31,7 +31,8 @@ def test_the_five_named_accounts_have_coins_in_genesis() -> None:
     coin = development_coin(NOW)
     held = {coin.payload(address): amount for address, amount in coin.premine}
     assert [held[development_keys()[name].payload] for name in DEVELOPMENT_NAMES] == [1000 * 10**6] * 5
-    assert len(coin.premine) == 5
+    assert held[development_key("faucet").payload] == 1_000_000 * 10**6
+    assert len(coin.premine) == 6
 
 
 def test_a_clock_past_what_a_header_holds_makes_no_coin_but_a_sentence() -> None:

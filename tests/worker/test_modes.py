@@ -43,7 +43,7 @@ def test_an_address_of_another_coin_ends_the_worker_with_a_sentence(tmp_path: Pa
     with NodeFolder(tmp_path / "node", easy_coin()) as node:
         worker = node.worker("--address", ALICE.address(easy_coin(hrp="other")))
         assert worker.process.wait(20) == 1
-        assert "this address is of another coin" in worker.errors()
+        assert "this is an address of another coin" in worker.errors()
         assert "Traceback" not in worker.errors()
 
 

@@ -9,6 +9,7 @@ from node.core.coin import Coin
 from node.core.errors import BadAddress, MoneyerError
 from node.core.keys import is_on_curve
 from node.wallet.keystore import read_file, view
+from node.wallet.names import name_key
 from worker.stratum.protocol import UNAUTHORIZED, StratumError
 
 _BEFORE_RIG = "._"
@@ -30,8 +31,9 @@ class Payees:
         ends = [len(user), *reversed([end for end, letter in enumerate(user) if letter in _BEFORE_RIG])]
         names = self._known_names()
         for end in ends:
-            if user[:end] in names:
-                return names[user[:end]]
+            named = names.get(name_key(user[:end]))
+            if named is not None:
+                return named
         try:
             payload = self._coin.payload(user[: ends[-1]])
         except BadAddress as error:
@@ -48,7 +50,8 @@ class Payees:
         if monotonic() > self._until:
             try:
                 # The open half: an encrypted wallet stays shut, and no secret is read.
-                self._names = dict(view(read_file(self._config.wallet_file), None).names)
+                names = view(read_file(self._config.wallet_file), None).names
+                self._names = {name_key(name): payload for name, payload in names.items()}
             except (MoneyerError, OSError):
                 self._names = {}
             self._until = monotonic() + _FRESH
