@@ -70,10 +70,10 @@ class LazyGroup(click.Group):
 
 
 def _unknown(name: str) -> str:
-    from difflib import get_close_matches
+    from node.words import nearest, quoted
 
-    near = get_close_matches(name, COMMANDS, n=1)
-    return f"there is no command {name[:40]!r}{f': did you mean {near[0]}?' if near else ''}"
+    near = nearest(name, COMMANDS)
+    return f"there is no command {quoted(name)}{f': did you mean {near}?' if near else ''}"
 
 
 @click.group(
@@ -103,8 +103,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a full disk can still be told
     except click.UsageError as error:
         from node.cli.command import as_typed
+        from node.cli.usage import sentence_of
 
-        click.UsageError(as_typed(error.format_message()), error.ctx).show()
+        click.UsageError(as_typed(sentence_of(error)), error.ctx).show()
         return USAGE
     except click.ClickException as error:
         return _say(error.format_message(), FAILED)

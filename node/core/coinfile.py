@@ -224,8 +224,15 @@ def coin_from_toml(text: str) -> Coin:
     try:
         fields = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a plain ValueError, for a number of thousands of digits
-        raise BadCoin(f"coin: this is no TOML: {error}") from None
+        raise BadCoin(f"coin: this is no TOML: {_place(str(error))}") from None
     return _build(fields, _Toml)
+
+
+def _place(said: str) -> str:
+    """Where a TOML file can't be read, from what the library says of it."""
+    place = re.search(r"at line (\d+), column (\d+)", said)
+    where = f"line {place[1]}, column {place[2]}" if place else "something at its end, or a number in it,"
+    return f'{where} can\'t be read (a line looks like: name = "Beach Coin", or: decimals = 6)'
 
 
 def coin_from_json(fields: Any) -> Coin:

@@ -61,7 +61,7 @@ def _words(name: str) -> list[str]:
     folded = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     plain = "".join(each for each in folded if not unicodedata.combining(each) and each not in "'’")
     words: list[str] = re.findall(r"[a-z0-9]+", plain)
-    is_foreign = any(each.isalnum() and not each.isascii() for each in plain)
+    is_foreign = any(each.isalnum() and not each.isascii() and is_visible(each) for each in plain)
     return [] if is_foreign and _NO_WORDS.issuperset(words) else words
 
 

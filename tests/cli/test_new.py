@@ -140,9 +140,9 @@ NONSENSE = [
     (("x" * 65,), 1, "name"),
     (("A", "--symbol", "beach"), 1, "symbol must be 1 to 12 of A-Z"),
     (("A", "--hrp", "Beach1"), 1, "hrp must be 1 to 16 letters"),
-    (("A", "--block-time", "1"), 2, "2<=x<=86400"),
-    (("A", "--block-time", "soon"), 2, "not a valid integer"),
-    (("A", "--decimals", "9"), 2, "0<=x<=8"),
+    (("A", "--block-time", "1"), 2, '--block-time must be a whole number from 2 to 86400, not "1"'),
+    (("A", "--block-time", "soon"), 2, '--block-time must be a whole number from 2 to 86400, not "soon"'),
+    (("A", "--decimals", "9"), 2, "--decimals must be a whole number from 0 to 8"),
     (("A", "--reward", "-1"), 1, "reward: an amount is digits"),
     (("A", "--reward", "1.0000001"), 1, "reward: this coin has 6 decimals"),
     (("A", "--reward", "99999999999"), 1, "reward: the amount is more than any coin can hold"),
@@ -151,9 +151,9 @@ NONSENSE = [
     (("A", "--premine", "anna=11", "--max-supply", "10", "--reward", "1"), 1, "premine must be at most max_supply"),
     (("A", "--premine", "anna=0"), 1, "premine[0].amount must be at least 1"),
     (("A", "--premine", "anna"), 2, "write NAME=COINS"),
-    (("A", "--premine", "Anna=1"), 1, "a name has 1 to 32"),
-    (("A", "--premine", "anna=1", "--premine", "anna=2"), 2, "stands twice"),
-    (("A", "--halving-interval", "-1"), 2, "0<=x<="),
+    (("A", "--premine", "<anna>=1"), 1, "a name has 1 to 32"),
+    (("A", "--premine", "anna=1", "--premine", "Anna=2"), 2, "stands twice"),
+    (("A", "--halving-interval", "-1"), 2, "--halving-interval must be a whole number from 0 to"),
     (("A", "--message", "m" * 101), 1, "message must be text of at most 100 bytes"),
     (("A", "--pow-limit", "1f00fff"), 2, "8 hex digits"),
     (("A", "--pow-limit", "00000000"), 1, "pow_limit"),
@@ -233,9 +233,9 @@ def test_symbols_and_folders_come_from_the_name(name: str, symbol: str | None, f
 
 
 def test_a_name_that_no_symbol_can_be_made_of_asks_for_one(tmp_path: Path) -> None:
-    assert "a coin needs a name" in refusal(moneyer("new", "", cwd=tmp_path, env=SECRET))
+    assert "name must be text of 1 to 64" in refusal(moneyer("new", "", cwd=tmp_path, env=SECRET))
     assert "--data my-coin --symbol MINE" in refusal(moneyer("new", "海", cwd=tmp_path, env=SECRET))
-    assert "--symbol MINE" in refusal(moneyer("new", "海", "--data", "sea", cwd=tmp_path, env=SECRET), 2)
+    assert "--symbol MINE" in refusal(moneyer("new", "海", "--data", "sea", cwd=tmp_path, env=SECRET))
     assert not list(tmp_path.iterdir())
     assert made(tmp_path, "海", "--data", "sea", "--symbol", "SEA")["coin"]["name"] == "海"
     assert made(tmp_path, "Küstenmünze")["data"] == "kustenmunze"

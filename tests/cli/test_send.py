@@ -80,7 +80,7 @@ def test_a_transaction_is_named_by_its_first_digits(node: RunningNode) -> None:
 def test_an_amount_below_nothing_is_no_unknown_option(node: RunningNode, amount: str) -> None:
     said = refusal(moneyer("send", "alice", "bob", amount, "--data", node.config.data), 2)
     assert "the amount is below 0" in said
-    assert "No such option" in refusal(moneyer("send", "alice", "bob", "1", "--waiit"), 2)
+    assert "did you mean --wait?" in refusal(moneyer("send", "alice", "bob", "1", "--waiit"), 2)
 
 
 def test_json_has_the_apis_words(node: RunningNode) -> None:
