@@ -273,7 +273,7 @@ DELIVERIES: Final = Bound(
 )
 BLOCK_WAITS: Final = Bound(
     "waits for a block",
-    "a caller of `/mine_block`, one more is told its job at once; one of `/add_transaction` whose sender gets its first coins",
+    "a caller of `/mine_block` (one more is told its job at once), or of `/add_transaction` for first coins",
     total=32,
     each=10,
 )

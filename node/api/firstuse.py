@@ -15,7 +15,7 @@ from typing import Final
 
 from node.api.context import NodeContext
 from node.api.endpoint import Call
-from node.api.errors import Busy, JobFailed, NotNow, UnknownName
+from node.api.errors import JobFailed, NotNow, UnknownName
 from node.api.identify import find_account
 from node.api.inflight import places_of
 from node.api.mining import await_job, await_worker, create_job
@@ -72,14 +72,14 @@ def give_first_coins(node: NodeContext, call: Call, who: str, sender: bytes, nee
     """Pay an account of a development network that has never sent, and lacks `needed` base units, from the faucet.
 
     Returns once they are in a block. An account that has sent before is left as it is, and so is one of the five
-    published ones. Raises NoWorker, Busy, NoPlace, JobFailed, NotNow, CallerGone, RuleError.
+    published ones. Raises NoWorker, NoPlace, JobFailed, NotNow, CallerGone, RuleError.
     """
     if not _may_be_given(node, who, sender) or _balance(node, sender) >= needed:
         return
     lock = _lock_of(node)
     with places_of(node).of(BLOCK_WAITS).hold(call.remote):
         if not lock.acquire(timeout=_BLOCK_SECONDS):
-            raise Busy("other accounts are being given their first coins: try again")
+            raise NotNow("other accounts are being given their first coins: try again")
         try:
             if _balance(node, sender) < needed:
                 _pay(node, call, who, sender, needed, first)
