@@ -27,7 +27,8 @@ from node.p2p.standing import CONNECTED
 from node.store import blocks, mempool, peers
 
 _WORKER_SECONDS = 0.25
-"""How long a look at the worker's lock is believed: so that a thousand requests a second are not as many looks."""
+"""How long a look at the worker's lock, and at who was refused, is believed: so that a thousand requests a second are
+not as many looks."""
 _MAX_WORKER_STATUS = 4_096
 
 
@@ -74,6 +75,7 @@ class StatusCache:
         self._worker = _DEAD
         self._worker_until = 0.0
         self._places = places_of(node)
+        self._busy: tuple[str, ...] = ()
         self._key: tuple[int, WorkerStatus, bool, SyncProgress | None, tuple[str, ...]] | None = None
         self._rendered = b""
 
@@ -82,12 +84,12 @@ class StatusCache:
         with self._lock:
             if time.monotonic() > self._worker_until:
                 self._worker = worker_status(self._node)
+                self._busy = self._places.busy()
                 self._worker_until = time.monotonic() + _WORKER_SECONDS
             sync = self._node.sync
-            busy = self._places.busy()
-            key = (self._node.store.data_version(), self._worker, sync.syncing, sync.progress, busy)
+            key = (self._node.store.data_version(), self._worker, sync.syncing, sync.progress, self._busy)
             if key != self._key:
-                self._rendered = encode(read_status(self._node, self._worker, busy))
+                self._rendered = encode(read_status(self._node, self._worker, self._busy))
                 self._key = key
             return self._rendered
 

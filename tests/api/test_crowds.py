@@ -19,13 +19,15 @@ from tests.api.test_large_answers import fill_with_large_blocks
 from tests.p2p.gossiping import gossiping, wait_for_peers
 from tests.support import transfer, wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = ("127.0.0.2", "127.0.0.3")
 
 ELSEWHERE = {
-    "connections": "tests/api/test_doorkeeper.py",
-    "inbound links": "tests/p2p",
-    "outbound links": "tests/p2p",
-    "Stratum places": "tests/worker",
+    "connections": "tests/api/test_doorkeeper.py::test_an_address_keeps_no_more_connections_than_its_share",
+    "inbound links": "tests/p2p/test_keeper_floods.py::test_one_address_has_a_few_of_the_places_for_those_that_ask",
+    "outbound links": "tests/p2p/test_spread.py::test_a_host_with_sixty_ports_gets_one_of_the_links",
+    "Stratum places": "tests/worker/test_stratum_places.py"
+    "::test_idle_connections_from_a_few_addresses_keep_no_miner_out",
 }
 """Bounds of what is no request, and where the tests that fill them are."""
 
@@ -80,7 +82,7 @@ def test_who_takes_all_the_places_that_one_address_or_two_can_get_takes_none_of_
             with crowd.prepared(target):
                 stack.enter_context(crowd.fill(target, source))
                 assert wait_until_full(target, bound, number).by_one == bound.each
-                assert bound.name in target.get("/v1/status").json["busy"]
+                wait_until(lambda: bound.name in target.get("/v1/status").json["busy"], 30, "the status to say so")
             others_are_served(target)
         assert places(target, bound).by_one <= bound.each
         a_fresh_node_syncs(target, tmp_path / "fresh")
@@ -113,3 +115,6 @@ def test_nobody_waits_for_a_block_for_a_caller_who_has_gone(fresh: RunningNode) 
 def test_every_bound_has_a_crowd_that_fills_it() -> None:
     assert [crowd.bound for crowd in CROWDS] == list(HTTP_BOUNDS)
     assert {bound.name for bound in BOUNDS if bound not in HTTP_BOUNDS} == set(ELSEWHERE)
+    for test in ELSEWHERE.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), test
