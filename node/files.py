@@ -16,8 +16,10 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, 
     """Put `content` at `path`, with `mode` whatever the umask: after a crash the old file or the new one.
 
     With `replace` false an existing file stays as it is: FileExistsError. Without `durable` nothing is waited for, and
-    a loss of power may take the file. Raises OSError.
+    a loss of power may take the file. Where `path` is a symbolic link it stays one, and its target is written. Raises
+    OSError, also for a link that leads in a circle.
     """
+    path = target(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -37,8 +39,22 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, 
         sync_folder(path.parent)
 
 
+def target(path: Path) -> Path:
+    """Where a file lies that may be a symbolic link: what is put in the link's place would not reach the file.
+
+    Raises OSError for a link that leads in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve()
+    except RuntimeError:  # Python before 3.13 has a word of its own for it
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+
+
 def sweep(path: Path) -> None:
     """Take away what killed writers of `path` left, which may hold secrets. The caller's lock keeps out living ones."""
+    path = target(path)
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
         leftover.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from node.files import target
 from node.text import shown
 from node.wallet import walletfile
 from node.wallet.derive import Key, account_path, development_key, key_from_phrase
@@ -90,7 +91,7 @@ def _change(
     path: Path, passphrase: str | None, change: Change, *, seal_with: tuple[str | None] | None = None
 ) -> Wallet:
     """Read, change and write in one go. `seal_with`: another passphrase than the one it was opened by."""
-    with locked(path.parent):
+    with locked(target(path).parent):
         old = read_file(path)
         file, secrets = change(old, _secrets(old, passphrase))
         sealed_by = (passphrase if old.encryption else None) if seal_with is None else seal_with[0]

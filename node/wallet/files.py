@@ -59,9 +59,9 @@ def _try_lock(handle: int) -> bool:
 
 
 def write_private(path: Path, content: bytes, *, replace: bool) -> None:
-    """Put `content` at `path`: after a crash the old file or the new one. The caller holds `locked(path.parent)`.
+    """Put `content` at `path`: after a crash the old file or the new one. Raises WalletExists, OSError.
 
-    With `replace` false an existing file stays as it is. Raises WalletExists, OSError.
+    The caller holds `locked(target(path).parent)`. With `replace` false an existing file stays as it is.
     """
     sweep(path)
     try:

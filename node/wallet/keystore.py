@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from node.core.types import KEY_KIND
+from node.files import target
 from node.wallet import walletfile
 from node.wallet.derive import (
     DEVELOPMENT_PHRASE,
@@ -107,7 +108,7 @@ def create_wallet(
     secret_keys = (key.secret.hex() for key in keys.values())
     secrets = Secrets(phrase, {account.name: key for account, key in zip(accounts, secret_keys, strict=True)})
     content, file = walletfile.encode(accounts, secrets, development=development, passphrase=passphrase)
-    with locked(path.parent):
+    with locked(target(path).parent):
         write_private(path, content, replace=False)
     return view(file, secrets)
 
@@ -117,7 +118,7 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
 
     Raises BadName, NameTaken, WalletLocked, and what `open_wallet` and `create_wallet` raise.
     """
-    with locked(path.parent):
+    with locked(target(path).parent):
         old = read_file(path)
         secrets = walletfile.open_secrets(old, passphrase)
         if secrets is None:
