@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
-from node.lifecycle import THE_REASON_IS_ABOVE
+from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process
 from node.net.launcher import LAUNCHER
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
         # honcho asks only whether it is a terminal (https://no-color.org).
         super().__init__(output, colour=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
         self.last_words: dict[str, str] = {}
+        self.lost: OSError | None = None
+        """Why nothing can be printed any more: the reader has gone (`moneyer up | head`), or the disk is full."""
         self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
         self._lock = threading.RLock()  # a signal may come to the thread that has it
 
@@ -53,7 +55,20 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
             if self._held is not None:
                 self._held.append(message)
                 return
-        super().write(message)
+        self._print(message)
+
+    def _print(self, message: Message) -> None:
+        if self.lost is None:
+            try:
+                super().write(message)
+            except OSError as error:
+                self.lose(error)
+
+    def lose(self, error: OSError) -> None:
+        """Nobody can be told anything any more: the network ends, as on Ctrl-C."""
+        if self.lost is None:
+            self.lost = error
+            end_this_process()
 
     def open(self, *, show_held: bool) -> None:
         """Let through what comes from now on; before it, what was kept, if wanted."""
@@ -61,7 +76,7 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
             held, self._held = self._held or (), None
         if show_held:
             for message in held:
-                super().write(message)
+                self._print(message)
 
     def close(self) -> None:
         """Keep everything again: what processes say when they are told to end is no news."""
@@ -80,7 +95,13 @@ class NetworkManager(Manager):  # type: ignore[misc]
     def _start(self) -> None:
         super()._start()
         # Not before: a fork must not find other threads of ours at work.
-        threading.Thread(target=self._started_callback, name="welcome", daemon=True).start()
+        threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+
+    def _welcome(self) -> None:
+        try:
+            self._started_callback()
+        except OSError as error:
+            self._printer.lose(error)
 
     def terminate(self) -> None:
         if self.first_ended is None:
@@ -109,6 +130,8 @@ def run(
 ) -> Ended:
     """Start the commands, call `welcome` in a thread of its own, and stay until all have ended.
 
+    Raises BrokenPipeError or another OSError where `output` can be written no more; the network has ended then, too.
+
     `environment`: variables of theirs beside this process's own.
     """
     curtain = Curtain(output or sys.stdout)
@@ -117,6 +140,8 @@ def run(
     for name, command in processes.items():
         manager.add_process(name, command, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
     manager.loop()
+    if curtain.lost is not None:
+        raise curtain.lost
     culprit = manager.first_ended
     if culprit is None or (manager.returncode in (130, 143) and manager.status_of(culprit) in _STOPPED_BY_US):
         return Ended(asked=True)
