@@ -63,7 +63,7 @@ class Config:
 
     @property
     def node_lock(self) -> Path:
-        """Held by the node for as long as it lives; holds its process id and local URL as JSON."""
+        """Held by the node for as long as it lives; holds its process id, local URL and where it listens, as JSON."""
         return self.data / "node.lock"
 
     @property

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import resource
+import secrets
 import shlex
 import signal
 import socket
@@ -26,7 +27,7 @@ from node import locks, logs
 from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
-from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, on_stop, watch_parent
+from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
 from node.shares import CONNECTIONS, HTTP_BOUNDS
 from node.text import shown
 
@@ -61,6 +62,7 @@ class NodeRefused(MoneyerError):
 def serve(config: Config) -> None:
     """Run a node until it is told to end. Raises NodeRefused; SystemExit(1) where the node ended by itself."""
     logs.configure(config.log_level, config.log_json)
+    import_nothing_from_here()
     check_config(config)
     try:
         lock = locks.hold(config.node_lock, tries=_LOCK_TRIES)
@@ -69,12 +71,23 @@ def serve(config: Config) -> None:
     except OSError as error:
         raise NodeRefused(f"the data folder {config.data} cannot be used: {error.strerror}") from None
     try:
+        with suppress(OSError):
+            lock.write(b"")  # what the last holder said of itself is not true of this one
         with take_port(config.host, config.port) as listener:
             with suppress(OSError):  # a full disk: then programs have to be told the URL
-                lock.write(json.dumps({"pid": os.getpid(), "url": config.local_url}).encode())
+                lock.write(json.dumps(_about(config, listener)).encode())
             _run(config, listener)
     finally:
         lock.release()
+
+
+def _about(config: Config, listener: socket.socket) -> dict[str, Any]:
+    """What a held lock says of the node: programs show the folder's token only to who listens there and wrote this.
+
+    `start` is another one at each start, so that no later holder can be taken for this one.
+    """
+    host, port = listener.getsockname()[:2]
+    return {"pid": os.getpid(), "url": config.local_url, "host": host, "port": port, "start": secrets.token_hex(8)}
 
 
 def check_config(config: Config) -> None:

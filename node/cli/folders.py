@@ -11,7 +11,6 @@ A network's folder stands for one of its nodes: the one at the URL of `--node`, 
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from pathlib import Path
 
 import click
 
-from node.locks import is_held
-from node.net.running import NODE_LOCK, running_networks
+from node.cli.holder import holder_of
+from node.net.running import running_networks
 
 DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
 """One development network a person, whatever folder they are in: the next `moneyer up` finds it."""
@@ -28,7 +27,6 @@ COIN_FILE = "coin.toml"
 _HERE = "data"
 """The folder of `make run`, in the current one."""
 _MAX_NODES = 50
-_MAX_LOCK = 1_000
 
 
 def find_folder(data: Path | None, url: str | None = None) -> Path | None:
@@ -111,15 +109,8 @@ def nodes_of(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def running_url(folder: Path) -> str | None:
     """The URL of the node that runs on a data folder; None where none does."""
-    lock = folder / NODE_LOCK
-    try:
-        if not is_held(lock):
-            return None
-        with lock.open("rb") as file:
-            said = json.loads(file.read(_MAX_LOCK))
-        url = said.get("url") if isinstance(said, dict) else None
-    except (OSError, ValueError):
-        return None
+    holder = holder_of(folder)
+    url = None if holder is None else holder.get("url")
     return url if isinstance(url, str) and url.startswith("http://") else None
 
 

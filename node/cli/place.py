@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from node.cli.folders import find_folder, running_url
+from node.cli.holder import FolderToken
 from node.core.errors import MoneyerError
 from node.text import shown
 from node.words import nearest, quoted
@@ -36,22 +34,6 @@ class WrongCoin(MoneyerError):
     """The node runs another coin than the data folder."""
 
     code = "other_coin"
-
-
-def _is_here(url: str) -> bool:
-    """Whether a URL names this machine: by `localhost`, or by an address that a socket can be bound to."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-        if address.is_loopback:
-            return True
-        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
-    except (ValueError, OSError):
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -77,18 +59,7 @@ class Place:
     def client(self) -> Client:
         from node.client import Client
 
-        return Client(self.url, token=self._token())
-
-    def _token(self) -> str | None:
-        """Shown to nodes on this machine only: it is this folder's, and goes over the wire in clear."""
-        if self.folder is None or not _is_here(self.url):
-            return None
-        from node.api.guard import read_token
-
-        try:
-            return read_token(self.folder / "api.token")
-        except OSError:
-            return None
+        return Client(self.url, token=None if self.folder is None else FolderToken(self.folder))
 
     @cached_property
     def coin(self) -> Coin:
@@ -207,12 +178,13 @@ def label(coin: Coin) -> str:
 
 
 def find_place(data: Path | None, node: str | None) -> Place:
-    """The place that `--data` and `--node` mean, by the rule of `node.cli.folders`. Raises ClickException, NoAnswer."""
+    """The place that `--data` and `--node` mean, by the rule of `node.cli.folders`. Raises ClickException."""
     url = None
     if node is not None:
+        from node.cli.options import usage
         from node.client.transport import origin
 
-        url = origin(node)
+        url = usage(origin, node)
     folder = find_folder(data, url)
     if url is not None or folder is None:
         return Place(folder, url or DEFAULT_URL)

@@ -7,7 +7,7 @@
 `docs/client.md` shows it at work.
 """
 
-from node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from node.client.events import Events
 from node.client.node import Client, Sent
 from node.client.sse import Event
@@ -23,4 +23,5 @@ __all__ = [
     "OutOfFunds",
     "Refused",
     "Sent",
+    "Unanswered",
 ]

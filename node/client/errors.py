@@ -25,6 +25,12 @@ class NoAnswer(ClientError):
     code = "no_answer"
 
 
+class Unanswered(NoAnswer):
+    """The connection broke, or time was up, after a request that changes something: it may have been carried out."""
+
+    code = "unanswered"
+
+
 class Refused(ClientError):
     """The node said no. `status`: of HTTP; `node_code` and `details`: the node's own."""
 

@@ -8,11 +8,11 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from node.client import arguments
-from node.client.errors import BadArgument, NoAnswer, Refused
+from node.client.errors import BadArgument, NoAnswer, Refused, Unanswered
 
 MAX_ANSWER = 16_000_000
 """Bytes; an answer of `/get_chain` has at most 8 MB."""
@@ -22,12 +22,37 @@ USUAL_PORT = 5001
 _CONNECT = 3.0
 
 
-class Transport:
-    """Requests to one node; each raises NoAnswer and Refused, and never takes longer than its deadline."""
+_OPEN = ("/v1/transactions", "/v1/transactions/check")
+_GUARDED_GETS = ("/mine_block", "/replace_chain", "/v1/mining/template")
 
-    def __init__(self, url: str, token: str | None) -> None:
+
+def needs_token(method: str, path: str) -> bool:
+    """Whether a call spends from the node's wallet, mines or changes its peers: all others carry no token."""
+    path = path.partition("?")[0]
+    if method in ("GET", "HEAD"):
+        return path in _GUARDED_GETS
+    return path not in _OPEN and not path.startswith("/p2p/")
+
+
+class Credential(Protocol):
+    """A token that not every process at the node's address may see."""
+
+    def look(self) -> object:
+        """Called before the connection is made; `token` gets what it gives."""
+
+    def token(self, seen: object, sock: socket.socket) -> str | None:
+        """The token, where the process at the other end of the connected socket may have it."""
+
+
+class Transport:
+    """Requests to one node; each raises NoAnswer and Refused, and never takes longer than its deadline.
+
+    Unanswered in place of NoAnswer, where a request that is no GET had begun to be sent.
+    """
+
+    def __init__(self, url: str, token: str | Credential | None) -> None:
         self.url = origin(arguments.text(url, "url"))
-        self._token = arguments.token(token)
+        self._token = arguments.token(token) if token is None or isinstance(token, str) else token
 
     def call(self, method: str, path: str, body: Any, deadline: float) -> Any:
         """The JSON that the node answers. Time-outs of sockets are between bytes: a thread that is no longer waited
@@ -37,12 +62,17 @@ class Transport:
         thread = threading.Thread(target=exchange.run, daemon=True)
         thread.start()
         thread.join(deadline)
-        if exchange.failed is not None:
-            raise self.explained(exchange.failed) from None
-        if exchange.answer is None:
-            exchange.abort()
-            raise NoAnswer(f"{self.url} did not answer within {deadline:g} s")
-        return self.read(*exchange.answer)
+        try:
+            if exchange.failed is not None:
+                raise self.explained(exchange.failed) from None
+            if exchange.answer is None:
+                exchange.abort()
+                raise NoAnswer(f"{self.url} did not answer within {deadline:g} s")
+            return self.read(*exchange.answer)
+        except NoAnswer as error:
+            if method == "GET" or not exchange.sent:
+                raise
+            raise Unanswered(f"{error.message}. What was asked may have been done all the same") from None
 
     def connection(self, seconds: float) -> http.client.HTTPConnection:
         """One that is not connected yet; connecting may take `seconds`, within what is usual."""
@@ -50,12 +80,22 @@ class Transport:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         return kind(parts.hostname or "", parts.port, timeout=min(_CONNECT, seconds))
 
+    def connect(self, connection: http.client.HTTPConnection, method: str, path: str) -> dict[str, str]:
+        """Connect; the header with the token, for a call that needs it."""
+        credential = self._token if needs_token(method, path) else None
+        if credential is None or isinstance(credential, str):
+            connection.connect()
+            token = credential
+        else:
+            seen = credential.look()
+            connection.connect()
+            token = credential.token(seen, connection.sock)
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
     def headers(self, *, has_body: bool) -> dict[str, str]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
         if has_body:
             headers["Content-Type"] = "application/json"
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
         return headers
 
     def nonsense(self) -> NoAnswer:
@@ -105,6 +145,8 @@ class _Exchange:
         self._connection: http.client.HTTPConnection | None = None
         self.answer: tuple[int, bytes] | None = None
         self.failed: Exception | None = None
+        self.sent = False
+        """Whether the node may have the request, or a part of it."""
 
     def run(self) -> None:
         try:
@@ -125,9 +167,11 @@ class _Exchange:
     def _exchange(self) -> tuple[int, bytes]:
         method, path, body = self._request
         connection = self._connection = self._transport.connection(self._left())
-        connection.connect()
+        authorization = self._transport.connect(connection, method, path)
         connection.sock.settimeout(self._left() + 1)  # a little later than the deadline, which has its own words
-        connection.request(method, path, body, self._transport.headers(has_body=body is not None))
+        self.sent = True
+        headers = {**self._transport.headers(has_body=body is not None), **authorization}
+        connection.request(method, path, body, headers)
         content = bytearray()
         with connection.getresponse() as answer:  # which has the socket now, and would keep it open behind an error
             while chunk := answer.read1(65_536):

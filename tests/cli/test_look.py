@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from node.api.guard import ensure_token
-from node.cli.place import Place
 from node.core.coinfile import coin_to_toml
 from tests.api.running import RunningNode
 from tests.cli.coins import asked, own_coin, own_node, write_wallet
@@ -82,22 +80,6 @@ def test_peers_are_added_with_the_folders_token_only(node: RunningNode, tmp_path
         assert [each["url"] for each in added] == [other.url]
         host = other.url.removeprefix("http://")
         assert asked("peers", "--remove", host, "--data", node.config.data) == {"peers": []}
-
-
-@pytest.mark.parametrize(
-    ("url", "is_shown"),
-    [
-        ("http://127.0.0.1:5001", True),
-        ("http://localhost:5001", True),
-        ("http://[::1]:5001", True),
-        ("http://192.0.2.7:5001", False),
-        ("http://node.example:5001", False),
-    ],
-)
-def test_the_folders_token_is_shown_to_this_machine_only(tmp_path: Path, url: str, is_shown: bool) -> None:
-    ensure_token(tmp_path / "api.token")
-    headers = Place(tmp_path, url).client._transport.headers(has_body=False)
-    assert ("Authorization" in headers) is is_shown
 
 
 def test_a_renewed_token_counts_at_once(tmp_path: Path) -> None:
