@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.options import FOLDER, as_json, option
+from node.cli.options import FOLDER, FloatRange, IntRange, as_json, option
 
 
 @click.group()
@@ -15,8 +15,8 @@ def bench() -> None:
 
 
 @bench.command()
-@option("--seconds", type=click.FloatRange(0.1, 60), default=2.0, show_default=True, help="Of each measurement.")
-@option("--processes", type=click.IntRange(1, 1024), help="Hashing processes.  [default: one a core]")
+@option("--seconds", type=FloatRange(0.1, 60), default=2.0, show_default=True, help="Of each measurement.")
+@option("--processes", type=IntRange(1, 1024), help="Hashing processes.  [default: one a core]")
 @option("--data", type=FOLDER, metavar="DIR", help="A data folder, for its cache of compiled code.")
 @as_json
 def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -> None:
@@ -50,6 +50,6 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
         for row in rows
     ]
     header = ("engine", "self-test", "one process", "1 process" if count == 1 else f"{count} processes", "ratio")
-    print_table(header, table, right=header[2:])
+    print_table(header, table, right=header[2:], drop=("ratio",))
     for note in filter(None, (row.note for row in rows)):
         click.echo(f"\n{note}.")

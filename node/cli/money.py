@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, complete_names, node_url, option, wallet_folder
+from node.cli.options import IntRange, as_json, complete_names, node_url, option, wallet_folder
 
 if TYPE_CHECKING:
     from node.cli.place import Place
@@ -72,7 +72,7 @@ def _pending(pending: dict[str, Any], decimals: int) -> str:
 
 @click.command()
 @click.argument("who", shell_complete=complete_names)
-@option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Confirmed ones at most.")
+@option("--limit", type=IntRange(1, 10_000), default=20, show_default=True, help="Confirmed ones at most.")
 @wallet_folder
 @node_url
 @as_json
@@ -103,7 +103,8 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
         click.echo(f"nothing yet: {who} has neither got nor sent any {place.coin.symbol}")
         return
     header = ("when", "height", place.coin.symbol, "fee", "from or to", "memo", "txid")
-    print_table(header, rows, right=("height", place.coin.symbol, "fee"), cut=("from or to", "memo", "txid"))
+    right, cut = ("height", place.coin.symbol, "fee"), ("from or to", "memo", "txid")
+    print_table(header, rows, right=right, cut=cut, drop=("memo", "fee", "height", "when"))
 
 
 def _origin(transaction: dict[str, Any]) -> str:

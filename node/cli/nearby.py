@@ -45,7 +45,8 @@ def list_nearby(*, as_json: bool) -> None:
         for nodes in coins
         for node in nodes
     ]
-    print_table(["coin", "chain", "height", "peers", "node"], rows, right=("height", "peers"), cut=("coin", "chain"))
+    header = ("coin", "chain", "height", "peers", "node")
+    print_table(header, rows, right=("height", "peers"), cut=("coin", "chain"), drop=("peers", "chain"))
     click.echo(as_typed("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip()))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -32,18 +32,48 @@ def print_json(value: Any) -> None:
 
 
 def print_pairs(rows: Iterable[tuple[str, object]]) -> None:
-    """A line for each: name, then value."""
+    """A line for each: name, then value. On a narrow terminal a value goes on below itself, word by word."""
     held = [(name, shown(value)) for name, value in rows]
     width = max((len(name) for name, _ in held), default=0) + 2
-    for name, value in held:
-        click.echo(f"{style(f'{name:<{width}}', dim=True)}{value}")
+    room = terminal_width()
+    lines = [(name, _wrapped(value, None if room is None else max(1, room - width))) for name, value in held]
+    for name, (first, *others) in lines:
+        click.echo(f"{style(f'{name:<{width}}', dim=True)}{first}".rstrip())
+        for other in others:
+            click.echo(f"{'':{width}}{other}")
+    _tell_cut(any(line.endswith("…") for _, parts in lines for line in parts))
 
 
-def terminal_width() -> int | None:
-    """Columns of the terminal that stdout is; None where it is none, and lines may have any length."""
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Columns of the terminal that `stream` (stdout) is; None where it is none, and lines may have any length."""
     import shutil
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
+
+
+def fitted(text: str, stream: TextIO | None = None) -> str:
+    """A sentence whose lines break between words, each as far in as its first, where a terminal is narrower."""
+    room = terminal_width(stream)
+    if room is None or len(click.unstyle(text)) <= room:
+        return text
+    indent = " " * (len(text) - len(text.lstrip()))
+    return "\n".join(indent + line for line in _wrapped(text.strip(), max(1, room - len(indent)), is_cut=False))
+
+
+def _wrapped(text: str, room: int | None, *, is_cut: bool = True) -> list[str]:
+    """The lines of a text of `room` columns; a word that is longer than one is shortened, if `is_cut`."""
+    import textwrap
+
+    if room is None or len(text) <= room:
+        return [text]
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return [short(line, room - 1) if is_cut else line for line in lines] or [""]
+
+
+def _tell_cut(is_cut: bool, dropped: Sequence[str] = ()) -> None:
+    if is_cut or dropped:
+        without = f"without {', '.join(dropped)}: " if dropped else "… is cut: "
+        click.echo(style(fitted(f"({without}this terminal is narrow; --json shows all)"), dim=True))
 
 
 def print_table(
@@ -52,39 +82,69 @@ def print_table(
     *,
     right: Iterable[str] = (),
     cut: Iterable[str] = (),
+    drop: Sequence[str] = (),
     below: str | None = None,
 ) -> None:
     """Columns as wide as they need to be; those named in `right` are flushed right.
 
     On a terminal that is too narrow those named in `cut` are shortened, and the last column, if `below` names it,
-    stands in a line of its own under the rest of its row.
+    stands in a line of its own under the rest of its row. Where that is not enough, columns are left out: those that
+    `drop` names, in its order, then the last ones. No line is ever longer than the terminal is wide.
     """
     cells = [[shown(cell) for cell in row] for row in rows]
-    widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
-    flush, room = set(right), terminal_width()
+    columns = list(header)
+    widths = [max(len(line[column]) for line in [columns, *cells]) for column in range(len(columns))]
+    flush, room, shortened = set(right), terminal_width(), set(cut)
     moved: list[str] = []
-    if room is not None and _wide(widths) > room and below == header[-1]:
-        header, widths, moved = header[:-1], widths[:-1], [row.pop() for row in cells]
+    if room is not None and _wide(widths) > room and below == columns[-1]:
+        moved = [short(row.pop(), room - 3) for row in cells]
+        columns, widths = columns[:-1], widths[:-1]
+    dropped: list[str] = []
     if room is not None:
-        _narrow(widths, [column for column, name in enumerate(header) if name in set(cut)], header, room)
+        dropped = _drop(columns, cells, widths, shortened, drop, room)
+        if len(columns) == 1:
+            shortened.add(columns[0])
+        _narrow(widths, [number for number, name in enumerate(columns) if name in shortened], columns, room)
         cells = [[short(cell, width - 1) for cell, width in zip(row, widths, strict=True)] for row in cells]
 
     def line(values: Sequence[str]) -> str:
         placed = [
             f"{value:>{width}}" if name in flush else f"{value:<{width}}"
-            for name, value, width in zip(header, values, widths, strict=True)
+            for name, value, width in zip(columns, values, widths, strict=True)
         ]
-        return "  ".join(placed).rstrip()
+        text = "  ".join(placed).rstrip()
+        return text if room is None else short(text, room - 1)
 
-    click.echo(style(line(header), dim=True))
+    click.echo(style(line(columns), dim=True))
     for number, row in enumerate(cells):
         click.echo(line(row))
         if moved:
             click.echo(f"  {moved[number]}")
+    _tell_cut(any(each.endswith("…") for each in moved), dropped)
 
 
 def _wide(widths: Sequence[int]) -> int:
     return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _drop(
+    columns: list[str], cells: list[list[str]], widths: list[int], cut: set[str], drop: Sequence[str], room: int
+) -> list[str]:
+    """Take columns out until the others fit, shortened as far as they may be; which went."""
+    gone: list[str] = []
+    while len(columns) > 1:
+        least = [
+            min(width, max(_LEAST_COLUMN, len(name))) if name in cut else width
+            for name, width in zip(columns, widths, strict=True)
+        ]
+        if _wide(least) <= room:
+            break
+        number = columns.index(next((name for name in drop if name in columns), columns[-1]))
+        gone.append(columns.pop(number))
+        widths.pop(number)
+        for row in cells:
+            row.pop(number)
+    return gone
 
 
 def _narrow(widths: list[int], columns: Sequence[int], header: Sequence[str], room: int) -> None:
@@ -97,6 +157,13 @@ def _narrow(widths: list[int], columns: Sequence[int], header: Sequence[str], ro
         if widest is None:
             return
         widths[widest] -= 1
+
+
+def number(value: object) -> str:
+    """A measured number with as many digits as a person reads: 44.76, 0.01, 1,234,567."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -> str:

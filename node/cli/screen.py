@@ -12,7 +12,7 @@ import click
 
 from node.cli.command import as_typed
 from node.cli.folders import where
-from node.cli.output import coins, short, style, terminal_width
+from node.cli.output import coins, counted, fitted, short, style, terminal_width
 from node.client import Client, ClientError
 from node.text import shown
 
@@ -82,7 +82,7 @@ def _show(network: Network) -> int:
         line = join_line("0.0.0.0", network.ports[0])  # noqa: S104 - compared, not bound
         lines.append(f"  Others  {style(line, bold=True) if line else 'this machine has no network: nobody can join'}")
     lines += ["", "  Try, in another terminal", *(f"  {line}" for line in _to_try(network))]
-    lines += ["", "  Ctrl-C stops all; the next start goes on where this one stopped.", ""]
+    lines += ["", fitted("  Ctrl-C stops all; the next start goes on where this one stopped."), ""]
     click.echo(as_typed("\n".join(lines)))
     return heights[0]
 
@@ -111,12 +111,12 @@ def _accounts(network: Network) -> list[str]:
         head = "  Accounts (the wallet is encrypted; spending asks for its passphrase)"
     else:
         head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{where(network.data)}` encrypts it)"
-    rows, room = [head], terminal_width()
+    rows, room = [fitted(head)], terminal_width()
     for name, payload in wallet.names.items():
         address = network.coin.address(payload)
         balance = coins(Client(network.urls[0]).account(address)["balance"], network.coin.decimals)
         row = f"  {name:<8} {balance:>14} {network.coin.symbol}   "
-        rows.append(row + (address if room is None else short(address, max(8, room - len(row) - 1))))
+        rows.append(row + (address if room is None else short(address, room - len(row) - 1)))
     return rows
 
 
@@ -195,8 +195,12 @@ def _miners(network: Network) -> dict[str, str]:
 
 def _line(network: Network, block: dict[str, Any], miners: dict[str, str]) -> str:
     transfers = block["tx_count"] - 1
-    sent = "no transfers" if not transfers else "1 transfer" if transfers == 1 else f"{transfers} transfers"
+    sent = counted(transfers, "transfer") if transfers else "no transfers"
     who = miners.get(block["miner"], short(block["miner"], 14))
     reward = coins(block["reward"], network.coin.decimals, network.coin.symbol)
     clock = time.strftime("%H:%M:%S", time.localtime(block["timestamp"]))
-    return f"  {clock}  block {block['height']:<6} {short(block['hash'], 16)}  {sent:<13} {reward} to {who}"
+    room, which = terminal_width(), f"  {clock}  block {block['height']:<6} "
+    line = f"{which}{short(block['hash'], 16)}  {sent:<13} {reward} to {who}"
+    if room is not None and len(line) > room:  # the hash goes first
+        line = short(f"{which}{sent:<13} {reward} to {who}", room - 1)
+    return line

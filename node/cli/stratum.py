@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.options import PORT, data_folder, log_json, log_level, option
+from node.cli.options import PORT, FloatRange, IntRange, data_folder, log_json, log_level, option
 
 
 @click.command()
@@ -15,12 +15,12 @@ from node.cli.options import PORT, data_folder, log_json, log_level, option
 @option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
 @option(
     "--difficulty",
-    type=click.FloatRange(2.0**-32, 1e15),
+    type=FloatRange(2.0**-32, 1e15),
     default=0.01,
     show_default=True,
     help="Of a miner's first shares; it fits itself to each miner then.",
 )
-@option("--max-connections", type=click.IntRange(1, 50_000), default=1_000, show_default=True)
+@option("--max-connections", type=IntRange(1, 50_000), default=1_000, show_default=True)
 @option("--with-node", is_flag=True, help="End when the node ends, instead of waiting for it to come back.")
 @log_level
 @log_json

@@ -14,7 +14,7 @@ ROWS = [("anna", "1000", "for the ice cream that we had at the beach", "beach1" 
 
 
 def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, room: int | None) -> list[str]:
-    monkeypatch.setattr(output, "terminal_width", lambda: room)
+    monkeypatch.setattr(output, "terminal_width", lambda stream=None: room)
     print_table(HEADER, ROWS, right=("coins",), cut=("memo",), below="address")
     return capsys.readouterr().out.splitlines()
 
@@ -30,13 +30,54 @@ def test_a_table_has_all_of_it_where_there_is_room(
 
 
 def test_a_table_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    header, anna, below, ben, last = printed(capsys, monkeypatch, 40)
+    header, anna, below, ben, last, *note = printed(capsys, monkeypatch, 40)
     assert header.split() == ["name", "coins", "memo"]
     assert len(anna) == 40
     assert anna.endswith("…")
-    assert (below, last) == (f"  {ROWS[0][3]}", "  b")
+    assert (below, last) == (f"  {ROWS[0][3][:37]}…", "  b")
     assert ben.split() == ["ben", "2.5"]
-    assert max(map(len, printed(capsys, monkeypatch, 5)[::2])) > 5, "what can't be cut any more stands as it is"
+    assert "--json shows all" in " ".join(note)
+
+
+@pytest.mark.parametrize("room", [5, 12, 25, 60, 80])
+def test_no_line_of_a_table_is_longer_than_the_terminal_is_wide(
+    room: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, monkeypatch, room)
+    assert [line for line in lines[:4] if len(line) > room] == []
+    assert lines[1].startswith("an")
+
+
+def test_columns_that_find_no_room_are_left_out_and_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda stream=None: 30)
+    print_table(("url", "state", "agent"), [("http://127.0.0.1:5001", "connected", "moneyer")], drop=("agent",))
+    assert capsys.readouterr().out.splitlines()[:2] == ["url", "http://127.0.0.1:5001"]
+    print_table(("url", "agent", "state"), [("http://127.0.0.1", "moneyer", "connected")], drop=("agent",))
+    header, row, *note = capsys.readouterr().out.splitlines()
+    assert (header.split(), row.split()) == (["url", "state"], ["http://127.0.0.1", "connected"])
+    assert "without agent" in " ".join(note)
+
+
+def test_pairs_go_on_below_themselves_word_by_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda stream=None: 30)
+    output.print_pairs([("reward of a block", "50 BEACH, halved every four years"), ("tip", "0" * 64)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "reward of a block  50 BEACH,"
+    assert lines[1] == "                   halved"
+    assert max(map(len, lines)) <= 30
+    assert "… is cut" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(44.762964371116695, "44.76"), (0.01, "0.01"), (1, "1"), (12_882_834.4, "12,882,834"), (2.0**-32, "2.328e-10")],
+)
+def test_a_measured_number_has_the_digits_that_a_person_reads(value: float, shown: str) -> None:
+    assert output.number(value) == shown
 
 
 @pytest.mark.parametrize(

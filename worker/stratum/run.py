@@ -158,7 +158,11 @@ async def _tell(config: StratumConfig, server: StratumServer) -> None:
 
 def line(summary: dict[str, Any]) -> str:
     """The state of things for a person."""
+    miners, shares, blocks = (
+        f"{summary[key]} {what}{'' if summary[key] == 1 else 's'}"
+        for key, what in (("connections", "miner"), ("accepted", "share"), ("blocks", "block"))
+    )
     return (
-        f"{summary['connections']} miners, {shown_rate(summary['hashrate'])}, {summary['accepted']} shares "
-        f"({summary['rejected']} refused, {summary['stale']} of them stale), {summary['blocks']} blocks"
+        f"{miners}, {shown_rate(summary['hashrate'])}, {shares} "
+        f"({summary['rejected']} refused, {summary['stale']} of them stale), {blocks}"
     )
