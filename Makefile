@@ -3,11 +3,12 @@
 # make bench    the figures        make test-crash  kill -9 at random moments
 # make fuzz     a minute of odd blocks, the node's verdicts against a model's
 # make wheels   shows that every dependency installs from wheels, on each Python and system
+# make docs     docs/cli.md, from the commands
 # make clean    takes away .venv and caches; data folders stay
 #
 # The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
 
-.PHONY: run test lint bench test-crash fuzz wheels clean
+.PHONY: run test lint bench test-crash fuzz wheels docs clean
 .DEFAULT_GOAL := run
 
 BIN := .venv/bin
@@ -21,7 +22,7 @@ export PYTHON
 	@tools/venv.sh dev
 
 run: .venv/.ready-run
-	@exec $(BIN)/moneyer up --data data --manual
+	@exec $(BIN)/python tools/foreground.py $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
 	$(BIN)/pytest -n 3 --dist loadfile -m "not crash" $(TESTS)
@@ -47,6 +48,9 @@ bench: .venv/.ready-dev
 
 wheels: .venv/.ready-dev
 	$(BIN)/python tools/check_wheels.py
+
+docs: .venv/.ready-dev
+	$(BIN)/python -m tools.cli_docs
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""No process outlives the one that started it."""
+"""No process outlives the one that started it, or imports what lies in the folder that it was started in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ THE_REASON_IS_ABOVE = "the node has ended; the reason stands above"
 """What a node's main process says when its serving process, which has said why, has ended by itself."""
 
 _POLL = 0.5
+
+
+def import_nothing_from_here() -> None:
+    """Let no process that this one starts import anything from the current folder.
+
+    Somebody else's `pickle.py` may lie there. `python -c`, by which `multiprocessing` starts processes, and `python -m`
+    look there first unless they are told not to (https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH).
+    The script `moneyer` itself does not.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def end_this_process() -> None:

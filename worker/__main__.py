@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from node.core.errors import MoneyerError
+from node.lifecycle import import_nothing_from_here
 from node.logs import LEVELS
 from worker.config import MAX_PROCESSES, MODES, ON_BATTERY, WorkerConfig, parse_limit
 
@@ -28,6 +29,7 @@ def main(limit: str, **options: Any) -> None:
     """Run the mining worker of a node on this machine."""
     from worker.supervisor import run
 
+    import_nothing_from_here()
     try:
         sys.exit(run(WorkerConfig(limit=parse_limit(limit), **options)))
     except MoneyerError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.exits import outcome
 from node.cli.folders import existing_folder
 from node.cli.options import FILE, as_json, data_folder
 
@@ -87,6 +88,8 @@ def upgrade(data: Path | None, json: bool) -> None:
         before = _revision(config)
         schema.prepare(config.database)
         after = _revision(config)
+        if before != after:
+            outcome().done(f"{config.database} was upgraded: `moneyer db upgrade` again says so")
     _print(
         f"{config.database} is at schema {after}{'' if before == after else f', upgraded from {before}'}",
         {"database": str(config.database), "schema": after, "before": before} if json else None,
@@ -109,7 +112,9 @@ def check(data: Path | None, json: bool) -> None:
         wrong = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(20)") if row[0] != "ok"]
         wrong += [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
     if wrong:
-        raise click.ClickException(_damaged(config, f"{wrong[0]}; {len(wrong)} findings"))
+        from node.cli.output import counted
+
+        raise click.ClickException(_damaged(config, f"{wrong[0]}; {counted(len(wrong), 'finding')}"))
     _print(f"{config.database} is whole", {"database": str(config.database), "whole": True} if json else None)
 
 
@@ -127,9 +132,12 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
 
     config = _with_database(data)
     schema.backup(config.database, file)
+    outcome().done(f"The copy {file} was made")
+    from node.cli.output import counted
+
     size = file.stat().st_size
     _print(
-        f"{config.database} was copied to {file} ({size} bytes)",
+        f"{config.database} was copied to {file} ({counted(size, 'byte')})",
         {"database": str(config.database), "backup": str(file), "bytes": size} if json else None,
     )
 

@@ -48,6 +48,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     moneyer join http://192.168.1.20:5001 --phrase
     moneyer join http://192.168.1.20:5001 --data beach --start
     """
+    from node.cli.exits import outcome
     from node.client import Client
     from node.net.newcoin import slug
 
@@ -64,11 +65,14 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     coin = client.coin
     folder = (data or Path(slug(coin.name) or coin.symbol.lower())).expanduser()
     height = client.status()["height"]
+    port = _port(how["port"], any_port=how["any_port"]) if how["start"] else how["port"]
     keys = _restored(folder, coin, client) if how["phrase"] else None
     made = _make_folder(folder, coin, url=client.url)
+    if made:
+        outcome().done(f"The data folder {folder} was made; the same command again goes on from there")
     wallet = _wallet(folder, passphrase_file, keys, is_open=how["open"], quiet=how["json"])
     _remember(folder, coin, client.url)
-    port = _port(how["port"], any_port=how["any_port"]) if how["start"] else how["port"]
+    outcome().done(f"The data folder {folder} is of this coin, and knows {client.url}")
     if how["json"]:
         from node.cli.output import print_json
 
@@ -77,7 +81,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     else:
         _print(coin, folder, client.url, height, wallet, made=made, start=how["start"])
     if how["start"]:
-        _start(folder, port)
+        _start(folder, port, quiet=how["json"])
 
 
 def _make_folder(folder: Path, coin: Coin, *, url: str) -> bool:
@@ -132,7 +136,9 @@ def _wallet(
     passphrase = new_passphrase(key_file, may_be_open=is_open)
     create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
     if restored is None and not quiet and sys.stdout.isatty():
-        click.echo(f"Write these words down: they are every key of your wallet.\n\n    {phrase}\n")
+        from node.cli.output import fitted
+
+        click.echo(f"Write these words down: they are every key of your wallet.\n\n{fitted(f'    {phrase}')}\n")
     from node.net.coinfiles import read_coin
 
     coin = read_coin(folder / "coin.toml")
@@ -202,10 +208,12 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
         )
 
 
-def _start(folder: Path, port: int) -> None:
-    """This process becomes the node."""
+def _start(folder: Path, port: int, *, quiet: bool) -> None:
+    """This process becomes the node. `quiet`: stdout holds one JSON document, so the node speaks on stderr."""
     import sys
 
     sys.stdout.flush()
-    command = [sys.executable, "-m", "node.cli.main", "node", "--data", str(folder), "--port", str(port)]
+    if quiet:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    command = [sys.executable, "-P", "-m", "node.cli.main", "node", "--data", str(folder), "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - this very interpreter, no shell

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, node_url, option, wallet_folder
+from node.cli.options import IntRange, as_json, node_url, option, wallet_folder
 
 if TYPE_CHECKING:
     from node.cli.place import Place
@@ -35,7 +35,7 @@ def status(data: Path | None, node: str | None, json: bool) -> None:
 
 
 def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
-    from node.cli.output import coins
+    from node.cli.output import coins, counted, number
 
     coin, pool, worker = (_part(answer, name) for name in ("coin", "mempool", "worker"))
     symbol, decimals, issued = coin.get("symbol"), coin.get("decimals"), answer.get("issued")
@@ -46,9 +46,9 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
         ("chain", answer.get("chain_id")),
         ("height", answer.get("height")),
         ("tip", answer.get("tip")),
-        ("difficulty", answer.get("difficulty")),
+        ("difficulty", number(answer.get("difficulty"))),
         ("issued", f"{supply} {symbol}"),
-        ("mempool", f"{pool.get('count')} transfers, {pool.get('bytes')} bytes"),
+        ("mempool", f"{counted(pool.get('count', 0), 'transfer')}, {counted(pool.get('bytes', 0), 'byte')}"),
         ("peers", answer.get("peers")),
         ("worker", _worker(worker)),
         ("syncing", "yes" if answer.get("syncing") else "no"),
@@ -60,8 +60,9 @@ def _worker(worker: dict[str, Any]) -> str:
     if not worker.get("alive"):
         return "none is running"
     from node.cli.output import activity
+    from worker.log import shown_rate
 
-    return f"{worker.get('engine')}, {activity(worker, lambda rate: f'{rate:,.0f} hashes/s')}"
+    return f"{worker.get('engine')}, {activity(worker, shown_rate)}"
 
 
 @click.command()
@@ -80,13 +81,17 @@ def peers(add: str | None, remove: str | None, data: Path | None, node: str | No
     """
     from urllib.parse import quote
 
+    from node.cli.exits import outcome
     from node.cli.output import ago, print_json, print_table
 
-    client = _place(data, node).client
+    place = _place(data, node)
+    client, ended, look = place.client, outcome(), "`moneyer peers` shows those that the node knows"
     if add is not None:
-        client.post("/v1/peers", {"url": add}, deadline=30)
+        with ended.asking(f"{add} was connected", look):
+            client.post("/v1/peers", {"url": add}, deadline=30)
     if remove is not None:
-        client.delete(f"/v1/peers/{quote(remove, safe=':')}")
+        with ended.asking(f"{remove} was forgotten", look):
+            client.delete(f"/v1/peers/{quote(remove, safe=':')}")
     known = client.peers()
     if json:
         print_json({"peers": known})
@@ -107,11 +112,17 @@ def peers(add: str | None, remove: str | None, data: Path | None, node: str | No
         for each in known
     ]
     header = ("url", "state", "height", "latency", "score", "last seen", "agent")
-    print_table(header, rows, right=("height", "latency", "score"), cut=("agent",))
+    print_table(
+        header,
+        rows,
+        right=("height", "latency", "score"),
+        cut=("agent",),
+        drop=("agent", "score", "latency", "last seen"),
+    )
 
 
 @click.command()
-@option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Transfers at most.")
+@option("--limit", type=IntRange(1, 1000), default=20, show_default=True, help="Transfers at most.")
 @wallet_folder
 @node_url
 @as_json
@@ -148,7 +159,8 @@ def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None
         for each in pool["transactions"]
     ]
     header = ("from", "to", place.coin.symbol, "fee", "status", "memo", "txid")
-    print_table(header, rows, right=(place.coin.symbol, "fee"), cut=("from", "to", "memo", "txid"))
+    right, cut = (place.coin.symbol, "fee"), ("from", "to", "memo", "txid")
+    print_table(header, rows, right=right, cut=cut, drop=("memo", "status", "fee"))
     if pool["count"] > len(rows):
         click.echo(f"… and {pool['count'] - len(rows)} more")
 
@@ -185,7 +197,7 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
             ("mined by", place.name_of(found["miner"])),
             ("reward", f"{coins(found['reward'], decimals, symbol)}, of it fees {coins(found['fees'], decimals)}"),
             ("bits", f"{found['bits']}, nonce {found['nonce']}"),
-            ("size", f"{found['size']} bytes, {counted(found['tx_count'], 'transaction')}"),
+            ("size", f"{counted(found['size'], 'byte')}, {counted(found['tx_count'], 'transaction')}"),
         ]
     )
     rows = [
@@ -201,7 +213,7 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
     ]
     click.echo()
     header = ("from", "to", symbol, "fee", "memo", "txid")
-    print_table(header, rows, right=(symbol, "fee"), cut=("from", "to", "memo", "txid"))
+    print_table(header, rows, right=(symbol, "fee"), cut=("from", "to", "memo", "txid"), drop=("memo", "fee"))
 
 
 @click.command()

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
 from node import __version__
+from node.cli.exits import DONE, REFUSED, UNKNOWN, USAGE, Ended, Outcome
 from node.core.errors import MoneyerError
-
-DONE, FAILED, USAGE = 0, 1, 2
+from node.lifecycle import import_nothing_from_here
 
 # A module is loaded when one of its commands is wanted, so that `moneyer COMMAND` pays for that command alone. The
 # sentences are those that the commands begin with (a test holds them equal): the list loads none of them.
@@ -44,6 +45,10 @@ COMMANDS = {
 }
 
 
+class _ReaderGone(Exception):
+    """stdout was closed at the other end (`moneyer … | head`). click would end with 1, whatever had been changed."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are named in COMMANDS and loaded one by one."""
 
@@ -56,6 +61,12 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -90,15 +101,18 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point. Exits with 0: done, 1: refused or failed, the sentence on stderr, 2: usage."""
+    """The entry point. Exits with a status of `node.cli.exits`; what went wrong is a sentence on stderr."""
+    import_nothing_from_here()
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """One command; its exit status. What it says goes to stdout, what went wrong to stderr."""
+    _open_what_is_closed()
+    outcome = Outcome()
     try:
         result = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="moneyer", standalone_mode=False
+            args=None if arguments is None else list(arguments), prog_name="moneyer", standalone_mode=False, obj=outcome
         )
         sys.stdout.flush()  # here, where a full disk can still be told
     except click.UsageError as error:
@@ -107,27 +121,44 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
         click.UsageError(as_typed(sentence_of(error)), error.ctx).show()
         return USAGE
+    except Ended as error:
+        return _say(error.format_message(), error.status)
     except click.ClickException as error:
-        return _say(error.format_message(), FAILED)
-    except click.Abort:
-        return _say("stopped", FAILED)
+        return _end(outcome, error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _end(outcome, "stopped")
     except MoneyerError as error:
-        return _say(error.message, FAILED)
-    except BrokenPipeError:
-        _give_up_stdout()  # the reader has gone (`moneyer … | head`)
-        return FAILED
+        # A changing call without an answer, of a command that says no more about it.
+        return _end(outcome, error.message, UNKNOWN if error.code == "unanswered" else REFUSED)
+    except (_ReaderGone, BrokenPipeError):
+        _give_up_stdout()
+        return _end(outcome, "the answer could not be written: its reader has gone") if outcome.sentence else REFUSED
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO) and not error.filename:
             _give_up_stdout()
-        return _say(_of_system(error), FAILED)
+        return _end(outcome, _of_system(error))
     except Exception as error:  # a bug: still no traceback for a person, who can ask for one
         if os.environ.get("MONEYER_DEBUG"):
             raise
-        return _say(
+        return _end(
+            outcome,
             f"this is a bug in moneyer ({type(error).__name__}: {str(error)[:200]}); MONEYER_DEBUG=1 shows where",
-            FAILED,
         )
     return result if isinstance(result, int) else DONE
+
+
+def _open_what_is_closed() -> None:
+    """No file or socket of ours may get the number of a closed stdout, and be written to as if it were that."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another alphabet than the text's
 
 
 def _give_up_stdout() -> None:
@@ -141,12 +172,20 @@ def _of_system(error: OSError) -> str:
     return f"{error.filename}: {what}" if error.filename else what
 
 
+def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
+    """A failure: what was changed before it is said, and makes the status."""
+    if not outcome.sentence:
+        return _say(sentence, status)
+    return _say(f"{sentence.rstrip('.')}. {outcome.sentence}", outcome.status)
+
+
 def _say(sentence: str, status: int) -> int:
     from node.cli.command import as_typed
+    from node.cli.output import fitted
     from node.text import shown
 
     with suppress(OSError):  # stderr may be on the same full disk
-        click.echo(f"moneyer: {shown(as_typed(sentence))}", err=True)
+        click.echo(fitted(f"moneyer: {shown(as_typed(sentence))}", sys.stderr), err=True)
     return status
 
 

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, complete_names, node_url, option, wallet_folder
+from node.cli.exits import REFUSED, UNCONFIRMED, Ended, outcome
+from node.cli.options import IntRange, as_json, complete_names, node_url, option, wallet_folder
+from node.client.errors import ClientError
 
 if TYPE_CHECKING:
     from node.cli.place import Place
 
 MAX_BLOCKS = 100_000
 _LOOK_SECONDS = 0.2
-_NOT_YET = 3
-"""Exit status: the node has the job, and it is not done yet."""
 
 
 @click.command()
-@click.argument("blocks", type=click.IntRange(1, MAX_BLOCKS), default=1, metavar="[N]")
+@click.argument("blocks", type=IntRange(1, MAX_BLOCKS), default=1, metavar="[N]")
 @option("--to", metavar="WHO", shell_complete=complete_names, help="Who gets the rewards.  [default: the worker's own]")
-@option("--timeout", type=click.IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
+@option("--timeout", type=IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
 @wallet_folder
 @node_url
 @as_json
-def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str | None, json: bool) -> int:
+def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str | None, json: bool) -> None:
     """Mine blocks now.
 
     N blocks, one without a number, by the worker of the node, in whatever mode it is. The node keeps the job: it goes
@@ -36,6 +36,7 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
     moneyer mine
     moneyer mine 3 --to alice
     """
+    from node.cli.output import counted
     from node.cli.place import find_place
 
     place = find_place(data, node)
@@ -44,21 +45,28 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
         body["address"] = place.coin.address(place.payload(to))
     if not place.client.get("/v1/mining")["worker"]["alive"]:
         raise click.ClickException(_no_worker(place))
-    job = place.client.post("/v1/mine", body)
-    job = _followed(place, job, time.monotonic() + timeout, quiet=json)
-    if json:
+    with outcome().asking("The node mines", f"`moneyer status --node {place.url}` shows the height"):
+        job = place.client.post("/v1/mine", body)
+    stands = f"The node keeps the job and goes on with it: {place.url}/v1/jobs/{job['job']} shows it"
+    outcome().is_now(UNCONFIRMED, stands)
+    trouble = ""
+    try:
+        _follow(place, job, time.monotonic() + timeout, quiet=json)
+    except KeyboardInterrupt:
+        trouble = "stopped"
+    except ClientError as error:
+        trouble = error.message.rstrip(".")
+    if json and (job["state"] != "failed" or job["mined"]):
         from node.cli.output import print_json
 
         print_json(job)
     if job["state"] == "failed":
-        raise click.ClickException(f"the job ended after {job['mined']} of {blocks} blocks: {job['message']}")
+        # What was mined before stands: that is not "nothing happened".
+        status = UNCONFIRMED if job["mined"] else REFUSED
+        raise Ended(f"the job ended after {job['mined']} of {blocks} blocks: {job['message']}", status)
     if job["state"] != "done":
-        click.echo(
-            f"moneyer: after {timeout} s {job['mined']} of {blocks} blocks are mined; the node goes on with the rest",
-            err=True,
-        )
-        return _NOT_YET
-    return 0
+        mined = f"{job['mined']} of {counted(blocks, 'block')} mined"
+        raise Ended(f"{trouble or f'after {timeout} s'}: {mined}. {stands}", UNCONFIRMED)
 
 
 def _no_worker(place: Place) -> str:
@@ -68,8 +76,8 @@ def _no_worker(place: Place) -> str:
     return f"no worker mines for the node at {place.url}: start one with {start} in another terminal"
 
 
-def _followed(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> dict[str, Any]:
-    """The job once it is over, or as it is at `end` (monotonic seconds); a line for each block that is seen."""
+def _follow(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> None:
+    """Keep `job` up to date until it is over, or `end` (monotonic seconds) has come; a line for each block seen."""
     from node.cli.output import style
 
     told = 0
@@ -82,6 +90,6 @@ def _followed(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> 
             click.echo(f"mined {which} ({str(block['hash'])[:16]}…){count}")
         told = mined
         if job["state"] != "open" or time.monotonic() >= end:
-            return job
+            return
         time.sleep(_LOOK_SECONDS)
-        job = place.client.get(f"/v1/jobs/{job['job']}")
+        job.update(place.client.get(f"/v1/jobs/{job['job']}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, node_url, option, wallet_folder
+from node.cli.options import as_json, node_url, option, usage, wallet_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +36,12 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     from worker.config import parse_mode
 
     if mode is not None:
-        parse_mode(mode)  # its words are kinder than those of the node
+        usage(parse_mode, mode)  # its words are kinder than those of the node
     if all and node is not None:
         raise click.UsageError("--all means every node of a data folder: leave out --node")
     answers = {}
     for place in _places(data, node, everyone=all):
-        client = place.client
-        answers[place.url] = client.get("/v1/mining") if mode is None else client.post("/v1/mining", {"mode": mode})
+        answers[place.url] = place.client.get("/v1/mining") if mode is None else _switch(place, mode)
     if json:
         print_json(answers if all else next(iter(answers.values())))
         return
@@ -50,6 +49,14 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
         if number:
             click.echo()
         _show(url, answer)
+
+
+def _switch(place: Place, mode: str) -> Any:
+    from node.cli.exits import outcome
+
+    look = f"`moneyer mining --node {place.url}` shows the mode that counts"
+    with outcome().asking(f"The mode of {place.url} was switched", look):
+        return place.client.post("/v1/mining", {"mode": mode})
 
 
 def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
@@ -103,6 +110,7 @@ def _show(url: str, answer: dict[str, Any]) -> None:
             ],
             right=("hash rate", "shares", "stale", "refused", "blocks"),
             cut=("miner",),
+            drop=("last share", "refused", "stale"),
         )
 
 

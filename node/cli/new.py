@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import FOLDER, as_json, option, passphrase_file
+from node.cli.options import FOLDER, IntRange, as_json, option, passphrase_file
 
 if TYPE_CHECKING:
     from node.core.coin import Coin
     from node.net.newcoin import Wishes
     from node.wallet.derive import Key
 
-_SECONDS = click.IntRange(2, 86_400)
-_DECIMALS = click.IntRange(0, 8)
-_BLOCKS = click.IntRange(0, 2**32 - 1)
+_SECONDS = IntRange(2, 86_400)
+_DECIMALS = IntRange(0, 8)
+_BLOCKS = IntRange(0, 2**32 - 1)
 
 
 @click.command()
@@ -49,6 +49,7 @@ def new(
     moneyer new "Beach Coin" --block-time 30 --premine anna=1000 --premine ben=500
     moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000
     """
+    from node.cli.exits import outcome
     from node.cli.place import terminal
     from node.cli.secret import new_passphrase
     from node.net.newcoin import slug
@@ -63,6 +64,7 @@ def new(
     coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
     passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
     _write(folder, coin, keys, phrase, passphrase)
+    outcome().done(f"The coin was made in {folder}: `moneyer wallet list --data {folder}` shows its keys")
     addresses = {name: coin.address(key.payload) for name, key in keys.items()}
     if as_json:
         _print_json(coin, folder, addresses)
@@ -214,7 +216,7 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
     import sys
 
     from node.cli.command import as_typed
-    from node.cli.output import print_pairs, style
+    from node.cli.output import fitted, print_pairs, style
     from node.text import shown
 
     where = f"--data {shlex.quote(str(folder))}"
@@ -224,7 +226,8 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
     click.echo()
     print_pairs([*addresses.items(), ("data folder", folder)])
     if sys.stdout.isatty():
-        click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n    {style(phrase, bold=True)}")
+        click.echo("\nWrite these words down: they are every key of this wallet.\n")
+        click.echo(style(fitted(f"    {phrase}"), bold=True))
     else:
         click.echo(as_typed(f"\n`moneyer wallet export --phrase {where}` shows the recovery phrase: write it down."))
     click.echo(as_typed(f"\nNext:  moneyer up {where}"))

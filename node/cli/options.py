@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from node.core.errors import MoneyerError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+T = TypeVar("T")
+
 option = partial(click.option, show_envvar=True)
 """Every option of moneyer: its environment variable stands in the help."""
 
+
+class IntRange(click.IntRange):
+    """A whole number within bounds, which stand in words in the help and where a number is outside of them."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return _bounds(self.min, self.max)
+
+
+class FloatRange(click.FloatRange):
+    """A number within bounds; see IntRange."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return _bounds(self.min, self.max)
+
+
+def _bounds(least: float | None, most: float | None) -> str:
+    """click's own are `1<=x<=65535`."""
+    if most is None:
+        return f"{_bound(least or 0)} or more"
+    return f"{_bound(most)} at most" if least is None else f"{_bound(least)} to {_bound(most)}"
+
+
+def _bound(value: float) -> str:
+    """As a person would write it: 65535, 0.1, 2^-32, 10^15."""
+    if isinstance(value, int):
+        return str(value)
+    for base in (10, 2):
+        exponent = round(math.log(value, base))
+        if abs(exponent) > 12 and value == float(base) ** exponent:
+            return f"{base}^{exponent}"
+    return f"{value:g}"
+
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-PORT = click.IntRange(1, 65535)
+PORT = IntRange(1, 65535)
 
 data_folder = option(
     "--data",
@@ -63,12 +106,19 @@ log_json = option("--log-json", is_flag=True, envvar="MONEYER_LOG_JSON", help="E
 as_json = option("--json", is_flag=True, help="Print JSON, in the API's shape.")
 
 
+def usage(parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of an option's or argument's text. Raises UsageError in its words."""
+    try:
+        return parse(text)
+    except MoneyerError as error:
+        raise click.UsageError(error.message) from None
+
+
 def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Names of the wallet and of the contacts, for the shell."""
     from click.shell_completion import CompletionItem
 
     from node.cli.place import find_place
-    from node.core.errors import MoneyerError
 
     try:
         names = find_place(ctx.params.get("data"), None).names()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, complete_names, node_url, option, passphrase_file, wallet_folder
+from node.cli.options import IntRange, as_json, complete_names, node_url, option, passphrase_file, wallet_folder
 
 if TYPE_CHECKING:
     from node.cli.place import Place
@@ -25,7 +25,7 @@ GAP = 20
 @option("--phrase", is_flag=True, help="A new wallet from a recovery phrase, which is asked or read from stdin.")
 @option(
     "--accounts",
-    type=click.IntRange(1, MAX_ACCOUNTS),
+    type=IntRange(1, MAX_ACCOUNTS),
     metavar="N",
     help="With --phrase: the first N, no node is asked.",
 )
@@ -46,7 +46,8 @@ def import_(
     moneyer wallet import savings
     moneyer wallet import --phrase --data beach-coin
     """
-    from node.cli.output import print_json
+    from node.cli.exits import outcome
+    from node.cli.output import print_json, print_pairs
     from node.cli.place import find_place
 
     if (name is None) != phrase:
@@ -57,12 +58,12 @@ def import_(
         names = _import_key(place, name, passphrase_file)
     else:
         names = _import_phrase(place, passphrase_file, given["accounts"], is_open=given["open"])
+    outcome().done(f"{', '.join(list(names)[:8])}: imported. `moneyer wallet list` shows it")
     addresses = {each: coin.address(payload) for each, payload in names.items()}
     if given["json"]:
         print_json({"wallet": str(place.wallet_path()), "accounts": addresses})
     else:
-        for each, address in addresses.items():
-            click.echo(f"{each}  {address}")
+        print_pairs(addresses.items())
 
 
 def _import_key(place: Place, name: str, key_file: Path | None) -> dict[str, bytes]:
@@ -160,7 +161,7 @@ def export(name: str | None, phrase: bool, data: Path | None, passphrase_file: P
     """
     import sys
 
-    from node.cli.output import print_json
+    from node.cli.output import fitted, print_json
     from node.cli.place import find_place, terminal
     from node.cli.secret import unlock
     from node.wallet.edit import reveal
@@ -181,4 +182,4 @@ def export(name: str | None, phrase: bool, data: Path | None, passphrase_file: P
     if json:
         print_json({"phrase": secret} if name is None else {"name": name, "secret_key": secret})
     else:
-        click.echo(secret)
+        click.echo(secret if name is not None else fitted(str(secret)))

@@ -12,12 +12,14 @@ from node.cli.options import (
     FILE,
     FOLDER,
     PORT,
+    IntRange,
     data_folder,
     log_json,
     log_level,
     no_discovery,
     option,
     passphrase_file,
+    usage,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ ENGINES = "hashlib, simd, sha, mixed"
 @option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
 @option("--peer", multiple=True, metavar="URL", help="A node to know; may be given more than once.")
 @option("--announce", metavar="URL", help="Where other nodes reach this one, if not where it listens.")
-@option("--outbound", type=click.IntRange(0, 64), default=8, show_default=True, help="Peers to keep connected.")
+@option("--outbound", type=IntRange(0, 64), default=8, show_default=True, help="Peers to keep connected.")
 @no_discovery
 @option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
 @option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")
@@ -135,7 +137,7 @@ def _check_reach(config: Config) -> None:
 @option(
     "--engine", metavar="E", default="auto", show_default=True, help=f"What hashes: auto is the fastest of {ENGINES}."
 )
-@option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True, help="Hashing processes.")
+@option("--processes", type=IntRange(1, 1024), default=1, show_default=True, help="Hashing processes.")
 @option("--address", metavar="A", help="Who gets the rewards.  [default: the node's own miner account]")
 @option(
     "--mode",
@@ -143,7 +145,7 @@ def _check_reach(config: Config) -> None:
     help="demand: mines what is asked for; instant: as soon as a transfer is ready; interval:SECONDS; continuous.  "
     "[default: as `moneyer mining` set it, else demand]",
 )
-@option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
+@option("--nice", type=IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
 @option("--limit", default="100%", show_default=True, metavar="SHARE", help="Hash for this share of the time only.")
 @option(
     "--on-battery",
@@ -179,8 +181,13 @@ def worker(
 
     watch_launcher()
     from node.cli.folders import folder_to_be
-    from worker.config import WorkerConfig, parse_limit
+    from worker.config import WorkerConfig, parse_limit, parse_mode
 
+    share = usage(parse_limit, limit)
+    if mode is not None:
+        usage(parse_mode, mode)
+    if engine not in ("auto", *ENGINES.split(", ")):
+        raise click.UsageError(f"there is no engine {engine[:40]!r}: auto, {ENGINES}")
     folder = folder_to_be(data)
     if keep:
         from node.config import Config
@@ -197,7 +204,7 @@ def worker(
             address=address,
             mode=mode,
             nice=nice,
-            limit=parse_limit(limit),
+            limit=share,
             on_battery=on_battery,
             log_level=log_level,
             log_json=log_json,

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import as_json, complete_names, node_url, option, passphrase_file, wallet_folder
+from node.cli.exits import UNCONFIRMED, UNKNOWN, Ended, outcome
+from node.cli.options import IntRange, as_json, complete_names, node_url, option, passphrase_file, wallet_folder
+from node.client.errors import ClientError, NotConfirmed
+from node.core.errors import MoneyerError
 
 if TYPE_CHECKING:
     from node.cli.place import Place
     from node.client import Sent
+    from node.core.types import Transfer
 
 _SEEN_SECONDS = 5.0
 """How long peers are asked whether they have it; a network that gossips takes some hundredths of a second."""
@@ -38,8 +46,9 @@ class _Send(click.Command):
 @option("--fee", metavar="COINS", help="What the miner gets.  [default: what gets it into the next block]")
 @option("--memo", default="", metavar="TEXT", help="A line for all to read, at most 140 bytes.")
 @option("--wait", is_flag=True, help="Show its way into a block.")
-@option("--confirmations", type=click.IntRange(1, 10_000), default=1, show_default=True, help="To wait for.")
-@option("--timeout", type=click.IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
+@option("--confirmations", type=IntRange(1, 10_000), default=1, show_default=True, help="To wait for.")
+@option("--timeout", type=IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
+@option("--idempotency", metavar="KEY", help="A text of yours for this payment: a repeat with it pays nothing twice.")
 @wallet_folder
 @node_url
 @passphrase_file
@@ -57,41 +66,101 @@ def send(
 
     FROM is a name of your wallet (or its address), TO a name, a contact or an address, AMOUNT in coins.
 
+    Exit status: 0 accepted (with --wait: confirmed), 1 refused and nothing was sent, 2 usage, 3 accepted but not
+    confirmed in time, 4 unknown. With --json stdout has the txid and the `status` for 0, 3 and 4.
+
     \b
     moneyer send alice bob 2.5 --wait
     moneyer send miner beach1q… 10 --fee 0.001 --memo "for the ice cream"
+    moneyer send alice bob 2.5 --wait --json --idempotency invoice-1417
     """
-    from node.cli.output import print_json
     from node.cli.place import find_place
 
-    place, is_json = find_place(data, node), how["json"]
-    order = _Order(place, sender, receiver, amount, how["fee"], how["memo"])
-    sent = order.carry_out(passphrase_file)
-    report = {**order.report(sent), "url": f"{place.url}/v1/transactions/{sent.txid}"}
-    if not is_json:
-        order.print_sent(sent)
+    _check_key(how["idempotency"])
+    place = find_place(data, node)
+    named = (("--data", data), ("--node", node))
+    where = "".join(f" {name} {shlex.quote(str(value))}" for name, value in named if value is not None)
+    order = _Order(place, sender, receiver, amount, how["fee"], how["memo"], where)
+    _end_by_interrupt()
+    try:
+        sent = order.carry_out(passphrase_file, how["idempotency"])
+    except (ClientError, KeyboardInterrupt) as error:
+        raise _unsent(order, error, as_json=how["json"]) from None
+    if how["json"]:
+        _tell_as_json(place, order, sent, how)
+        return
+    order.print_sent(sent)
     if how["wait"]:
-        report.update(_watch(place, order, sent, how["confirmations"], how["timeout"], quiet=is_json))
-    if is_json:
-        print_json(report)
-    elif not how["wait"]:
-        named = (("--data", data), ("--node", node))
-        where = "".join(f" {name} {shlex.quote(str(value))}" for name, value in named if value is not None)
-        click.echo(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {report['url']}")
+        found = _watch(place, order, sent, how, say=click.echo)
+        if found.trouble is not None:
+            raise found.trouble
+    else:
+        click.echo(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {order.url(sent.txid)}")
+
+
+def _check_key(key: str | None) -> None:
+    from node.wallet.sent import MAX_KEY
+
+    if key is not None and not (key.isprintable() and 1 <= len(key.encode()) <= MAX_KEY):
+        raise click.UsageError(f"--idempotency: a text of 1 to {MAX_KEY} bytes without control characters")
+
+
+def _end_by_interrupt() -> None:
+    """Let SIGTERM (`timeout`, a service that is stopped) and SIGHUP end this as Ctrl-C does: with a txid."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _unsent(order: _Order, error: BaseException, *, as_json: bool) -> BaseException:
+    """What to raise where `carry_out` was cut off; the JSON where nobody knows what came of it."""
+    from node.cli.output import print_json
+
+    ended = outcome()
+    if order.signed is None or ended.status != UNKNOWN:
+        return error
+    if as_json:
+        print_json(order.report(order.signed, "unknown"))
+    return Ended(f"{_sentence(error)}. {ended.sentence}", UNKNOWN)
+
+
+def _sentence(error: BaseException) -> str:
+    return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
+
+
+def _tell_as_json(place: Place, order: _Order, sent: Sent, how: dict[str, Any]) -> None:
+    from node.cli.output import print_json
+
+    report = order.report(sent.transfer, sent.status)
+    trouble = None
+    if how["wait"]:
+        found = _watch(place, order, sent, how, say=lambda line: None)
+        report.update(found.report)
+        trouble = found.trouble
+    print_json(report)
+    if trouble is not None:
+        raise trouble
 
 
 class _Order:
-    """What is to be sent, checked before a passphrase is asked for. Amounts in base units."""
+    """What is to be sent, checked before a passphrase is asked for. Amounts in base units.
 
-    def __init__(self, place: Place, sender: str, receiver: str, amount: str, fee: str | None, memo: str) -> None:
-        self.place, self.coin, self.memo = place, place.coin, _checked_memo(memo)
+    `where`: the options that a person has to repeat to look at it.
+    """
+
+    def __init__(
+        self, place: Place, sender: str, receiver: str, amount: str, fee: str | None, memo: str, where: str
+    ) -> None:
+        self.place, self.where, self.memo = place, where, _checked_memo(memo)
+        self.coin = place.coin
+        self.amount = _amount(amount, "the amount", self.coin.decimals)
+        self.fee = self.given_fee = None if fee is None else _amount(fee, "the fee", self.coin.decimals)
+        if self.amount == 0:
+            raise click.UsageError("the amount is 0: there is nothing to send")
         self.sender_name, self.receiver_name = sender, receiver
         self.sender = self._own(sender)
         self.receiver = place.payload(receiver)
-        self.amount = _amount(amount, "the amount", self.coin.decimals)
-        if self.amount == 0:
-            raise click.ClickException("the amount is 0: there is nothing to send")
-        self.fee = None if fee is None else _amount(fee, "the fee", self.coin.decimals)
+        self.signed: Transfer | None = None
+        """What was signed, from when on it may have been sent."""
 
     def _own(self, who: str) -> bytes:
         wallet = self.place.wallet
@@ -108,29 +177,119 @@ class _Order:
             )
         return payload
 
-    def carry_out(self, key_file: Path | None) -> Sent:
-        """Sign and submit. Raises OutOfFunds with what is missing, Refused, and what `unlock` raises."""
-        from node.cli.secret import unlock
-        from node.client import OutOfFunds, Refused
+    def carry_out(self, key_file: Path | None, idempotency: str | None) -> Sent:
+        """Sign and submit, or submit again what was signed under the key `idempotency`.
+
+        Raises OutOfFunds with what is missing, Refused, Unanswered, and what `unlock` raises.
+        """
         from node.wallet.files import locked
 
+        folder = self.place.wallet_path().parent
+        if idempotency is not None:
+            with locked(folder):
+                again = self._again(folder, idempotency)
+            if again is not None:
+                return again
         self._check_funds()
-        path = self.place.wallet_path()
-        wallet, _ = unlock(path, key_file)
-        secret = wallet.secret_for(self.sender)
+        secret = self._secret(key_file)
+        # Two sends at once from one wallet go one after the other; the node refuses what still meets.
+        with locked(folder):
+            # A passphrase may have been typed meanwhile, and another process have sent it.
+            again = None if idempotency is None else self._again(folder, idempotency)
+            return again or self._first(secret, folder, idempotency)
+
+    def _secret(self, key_file: Path | None) -> bytes:
+        from node.cli.secret import unlock
+
+        wallet, _ = unlock(self.place.wallet_path(), key_file)
+        return wallet.secret_for(self.sender)
+
+    def _first(self, secret: bytes, folder: Path, key: str | None) -> Sent:
+        """Sign and submit; what is signed is kept under `key` before it is sent."""
+        from node.wallet.sent import keep
+
+        def signed(transfer: Transfer) -> None:
+            if key is not None:
+                keep(folder, key, self.coin.chain_id, transfer)
+            self._may_be_sent(transfer)
+
+        return self._submitted(
+            lambda: self.place.client.send(
+                secret, self.receiver, self.amount, fee=self.fee, memo=self.memo, signed=signed
+            )
+        )
+
+    def _again(self, folder: Path, key: str) -> Sent | None:
+        """Submit what was signed under `key` before; None where nothing was."""
+        from node.client import Refused
+        from node.wallet.sent import recall
+
+        kept = recall(folder, key, self.coin.chain_id)
+        if kept is None:
+            return None
+        if not self._means(kept):
+            raise click.ClickException(
+                f"the key {key!r} was used for another payment: {self._shown(kept.amount)} from "
+                f"{self.place.name_of(self.coin.address(kept.sender))} to "
+                f"{self.place.name_of(self.coin.address(kept.receiver))} (txid {txid_of(kept)}). Nothing was sent: "
+                "give this payment a key of its own"
+            )
+        self._may_be_sent(kept)
         try:
-            # Two sends at once from one wallet go one after the other; the node refuses what still meets.
-            with locked(path.parent):
-                return self.place.client.send(secret, self.receiver, self.amount, fee=self.fee, memo=self.memo)
-        except OutOfFunds as error:
-            raise self._missing(error) from None
+            return self._submitted(lambda: self.place.client.submit(kept, replace=False))
         except Refused as error:
-            least = error.details.get("expected")
-            if error.node_code != "fee_too_low" or not isinstance(least, int):
+            if error.node_code != "bad_sequence":
                 raise
             raise click.ClickException(
-                f"the fee is too low: this node asks for {self._shown(least)} at least. Give --fee, or leave it out"
+                f"what was signed under the key {key!r} (txid {txid_of(kept)}) can't be taken any more: another "
+                "transfer of the same sender came first. It was not paid; send it with another key"
             ) from None
+
+    def _means(self, kept: Transfer) -> bool:
+        """Whether this order is the one that was signed."""
+        same = (kept.sender, kept.receiver, kept.amount, kept.memo) == (
+            self.sender,
+            self.receiver,
+            self.amount,
+            self.memo.encode(),
+        )
+        return same and self.given_fee in (None, kept.fee)
+
+    def _may_be_sent(self, transfer: Transfer) -> None:
+        self.signed, txid = transfer, txid_of(transfer)
+        outcome().is_now(
+            UNKNOWN,
+            f"Transfer {txid} may have been taken: `moneyer tx {txid}{self.where}` finds it, or says that the node has "
+            "none",
+        )
+
+    def _submitted(self, submit: Callable[[], Sent]) -> Sent:
+        """Submit, and note what came of it. Raises what `submit` does, in words of this order."""
+        from node.client import OutOfFunds, Refused, Unanswered
+
+        try:
+            sent = submit()
+        except Unanswered:
+            raise
+        except OutOfFunds as error:
+            outcome().nothing()
+            raise self._missing(error) from None
+        except (MoneyerError, OSError) as error:
+            outcome().nothing()
+            least = error.details.get("expected") if isinstance(error, Refused) else None
+            if isinstance(error, Refused) and error.node_code == "fee_too_low" and isinstance(least, int):
+                raise click.ClickException(
+                    f"the fee is too low: this node asks for {self._shown(least)} at least. Give --fee, or leave it out"
+                ) from None
+            raise
+        outcome().is_now(UNCONFIRMED, self.stands(sent.txid))
+        return sent
+
+    def stands(self, txid: str, state: str = "it still waits for a block") -> str:
+        return f"Transfer {txid} was accepted, and {state}: `moneyer tx {txid}{self.where}` shows it"
+
+    def url(self, txid: str) -> str:
+        return f"{self.place.url}/v1/transactions/{txid}"
 
     def _check_funds(self) -> None:
         from node.client import OutOfFunds
@@ -167,18 +326,27 @@ class _Order:
         )
         click.echo(f"txid {sent.txid}")
 
-    def report(self, sent: Sent) -> dict[str, Any]:
+    def report(self, transfer: Transfer, status: str) -> dict[str, Any]:
         """For `--json`, in the API's words."""
+        txid = txid_of(transfer)
         return {
-            "txid": sent.txid,
-            "status": sent.status,
+            "txid": txid,
+            "status": status,
             "sender": self.coin.address(self.sender),
             "receiver": self.coin.address(self.receiver),
             "amount": self.amount,
-            "fee": sent.transfer.fee,
-            "sequence": sent.transfer.sequence,
+            "fee": transfer.fee,
+            "sequence": transfer.sequence,
             "memo": self.memo,
+            "url": self.url(txid),
         }
+
+
+def txid_of(transfer: Transfer) -> str:
+    from node.core import codec
+    from node.core.hashing import show
+
+    return show(codec.txid(transfer))
 
 
 def _checked_memo(memo: str) -> str:
@@ -187,57 +355,81 @@ def _checked_memo(memo: str) -> str:
     try:
         size = len(memo.encode())
     except UnicodeEncodeError:
-        raise click.ClickException("the memo is no text that can be sent: it is not UTF-8") from None
+        raise click.UsageError("the memo is no text that can be sent: it is not UTF-8") from None
     if size > MAX_MEMO:
-        raise click.ClickException(f"the memo has {size} bytes of UTF-8, and {MAX_MEMO} is the most: shorten it")
+        raise click.UsageError(f"the memo has {size} bytes of UTF-8, and {MAX_MEMO} is the most: shorten it")
     return memo
 
 
 def _amount(text: str, what: str, decimals: int) -> int:
+    """Base units of an amount in coins. Raises UsageError."""
     from node.core.errors import BadAmount
     from node.core.money import parse_amount
 
     try:
         return parse_amount(text, decimals)
     except BadAmount as error:
-        raise click.ClickException(f"{what}, {text[:40]!r}: {error.message}") from None
+        raise click.UsageError(f"{what}, {text[:40]!r}: {error.message}") from None
 
 
-def _watch(place: Place, order: _Order, sent: Sent, wanted: int, timeout: float, *, quiet: bool) -> dict[str, Any]:
-    """Tell each step of the way, unless `quiet`; what came of it. Raises NotConfirmed."""
-    from node.cli.output import coins, confirmations, style
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What came of waiting: for `--json`, and `trouble`, to be raised, where it was not confirmed."""
 
-    def say(line: str) -> None:
-        if not quiet:
-            click.echo(line)
+    report: dict[str, Any]
+    trouble: Ended | None = None
+
+
+def _watch(place: Place, order: _Order, sent: Sent, how: dict[str, Any], say: Callable[[str], None]) -> _Watched:
+    """Wait for the confirmations and `say` each step. Whatever cuts it off, the transfer was accepted."""
+    wanted, report = how["confirmations"], dict[str, Any]()
+    try:
+        _follow(place, order, sent, wanted, how["timeout"], report, say)
+    except (ClientError, KeyboardInterrupt) as error:
+        count = report.get("confirmations", 0)
+        if isinstance(error, NotConfirmed) and error.details.get("dropped"):
+            report["status"] = "dropped"
+            outcome().done(error.message)
+            return _Watched(report, Ended(error.message, UNKNOWN))
+        reason = f"not confirmed after {how['timeout']} s" if isinstance(error, NotConfirmed) else _sentence(error)
+        state = f"has {count} of {wanted} confirmations" if count else "it still waits for a block"
+        hint = ". Nothing is lost: is a worker mining?" if isinstance(error, NotConfirmed) and not count else ""
+        return _Watched(report, Ended(f"{reason}. {order.stands(sent.txid, state)}{hint}", UNCONFIRMED))
+    outcome().done(order.stands(sent.txid, f"has {report['confirmations']} confirmations"))
+    return _Watched(report)
+
+
+def _follow(
+    place: Place,
+    order: _Order,
+    sent: Sent,
+    wanted: int,
+    timeout: float,
+    report: dict[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """The way of a transfer to its confirmations; `report` has at each step what is known. Raises ClientError."""
+    from node.cli.output import coins, confirmations, counted, style
 
     seen, peers = _seen_by(place, sent.txid)
-    say(f"seen by {seen} of {peers} peer{'' if peers == 1 else 's'}" if peers else "this node has no peers yet")
+    report.update(seen_by=seen, peers=peers)
+    say(f"seen by {seen} of {counted(peers, 'peer')}" if peers else "this node has no peers yet")
 
     def progress(found: dict[str, Any]) -> None:
+        before = report.get("confirmations", 0)
+        report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
         if found["confirmations"] == 0:
             say("waiting for a block …")
             return
-        if not told:
+        if not before:
             say(f"in block {found['height']} ({found['block_hash']})")
-        told.append(found["confirmations"])
         say(confirmations(found["confirmations"]))
 
-    told: list[int] = []
-    found = place.client.wait_for(sent.txid, wanted, timeout, progress=progress)
-    coin = order.coin
-    account = place.client.account(coin.address(order.sender))
-    new = coins(account["balance"], coin.decimals, coin.symbol)
-    say(f"{order.sender_name} now has {style(new, bold=True)}")
-    return {
-        "status": found["status"],
-        "seen_by": seen,
-        "peers": peers,
-        "block_hash": found["block_hash"],
-        "height": found["height"],
-        "confirmations": found["confirmations"],
-        "balance": account["balance"],
-    }
+    place.client.wait_for(sent.txid, wanted, timeout, progress=progress)
+    with suppress(ClientError):  # it is confirmed, whether or not the node goes on to answer
+        report["balance"] = place.client.account(order.coin.address(order.sender))["balance"]
+        new = coins(report["balance"], order.coin.decimals, order.coin.symbol)
+        say(f"{order.sender_name} now has {style(new, bold=True)}")
 
 
 def _seen_by(place: Place, txid: str) -> tuple[int, int]:

@@ -24,6 +24,7 @@ def token(data: Path | None, renew: bool, json: bool) -> None:
     curl -H "Authorization: Bearer $(moneyer token)" localhost:5001/mine_block
     """
     from node.api.guard import ensure_token, read_token, renew_token
+    from node.cli.exits import outcome
     from node.cli.output import print_json
     from node.cli.place import find_place
 
@@ -33,6 +34,7 @@ def token(data: Path | None, renew: bool, json: bool) -> None:
     path = folder / "api.token"
     if renew:
         held = renew_token(path)
+        outcome().done("The token was renewed: `moneyer token` shows it")
         click.echo(f"the old token of {folder} is refused from now on", err=True)
     else:
         held = read_token(path) or ensure_token(path)

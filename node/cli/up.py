@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from node.cli.folders import DEFAULT_FOLDER
-from node.cli.options import FILE, FOLDER, option
+from node.cli.options import FILE, FOLDER, IntRange, option, usage
 
 if TYPE_CHECKING:
     from node.core.coin import Coin
@@ -43,12 +43,12 @@ class Network:
 
 
 @click.command()
-@option("--nodes", type=click.IntRange(1, MAX_NODES), default=3, show_default=True, help="Nodes, each with a worker.")
+@option("--nodes", type=IntRange(1, MAX_NODES), default=3, show_default=True, help="Nodes, each with a worker.")
 @option(
     "--data", type=FOLDER, metavar="DIR", help=f"Where it lives.  [default: this coin's folder, or {DEFAULT_FOLDER}]"
 )
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new network.  [default: a development coin]")
-@option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True, help="Of node 1; the others follow.")
+@option("--port", type=IntRange(1, 65535), default=5001, show_default=True, help="Of node 1; the others follow.")
 @option("--any-port", is_flag=True, help="Pass over ports that are taken.")
 @option(
     "--mode",
@@ -76,7 +76,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     from worker.config import parse_mode
 
     if how["mode"] is not None:
-        parse_mode(how["mode"])
+        usage(parse_mode, how["mode"])
     folder = _folder(data, coin)
     ports = _ports(port, nodes, any_port=any_port)
     network = replace(_prepare(folder, coin, ports, lan=how["lan"]), manual=how["manual"])

@@ -37,7 +37,8 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
     moneyer wallet new --data beach-coin
     moneyer wallet new savings
     """
-    from node.cli.output import print_json
+    from node.cli.exits import outcome
+    from node.cli.output import print_json, print_pairs
     from node.cli.secret import new_passphrase, unlock
     from node.wallet.derive import key_from_phrase, new_phrase
     from node.wallet.edit import derive_key
@@ -62,11 +63,11 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
         passphrase = new_passphrase(passphrase_file, may_be_open=given["open"])
         held = create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
         shown = names
+    outcome().done(f"The key {shown[-1]} was made: `moneyer wallet list` shows it")
     if json:
         print_json({"wallet": str(path), "accounts": {each: coin.address(held.names[each]) for each in shown}})
         return
-    for each in shown:
-        click.echo(f"{each}  {coin.address(held.names[each])}")
+    print_pairs([(each, coin.address(held.names[each])) for each in shown])
     if phrase is not None:
         _tell_phrase(phrase, place)
 
@@ -74,8 +75,10 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
 def _tell_phrase(phrase: str, place: Place) -> None:
     import sys
 
+    from node.cli.output import fitted
+
     if sys.stdout.isatty():
-        click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n    {phrase}")
+        click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n{fitted(f'    {phrase}')}")
     else:
         click.echo(f"`moneyer wallet export --phrase --data {place.folder}` shows the recovery phrase", err=True)
 

@@ -22,6 +22,7 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
     \b
     moneyer wallet rename account-1 savings
     """
+    from node.cli.exits import outcome
     from node.cli.output import print_json
     from node.cli.place import find_place
     from node.cli.secret import unlock
@@ -32,6 +33,7 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
         raise place.unknown(old)
     _, passphrase = unlock(place.wallet_path(), passphrase_file)
     edit.rename(place.wallet_path(), old, new_name, passphrase=passphrase)
+    outcome().done(f"{old} is {new_name} now: `moneyer wallet list` shows it")
     if json:
         print_json({"wallet": str(place.wallet_path()), "renamed": {old: new_name}})
     else:
@@ -56,6 +58,7 @@ def passphrase(
     moneyer wallet passphrase
     moneyer wallet passphrase --open           for whoever can read the file
     """
+    from node.cli.exits import outcome
     from node.cli.output import print_json
     from node.cli.place import find_place
     from node.cli.secret import new_passphrase, unlock
@@ -73,6 +76,7 @@ def passphrase(
         else new_passphrase(new_passphrase_file, may_be_open=False, variable="MONEYER_NEW_PASSPHRASE")
     )
     set_passphrase(path, old, fresh)
+    outcome().done("The passphrase was changed: `moneyer wallet show` says whether there is one")
     if json:
         print_json({"wallet": str(path), "encrypted": fresh is not None})
     else:
@@ -99,6 +103,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     moneyer wallet contact ben beach1q…        ben stands for that address
     moneyer wallet contact ben --remove
     """
+    from node.cli.exits import outcome
     from node.cli.output import print_json, print_table
     from node.cli.place import find_place, payable
     from node.wallet.contacts import add_contact, remove_contact
@@ -114,12 +119,22 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
         else:
             print_table(("name", "address"), list(place.contacts.items()), below="address")
     elif remove:
-        click.echo(f"{name} ({remove_contact(folder, name)}) is forgotten")
+        address = remove_contact(folder, name)
+        outcome().done(f"{name} is forgotten: `moneyer wallet contact` lists the others")
+        if json:
+            print_json({"removed": {name: address}})
+        else:
+            click.echo(f"{name} ({address}) is forgotten")
     elif address is None:
         raise click.UsageError("name an address too: `moneyer wallet contact NAME ADDRESS`")
     else:
         coin = place.local_coin
         if place.wallet is not None and place.wallet.payload_of(name) is not None:
             raise NameTaken(f"{name} is a key of this wallet: take another name")
-        add_contact(folder, name, coin.address(payable(coin, address)))
-        click.echo(f"{name} is {address.lower()}")
+        address = coin.address(payable(coin, address))
+        add_contact(folder, name, address)
+        outcome().done(f"{name} is a contact: `moneyer wallet contact` lists them")
+        if json:
+            print_json({"contacts": {name: address}})
+        else:
+            click.echo(f"{name} is {address}")

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from node.client import arguments
 from node.client.chain import follow_blocks, walk_blocks
-from node.client.errors import NoAnswer, NotConfirmed, OutOfFunds, Refused
+from node.client.errors import NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from node.client.events import PATIENCE, Events
 from node.client.fees import TYPICAL_SIZE, next_block_fee
-from node.client.transport import DEADLINE, MAX_ANSWER, Transport
+from node.client.transport import DEADLINE, MAX_ANSWER, Credential, Transport
 from node.core import codec
 from node.core.coin import Coin
 from node.core.coinfile import coin_from_json
@@ -47,10 +47,10 @@ class Sent:
 class Client:
     """One node. Calls raise NoAnswer and Refused, and never take longer than their deadline.
 
-    `token`: of `DATA/api.token`, for what spends from the node's wallet, mines, or changes its peers.
+    `token`: of `DATA/api.token`; it goes only with calls that spend from the node's wallet, mine, or change its peers.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None) -> None:
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | Credential | None = None) -> None:
         self._transport = Transport(url, token)
         self.url = self._transport.url
 
@@ -164,20 +164,28 @@ class Client:
     def submit(self, transfer: Transfer, *, replace: bool = True) -> Sent:
         """Hand over a signed transfer; one that is known already is no error.
 
-        `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee.
+        `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee. Raises Unanswered
+        where nobody knows whether it was taken.
         """
         raw = arguments.encoded(transfer)
         txid = show(codec.txid(transfer))
         body = {"raw": raw.hex(), "replace": bool(replace)}
+        doubt: Unanswered | Refused | None = None
         for last in (False, True):
+            # The same bytes can't be taken twice, so it is safe to ask again.
             try:
-                answer = self.post("/v1/transactions", body)
-                return Sent(txid, str(answer["status"]), transfer)
-            except NoAnswer as error:
-                # Nobody knows whether it arrived. The same bytes can't be taken twice, so it is safe to ask again.
-                if last:
-                    raise NoAnswer(f"{error.message} (transfer {txid} may have been taken)", txid=txid) from None
-        raise AssertionError
+                return Sent(txid, str(self.post("/v1/transactions", body)["status"]), transfer)
+            except Unanswered as error:
+                doubt = error
+            except NoAnswer:
+                if last and doubt is None:
+                    raise
+            except Refused as error:
+                if error.status < 500 or (doubt is None and not _in_doubt(error)):
+                    raise
+                doubt = doubt or error
+        assert doubt is not None  # noqa: S101 - the second time ends by an error, or by this one
+        raise Unanswered(f"{doubt.message.rstrip('.')} (transfer {txid} may have been taken)", txid=txid) from None
 
     def units(self, amount: Amount) -> int:
         """Base units of an amount: of text or a Decimal in coins; a whole number is base units. Raises BadAmount."""
@@ -188,12 +196,22 @@ class Client:
         return arguments.coins(units, self.coin.decimals)
 
     def send(
-        self, secret: bytes, receiver: bytes | str, amount: Amount, *, fee: Amount | None = None, memo: str = ""
+        self,
+        secret: bytes,
+        receiver: bytes | str,
+        amount: Amount,
+        *,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Transfer], None] | None = None,
     ) -> Sent:
         """Sign with `secret` and submit, with the sender's next sequence; never replaces a transfer that waits.
 
         `receiver`: an address, or its payload. `amount`, `fee`: as `units` takes them; without a fee, what gets it into
-        the next block. Raises BadArgument, BadAddress, OutOfFunds, a rule's error, Refused.
+        the next block. `signed` is called with the transfer before it is sent, and again where another program took its
+        sequence and it has to be signed anew: whoever keeps it there can `submit` the same bytes later, and it is never
+        paid twice. Raises BadArgument, BadAddress, OutOfFunds, a rule's error, Refused, and Unanswered where nobody
+        knows whether the node took it.
         """
         secret, raw = arguments.secret(secret), arguments.text(memo, "memo").encode()
         coin = self.coin
@@ -211,6 +229,8 @@ class Client:
             transfer = sign_transfer(
                 secret, coin.chain_id, receiver, amount, fee, sequence, raw, aux_rand=os.urandom(32)
             )
+            if signed is not None:
+                signed(transfer)
             try:
                 return self.submit(transfer, replace=False)
             except Refused as error:
@@ -266,8 +286,9 @@ class Client:
                 raise
             raise NotConfirmed(
                 "the node no longer knows the transfer: another of the same sender took its place, or it paid too "
-                "little for a full mempool. Send it again",
+                "little for a full mempool. It may still come back from a peer: look again before you send it anew",
                 txid=txid,
+                dropped=True,
             ) from None
 
 
@@ -284,6 +305,11 @@ def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None
 def _segment(text: str, name: str) -> str:
     """What stands between two slashes of a path; no id holds one, so the node refuses what is left of it."""
     return quote(arguments.text(text, name).replace("/", "-"), safe="")
+
+
+def _in_doubt(error: Refused) -> bool:
+    """Whether the node cannot say that it did nothing: a commit that fails may have come to the disk."""
+    return error.status >= 500 and (error.status != 503 or error.node_code == "storage_failed")
 
 
 def check_funds(account: dict[str, Any], amount: int, fee: int) -> None:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from node.client import arguments
@@ -34,6 +34,7 @@ def needs_token(method: str, path: str) -> bool:
     return path not in _OPEN and not path.startswith("/p2p/")
 
 
+@runtime_checkable
 class Credential(Protocol):
     """A token that not every process at the node's address may see."""
 
@@ -52,7 +53,7 @@ class Transport:
 
     def __init__(self, url: str, token: str | Credential | None) -> None:
         self.url = origin(arguments.text(url, "url"))
-        self._token = arguments.token(token) if token is None or isinstance(token, str) else token
+        self._token = token if isinstance(token, Credential) else arguments.token(token)
 
     def call(self, method: str, path: str, body: Any, deadline: float) -> Any:
         """The JSON that the node answers. Time-outs of sockets are between bytes: a thread that is no longer waited

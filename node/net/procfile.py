@@ -74,7 +74,7 @@ def render(processes: dict[str, str]) -> str:
 def this_moneyer() -> str:
     """The shell command that starts this very installation, whatever PATH says."""
     script = Path(sys.executable).parent / "moneyer"
-    return shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m node.cli.main"
+    return shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -P -m node.cli.main"
 
 
 def _quoted(path: Path) -> str:

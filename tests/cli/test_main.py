@@ -147,7 +147,7 @@ def test_a_node_that_is_not_there_is_a_sentence_that_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://", "ftp://x", "http://[::1"])
 def test_what_is_no_address_of_a_node_is_refused(url: str) -> None:
-    assert "no address of a node" in refusal(moneyer("status", "--node", url))
+    assert "no address of a node" in refusal(moneyer("status", "--node", url), 2)
 
 
 class Refusal(MoneyerError):

@@ -119,18 +119,21 @@ def test_a_send_and_the_nodes_own_send_never_replace_each_other(tmp_path: Path) 
         assert node.get("/v1/mempool").json["count"] == sent + 1
 
 
+USAGE = [
+    (("alice", "bob", "0"), ("nothing to send",)),
+    (("alice", "bob", "1.0000001"), ("the amount, '1.0000001'", "6 decimals")),
+    (("alice", "bob", "1e3"), ("digits with at most one point",)),
+    (("alice", "bob", "nan"), ("digits with at most one point",)),
+    (("alice", "bob", "1", "--fee", "-1"), ("the fee",)),
+    (("alice", "bob", "1", "--memo", "m" * 141), ("141 bytes", "140")),
+]
+
 REFUSALS = [
     (("alice", "bob", "5000"), ("4000.000001 EASY are missing", "alice has 1000 EASY to spend")),
     (("alcie", "bob", "1"), ("no 'alcie'", "did you mean alice?")),
     (("alice", "bbo", "1"), ("no 'bbo'", "did you mean bob?")),
     (("alice", "zzzzzz", "1"), ("Known here: miner, alice, bob",)),
-    (("alice", "bob", "0"), ("nothing to send",)),
-    (("alice", "bob", "1.0000001"), ("the amount, '1.0000001'", "6 decimals")),
-    (("alice", "bob", "1e3"), ("digits with at most one point",)),
-    (("alice", "bob", "nan"), ("digits with at most one point",)),
     (("alice", "bob", "1", "--fee", "0"), ("the fee is too low", "0.000001 EASY")),
-    (("alice", "bob", "1", "--fee", "-1"), ("the fee",)),
-    (("alice", "bob", "1", "--memo", "m" * 141), ("141 bytes", "140")),
     (("CAROL", "bob", "1"), ("is not in this wallet", "miner, alice, bob")),
     (("alice", "OFF THE CURVE", "1"), ("nobody can have the key",)),
     (("alice", "easy1qqqq", "1"), ("no address: it has 9 characters",)),
@@ -138,11 +141,13 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), REFUSALS)
+@pytest.mark.parametrize(("arguments", "words"), [*USAGE, *REFUSALS])
 def test_every_refusal_says_what_to_do(node: RunningNode, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    status = 2 if (arguments, words) in USAGE else 1
     before = node.state()
     known = {"CAROL": key("carol").address(node.coin), "OFF THE CURVE": node.coin.address(bytes([0]) + b"\xff" * 32)}
-    said = refusal(moneyer("send", *(known.get(each, each) for each in arguments), "--data", node.config.data))
+    done = moneyer("send", *(known.get(each, each) for each in arguments), "--data", node.config.data)
+    said = refusal(done, status)
     for each in words:
         assert each in said
     assert node.state() == before
@@ -220,6 +225,6 @@ def test_a_memo_cannot_command_the_terminal(node: RunningNode) -> None:
 
 def test_the_wait_for_a_block_ends_and_says_that_nothing_is_lost(node: RunningNode) -> None:
     done = moneyer("send", "bob", "alice", "0.1", "--wait", "--timeout", "1", "--data", node.config.data)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "waiting for a block" in done.stdout
     assert "Nothing is lost" in done.stderr

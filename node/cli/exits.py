@@ -1,0 +1,70 @@
+"""Exit statuses, and how a command that ends before it could say so tells what it has changed by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+DONE, REFUSED, USAGE, UNCONFIRMED, UNKNOWN = range(5)
+
+MEANINGS = {
+    DONE: "Done.",
+    REFUSED: "Refused or failed; nothing happened.",
+    USAGE: "Usage: the command line itself is wrong (an option, an argument, an amount).",
+    UNCONFIRMED: "Accepted, not confirmed yet: the transfer stands, and waits for a block.",
+    UNKNOWN: "Unknown: the connection broke after the request may have been taken, or what was done could not be "
+    "printed. The sentence on stderr says how to find out.",
+}
+"""What each status means, for the documentation (`docs/cli.md`)."""
+
+
+class Ended(click.ClickException):
+    """A command's end with a status of its own; the message is its sentence on stderr."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Outcome:
+    """What a command has changed so far. A failure from there on (Ctrl-C, a full disk) is not REFUSED any more."""
+
+    def __init__(self) -> None:
+        self.status = REFUSED
+        self.sentence = ""
+
+    def is_now(self, status: int, sentence: str) -> None:
+        """From here on a failure ends in `status`, and `sentence` says what stands and how to look at it."""
+        self.status, self.sentence = status, sentence
+
+    def done(self, sentence: str) -> None:
+        """Something was changed: who gets no answer doesn't know it, and `sentence` tells."""
+        self.is_now(UNKNOWN, sentence)
+
+    def nothing(self) -> None:
+        """Nothing was changed after all."""
+        self.is_now(REFUSED, "")
+
+    @contextmanager
+    def asking(self, change: str, look: str) -> Iterator[None]:
+        """Around one request that changes something: `change` says what, `look` how to see whether it was done."""
+        from node.client import ClientError, Unanswered
+
+        before = self.status, self.sentence
+        self.is_now(UNKNOWN, look)
+        try:
+            yield
+        except Unanswered:
+            raise
+        except ClientError:
+            self.status, self.sentence = before  # it was refused, or never sent
+            raise
+        self.done(f"{change}: {look}")
+
+
+def outcome() -> Outcome:
+    """The outcome of the command that runs now."""
+    context = click.get_current_context(silent=True)
+    return (context.find_object(Outcome) if context is not None else None) or Outcome()

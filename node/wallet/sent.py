@@ -1,0 +1,68 @@
+"""`sent/`: what was signed under an idempotency key, kept before it is sent, so that a repeat sends the same bytes.
+
+A file a key, named by the key's SHA-256. Nothing in it is secret: a signed transfer is there to be passed on. Whoever
+repeats a command with its key gets the same transfer, which the chain takes once, whatever was killed in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from node.core import codec
+from node.core.errors import Malformed
+from node.core.types import Transfer
+from node.wallet.errors import WalletMissing, WalletUnreadable
+from node.wallet.files import read_private, write_private
+
+FOLDER = "sent"
+MAX_KEY = 200
+"""Bytes of UTF-8 of a key: some four times a UUID's, and room for words."""
+_MAX_FILE = 8_192
+
+
+class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: Literal["moneyer-sent"]
+    version: Literal[1]
+    key: str
+    chain_id: str
+    raw: str
+    """The transfer's bytes, in hex."""
+
+
+def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
+    """What was signed under `key`; None for a new one. The caller holds `locked(data)`.
+
+    Raises WalletUnreadable for a damaged file, or one of another chain: it must not be taken for a new key.
+    """
+    path = _path(data, key)
+    try:
+        held = msgspec.json.decode(read_private(path, _MAX_FILE), type=_Sent)
+        if (held.key, held.chain_id) != (key, chain_id.hex()):
+            raise WalletUnreadable(f"{path} is of another coin or key: was it copied here? Move it away")
+        return codec.decode_transfer(bytes.fromhex(held.raw))
+    except WalletMissing:
+        return None
+    except (msgspec.MsgspecError, ValueError, Malformed):
+        raise WalletUnreadable(
+            f"{path} is damaged: whether this was sent before cannot be known from it. Look at `moneyer history`, then "
+            "send with another key"
+        ) from None
+
+
+def keep(data: Path, key: str, chain_id: bytes, transfer: Transfer) -> None:
+    """Remember `transfer` under `key`; on the disk when this returns. Raises OSError.
+
+    The caller holds `locked(data)`.
+    """
+    path = _path(data, key)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    held = _Sent("moneyer-sent", 1, key, chain_id.hex(), codec.encode_transaction(transfer).hex())
+    write_private(path, msgspec.json.encode(held) + b"\n", replace=True)
+
+
+def _path(data: Path, key: str) -> Path:
+    return data / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
