@@ -63,8 +63,14 @@ def talk(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
 ) -> tuple[int, str]:
-    """A command on a terminal: for each (words to wait for, line to type). Its exit status, and all that was shown."""
-    command, variables = [*MONEYER, *map(str, arguments)], environment(TERM="xterm", **(env or {}))
+    """A command on a terminal: for each (words to wait for, line to type). Its exit status, and all that was shown.
+
+    The terminal is so wide that no sentence is broken, unless `env` says otherwise.
+    """
+    command, variables = (
+        [*MONEYER, *map(str, arguments)],
+        environment(**{"TERM": "xterm", "COLUMNS": "250", **(env or {})}),
+    )
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - another process, which must ask for nothing that a thread of this one may hold
         if cwd is not None:
