@@ -54,6 +54,11 @@ class Config:
         return self.data / "chain.db"
 
     @property
+    def chain_marker(self) -> Path:
+        """Says that this folder has had a chain: a database that is gone is then not made anew in silence."""
+        return self.data / "chain.made"
+
+    @property
     def wallet_file(self) -> Path:
         return self.data / "wallet.json"
 

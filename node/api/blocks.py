@@ -18,6 +18,7 @@ from node.p2p.threads import OneAtATime
 from node.shares import DEAR_READS
 from node.store import blocks, transactions
 from node.store.blocks import INVALID, BlockRow
+from node.store.leaves import Leaves
 
 MAX_PAGE = 1_000
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
@@ -80,11 +81,12 @@ def tips(node: NodeContext, call: Call) -> Tips:
 
 @cache
 def _tips_of(node: NodeContext) -> OneAtATime[Tips]:
-    """All of the tree is looked at: however many ask, it is done once at a time, and holds one connection."""
+    """However many ask, it is looked once at a time, and that holds one connection."""
+    leaves = Leaves()
 
     def look() -> Tips:
         with node.store.read() as conn:
-            rows = blocks.branch_tips(conn, MAX_PAGE)
+            rows = leaves.look(conn, MAX_PAGE)
             forks = blocks.fork_heights(conn, rows)
         return Tips(
             [

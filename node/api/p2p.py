@@ -233,12 +233,11 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     bound=DEAR_READS,
 )
 def send_mempool(node: NodeContext, call: Call) -> bytes:
-    with node.store.read() as conn:
-        rows = mempool.by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE)
     parts, size = [], 0
-    for row in rows:
-        size += row.size
-        if size > wire.MAX_MEMPOOL_BYTES:
-            break
-        parts.append(codec.encode_transaction(row.transfer))
+    with node.store.read() as conn:
+        for raw in mempool.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):
+            size += len(raw)
+            if size > wire.MAX_MEMPOOL_BYTES:
+                break
+            parts.append(raw)
     return b"".join(parts)

@@ -29,6 +29,7 @@ from node.config import Config
 from node.core.errors import MoneyerError
 from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
 from node.shares import CONNECTIONS, HTTP_BOUNDS
+from node.store.fold import fold_log
 from node.text import shown
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def serve(config: Config) -> None:
             with suppress(OSError):  # a full disk: then programs have to be told the URL
                 lock.write(json.dumps(_about(config, listener)).encode())
             _run(config, listener)
+            fold_log(config.database)
     finally:
         lock.release()
 
@@ -193,6 +195,7 @@ def load_app(config: Config, main: int) -> Any:
     from node.api.node import open_node
     from node.api.syncshow import SyncShow
     from node.p2p.discovery import Discovery
+    from node.store.driver import warning as sqlite_warning
 
     try:
         node = open_node(config)
@@ -202,6 +205,8 @@ def load_app(config: Config, main: int) -> Any:
     except OSError as error:
         log.error("%s cannot be used: %s", config.data, error)
         os._exit(_REFUSED)
+    if (slower := sqlite_warning()) is not None:
+        log.warning("%s", slower)
     _allow_files()
     _forget_what_poses_as_a_header()
     app = build_app(node)

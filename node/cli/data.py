@@ -102,19 +102,23 @@ def upgrade(data: Path | None, json: bool) -> None:
 def check(data: Path | None, json: bool) -> None:
     """Check the database file.
 
-    Pages, indexes, references; `moneyer verify` checks what stands in it. The node may be running.
+    Pages, indexes, references, and what a node looks at when it starts; `moneyer verify` proves all that stands in it,
+    too. The node may be running.
 
     \b
     moneyer db check --data data/node1
     """
+    from node.store.check import damage, look
+    from node.store.engine import load_coin
+
     config = _up_to_date(data)
     with _reading(config) as conn:
-        wrong = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(20)") if row[0] != "ok"]
-        wrong += [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+        wrong = damage(conn)
     if wrong:
         from node.cli.output import counted
 
         raise click.ClickException(_damaged(config, f"{wrong[0]}; {counted(len(wrong), 'finding')}"))
+    look(config.database, load_coin(config), whole=True)  # what a node looks at when it starts
     _print(f"{config.database} is whole", {"database": str(config.database), "whole": True} if json else None)
 
 
@@ -129,9 +133,11 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
     moneyer db backup --data data/node1 chain-monday.db
     """
     from node.store import schema
+    from node.store.fold import fold_log
 
     config = _with_database(data)
     schema.backup(config.database, file)
+    fold_log(config.database)  # a node that ended meanwhile left that to whoever was last
     outcome().done(f"The copy {file} was made")
     from node.cli.output import counted
 
@@ -140,6 +146,102 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
         f"{config.database} was copied to {file} ({counted(size, 'byte')})",
         {"database": str(config.database), "backup": str(file), "bytes": size} if json else None,
     )
+
+
+@db.command()
+@data_folder
+@click.argument("file", type=FILE)
+@as_json
+def restore(data: Path, file: Path, json: bool) -> None:
+    """Put a backup in the place of the database.
+
+    FILE is checked first, and copied. A database that is there is moved away. The node must not be running.
+
+    
+    moneyer db restore chain-monday.db --data data/node1
+    """
+    from node.store import check, schema
+    from node.store.engine import load_coin
+    from node.store.errors import StoreRefused
+
+    config = _config(data)
+    with _alone(config):
+        coin = load_coin(config)
+        copy = config.database.with_name("chain.restored")
+        _remove(copy)  # of a command that was killed
+        try:
+            schema.backup(file, copy)
+            schema.prepare(copy)
+            if check.look(copy, coin, whole=True):
+                raise StoreRefused(f"{file} has no chain in it")
+            away = _move_away(config)
+            copy.rename(config.database)
+        except StoreRefused as error:
+            why = error.message.replace(str(copy), str(file))
+            raise click.ClickException(f"nothing was put in the place of {config.database}: {why}") from None
+        finally:
+            _remove(copy)
+    _print(
+        f"{config.database} is {file} now{_and_where(away)}",
+        {"database": str(config.database), "backup": str(file), "moved_to": _text(away)} if json else None,
+    )
+
+
+@db.command()
+@data_folder
+@as_json
+def anew(data: Path, json: bool) -> None:
+    """Let a data folder begin anew, at its coin's first block.
+
+    The database is moved away, if there is one. Wallet, coin and token stay; the chain comes from peers once the node
+    runs, and without peers it starts from nothing. The node must not be running.
+
+    
+    moneyer db anew --data data/node1
+    """
+    import shutil
+
+    config = _config(data)
+    with _alone(config):
+        away = _move_away(config)
+        shutil.rmtree(config.bells, ignore_errors=True)
+        config.chain_marker.unlink(missing_ok=True)
+    _print(
+        f"{data} begins anew when its node starts{_and_where(away)}",
+        {"data": str(data), "moved_to": _text(away)} if json else None,
+    )
+
+
+def _move_away(config: Config) -> Path | None:
+    """The database and its log under another name; None where there is nothing to keep."""
+    import time
+
+    from node.store.fold import fold_log
+
+    database = config.database
+    is_kept = database.exists() and database.stat().st_size > 0
+    if is_kept:
+        fold_log(database)
+    away = database.with_name(f"{database.name}.{time.strftime('%Y%m%d-%H%M%S')}.away")
+    # The log first: what a killed move leaves in its place is a database still.
+    for suffix in ("-wal", "-journal", "-shm", ""):
+        part = database.with_name(f"{database.name}{suffix}")
+        if part.exists():
+            part.rename(away.with_name(f"{away.name}{suffix}"))
+    return away if is_kept else None
+
+
+def _remove(copy: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
+
+
+def _and_where(away: Path | None) -> str:
+    return "" if away is None else f"; the one before is {away}"
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _print(sentence: str, report: dict[str, Any] | None) -> None:
@@ -159,7 +261,10 @@ def _config(data: Path | None) -> Config:
 
 
 def _with_database(data: Path | None) -> Config:
+    from node.store import made
+
     config = _config(data)
+    made.check_not_lost(config)
     if not config.database.is_file():
         raise click.ClickException(f"{data} has no chain yet: start its node once")
     return config
@@ -194,11 +299,14 @@ def _reading(config: Config) -> Iterator[Connection]:
 
     from node.store.connect import open_engine
     from node.store.errors import StoreRefused, is_busy, is_of_the_disk, refused
+    from node.store.fold import fold_log
 
     engine = open_engine(config.database, write=False)
     try:
         with engine.connect() as conn:
             yield conn
+    except UnicodeDecodeError:
+        raise StoreRefused(_damaged(config, "its tables' definitions are no text")) from None
     except DBAPIError as error:
         words = str(error.orig)
         if is_busy(words) or is_of_the_disk(words):
@@ -206,13 +314,13 @@ def _reading(config: Config) -> Iterator[Connection]:
         raise StoreRefused(_damaged(config, words)) from None
     finally:
         engine.dispose()
+        fold_log(config.database)
 
 
 def _damaged(config: Config, how: str) -> str:
-    return (
-        f"{config.database} is damaged or no database ({how}). Nothing was changed: move it away and start the node "
-        "again (the chain comes back from peers), or put a backup in its place"
-    )
+    from node.store.errors import ways_out
+
+    return f"{config.database} is damaged or no database ({how}). Nothing was changed: {ways_out(config.data)}"
 
 
 @contextmanager

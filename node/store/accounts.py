@@ -56,6 +56,12 @@ def all_history(conn: Connection) -> Iterator[tuple[bytes, int, int]]:
     return (tuple(row) for row in conn.execute(entries.execution_options(yield_per=1000)))
 
 
+def count_history(conn: Connection) -> int:
+    """Rows of history, those of no account too."""
+    found: int = conn.execute(select(func.count()).select_from(account_history)).scalar_one()
+    return found
+
+
 def everyone(conn: Connection) -> dict[bytes, Account]:
     """Every account that is one; for checks and tests."""
     rows = conn.execute(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from node.core import codec
 from node.core.errors import Malformed
@@ -93,6 +93,7 @@ _HEADER = 7
 """Place of the header in `_COLUMNS`."""
 _NO_HEIGHT = 2**32
 """Above every block: heights have 32 bits on the wire."""
+_BY_HASHES = Among(_ROW, blocks.c.block_hash)
 _KNOWN = Among(select(blocks.c.block_hash), blocks.c.block_hash)
 
 _STEP = (blocks.c.block_hash, blocks.c.prev_hash, blocks.c.height, blocks.c.main_chain)
@@ -216,11 +217,21 @@ def never_connected(conn: Connection) -> list[tuple[bytes, bytes, int, int]]:
     return [(block_hash, prev_hash, int.from_bytes(work, "big"), size) for block_hash, prev_hash, work, size in rows]
 
 
-def branch_tips(conn: Connection, limit: int = 1000) -> list[BlockRow]:
-    """Every block without a child, most work first."""
-    child = blocks.alias("child")
-    has_child = select(literal(1)).where(child.c.prev_hash == blocks.c.block_hash).exists()
-    return _many(conn, _ROW.where(~has_child).order_by(blocks.c.work.desc(), blocks.c.joined).limit(limit))
+def by_hashes(conn: Connection, hashes: Sequence[bytes]) -> list[BlockRow]:
+    """Those of `hashes` that are in the tree, in no order."""
+    return [_row(row) for row in _BY_HASHES.rows(conn, hashes)]
+
+
+def side_blocks(conn: Connection) -> list[BlockRow]:
+    """Every block off the main chain; for checks."""
+    return _many(conn, _ROW.where(~blocks.c.main_chain).order_by(blocks.c.joined))
+
+
+def odd_parent(conn: Connection) -> int | None:
+    """Height of a block whose prev_hash is not its header's; for checks."""
+    in_header = func.substr(blocks.c.header, 5, 32)
+    found: int | None = conn.execute(select(blocks.c.height).where(blocks.c.prev_hash != in_header).limit(1)).scalar()
+    return found
 
 
 def fork_point(conn: Connection, row: BlockRow) -> BlockRow:

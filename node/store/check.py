@@ -50,6 +50,12 @@ def look(database: Path, coin: Coin, *, whole: bool) -> bool:
     return is_new
 
 
+def damage(conn: Connection, at_most: int = 20) -> list[str]:
+    """What SQLite finds wrong with a whole file of any size: pages, indexes, constraints, references."""
+    wrong = [str(row[0]) for row in conn.exec_driver_sql(f"PRAGMA integrity_check({at_most})") if row[0] != "ok"]
+    return wrong + [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+
+
 def _check_tables(conn: Connection) -> None:
     missing = metadata.tables.keys() - set(inspect(conn).get_table_names())
     if missing:

@@ -90,3 +90,5 @@ def refusing(database: Path) -> Iterator[None]:
         raise refused(database, str(error.orig)) from None
     except DatabaseError as error:
         raise refused(database, str(error)) from None
+    except UnicodeDecodeError:  # SQLite's own words quote a damaged table's definition
+        raise refused(database, "its tables' definitions are no text") from None

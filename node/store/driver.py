@@ -33,5 +33,7 @@ def warning() -> str | None:
         return None
     return (
         f"SQLite {version} can corrupt a write-ahead log, so this node keeps a rollback journal: safe, but slower. "
-        "A Python with SQLite 3.51.3 or newer, or one for which pysqlite3 has a wheel, is faster."
+        "Each commit takes about twice as long, whoever writes waits for whoever reads, and `verify`, `/is_valid` and "
+        "`db backup` copy the file a slice at a time. A Python with SQLite 3.51.3 or newer, or one for which pysqlite3 "
+        "has a wheel, is faster."
     )

@@ -18,11 +18,14 @@ from node.config import Config
 from node.core.coin import Coin
 from node.core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from node.core.errors import BadCoin
-from node.store import check, genesis, schema
+from node.store import check, genesis, made, schema
+from node.store import driver as sqlite
 from node.store.connect import BUSY_SECONDS, open_engine, refusing
 from node.store.doorbell import Doorbell
 from node.store.driver import DatabaseError
 from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
+from node.store.fold import fold_log
+from node.store.slices import reading_a_copy
 from node.store.writer import Item, ItemsJob, Writer, translate, translate_words
 
 T = TypeVar("T")
@@ -77,13 +80,20 @@ class Store:
         try:
             with refusing(config.database):
                 config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # Looked for first: another process that makes this folder now writes it behind its first commit.
+                is_marked = config.chain_marker.exists()
+                made.check_not_lost(config)
                 schema.prepare(config.database)
                 is_new = check.look(config.database, coin, whole=check_file)
+                if is_new and is_marked:
+                    raise made.lost(config)
                 store = cls(config, coin, busy_seconds)
         except OSError as error:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
         if is_new:
             store._begin()
+        if not is_marked:
+            made.mark(config, coin)
         return store
 
     def _begin(self) -> None:
@@ -103,6 +113,21 @@ class Store:
             raise translate(error) from error
         except PoolTimeout as error:
             raise StoreBusy("too many requests read at once: try again") from error
+
+    @contextmanager
+    def read_long(self) -> Iterator[Connection]:
+        """`read` for what takes more than a second: of a copy where a reader would hold writers up."""
+        if sqlite.has_safe_wal:
+            with self.read() as conn:
+                yield conn
+            return
+        try:
+            with reading_a_copy(self.config.database) as conn:
+                yield conn
+        except OSError as error:
+            raise StoreFailed(f"there is no room to copy the database to ({error.strerror})") from error
+        except DatabaseError as error:
+            raise translate_words(str(error)) from error
 
     def write(self, job: Callable[[Connection], T], *, clean: bool = False) -> T:
         """Run `job` in the writer thread and return its result once it is durable.
@@ -178,6 +203,7 @@ class Store:
         self._writer.close()
         self._bell.close()
         self._reader.dispose()
+        fold_log(self.config.database)
 
     def check_file(self) -> None:
         """Raises StoreFailed where the file was taken away or replaced.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from node.core.errors import MoneyerError
@@ -52,6 +53,15 @@ def refused(database: Path, words: str) -> StoreRefused:
     if is_of_the_disk(words):
         return StoreRefused(f"{database} cannot be opened ({words}): see that its folder can be written and has room")
     return StoreRefused(
-        f"{database} is damaged or no database ({words}). It was left as it is: move it away and start again (the "
-        "chain comes back from peers), or put a backup in its place; `moneyer verify` tells more"
+        f"{database} is damaged or no database ({words}). It was left as it is: {ways_out(database.parent)}; "
+        "`moneyer verify` tells more"
+    )
+
+
+def ways_out(data: Path) -> str:
+    """What can be done about a data folder whose database is lost or damaged: two commands, as they are typed."""
+    folder = shlex.quote(str(data))
+    return (
+        f"`moneyer db restore FILE --data {folder}` puts a backup in its place; `moneyer db anew --data {folder}` "
+        "moves it away and begins anew (the chain then comes from peers, the wallet stays)"
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Function,
     Integer,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    union_all,
     update,
 )
 
@@ -237,9 +239,58 @@ def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]
     return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
 
 
+def _best(is_ready: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """(arrived, fee_rate) of at least the `most` best-paying of one kind, at most twice as many.
+
+    The index is ordered by fee_rate and arrived, both upward, and best-paying first means one of them downward. So the
+    rate of the last one that is wanted is found first: all above it, and of those that pay just that the oldest.
+    """
+    columns = (mempool.c.arrived, mempool.c.fee_rate)
+    floor = func.coalesce(
+        select(mempool.c.fee_rate)
+        .where(is_ready)
+        .order_by(mempool.c.fee_rate.desc())
+        .limit(1)
+        .offset(bindparam("others", type_=Integer))
+        .scalar_subquery(),
+        literal_column("-1"),
+    )
+    oldest = (
+        select(*columns)
+        .where(is_ready, mempool.c.fee_rate == floor)
+        .order_by(mempool.c.arrived)
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+    return union_all(select(*columns).where(is_ready, mempool.c.fee_rate > floor), select(oldest))
+
+
+_best_of_both = union_all(*(select(_best(each).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))).subquery()
+
+
+def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
+    return Query(
+        statement.join(_best_of_both, _best_of_both.c.arrived == mempool.c.arrived)
+        .order_by(_best_of_both.c.fee_rate.desc(), _best_of_both.c.arrived)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+_BEST_ROWS, _BEST_RAWS = _best_first(_ROW), _best_first(select(mempool.c.raw))
+
+
 def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
-    """Ready and waiting, most fee per byte first."""
-    return _rows(conn, _ROW.order_by(mempool.c.fee_rate.desc(), mempool.c.arrived).limit(limit))
+    """Ready and waiting, most fee per byte first, of equals the oldest."""
+    rows = _BEST_ROWS.rows(conn, most=limit, others=limit - 1)
+    return [
+        MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
+        for txid, raw, size, ready, arrived in rows
+    ]
+
+
+def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
+    """The same as bytes on the wire, nothing decoded."""
+    return (raw for (raw,) in _BEST_RAWS.rows(conn, most=limit, others=limit - 1))
 
 
 def ready(conn: Connection, limit: int) -> tuple[list[Transfer], list[bytes]]:
@@ -263,6 +314,31 @@ def ready(conn: Connection, limit: int) -> tuple[list[Transfer], list[bytes]]:
         queue.sort(key=lambda transfer: transfer.sequence, reverse=True)
     # A replaced transfer arrives after those behind it: its sender's places in the queue are filled in order.
     return [waiting_turn[transfer.sender].pop() for transfer in transfers], damaged
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransfer:
+    """A row of the mempool as it is stored, nothing decoded."""
+
+    txid: bytes
+    sender: bytes
+    sequence: int
+    receiver: bytes
+    cost: int
+    fee: int
+    fee_rate: int
+    size: int
+    ready: bool
+    raw: bytes
+
+
+_STORED = select(*(mempool.c[each.name] for each in fields(StoredTransfer)))
+
+
+def stored(conn: Connection) -> Iterator[StoredTransfer]:
+    """Every row, each sender's by sequence; for checks."""
+    rows = conn.execute(_STORED.order_by(mempool.c.sender, mempool.c.sequence))
+    return (StoredTransfer(*row) for row in rows)
 
 
 def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:

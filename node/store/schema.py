@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -17,6 +15,8 @@ from node.files import put_new, sweep, sync_folder
 from node.store.connect import connect_to_look, open_engine, refusing
 from node.store.driver import DatabaseError, driver
 from node.store.errors import StoreRefused, refused
+from node.store.fold import one_at_a_time
+from node.store.slices import copy_database
 from node.store.tables import SCHEMA_REVISION
 
 _HEADER_SIZE = 100
@@ -34,7 +34,7 @@ def prepare(database: Path) -> None:
     """Make or upgrade `database` in one transaction. Raises StoreRefused, the file unchanged."""
     if _peek(database) == SCHEMA_REVISION:
         return
-    with _one_at_a_time(database.parent):
+    with one_at_a_time(database.parent):  # a node and its worker start at once: the second finds the work done
         found = _peek(database)
         if found == SCHEMA_REVISION:
             return
@@ -46,17 +46,6 @@ def prepare(database: Path) -> None:
         os.close(os.open(database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with refusing(database):
             upgrade(database)
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """A node and its worker start at once: the second waits, and finds the work done."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _peek(database: Path) -> str | None:
@@ -130,7 +119,7 @@ def backup(database: Path, target: Path) -> None:
         os.close(handle)
         temporary = Path(name)
         with closing(connect_to_look(database)) as source, closing(driver.connect(name)) as copy:
-            source.backup(copy)
+            copy_database(source, copy)
         put_new(temporary, target)
         sync_folder(target.parent)
     except OSError as error:

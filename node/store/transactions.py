@@ -59,7 +59,9 @@ _CONFIRMED = Query(
     .where(transactions.c.txid == bindparam("txid"))
 )
 _PARTS = Query(
-    select(bodies.c.body, bodies.c.offsets).where(bodies.c.joined == bindparam("joined")).order_by(bodies.c.first)
+    select(bodies.c.first, bodies.c.body, bodies.c.offsets)
+    .where(bodies.c.joined == bindparam("joined"))
+    .order_by(bodies.c.first)
 )
 
 
@@ -90,10 +92,15 @@ def confirmed(row: Sequence[Any]) -> Confirmed:
 def of_block(conn: Connection, joined: int) -> list[bytes]:
     """Every transaction of a block as on the wire, none decoded; empty where the body is not kept."""
     found: list[bytes] = []
-    for body, offsets in _PARTS.rows(conn, joined=joined):
+    for _, body, offsets in _PARTS.rows(conn, joined=joined):
         starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
         found += [body[start:end] for start, end in zip(starts, (*starts[1:], len(body)), strict=True)]
     return found
+
+
+def parts_of_block(conn: Connection, joined: int) -> list[tuple[int, bytes, bytes]]:
+    """(position of the first transaction, bytes, offsets) of each part of a stored body; for checks."""
+    return [(first, body, offsets) for first, body, offsets in _PARTS.rows(conn, joined=joined)]
 
 
 def decode(raw: bytes) -> Transaction:

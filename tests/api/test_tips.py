@@ -16,6 +16,7 @@ from node.core import codec
 from node.p2p.threads import in_threads
 from node.store import blocks
 from node.store.engine import Store
+from node.store.leaves import Leaves
 from tests.api.running import RunningNode, running
 from tests.support import ChainBuilder, block_on
 
@@ -54,7 +55,7 @@ def test_shared_ancestors_are_walked_once(branched: RunningNode) -> None:
         contextlib.closing(Store.open(branched.config, branched.coin, check_file=False)) as store,
         store.read() as conn,
     ):
-        rows = blocks.branch_tips(conn)
+        rows = Leaves().look(conn)
         event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
         forks = blocks.fork_heights(conn, rows)
         assert len(asked) == 1

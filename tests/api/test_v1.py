@@ -221,3 +221,18 @@ def test_a_node_that_cannot_do_its_work_is_not_well(fresh: RunningNode) -> None:
     assert isinstance(told.content, Health)
     assert (told.status, told.content.status, told.content.database) == (503, "failing", False)
     assert "deleted or replaced" in str(told.content.problem)
+
+
+def test_a_page_of_the_mempool_is_by_fee_rate_ready_or_not_and_of_equals_the_oldest_first(fresh: RunningNode) -> None:
+    sent = []
+    for sequence, fee in ((0, 7), (1, 9), (5, 9), (6, 7), (2, 7), (8, 30)):
+        each = transfer(fresh.coin, ALICE, BOB, 1, fee * 1000, sequence)
+        sent.append(each)
+        assert fresh.post("/v1/transactions", {"raw": codec.encode_transaction(each).hex()}).status == 201
+    wanted = [show(codec.txid(each)) for each in sorted(sent, key=lambda each: -each.fee)]
+    for limit in (1, 2, 3, 4, 5, 6, 100):
+        page = fresh.get(f"/v1/mempool?limit={limit}").json["transactions"]
+        assert [each["txid"] for each in page] == wanted[:limit]
+    assert fresh.get("/p2p/mempool").body == b"".join(
+        codec.encode_transaction(each) for each in sorted(sent, key=lambda each: -each.fee)
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from node.core import codec
 from node.store import blocks
+from node.store.leaves import Leaves
 from node.verify import verify_chain
 from tests.chain.children import accept_when_told
 from tests.nodes import OpenNode
@@ -30,7 +31,7 @@ def test_two_processes_at_one_height_make_one_tip_and_one_side_branch(tmp_path: 
             winner = rivals[answers.index("extended")]
             assert node.tip().block_hash == codec.block_hash(winner.header)
             with node.store.read() as conn:
-                assert [row.height for row in blocks.branch_tips(conn)][:2] == [height, height]
+                assert [row.height for row in Leaves().look(conn)][:2] == [height, height]
             chain.append(winner)
     assert node.accounts() == chain.accounts
     verify_chain(node.store)

@@ -11,6 +11,7 @@ from node.core.hashing import show
 from node.p2p import survey as survey_module
 from node.p2p import wire
 from node.store import accounts, blocks, tree
+from node.store.leaves import Leaves
 from tests.nodes import NOW
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, honest
@@ -41,7 +42,7 @@ def grown(count: int, name: str = "main", coin: Coin = COIN) -> ChainBuilder:
 def rows(node: Node) -> int:
     """Blocks in the tree, whatever their branch."""
     with node.store.read() as conn:
-        return len(blocks.branch_tips(conn)) + blocks.tip(conn).height
+        return len(Leaves().look(conn)) + blocks.tip(conn).height
 
 
 def test_a_side_branch_that_is_let_go_during_a_download_is_fetched_anew_and_no_peer_blamed(

@@ -219,3 +219,15 @@ def open_as_a_stranger(pipe: Pipe, folder: Path, coin: Coin) -> None:
         pipe.send("opened")
     except MoneyerError as error:
         pipe.send(error.message)
+
+
+def open_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
+    """Open the store, say "opened"; close it when told, say "closed", and live on."""
+    store = Store.open(Config(folder), coin, check_file=False)
+    with store.read() as conn:
+        blocks.tip(conn)
+    pipe.send("opened")
+    pipe.recv()
+    store.close()
+    pipe.send("closed")
+    pipe.recv()

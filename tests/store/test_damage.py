@@ -76,7 +76,7 @@ def test_a_row_that_is_gone_or_changed_is_noticed_at_the_start(tmp_path: Path, w
     change(folder, GONE_OR_CHANGED[what])
     message = refusal(folder)
     assert str(folder / "chain.db") in message
-    assert "move it away" in message or "put the first coin.toml back" in message
+    assert "moneyer db anew --data" in message or "put the first coin.toml back" in message
 
 
 def test_a_sound_folder_is_not_refused(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def damage_a_page(database: Path) -> None:
 
 WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "a newer version": (with_sql("UPDATE alembic_version SET version_num = '9999'"), "upgrade Moneyer"),
-    "a damaged page": (damage_a_page, "put a backup in its place"),
-    "a row gone": (with_sql("DELETE FROM blocks WHERE height = 15"), "put a backup in its place"),
+    "a damaged page": (damage_a_page, "puts a backup in its place"),
+    "a row gone": (with_sql("DELETE FROM blocks WHERE height = 15"), "puts a backup in its place"),
 }
 
 

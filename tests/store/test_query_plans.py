@@ -6,6 +6,7 @@ import pytest
 
 from node.core import codec
 from node.store import accounts, blocks, eviction, jobs, mempool, transactions
+from node.store.leaves import Leaves
 from tests.nodes import NOW, Node, OpenNode
 from tests.statements import plan, statements
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -45,7 +46,9 @@ def use(node: Node) -> None:
         accounts.history(conn, BOB.payload, None, 5)
         list(blocks.oldest_whole(conn, 3, 2))
         assert blocks.raw(conn, tip.block_hash)
-        blocks.fork_heights(conn, blocks.branch_tips(conn))
+        blocks.fork_heights(conn, Leaves().look(conn))
+        mempool.by_fee_rate(conn, 3)
+        mempool.raws_by_fee_rate(conn, 3)
         eviction.worst(conn)
         mempool.of_sender(conn, ALICE.payload)
         mempool.sums(conn, ALICE.payload)

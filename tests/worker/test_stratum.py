@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from node.core import codec
-from node.store import accounts, blocks
+from node.store import accounts
+from node.store.leaves import Leaves
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 from tests.worker.stratum_client import DIFFICULTY_1, Miner
 from tests.worker.stratum_server import Stratum, serving
@@ -151,7 +152,7 @@ def test_of_many_solutions_on_one_parent_one_becomes_a_block(tmp_path: Path) -> 
         assert set(codes) <= {None, 21}  # over, as soon as the next job has been sent
         wait_until(lambda: node.height == 1, 10, "the block")
         with node.store.read() as conn:
-            assert len(blocks.branch_tips(conn)) == 1
+            assert len(Leaves().look(conn)) == 1
 
 
 def test_version_bits_may_be_rolled_once_that_is_agreed(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Whether a data folder has had a chain. Remembered beside the database: a file that is gone can't say it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from node.config import Config
+from node.core.coin import Coin
+from node.core.hashing import show
+from node.files import write_whole
+from node.store.errors import StoreRefused, ways_out
+
+_SUFFIXES = ("-wal", "-journal")
+"""What SQLite keeps beside a database: left alone, they hold what the lost file lacks."""
+
+
+def check_not_lost(config: Config) -> None:
+    """Raises StoreRefused where the database is gone or empty, and there was one."""
+    database = config.database
+    if database.exists() and database.stat().st_size:
+        return
+    logs = [database.with_name(f"{database.name}{suffix}") for suffix in _SUFFIXES]
+    # The bells are older than the mark: folders of before have them, and only a store makes them.
+    if (
+        config.chain_marker.exists()
+        or config.bells.exists()
+        or any(log.exists() and log.stat().st_size for log in logs)
+    ):
+        raise lost(config)
+
+
+def lost(config: Config) -> StoreRefused:
+    how = "is empty" if config.database.exists() else "is gone"
+    return StoreRefused(
+        f"{config.database} {how}, and this folder has had a chain. Nothing was made in its place: "
+        f"{ways_out(config.data)}"
+    )
+
+
+def mark(config: Config, coin: Coin) -> None:
+    """Remember that there is a chain. Only once it is on disk, or a start that was killed could not be repeated."""
+    about = f"{config.database.name} was made in this folder: chain {show(coin.chain_id)}\n"
+    with suppress(OSError):  # a full disk: the next start writes it
+        write_whole(config.chain_marker, about.encode(), mode=0o600, replace=False)

@@ -1,0 +1,124 @@
+"""Reads cost what they answer with, and not what there is: counted in SQLite's own steps, on 500,000 transfers,
+60,000 blocks and 190,000 waiting transfers that all pay the same."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Connection
+
+from node.config import Config
+from node.store import accounts, blocks, mempool, transactions
+from node.store.engine import Store
+from node.store.leaves import Leaves
+from node.store.transactions import Place
+from tests.support import easy_coin
+
+T = TypeVar("T")
+
+BLOCKS, FULL, PER_BLOCK, WAITING = 60_000, 100, 5_000, 190_000
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {} - 1) "
+HASH = "CAST(printf('%032d', {}) AS BLOB)"
+
+FILL = (
+    "DELETE FROM bodies",
+    "DELETE FROM blocks",
+    NUMBERS.format(BLOCKS)
+    + f"INSERT INTO blocks SELECT i + 1, {HASH.format('i')}, {HASH.format('i - 1')}, i, {HASH.format('i')},"
+    " 'connected', 1, NULL, zeroblob(80), 80, 1, zeroblob(33), 0, 0 FROM n",
+    NUMBERS.format(FULL * PER_BLOCK // 80)
+    + f"INSERT INTO bodies SELECT {BLOCKS - FULL + 1} + i * 80 / {PER_BLOCK}, i * 80 % {PER_BLOCK}, zeroblob(16000),"
+    f" zeroblob(320) FROM n WHERE i * 80 % {PER_BLOCK} % 80 = 0",
+    NUMBERS.format(FULL * PER_BLOCK)
+    + f"INSERT INTO transactions SELECT {HASH.format('i + 1000000')}, {BLOCKS - FULL} + i / {PER_BLOCK},"
+    f" i % {PER_BLOCK} FROM n",
+    "INSERT INTO accounts SELECT 900, CAST(printf('%033d', 7) AS BLOB), 1, 0",
+    NUMBERS.format(FULL * PER_BLOCK)
+    + f"INSERT INTO account_history SELECT 900, {BLOCKS - FULL} + i / {PER_BLOCK}, i % {PER_BLOCK} FROM n",
+    NUMBERS.format(WAITING)
+    + f"INSERT INTO mempool SELECT i + 1, {HASH.format('i')}, CAST(printf('%033d', i / 1000) AS BLOB), i % 1000,"
+    " zeroblob(33), 2, 1, 5, 155, i % 2, zeroblob(155) FROM n",
+)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    shared = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="moneyer-test-", dir=shared if shared.is_dir() else None))
+    opened = Store.open(Config(folder), easy_coin())
+
+    def fill(conn: Connection) -> None:
+        for statement in FILL:
+            conn.exec_driver_sql(statement)
+
+    opened.write(fill)
+    yield opened
+    opened.close()
+    shutil.rmtree(folder)
+
+
+def steps(store: Store, read: Callable[[Connection], T]) -> tuple[T, int]:
+    """What was read, and how many instructions of SQLite's virtual machine that took, to the nearest hundred below."""
+    hundreds = 0
+
+    def tick() -> int:
+        nonlocal hundreds
+        hundreds += 1
+        return 0
+
+    with store.read() as conn:
+        raw = conn.connection.driver_connection
+        assert raw is not None
+        raw.set_progress_handler(tick, 100)
+        try:
+            found = read(conn)
+        finally:
+            raw.set_progress_handler(None, 0)
+    return found, 100 * hundreds
+
+
+PAGE = 1000
+BUSY = b"%033d" % 7
+"""The account that all transfers touch."""
+MIDDLE = Place(BLOCKS - FULL // 2, PER_BLOCK // 2)
+
+READS: dict[str, Callable[[Connection], Any]] = {
+    "a history": lambda conn: accounts.history(conn, BUSY, None, PAGE),
+    "a history from its middle": lambda conn: accounts.history(conn, BUSY, MIDDLE, PAGE),
+    "a page of blocks": lambda conn: blocks.newest_first(conn, None, PAGE),
+    "a page of blocks from the middle": lambda conn: blocks.newest_first(conn, BLOCKS // 2, PAGE),
+    "the mempool by fee rate": lambda conn: list(mempool.raws_by_fee_rate(conn, PAGE)),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_a_page_of_a_thousand_costs_a_thousand_rows(store: Store, what: str) -> None:
+    found, taken = steps(store, READS[what])
+    assert len(found) == PAGE
+    assert taken <= 250 * PAGE
+
+
+def test_one_transaction_costs_one(store: Store) -> None:
+    txid = b"%032d" % (1_000_000 + 250_077)
+    found, taken = steps(store, lambda conn: transactions.get(conn, txid))
+    assert found is not None
+    assert found.place == Place(BLOCKS - FULL + 50, 77)
+    assert taken <= 300
+
+
+def test_the_tips_of_a_tree_that_was_seen_cost_what_joined_since(store: Store) -> None:
+    leaves = Leaves()
+    first, _ = steps(store, leaves.look)
+    again, taken = steps(store, leaves.look)
+    assert [row.height for row in first] == [row.height for row in again] == [BLOCKS - 1]
+    assert taken <= 500
+
+
+def test_the_whole_pool_can_be_asked_for(store: Store) -> None:
+    found, _ = steps(store, lambda conn: list(mempool.raws_by_fee_rate(conn, WAITING + 5)))
+    assert len(found) == WAITING
