@@ -24,6 +24,7 @@ from node.store.errors import StoreRefused
 from node.wallet.keystore import MINER, open_wallet
 from worker import engines
 from worker.config import BadWorkerOption, Mode, WorkerConfig, parse_mode
+from worker.descriptors import need_descriptors
 from worker.log import Pulse
 from worker.miner import Miner
 from worker.nodewait import NODE_SECONDS, NodeWait
@@ -34,6 +35,8 @@ log = logging.getLogger("moneyer.worker")
 
 __all__ = ["WorkerConfig", "run"]
 
+_DESCRIPTORS = 28
+"""Beside four a hashing process: pipes, locks, doorbell, database."""
 _POLL = 0.1
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
@@ -104,6 +107,11 @@ def run(worker: WorkerConfig) -> int:
     """
     if not logging.getLogger().handlers and not log.handlers:
         logs.configure(worker.log_level, worker.log_json)
+    try:
+        need_descriptors(_DESCRIPTORS + 4 * worker.processes, "the worker", _Refused)
+    except _Refused as error:
+        log.error("%s", error.message)
+        return 1
     ending = _Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.ask())

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import threading
+from errno import EMFILE, ENFILE
 from time import monotonic
 from typing import Any
 
@@ -21,12 +22,15 @@ from node.lifecycle import watch_parent
 from node.locks import Held, hold, is_held
 from node.store.engine import load_coin
 from node.store.errors import StoreRefused
-from worker.log import shown_rate
+from worker.descriptors import need_descriptors
+from worker.log import Sparing, shown_rate
 from worker.nodewait import NODE_SECONDS, NodeWait
 from worker.stratum.server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
 
+_DESCRIPTORS = 32
+"""Beside one a miner: event loop, locks, database, status file."""
 _POLL = 0.1
 _STATUS_SECONDS = 2.0
 _LINE_SECONDS = 10.0
@@ -46,8 +50,9 @@ def run(config: StratumConfig) -> int:
     """
     if not logging.getLogger().handlers and not log.handlers:
         logs.configure(config.log_level, config.log_json)
-    watch_parent()
     try:
+        need_descriptors(_DESCRIPTORS, "the stratum server", StratumRefused)
+        watch_parent()
         asyncio.run(_main(config))
     except MoneyerError as error:
         print(f"stratum: {error.message}", file=sys.stderr, flush=True)
@@ -99,6 +104,8 @@ async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: flo
 async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.Event) -> None:
     _allow_files(config.max_connections + 100)
     loop = asyncio.get_running_loop()
+    crowded = Sparing(log, level=logging.WARNING)
+    loop.set_exception_handler(lambda loop, context: _on_trouble(loop, context, crowded))
     try:
         listener = await server.listen()
     except OSError as error:
@@ -116,6 +123,15 @@ async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.
         listener.close()
         server.close()
         server.link.stop()
+
+
+def _on_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any], crowded: Sparing) -> None:
+    """What nobody awaits: where another miner finds no descriptor, a line a minute."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE):
+        crowded.say("no file descriptor is left for another miner: raise the limit with `ulimit -n`", monotonic())
+    else:
+        loop.default_exception_handler(context)
 
 
 def _end_at_the_latest() -> None:
