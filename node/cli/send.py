@@ -74,6 +74,7 @@ def send(
     moneyer send miner beach1q… 10 --fee 0.001 --memo "for the ice cream"
     moneyer send alice bob 2.5 --wait --json --idempotency invoice-1417
     """
+    from node.cli.command import as_typed
     from node.cli.place import find_place
 
     _check_key(how["idempotency"])
@@ -95,7 +96,7 @@ def send(
         if found.trouble is not None:
             raise found.trouble
     else:
-        click.echo(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {order.url(sent.txid)}")
+        click.echo(as_typed(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {order.url(sent.txid)}"))
 
 
 def _check_key(key: str | None) -> None:
@@ -409,6 +410,8 @@ def _follow(
     say: Callable[[str], None],
 ) -> None:
     """The way of a transfer to its confirmations; `report` has at each step what is known. Raises ClientError."""
+    from node.cli.command import as_typed
+    from node.cli.idle import why_no_block
     from node.cli.output import coins, confirmations, counted, style
 
     seen, peers = _seen_by(place, sent.txid)
@@ -420,6 +423,8 @@ def _follow(
         report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
         if found["confirmations"] == 0:
             say("waiting for a block …")
+            if (reason := why_no_block(place, peers)) is not None:
+                say(as_typed(reason))
             return
         if not before:
             say(f"in block {found['height']} ({found['block_hash']})")

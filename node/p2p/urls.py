@@ -21,7 +21,8 @@ Address = IPv4Address | IPv6Address
 
 MAX_URL: Final = 200
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_USUAL_PORT: Final = 80
+_HTTP_PORT: Final = 80
+_NODE_PORT: Final = 5001
 _MAX_ADDRESSES: Final = 4
 
 _FORBIDDEN_V4: Final = tuple(
@@ -72,7 +73,9 @@ class PeerUrl:
 
 
 def parse_peer_url(text: str) -> PeerUrl:
-    """The canonical form of a peer's URL, or of `HOST:PORT`, as this node names its peers; no port means 80.
+    """The canonical form of a peer's URL, or of `HOST:PORT`, as this node names its peers.
+
+    No port means 80 in a URL, and 5001 where there is no scheme either.
 
     The one reader of such text, wherever it comes from. Raises BadUrl with a sentence that says what is wrong.
 
@@ -82,8 +85,9 @@ def parse_peer_url(text: str) -> PeerUrl:
         raise BadUrl(f"a peer's URL has 1 to {MAX_URL} characters, like http://127.0.0.1:5002")
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         raise BadUrl("a peer's URL is plain ASCII without spaces, like http://127.0.0.1:5002")
+    usual_port = _HTTP_PORT
     if "://" not in text:
-        text = f"http://{text}"
+        text, usual_port = f"http://{text}", _NODE_PORT
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -98,7 +102,7 @@ def parse_peer_url(text: str) -> PeerUrl:
     if parts.netloc.endswith(":") or port == 0:
         raise BadUrl("a peer's port is 1 to 65535")
     host = (parts.hostname or "").lower()
-    return PeerUrl(_canonical_host(host, bracketed="[" in parts.netloc), port or _USUAL_PORT)
+    return PeerUrl(_canonical_host(host, bracketed="[" in parts.netloc), port or usual_port)
 
 
 def _canonical_host(host: str, *, bracketed: bool) -> str:

@@ -23,6 +23,8 @@ from node.p2p.urls import parse_peer_url
         ("HTTP://LocalHost:5002", "http://localhost:5002"),
         ("http://192.168.1.20:5001", "http://192.168.1.20:5001"),
         ("http://node.example.org", "http://node.example.org:80"),
+        ("node.example.org", "http://node.example.org:5001"),
+        ("[::1]", "http://[::1]:5001"),
         ("http://[::1]:5001", "http://[::1]:5001"),
         ("http://[2001:DB8:0:0::1]:5001", "http://[2001:db8::1]:5001"),
     ],
