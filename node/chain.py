@@ -18,13 +18,13 @@ from node.ancestry import Ancestry, ancestor
 from node.core import codec, pow, rules
 from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError, TooDeep
 from node.core.hashing import sha256d
-from node.core.template import Parent, build_template
-from node.core.types import HEADER_SIZE, Block, Header
+from node.core.template import Parent, assemble, room_for_transfers
+from node.core.types import HEADER_SIZE, Block, Header, Transfer
 from node.mempool import Mempool
 from node.orphans import Orphans
 from node.outcomes import Orphan, Outcome, SideBranch
 from node.sidebranches import SideBlock, SideBranches
-from node.store import accounts, blocks, tree
+from node.store import blocks, selection, tree
 from node.store import mempool as mempool_rows
 from node.store.engine import Store
 from node.store.errors import StoreUnavailable
@@ -50,10 +50,11 @@ _Parent = blocks.BlockRow | tree.NewBlock
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An unsolved block (nonce 0), and the parent that it stands on."""
+    """An unsolved block (nonce 0), the parent that it stands on, and the txids of its transfers."""
 
     block: Block
     parent: Parent
+    txids: tuple[bytes, ...]
 
 
 class Chain:
@@ -66,6 +67,8 @@ class Chain:
         self._mempool = mempool or Mempool(store)
         settle.resume(store)
         self._turns = Turns(_TURN_SECONDS)
+        self._decoded: dict[bytes, Transfer] = {}
+        """The transfers of the last template by txid: the next one has most of them too."""
 
     def accept_block(self, raw: bytes, now: int, *, asked: bool = False, job_id: str | None = None) -> Outcome:
         """Check a block and connect, store or hold it; durable when this returns.
@@ -283,17 +286,22 @@ class Chain:
         `receiver`: payload that the reward goes to; `now`: whole Unix seconds; `extra`: at most 100 bytes.
         Raises NoTimestamp or StoreUnavailable.
         """
-        most = self.coin.max_block_bytes // codec.TRANSFER_BASE
         with self.store.read() as conn:
             tip = blocks.tip(conn)
             context = self.ancestry.context_after(conn, tip.block_hash)
-            ready, damaged = mempool_rows.ready(conn, most)
-            state = accounts.states(conn, {transfer.sender for transfer in ready})
+            txids = [each.txid for each in selection.best(conn, room_for_transfers(self.coin))]
+            known = self._decoded
+            fresh = selection.raws(conn, [txid for txid in txids if txid not in known])
+        damaged = [txid for txid, raw in fresh.items() if not mempool_rows.is_whole(txid, raw)]
         if damaged:
             settle.drop_damaged(self.store, damaged)
+            return self.template(receiver, now, extra)
+        decoded = {txid: known.get(txid) or codec.decode_transfer(fresh[txid]) for txid in txids}
+        self._decoded = decoded
         parent = Parent(tip.block_hash, tip.height, context.median_time_past, context.bits)
-        block = build_template(self.coin, parent, ready, state, receiver=receiver, now=now, extra=extra)
-        return Template(block, parent)
+        transfers = list(decoded.values())
+        block = assemble(self.coin, parent, transfers, receiver=receiver, now=now, extra=extra, txids=txids)
+        return Template(block, parent, tuple(txids))
 
     def missing(self, hashes: list[bytes]) -> list[bytes]:
         """Those of `hashes` (at most a few thousand) that are not in the tree, in order."""

@@ -66,6 +66,7 @@ def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) ->
         rows.remove(conn, rows.used(conn, change.touched))
         for sender in rows.overdrawn(conn, change.touched):
             _settle(conn, {sender: []})
+        rows.set_heads(conn, change.touched)
         for sender, sequence in rows.unblocked(conn, change.touched):
             eviction.fill_gap(conn, sender, sequence - 1)
     if marked and len(marked) <= len(change.disconnected) and change.gone <= BACK_AT_ONCE:

@@ -65,7 +65,8 @@ class _Base:
 
     @cached_property
     def branch(self) -> list[bytes]:
-        return merkle_branch([codec.txid(each) for each in self.template.block.transactions], 0)
+        # The coinbase's own place plays no part in its branch.
+        return merkle_branch([bytes(32), *self.template.txids], 0)
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,19 @@ class Templates:
     def __init__(self, node: NodeContext) -> None:
         self._node = node
         self._lock = threading.Lock()
+        """Held for a look and a change of what is kept: whoever brings a solution waits for no template."""
+        self._building = threading.Lock()
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
 
     def make(self, receiver: bytes) -> tuple[str, _Job]:
         """A new job that pays `receiver`. Raises NoTimestamp or StoreUnavailable."""
+        base = self._fresh()
+        if base is None:
+            # Who comes meanwhile wants the same one, and gets it.
+            with self._building:
+                base = self._fresh() or self._build()
         with self._lock:
-            base = self._base()
             paid = base.template.block.transactions[0]
             assert isinstance(paid, Coinbase)  # noqa: S101 - every template begins with one
             job = _Job(base, Coinbase(paid.height, receiver, paid.amount, token_bytes(_EXTRA_SIZE)))
@@ -110,17 +117,26 @@ class Templates:
             raise NotFound("there is no such job, or no longer: ask for a new template", job=job_id)
         return job
 
-    def _base(self) -> _Base:
-        version, now = self._node.store.data_version(), time.monotonic()
-        newest = next(reversed(self._bases.values()), None)
-        if newest is not None and newest.version == version and now - newest.built < _FRESH:
+    def _newest(self) -> _Base | None:
+        with self._lock:
+            return next(reversed(self._bases.values()), None)
+
+    def _fresh(self) -> _Base | None:
+        """The newest template, if nothing was committed since."""
+        version, newest = self._node.store.data_version(), self._newest()
+        if newest is not None and newest.version == version and time.monotonic() - newest.built < _FRESH:
             return newest
+        return None
+
+    def _build(self) -> _Base:
+        version, now, newest = self._node.store.data_version(), time.monotonic(), self._newest()
         template = self._node.chain.template(bytes(33), int(time.time()), bytes(_EXTRA_SIZE))
         base = _Base(newest.number + 1 if newest else 0, version, now, template)
-        self._bases[base.number] = base
-        if len(self._bases) > _KEPT_BASES:
-            _, old = self._bases.popitem(last=False)
-            self._jobs = OrderedDict((name, job) for name, job in self._jobs.items() if job.base is not old)
+        with self._lock:
+            self._bases[base.number] = base
+            if len(self._bases) > _KEPT_BASES:
+                _, old = self._bases.popitem(last=False)
+                self._jobs = OrderedDict((name, job) for name, job in self._jobs.items() if job.base is not old)
         return base
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from node.core import codec
@@ -117,16 +117,36 @@ def build_template(
     `extra`: at most 100 bytes, and not 17. `now`: whole Unix seconds. The timestamp may lie beyond `clock_tolerance`
     on a chain that runs ahead of the clock: the miner waits then. Raises NoTimestamp.
     """
+    transfers = select_transfers(ready, accounts, room_for_transfers(coin))
+    return assemble(coin, parent, transfers, receiver=receiver, now=now, extra=extra)
+
+
+def room_for_transfers(coin: Coin) -> int:
+    """Bytes that a template leaves to transfers."""
+    return coin.max_block_bytes - HEADER_SIZE - _COUNT_SIZE - codec.COINBASE_BASE - MAX_EXTRA
+
+
+def assemble(
+    coin: Coin,
+    parent: Parent,
+    transfers: Sequence[Transfer],
+    *,
+    receiver: bytes,
+    now: int,
+    extra: bytes,
+    txids: Sequence[bytes] | None = None,
+) -> Block:
+    """`build_template` with transfers that are chosen already, and apply in this order. `txids`: theirs, if known."""
     timestamp = _timestamp(parent, now)
-    room = coin.max_block_bytes - HEADER_SIZE - _COUNT_SIZE - codec.COINBASE_BASE - MAX_EXTRA
-    transfers = select_transfers(ready, accounts, room)
     height = parent.height + 1
     reward = coin.subsidy(height) + sum(transfer.fee for transfer in transfers)
-    transactions: tuple[Transaction, ...] = (Coinbase(height, receiver, reward, _checked(extra)), *transfers)
+    coinbase = Coinbase(height, receiver, reward, _checked(extra))
+    transactions: tuple[Transaction, ...] = (coinbase, *transfers)
+    leaves = [codec.txid(coinbase), *(map(codec.txid, transfers) if txids is None else txids)]
     header = Header(
         version=1,
         prev_hash=parent.block_hash,
-        merkle_root=merkle_root([codec.txid(transaction) for transaction in transactions]),
+        merkle_root=merkle_root(leaves),
         timestamp=timestamp,
         bits=parent.next_bits,
         nonce=0,

@@ -12,9 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
-    Function,
     Integer,
-    Over,
     Row,
     Select,
     bindparam,
@@ -112,36 +110,11 @@ _VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", ty
 _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
 
 
-def _so_far(aggregate: Function[int]) -> Over[int]:
-    return aggregate.over(partition_by=mempool.c.sender, order_by=mempool.c.sequence)
-
-
-_queue = (
-    select(
-        mempool.c.arrived,
-        mempool.c.sequence,
-        _so_far(func.min(mempool.c.fee_rate)).label("worth"),
-        _so_far(func.max(mempool.c.arrived)).label("complete"),
-    )
-    .where(mempool.c.ready)
-    .subquery()
-)
-_first = (
-    select(_queue.c.arrived)
-    .order_by(_queue.c.worth.desc(), _queue.c.complete, _queue.c.sequence)
-    .limit(bindparam("most", type_=Integer))
-    .subquery()
-)
-_READY = (
-    select(mempool.c.txid, mempool.c.raw)
-    .join(_first, _first.c.arrived == mempool.c.arrived)
-    .order_by(mempool.c.arrived)
-)
 _OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
 _TOTALS = Query(select(mempool_totals.c.count, mempool_totals.c.bytes))
 _INSERT = Many(
     insert(mempool),
-    *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw"),
+    *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw", "head"),
 )
 _REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
 _GROW = Many(
@@ -156,6 +129,23 @@ _SET_READY = Many(
     update(mempool).where(mempool.c.txid == bindparam("which")).values(ready=bindparam("is_ready")),
     "is_ready",
     "which",
+)
+_NEXT = Among(select(accounts.c.payload, accounts.c.sequence), accounts.c.payload)
+_lowest = mempool.alias("lowest")
+_least = select(func.min(_lowest.c.sequence)).where(_lowest.c.sender == accounts.c.payload).correlate(accounts)
+_is_next = mempool.c.sequence == accounts.c.sequence
+_HEADS = Among(
+    select(mempool.c.arrived, _is_next)
+    .join_from(
+        accounts,
+        mempool,
+        (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence == _least.scalar_subquery()),
+    )
+    .where(mempool.c.head != _is_next),
+    accounts.c.payload,
+)
+_SET_HEAD = Many(
+    update(mempool).where(mempool.c.arrived == bindparam("which")).values(head=bindparam("is_head")), "is_head", "which"
 )
 _SENDERS_OF = Among(select(mempool.c.sender), mempool.c.txid)
 _WAITING = Among(
@@ -293,29 +283,6 @@ def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
     return (raw for (raw,) in _BEST_RAWS.rows(conn, most=limit, others=limit - 1))
 
 
-def ready(conn: Connection, limit: int) -> tuple[list[Transfer], list[bytes]]:
-    """The `limit` ready transfers that a block would take first, in order of arrival, each sender's in sequence.
-
-    And the txids of rows among them that are damaged, to be dropped.
-
-    A sender's transfer comes after all before it, so it is worth no more than the least of them: by that, then by
-    arrival, they are chosen, and none without those before it.
-    """
-    transfers, damaged = [], []
-    for txid, raw in conn.execute(_READY, {"most": limit}):
-        if is_whole(txid, raw):
-            transfers.append(codec.decode_transfer(raw))
-        else:
-            damaged.append(txid)
-    waiting_turn: dict[bytes, list[Transfer]] = {}
-    for transfer in transfers:
-        waiting_turn.setdefault(transfer.sender, []).append(transfer)
-    for queue in waiting_turn.values():
-        queue.sort(key=lambda transfer: transfer.sequence, reverse=True)
-    # A replaced transfer arrives after those behind it: its sender's places in the queue are filled in order.
-    return [waiting_turn[transfer.sender].pop() for transfer in transfers], damaged
-
-
 @dataclass(frozen=True, slots=True)
 class StoredTransfer:
     """A row of the mempool as it is stored, nothing decoded."""
@@ -376,13 +343,15 @@ def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> No
 
 def add_many(conn: Connection, new: Sequence[tuple[bytes, Transfer, bool]]) -> None:
     """Each (txid, transfer, ready), in order of arrival."""
+    following: dict[bytes, int] = dict(_NEXT.rows(conn, list({transfer.sender for _, transfer, _ in new})))
     values, size = [], 0
     for txid, transfer, is_ready in new:
         raw = codec.encode_transaction(transfer)
         size += len(raw)
         paying = (transfer.cost, transfer.fee, fee_rate(transfer))
         whose = (transfer.sender, transfer.sequence, transfer.receiver)
-        values.append((txid, *whose, *paying, len(raw), is_ready, raw))
+        is_head = transfer.sequence == following.get(transfer.sender)
+        values.append((txid, *whose, *paying, len(raw), is_ready, raw, is_head))
     if values:
         _INSERT.run(conn, values)
         grow(conn, len(values), size)
@@ -423,6 +392,11 @@ def used(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
 def overdrawn(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
     """Those of `senders` who have more in the pool than their balance covers."""
     return [sender for (sender,) in _OVERDRAWN.rows(conn, list(senders))]
+
+
+def set_heads(conn: Connection, senders: Collection[bytes]) -> None:
+    """Say anew which row each sender's confirmed sequence names, if any. Rows before it are gone already."""
+    _SET_HEAD.run(conn, [(is_head, arrived) for arrived, is_head in _HEADS.rows(conn, list(senders))])
 
 
 def unblocked(conn: Connection, senders: Collection[bytes]) -> list[tuple[bytes, int]]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from node.core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 metadata = MetaData(
@@ -145,6 +145,7 @@ mempool = Table(
     Column("size", Integer, nullable=False),
     Column("ready", Boolean, nullable=False),  # else waiting behind a gap
     Column("raw", LargeBinary, nullable=False),
+    Column("head", Boolean, nullable=False, server_default=text("0")),  # its sequence is the sender's confirmed one
     UniqueConstraint("txid"),
     UniqueConstraint("sender", "sequence"),
     _size("txid", 32),
@@ -157,6 +158,14 @@ mempool = Table(
     Index("ix_mempool_receiver", "receiver"),
     Index("ix_mempool_sender_cost", "sender", "ready", "sequence", "cost"),
     sqlite_autoincrement=True,  # a number is never given twice: who remembers the last one it saw misses nothing
+)
+
+Index(
+    "ix_mempool_head",
+    mempool.c.fee_rate.desc(),
+    mempool.c.arrived,
+    sqlite_where=text("head = 1"),
+    postgresql_where=text("head"),
 )
 
 mempool_totals = Table(

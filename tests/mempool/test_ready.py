@@ -1,11 +1,19 @@
-"""Which ready transfers a template gets to see when there are more than fit."""
+"""Which transfers a template takes when there are more than fit, and how little of the pool it looks at."""
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
+
+from node.core import codec
+from node.core.template import select_transfers
 from node.core.types import Transfer
+from node.store import accounts, selection
 from node.store import mempool as rows
 from tests.nodes import NOW, Node, OpenNode
-from tests.support import Key, easy_coin, key, mine, transfer
+from tests.statements import statements
+from tests.support import ChainBuilder, Key, easy_coin, key, mine, transfer
 
 PEOPLE = [key(f"person {i}") for i in range(6)]
 COIN = easy_coin(premine=[(who, 10**6) for who in PEOPLE])
@@ -17,11 +25,12 @@ def pay(node: Node, sender: Key, sequence: int, fee: int, memo: bytes = b"") -> 
     return made
 
 
-def chosen(node: Node, limit: int) -> list[tuple[Key, int]]:
-    """(sender, sequence) of those that a template would look at."""
+def chosen(node: Node, count: int) -> list[tuple[Key, int]]:
+    """(sender, sequence) of what a template with room for so many would take, in the order of its block."""
     by_payload = {who.payload: who for who in PEOPLE}
     with node.store.read() as conn:
-        return [(by_payload[each.sender], each.sequence) for each in rows.ready(conn, limit)[0]]
+        best = selection.best(conn, count * codec.TRANSFER_BASE)
+    return [(by_payload[each.sender], each.sequence) for each in best]
 
 
 def test_none_is_chosen_without_those_of_its_sender_before_it(open_node: OpenNode) -> None:
@@ -32,8 +41,8 @@ def test_none_is_chosen_without_those_of_its_sender_before_it(open_node: OpenNod
     pay(node, other, 0, fee=50)
     pay(node, other, 1, fee=40)
     assert chosen(node, 2) == [(other, 0), (other, 1)]
-    assert chosen(node, 3) == [(one, 0), (other, 0), (other, 1)]
-    assert chosen(node, 4) == [(one, 0), (one, 1), (other, 0), (other, 1)]
+    assert chosen(node, 3) == [(other, 0), (other, 1), (one, 0)]
+    assert chosen(node, 4) == [(other, 0), (other, 1), (one, 0), (one, 1)]
 
 
 def test_of_those_that_pay_the_same_the_first_to_arrive_are_chosen(open_node: OpenNode) -> None:
@@ -51,6 +60,67 @@ def test_a_replaced_transfer_keeps_its_place_before_those_behind_it(open_node: O
     pay(node, PEOPLE[1], 1, fee=20)
     assert chosen(node, 9) == [(PEOPLE[1], 0), (PEOPLE[1], 1), (PEOPLE[1], 2)]
     assert [sequence for _, sequence in chosen(node, 2)] == [0, 1]
+
+
+def by_memory(node: Node, room: int) -> list[bytes]:
+    """What `core.template` chooses from the whole pool in memory."""
+    with node.store.read() as conn:
+        ready = [row.transfer for row in rows.arrived_after(conn, 0, 10**6) if row.ready]
+        state = accounts.everyone(conn)
+    order = {codec.txid(each): number for number, each in enumerate(ready)}
+    ready.sort(key=lambda each: each.sequence)
+    queues: dict[bytes, list[Transfer]] = {}
+    for each in ready:
+        queues.setdefault(each.sender, []).append(each)
+    # In order of arrival, but each sender's in sequence: a replaced one takes the place of those behind it.
+    places = sorted((order[codec.txid(each)], each.sender) for each in ready)
+    return [codec.txid(each) for each in select_transfers([queues[who].pop(0) for _, who in places], state, room)]
+
+
+@pytest.mark.parametrize("ahead", [(32, 4, 1), (2, 1)])
+def test_the_choice_by_indexes_is_the_one_in_memory(
+    open_node: OpenNode, ahead: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through blocks, foreign ones too, and reorgs: the heads are always right."""
+    monkeypatch.setattr(selection, "_AHEAD", {count: selection._ahead(count) for count in ahead})
+    random = Random(5)
+    node = open_node(COIN, min_fee=0)
+    chain = ChainBuilder(COIN)
+    for turn in range(12):
+        for _ in range(25):
+            who = random.choice(PEOPLE)
+            sequence = chain.account(who).sequence + random.randint(0, 8)
+            sent = transfer(COIN, who, PEOPLE[0], 1, random.randint(0, 20_000), sequence, b"m" * random.choice((0, 60)))
+            node.mempool.accept_transfers([sent])
+        for room in (300, 1_000, 3_000, 50_000):
+            with node.store.read() as conn:
+                best = [each.txid for each in selection.best(conn, room)]
+            assert best == by_memory(node, room), (turn, room)
+        if turn % 4 == 3:
+            chain = chain.branch(chain.height - 2, f"fork {turn}")
+            node.offer_all(chain.grow(3))
+        elif turn % 2:
+            node.offer(chain.add([chain.transfer(random.choice(PEOPLE), PEOPLE[1], 5, 1)]))
+        else:
+            node.offer(chain.append(mine(node.chain.template(PEOPLE[0].payload, NOW, b"").block)))
+
+
+def test_a_template_reads_a_block_of_the_pool_however_many_wait(open_node: OpenNode) -> None:
+    coin = easy_coin(premine=[(who, 10**6) for who in PEOPLE], max_block_bytes=4096)
+    read = []
+    for folder, run in (("few", 30), ("many", 120)):
+        node = open_node(coin, open_node(coin).store.config.data / folder, min_fee=0)
+        for who in PEOPLE:
+            made = [transfer(coin, who, PEOPLE[0], 1, 5, sequence) for sequence in range(run)]
+            node.mempool.accept_transfers(made)
+        with statements(node.store) as seen:
+            template = node.chain.template(PEOPLE[0].payload, NOW, b"")
+        read.append(len(seen))
+        assert len(template.txids) == 24
+        with statements(node.store) as seen:
+            assert node.chain.template(PEOPLE[0].payload, NOW, b"") == template
+        assert not [statement for statement in seen if "mempool.raw" in statement], "nothing is decoded twice"
+    assert read[0] == read[1]
 
 
 def test_blocks_are_full_while_more_waits_than_fits(open_node: OpenNode) -> None:

@@ -30,7 +30,7 @@ def template_with(transfers: int) -> Template:
     ready = [transfer(coin, ALICE, BOB, 1, fee=1, sequence=number) for number in range(transfers)]
     state = {ALICE.payload: Account(10**6, 0)}
     block = build_template(coin, parent, ready, state, receiver=bytes(33), now=1_700_000_100, extra=bytes(EXTRA_SIZE))
-    return Template(block, parent)
+    return Template(block, parent, tuple(codec.txid(each) for each in block.transactions[1:]))
 
 
 @pytest.mark.parametrize("transfers", [0, 1, 2, 3, 4, 7, 8, 9])
