@@ -7,7 +7,7 @@ from contextlib import suppress
 from node.config import Config
 from node.core.coin import Coin
 from node.core.hashing import show
-from node.files import write_whole
+from node.files import sweep, write_whole
 from node.store.errors import StoreRefused, ways_out
 
 _SUFFIXES = ("-wal", "-journal")
@@ -41,4 +41,7 @@ def mark(config: Config, coin: Coin) -> None:
     """Remember that there is a chain. Only once it is on disk, or a start that was killed could not be repeated."""
     about = f"{config.database.name} was made in this folder: chain {show(coin.chain_id)}\n"
     with suppress(OSError):  # a full disk: the next start writes it
+        sweep(config.chain_marker)
+        if config.chain_marker.exists():
+            return
         write_whole(config.chain_marker, about.encode(), mode=0o600, replace=False)

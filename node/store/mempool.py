@@ -266,7 +266,7 @@ def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
     )
 
 
-_BEST_ROWS, _BEST_RAWS = _best_first(_ROW), _best_first(select(mempool.c.raw))
+_BEST_ROWS, _BEST_RAWS = _best_first(_ROW), _best_first(select(mempool.c.txid, mempool.c.raw))
 
 
 def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
@@ -275,12 +275,13 @@ def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
     return [
         MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
         for txid, raw, size, ready, arrived in rows
+        if is_whole(txid, raw)
     ]
 
 
 def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
-    """The same as bytes on the wire, nothing decoded."""
-    return (raw for (raw,) in _BEST_RAWS.rows(conn, most=limit, others=limit - 1))
+    """The same as bytes on the wire, nothing decoded; a damaged row is left out, as a peer would blame us for it."""
+    return (raw for txid, raw in _BEST_RAWS.rows(conn, most=limit, others=limit - 1) if is_whole(txid, raw))
 
 
 @dataclass(frozen=True, slots=True)
