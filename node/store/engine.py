@@ -92,8 +92,7 @@ class Store:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
         if is_new:
             store._begin()
-        if not is_marked:
-            made.mark(config, coin)
+        made.mark(config, coin)
         return store
 
     def _begin(self) -> None:
