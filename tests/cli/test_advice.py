@@ -29,6 +29,7 @@ VALUES = {
     "AMOUNT": "1",
     "PORT": "5001",
     "P": "5001",
+    "{bash|zsh|fish}": "bash",
 }
 """What stands for a number or a word of a list where a text shows how a command is written."""
 
@@ -80,7 +81,7 @@ def _words(text: str) -> list[str]:
     """As a shell splits them: no comment, no redirection, one of each pair of alternatives."""
     text = re.split(r"\s{2,}(?=\S)| [>|&] ?|  #| # ", text)[0].rstrip(" &:.,")
     words = shlex.split(text.replace("[,", ","))
-    return [VALUES.get(word, word.strip("[]")) for word in words if word not in ("…", "...")]
+    return [VALUES.get(word, word.strip("[]")) for word in words if word not in ("…", "...", "[OPTIONS]")]
 
 
 ADVICE = sorted({(where, words) for where, words in _advice() if words.split()[0] not in _NO_COMMANDS})
