@@ -6,6 +6,11 @@ fix lengths and versions that differ from ours, so the 30 lines of the BIP stand
 
 from __future__ import annotations
 
+from base64 import b32encode
+from collections.abc import Iterable
+from functools import lru_cache, reduce
+from operator import xor
+
 from node.core.errors import BadAddress
 from node.core.types import KEY_KIND, PAYLOAD_SIZE
 
@@ -17,15 +22,18 @@ _CHECKSUM_SIZE = 6
 _KEY_SYMBOLS = 52  # 256 bits in groups of 5, the last padded with 4 zero bits
 MAX_ADDRESS = 16 + 1 + 1 + _KEY_SYMBOLS + _CHECKSUM_SIZE
 
+_OVERFLOW = tuple(
+    reduce(xor, (generator for bit, generator in enumerate(_GENERATOR) if top >> bit & 1), 0) for top in range(32)
+)
+"""What the BIP adds to the checksum for each value of the 5 bits that a step shifts out of it."""
+_GROUPS_OF_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", bytes(range(32)))
+_SYMBOLS = bytes.maketrans(bytes(range(32)), _CHARSET.encode())
 
-def _polymod(values: list[int]) -> int:
-    checksum = 1
+
+def _polymod(values: Iterable[int], checksum: int = 1) -> int:
+    """The BIP's checksum of `values`, going on from that of those before them."""
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _OVERFLOW[checksum >> 25]
     return checksum
 
 
@@ -33,13 +41,19 @@ def _expand(hrp: str) -> list[int]:
     return [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
 
 
+@lru_cache(maxsize=16)
+def _polymod_of(hrp: str) -> int:
+    return _polymod(_expand(hrp))
+
+
 def encode_address(hrp: str, payload: bytes) -> str:
     """The lower-case address of a 33-byte payload."""
-    number = int.from_bytes(payload[1:], "big") << 4
-    data = [payload[0]] + [number >> shift & 31 for shift in range(5 * (_KEY_SYMBOLS - 1), -1, -5)]
-    polymod = _polymod(_expand(hrp) + data + [0] * _CHECKSUM_SIZE) ^ _BECH32M
-    data += [polymod >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_SIZE)]
-    return f"{hrp}1{''.join(_CHARSET[value] for value in data)}"
+    # Base32 (RFC 4648) cuts bytes into the same groups of 5 bits; only its letters are others.
+    key = b32encode(payload[1:]).rstrip(b"=").translate(_GROUPS_OF_BASE32)
+    data = payload[:1] + key
+    polymod = _polymod(data + bytes(_CHECKSUM_SIZE), _polymod_of(hrp)) ^ _BECH32M
+    data += bytes([polymod >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_SIZE)])
+    return f"{hrp}1{data.translate(_SYMBOLS).decode()}"
 
 
 def decode_address(hrp: str, text: str) -> bytes:
