@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from node.core import codec, fork, ledger
+from node.core import fork, ledger
 from node.core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
 from node.core.hashing import show
 from node.core.types import Block, Transfer
@@ -216,8 +216,7 @@ class Advance:
         candidate = self._candidates.get(block_hash)
         if candidate is not None:
             return candidate.new.block, candidate.txids
-        block = blocks.load(self._conn, block_hash)
-        return block, [codec.txid(transaction) for transaction in block.transactions]
+        return blocks.load_with_txids(self._conn, block_hash)
 
     def _update_mempool(self, way: fork.Route) -> bool:
         """Only the way from the old tip to the new one counts, not what was tried in between."""

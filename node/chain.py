@@ -200,7 +200,7 @@ class Chain:
     def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
         """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
         try:
-            txids = [codec.txid(each) for each in codec.decode_body(raw[HEADER_SIZE:])]
+            _, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:])
             rules.check_not_mutated(txids)  # the root alone doesn't tell (CVE-2012-2459)
             rules.check_merkle_root(header, txids)
         except RuleError:
@@ -313,10 +313,10 @@ class Chain:
 def _candidate(raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
     """A block and its txids. Raises Malformed."""
     body = raw[HEADER_SIZE:]
-    block = Block(header, codec.decode_body(body))
+    transactions, txids = codec.decode_body_and_txids(body)
     work = parent.work + pow.block_work(pow.decode_bits(header.bits))
-    new = tree.NewBlock(block, block_hash, body, parent.height + 1, work)
-    return advance.Candidate(new, [codec.txid(transaction) for transaction in block.transactions])
+    new = tree.NewBlock(Block(header, transactions), block_hash, body, parent.height + 1, work)
+    return advance.Candidate(new, txids)
 
 
 def _check_depth(conn: Connection, parent: blocks.BlockRow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from struct import Struct
 from typing import Final
@@ -181,14 +182,27 @@ def encode_body(transactions: tuple[Transaction, ...]) -> bytes:
 
 def decode_body(raw: bytes) -> tuple[Transaction, ...]:
     """Every transaction of a body. Raises Malformed, also for trailing bytes."""
-    count, offset = decode_count(raw)
-    transactions = []
-    for _ in range(count):
-        transaction, offset = decode_transaction(raw, offset)
+    return tuple([transaction for transaction, _, _ in _split(raw)])
+
+
+def decode_body_and_txids(raw: bytes) -> tuple[tuple[Transaction, ...], list[bytes]]:
+    """The same with their txids, for which nothing is encoded anew: a value has one encoding, so these bytes are it."""
+    transactions, txids = [], []
+    for transaction, start, end in _split(raw):
         transactions.append(transaction)
+        txids.append(sha256d(raw[start:end]))
+    return tuple(transactions), txids
+
+
+def _split(raw: bytes) -> Iterator[tuple[Transaction, int, int]]:
+    """Every transaction of a body, where it begins and ends. Raises Malformed, also for trailing bytes."""
+    count, offset = decode_count(raw)
+    for _ in range(count):
+        transaction, end = decode_transaction(raw, offset)
+        yield transaction, offset, end
+        offset = end
     if offset != len(raw):
         raise Malformed("bytes follow the last transaction", expected=offset, found=len(raw))
-    return tuple(transactions)
 
 
 def encode_block(block: Block) -> bytes:

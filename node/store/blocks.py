@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,7 +14,7 @@ from node.core import codec
 from node.core.errors import Malformed
 from node.core.fork import Tip
 from node.core.hashing import show
-from node.core.types import Block, Header
+from node.core.types import HEADER_SIZE, Block, Header
 from node.store.bulk import Among, Query
 from node.store.errors import StoreDamaged
 from node.store.tables import blocks, bodies
@@ -187,16 +188,34 @@ def raw(conn: Connection, block_hash: bytes) -> bytes | None:
 
 def load(conn: Connection, block_hash: bytes) -> Block:
     """A block of the tree, decoded. Raises StoreDamaged (a LookupError) where its body is not kept or not whole."""
+    return decode(_whole(conn, block_hash), block_hash)
+
+
+def load_with_txids(conn: Connection, block_hash: bytes) -> tuple[Block, list[bytes]]:
+    """`load`, and the txids of the block's transactions in order."""
+    found = _whole(conn, block_hash)
+    with _refusing_damage(block_hash):
+        transactions, txids = codec.decode_body_and_txids(found[HEADER_SIZE:])
+        return Block(codec.decode_header(found[:HEADER_SIZE]), transactions), txids
+
+
+def _whole(conn: Connection, block_hash: bytes) -> bytes:
     found = raw(conn, block_hash)
     if found is None:
         raise StoreDamaged(f"the database has no body for block {show(block_hash)}")
-    return decode(found, block_hash)
+    return found
 
 
 def decode(found: bytes, block_hash: bytes) -> Block:
     """A stored block. Raises StoreDamaged where it is not whole."""
-    try:
+    with _refusing_damage(block_hash):
         return codec.decode_block(found)
+
+
+@contextmanager
+def _refusing_damage(block_hash: bytes) -> Iterator[None]:
+    try:
+        yield
     except Malformed as error:
         # Never as Malformed itself: that would blame the block that is being accepted.
         raise StoreDamaged(f"the body of block {show(block_hash)} is damaged: {error}") from error

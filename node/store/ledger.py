@@ -37,10 +37,10 @@ _INSERT_HISTORY = Many(insert(account_history), "account_id", "height", "positio
 _DELETE_TX = Many(delete(transactions).where(transactions.c.txid == bindparam("gone")), "gone")
 _DELETE_HISTORY = Many(
     delete(account_history).where(
-        account_history.c.account_id == bindparam("number"), account_history.c.height == bindparam("at")
+        account_history.c.account_id == bindparam("number"), account_history.c.height >= bindparam("lowest")
     ),
     "number",
-    "at",
+    "lowest",
 )
 
 
@@ -65,7 +65,10 @@ class Ledger:
         self._new_tx: list[Values] = []
         self._new_history: list[Values] = []
         self._old_tx: list[Values] = []
-        self._old_history: list[Values] = []
+        self._old_history: set[int] = set()
+        """Numbers of the accounts that the disconnected blocks touched."""
+        self._lowest = 0
+        """Height of the lowest of those blocks; all above it are disconnected too."""
         self._connected: list[bytes] = []
         self._disconnected: list[bytes] = []
 
@@ -94,7 +97,8 @@ class Ledger:
         ledger.undo_block(view, block)
         self._keep(view, payloads)
         self._old_tx += [(txid,) for txid in txids]
-        self._old_history += [(self._numbers[payload], height) for payload in payloads]
+        self._old_history.update([self._numbers[payload] for payload in payloads])
+        self._lowest = height
         self._disconnected.append(block_hash)
         self._save_if_many()
 
@@ -102,9 +106,9 @@ class Ledger:
         """Write what was done since the last time."""
         conn = self._conn
         self._save_accounts()
-        _DELETE_TX.run(conn, self._old_tx)
-        _DELETE_HISTORY.run(conn, self._old_history)
         # In the order of their keys: neighbours share a page of the index.
+        _DELETE_TX.run(conn, sorted(self._old_tx))
+        _DELETE_HISTORY.run(conn, [(number, self._lowest) for number in sorted(self._old_history)])
         _INSERT_TX.run(conn, sorted(self._new_tx))
         _INSERT_HISTORY.run(conn, sorted(self._new_history))
         tree.set_main_chain(conn, self._disconnected, False)

@@ -12,6 +12,7 @@ from node.verify import verify_chain
 from tests.chain.children import read_until_told
 from tests.nodes import Node, OpenNode
 from tests.processes import Child, children
+from tests.statements import statements
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
 ALICE, BOB, CAROL, DAVE = (key(name) for name in ("alice", "bob", "carol", "dave"))
@@ -85,6 +86,21 @@ def test_there_and_back_leaves_every_row_as_it_was(open_node: OpenNode) -> None:
     after, replayed = node.dump(), fresh.dump()
     for table in ("main_chain", "accounts", "transactions", "history"):
         assert after[table] == replayed[table]
+
+
+def test_an_account_costs_a_deep_reorg_one_delete_of_history_however_many_blocks_touch_it(open_node: OpenNode) -> None:
+    coin = easy_coin(premine=[(ALICE, 1000)])
+    one = ChainBuilder(coin)
+    other = one.branch(0, "other")
+    for _ in range(6):
+        one.add([one.transfer(ALICE, CAROL, 1, 1)])
+    node = open_node(coin)
+    node.offer_all(one.blocks[1:])
+    node.offer_all(other.grow(6))
+    with statements(node.store) as seen:
+        assert node.offer(other.add()).status == "reorganized"
+    deletes = [statement for statement in seen if statement.startswith("DELETE FROM account_history")]
+    assert len(deletes) == 3  # the sender's, the receiver's and the miner's
 
 
 def losing_and_winning(*losers: Transfer, winners: tuple[Transfer, ...] = ()) -> tuple[ChainBuilder, ChainBuilder]:

@@ -47,6 +47,13 @@ def test_a_block_comes_back(block: Block) -> None:
     assert codec.decode_block(codec.encode_block(block)) == block
 
 
+@given(values.blocks)
+def test_a_bodys_txids_are_those_of_its_transactions(block: Block) -> None:
+    transactions, txids = codec.decode_body_and_txids(codec.encode_body(block.transactions))
+    assert transactions == block.transactions
+    assert txids == [codec.txid(transaction) for transaction in transactions]
+
+
 @given(st.lists(values.transfers, max_size=4))
 def test_transfers_end_to_end_come_back(transfers: list[Transfer]) -> None:
     assert codec.decode_transfers(encode_transfers(transfers)) == transfers
