@@ -124,11 +124,12 @@ def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> dict[byt
     back: dict[bytes, list[_Back]] = {}
     order = 0
     for block_hash in hashes:
-        transfers = transfers_of(blocks.load(conn, block_hash))
+        block, txids = blocks.load_with_txids(conn, block_hash)
+        transfers = transfers_of(block)
         senders = {transfer.sender for transfer in transfers}
         states = accounts.states(conn, senders)
         slots = rows.slots_of(conn, senders - back.keys())
-        for transfer in transfers:
+        for transfer, txid in zip(transfers, txids[1:], strict=True):  # the first is the coinbase's
             if transfer.sequence < states.get(transfer.sender, NO_ACCOUNT).sequence:
                 continue
             of_sender = back.setdefault(transfer.sender, [])
@@ -137,7 +138,7 @@ def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> dict[byt
             room -= codec.transaction_size(transfer)
             if room < 0:  # nor does any after it come back: its sender's would wait for it
                 continue
-            of_sender.append(_Back(order, codec.txid(transfer), transfer))
+            of_sender.append(_Back(order, txid, transfer))
             order += 1
     return back
 
@@ -171,8 +172,8 @@ def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
     pooled: dict[bytes, list[rows.Waiting]] = {}
     for waiting in rows.waiting_of(conn, part):
         pooled.setdefault(waiting.sender, []).append(waiting)
-    gone: list[bytes] = []
-    changes: list[tuple[bytes, bool]] = []
+    gone: list[int] = []
+    changes: list[tuple[int, bool]] = []
     new: list[tuple[_Back, bool]] = []
     for sender, of_sender in part.items():
         merged = _merged(pooled.get(sender, ()), of_sender)
@@ -181,10 +182,10 @@ def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
                 if is_ready is not None:
                     new.append((each, is_ready))
             elif is_ready is None:
-                gone.append(each.txid)
+                gone.append(each.arrived)
             elif is_ready != each.ready:
-                changes.append((each.txid, is_ready))
-    rows.remove(conn, gone)
+                changes.append((each.arrived, is_ready))
+    rows.remove_numbered(conn, gone)
     rows.set_ready(conn, changes)
     new.sort(key=lambda entry: entry[0].order)
     rows.add_many(conn, [(each.txid, each.transfer, is_ready) for each, is_ready in new])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, bindparam
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Insert, Select, Update, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningDelete
@@ -49,7 +49,7 @@ class Many:
 class Query:
     """A SELECT with named parameters. Values and columns are the driver's own."""
 
-    def __init__(self, statement: Select[*Values]) -> None:
+    def __init__(self, statement: Select[*Values] | CompoundSelect[*Values]) -> None:
         self._statement = statement
         self._compiled: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
 

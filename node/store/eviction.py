@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
 
+from node.core.codec import TRANSFER_BASE
 from node.store.bulk import Many, Query
-from node.store.mempool import grow, totals
+from node.store.mempool import first_by_rate, grow, remove_numbered, totals
 from node.store.tables import mempool
 
 
@@ -40,6 +41,8 @@ _WORST = Query(
     .order_by(mempool.c.arrived.desc())
     .limit(1)
 )
+_WAITING = Query(first_by_rate(~mempool.c.ready, mempool.c.size, best=False))
+_TOGETHER = 1_000
 _behind = bindparam("behind", type_=BigInteger)
 _DELETE = Many(delete(mempool).where(mempool.c.arrived == bindparam("number")), "number")
 _WAIT_BEHIND = Many(
@@ -90,14 +93,38 @@ def evict(conn: Connection, victim: Victim) -> None:
 
 
 def shrink(conn: Connection, most: int) -> None:
-    """Evict what is over `most` bytes."""
+    """Evict what is over `most` bytes: the same as one after the other, those that wait together."""
     over = totals(conn)[1] - most
     while over > 0:
-        victim = worst(conn)
-        if victim is None:
+        size = _evict_waiting(conn, over) or _evict_worst(conn)
+        if not size:
             return
-        evict(conn, victim)
-        over -= victim.size
+        over -= size
+
+
+def _evict_waiting(conn: Connection, over: int) -> int:
+    """Evict the worst of what waits until `over` bytes are free, some at a time: nothing depends on these. Returns the
+    bytes that are free now; 0 where nothing waits."""
+    most = min(_TOGETHER, over // TRANSFER_BASE + 1)
+    rows = sorted(_WAITING.rows(conn, most=most, others=most - 1), key=lambda row: (row[1], -row[0]))
+    free = 0
+    gone: list[int] = []
+    for arrived, _, size in rows[:most]:
+        if free >= over:
+            break
+        gone.append(arrived)
+        free += size
+    remove_numbered(conn, gone)
+    return free
+
+
+def _evict_worst(conn: Connection) -> int:
+    """Evict the next one. Returns its bytes; 0 where there is none."""
+    victim = worst(conn)
+    if victim is None:
+        return 0
+    evict(conn, victim)
+    return victim.size
 
 
 def fill_gap(conn: Connection, sender: bytes, sequence: int) -> None:

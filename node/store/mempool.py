@@ -47,11 +47,11 @@ class MempoolRow:
 
 
 class Waiting(NamedTuple):
-    """What settling asks of a row. `cost`: amount + fee, base units; `ready`: 0 or 1."""
+    """What settling asks of a row: all in one index. `cost`: amount + fee, base units; `ready`: 0 or 1."""
 
     sender: bytes
     sequence: int
-    txid: bytes
+    arrived: int
     cost: int
     ready: int
 
@@ -117,6 +117,7 @@ _INSERT = Many(
     *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw", "head"),
 )
 _REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
+_REMOVE_NUMBERED = Among(delete(mempool).returning(mempool.c.size), mempool.c.arrived)
 _GROW = Many(
     # With a row named, SQLite keeps no journal of the statement.
     update(mempool_totals)
@@ -126,7 +127,7 @@ _GROW = Many(
     "by_bytes",
 )
 _SET_READY = Many(
-    update(mempool).where(mempool.c.txid == bindparam("which")).values(ready=bindparam("is_ready")),
+    update(mempool).where(mempool.c.arrived == bindparam("which")).values(ready=bindparam("is_ready")),
     "is_ready",
     "which",
 )
@@ -149,7 +150,7 @@ _SET_HEAD = Many(
 )
 _SENDERS_OF = Among(select(mempool.c.sender), mempool.c.txid)
 _WAITING = Among(
-    select(mempool.c.sender, mempool.c.sequence, mempool.c.txid, mempool.c.cost, mempool.c.ready), mempool.c.sender
+    select(mempool.c.sender, mempool.c.sequence, mempool.c.arrived, mempool.c.cost, mempool.c.ready), mempool.c.sender
 )
 _USED = Among(
     select(mempool.c.txid).join_from(
@@ -229,33 +230,37 @@ def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]
     return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
 
 
-def _best(is_ready: ColumnElement[bool]) -> CompoundSelect[Any]:
-    """(arrived, fee_rate) of at least the `most` best-paying of one kind, at most twice as many.
+def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best: bool) -> CompoundSelect[Any]:
+    """(arrived, fee_rate, *also) of at least the `most` best-paying of one kind, or the worst; at most twice as many.
 
-    The index is ordered by fee_rate and arrived, both upward, and best-paying first means one of them downward. So the
-    rate of the last one that is wanted is found first: all above it, and of those that pay just that the oldest.
+    Of those that pay the same, the oldest are the best. The index is ordered by fee_rate and arrived, both upward, and
+    here one of them goes downward. So the rate of the last one that is wanted is found first: all on this side of it,
+    and of those that pay just that the first.
     """
-    columns = (mempool.c.arrived, mempool.c.fee_rate)
-    floor = func.coalesce(
-        select(mempool.c.fee_rate)
+    rate, arrived = mempool.c.fee_rate, mempool.c.arrived
+    columns = (arrived, rate, *also)
+    limit = func.coalesce(
+        select(rate)
         .where(is_ready)
-        .order_by(mempool.c.fee_rate.desc())
+        .order_by(rate.desc() if best else rate)
         .limit(1)
         .offset(bindparam("others", type_=Integer))
         .scalar_subquery(),
-        literal_column("-1"),
+        literal_column("-1" if best else str(2**63 - 1)),
     )
-    oldest = (
+    last = (
         select(*columns)
-        .where(is_ready, mempool.c.fee_rate == floor)
-        .order_by(mempool.c.arrived)
+        .where(is_ready, rate == limit)
+        .order_by(arrived if best else arrived.desc())
         .limit(bindparam("most", type_=Integer))
         .subquery()
     )
-    return union_all(select(*columns).where(is_ready, mempool.c.fee_rate > floor), select(oldest))
+    return union_all(select(*columns).where(is_ready, rate > limit if best else rate < limit), select(last))
 
 
-_best_of_both = union_all(*(select(_best(each).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))).subquery()
+_best_of_both = union_all(
+    *(select(first_by_rate(each, best=True).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))
+).subquery()
 
 
 def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
@@ -360,7 +365,16 @@ def add_many(conn: Connection, new: Sequence[tuple[bytes, Transfer, bool]]) -> N
 
 def remove(conn: Connection, txids: Sequence[bytes]) -> None:
     """Take transfers out; those that are not there are no error."""
-    sizes = [size for (size,) in _REMOVE.rows(conn, txids)]
+    _removed(conn, _REMOVE.rows(conn, txids))
+
+
+def remove_numbered(conn: Connection, numbers: Sequence[int]) -> None:
+    """The same by `arrived`."""
+    _removed(conn, _REMOVE_NUMBERED.rows(conn, numbers))
+
+
+def _removed(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    sizes = [size for (size,) in rows]
     if sizes:
         grow(conn, -len(sizes), -sum(sizes))
 
@@ -370,9 +384,9 @@ def grow(conn: Connection, count: int, size: int) -> None:
     _GROW.run(conn, [(count, size)])
 
 
-def set_ready(conn: Connection, changes: Iterable[tuple[bytes, bool]]) -> None:
-    """Each (txid, ready)."""
-    _SET_READY.run(conn, [(is_ready, txid) for txid, is_ready in changes])
+def set_ready(conn: Connection, changes: Iterable[tuple[int, bool]]) -> None:
+    """Each (arrived, ready)."""
+    _SET_READY.run(conn, [(is_ready, arrived) for arrived, is_ready in changes])
 
 
 def senders_of(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
