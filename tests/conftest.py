@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # As in an activated environment, so that advice reads `moneyer …`; and no node of a test is registered.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 os.environ["MONEYER_STATE"] = "/dev/null"
+# Whoever started us may ignore Ctrl-C (a shell does so for what runs in its background), and children would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the machine may be busy. CI must fail for the same reason twice, so it draws the same examples.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -149,4 +149,4 @@ def test_the_command_line_knows_the_options(command: str) -> None:
         timeout=60,
     )
     assert refused.returncode == 2
-    assert "'debug', 'info', 'warning', 'error'" in refused.stderr
+    assert "--log-level must be debug, info, warning or error" in refused.stderr

@@ -284,5 +284,6 @@ class Peers:
 
 def _credit(conn: Connection, url: str) -> None:
     row = table.get(conn, url)
-    if row is not None:
+    # A peer that was blamed during the same download is down by now: what it gave before restores nothing.
+    if row is not None and row.state == CONNECTED:
         table.save(conn, credited(row))

@@ -109,7 +109,7 @@ def test_a_node_of_another_coin_started_as_a_peer_says_which_coin_each_runs(tmp_
 
 
 def test_without_a_url_it_says_what_to_give() -> None:
-    assert "say which node to join, such as moneyer join http://" in refusal(moneyer("join"), 2)
+    assert "say which node to join, such as `moneyer join http://" in refusal(moneyer("join"), 2)
 
 
 def test_nobody_there_leaves_nothing(tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ USAGE = [
 
 REFUSALS = [
     (("alice", "bob", "5000"), ("4000.000001 EASY are missing", "alice has 1000 EASY to spend")),
-    (("alcie", "bob", "1"), ("no 'alcie'", "did you mean alice?")),
-    (("alice", "bbo", "1"), ("no 'bbo'", "did you mean bob?")),
+    (("alcie", "bob", "1"), ('no "alcie"', "did you mean alice?")),
+    (("alice", "bbo", "1"), ('no "bbo"', "did you mean bob?")),
     (("alice", "zzzzzz", "1"), ("Known here: miner, alice, bob",)),
     (("alice", "bob", "1", "--fee", "0"), ("the fee is too low", "0.000001 EASY")),
     (("CAROL", "bob", "1"), ("is not in this wallet", "miner, alice, bob")),

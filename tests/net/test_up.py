@@ -172,7 +172,7 @@ def test_status_shows_a_node_as_a_table_and_as_the_api_has_it(tmp_path: Path) ->
         table = dict(
             line.split(maxsplit=1) for line in moneyer("status", "--node", network.urls[0]).stdout.splitlines()
         )
-        assert (table["coin"], table["height"], table["issued"]) == ("Development Coin (DEV)", "0", "5000 DEV")
+        assert (table["coin"], table["height"], table["issued"]) == ("Development Coin (DEV)", "0", "1005000 DEV")
         shown = json.loads(moneyer("status", "--json", env={"MONEYER_STATUS_NODE": network.urls[0]}).stdout)
         assert shown["tip"] == table["tip"] == network.get(1, "/v1/status")["tip"]
 

@@ -42,7 +42,7 @@ FILL = (
     + f"INSERT INTO account_history SELECT 900, {BLOCKS - FULL} + i / {PER_BLOCK}, i % {PER_BLOCK} FROM n",
     NUMBERS.format(WAITING)
     + f"INSERT INTO mempool SELECT i + 1, {HASH.format('i')}, CAST(printf('%033d', i / 1000) AS BLOB), i % 1000,"
-    " zeroblob(33), 2, 1, 5, 155, i % 2, zeroblob(155) FROM n",
+    " zeroblob(33), 2, 1, 5, 155, i % 2, zeroblob(155), 0 FROM n",
 )
 
 

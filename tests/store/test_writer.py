@@ -222,7 +222,7 @@ def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(
     first = writer.submit(put("a"), clean=False)
     wait_until(lambda: writer._jobs.empty(), 10, "the first to be tried")
     behind = [writer.submit(put(str(number)), clean=False) for number in range(MAX_WAITING - 1)]
-    with pytest.raises(StoreBusy, match="128 writes wait already"):
+    with pytest.raises(StoreBusy, match=f"{MAX_WAITING} writes wait already"):
         writer.submit(put("one too many"), clean=False)
     with pytest.raises(StoreBusy):
         first.result(30)
