@@ -141,10 +141,20 @@ class Writer:
             group, is_last = self._next_group()
             if group and not self._commit_group(group) and not is_last:
                 # Another process holds the database: who queued meanwhile has waited as long, and waits no second time.
-                behind, is_last = self._next_group(blocks=False)
-                self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
+                is_last = self._fail_waiting()
             if is_last:
                 return
+
+    def _fail_waiting(self) -> bool:
+        """Tell all that are queued now that the database is busy; whether nothing comes any more."""
+        left = MAX_WAITING
+        while left > 0:
+            behind, is_last = self._next_group(blocks=False)
+            self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
+            if is_last or not behind:
+                return is_last
+            left -= len(behind)
+        return False
 
     def _next_group(self, *, blocks: bool = True) -> tuple[list[_Queued], bool]:
         """What is queued, waiting for a first one if it `blocks`; and whether nothing comes any more."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pty
 import resource
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
 from tests.terminals import shown_on
 
+NOWHERE = Path(tempfile.mkdtemp(prefix="moneyer-nowhere-"))
+"""Where a command runs unless a test says where: no data folder is there, whatever the checkout holds."""
+atexit.register(shutil.rmtree, NOWHERE, ignore_errors=True)
 MONEYER = [sys.executable, "-m", "node.cli.main"]
 
 
@@ -39,7 +45,7 @@ def moneyer(
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=cwd,
+        cwd=cwd or NOWHERE,
         env=environment(**(env or {})),
         check=False,
         input=typed or "",
@@ -73,8 +79,7 @@ def talk(
     )
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - another process, which must ask for nothing that a thread of this one may hold
-        if cwd is not None:
-            os.chdir(cwd)
+        os.chdir(cwd or NOWHERE)
         os.execve(command[0], command, variables)
     shown, parts = "", shown_on(terminal)
     try:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from node.config import Config
+from node.core.hashing import sha256d
 from node.store import accounts, blocks, mempool, transactions
 from node.store.engine import Store
 from node.store.leaves import Leaves
@@ -40,10 +41,15 @@ FILL = (
     "INSERT INTO accounts SELECT 900, CAST(printf('%033d', 7) AS BLOB), 1, 0",
     NUMBERS.format(FULL * PER_BLOCK)
     + f"INSERT INTO account_history SELECT 900, {BLOCKS - FULL} + i / {PER_BLOCK}, i % {PER_BLOCK} FROM n",
-    NUMBERS.format(WAITING)
-    + f"INSERT INTO mempool SELECT i + 1, {HASH.format('i')}, CAST(printf('%033d', i / 1000) AS BLOB), i % 1000,"
-    " zeroblob(33), 2, 1, 5, 155, i % 2, zeroblob(155), 0 FROM n",
 )
+INSERT_WAITING = "INSERT INTO mempool VALUES (?, ?, ?, ?, zeroblob(33), 2, 1, 5, 155, ?, ?, 0)"
+
+
+def waiting() -> Iterator[tuple[int, bytes, bytes, int, int, bytes]]:
+    """Rows of the mempool: arrived, txid, sender, sequence, ready, raw. No transfers, but each of its own txid."""
+    for number in range(WAITING):
+        raw = b"%0155d" % number
+        yield number + 1, sha256d(raw), b"%033d" % (number // 1000), number % 1000, number % 2, raw
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,7 @@ def store() -> Iterator[Store]:
     def fill(conn: Connection) -> None:
         for statement in FILL:
             conn.exec_driver_sql(statement)
+        conn.exec_driver_sql(INSERT_WAITING, list(waiting()))
 
     opened.write(fill)
     yield opened
