@@ -6,6 +6,7 @@ One `Crowd` for each bound of `node.shares.BOUNDS`: what its callers send, and h
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import select
 import socket
@@ -13,16 +14,17 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from node import locks, shares
 from node.core import codec
 from node.core.hashing import show
 from node.shares import Bound
 from tests.api.running import ALICE, BOB, RunningNode
-from tests.support import Key, transfer, wait_until
+from tests.support import Key, block_on, transfer, wait_until
 
 Request = Callable[[int, str], bytes]
-"""What the caller of a number sends from an address."""
+"""What the caller of a number sends from an address, made anew for each of its requests."""
 Preparation = Callable[[RunningNode], contextlib.AbstractContextManager[None]]
 
 _PAUSE = 0.5
@@ -46,7 +48,10 @@ def as_it_is(node: RunningNode) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing_elsewhere(node: RunningNode) -> Iterator[None]:
-    """Another process writes: whoever wants to write waits until it has done so."""
+    """Another process writes: whoever wants to write waits until it has done so, or ten seconds.
+
+    Afterwards the node is known to write again: what stood in its queue as those ten seconds ended is refused.
+    """
     file = sqlite3.connect(node.config.database, timeout=60, isolation_level=None)  # the crowd writes, too
     try:
         file.execute("BEGIN IMMEDIATE")
@@ -54,6 +59,8 @@ def writing_elsewhere(node: RunningNode) -> Iterator[None]:
         file.execute("ROLLBACK")
     finally:
         file.close()
+    asked = {"raw": _unsent_transfer(node, BOB).hex()}
+    wait_until(lambda: node.post("/v1/transactions/check", asked).status == 200, 60, "the node to write again")
 
 
 @contextlib.contextmanager
@@ -66,24 +73,25 @@ def idle_worker(node: RunningNode) -> Iterator[None]:
         lock.release()
 
 
-@contextlib.contextmanager
-def another_tip(node: RunningNode) -> Iterator[None]:
-    """The chain has to be checked anew."""
-    node.extend()
-    yield
+def nothing(node: RunningNode) -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """`large`: it needs a node with large blocks. `prepared`: while the places are filled. `stays`: who got an answer
-    takes no more of it. `more`: callers beyond those that hold a place or wait for one."""
+    """`large`: it needs a node with large blocks. `prepared`: while the places are filled, so that who has one keeps
+    it. `meanwhile`: done again and again until they are full. `stays`: who got an answer takes no more of it. `more`:
+    callers beyond those that hold a place or wait for one. `is_synced_from`: a new node has to get its chain from a
+    node in this state."""
 
     bound: Bound
     requests: Callable[[RunningNode], Request]
     large: bool = False
     stays: bool = False
     prepared: Preparation = as_it_is
+    meanwhile: Callable[[RunningNode], None] = nothing
     more: int = 4
+    is_synced_from: bool = False
 
     @contextlib.contextmanager
     def fill(self, node: RunningNode, source: str) -> Iterator[None]:
@@ -91,7 +99,7 @@ class Crowd:
         bound = self.bound
         count = bound.each * (1 + bound.queue * bool(bound.wait_seconds)) + self.more
         made = self.requests(node)
-        callers = [Caller(node.port, source, made(number, source), self.stays) for number in range(count)]
+        callers = [Caller(node.port, source, partial(made, number, source), self.stays) for number in range(count)]
         try:
             yield
         finally:
@@ -104,8 +112,8 @@ class Crowd:
 class Caller:
     """A connection after the other on which one request is sent, and nothing but the status of its answer is read."""
 
-    def __init__(self, port: int, source: str, sent: bytes, stays: bool) -> None:
-        self._port, self._source, self._sent, self._stays = port, source, sent, stays
+    def __init__(self, port: int, source: str, make: Callable[[], bytes], stays: bool) -> None:
+        self._port, self._source, self._make, self._stays = port, source, make, stays
         self._sock: socket.socket | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -136,7 +144,7 @@ class Caller:
             self._sock = sock
             if self._stopped.is_set():
                 return
-            sock.sendall(self._sent)
+            sock.sendall(self._make())
             status = sock.recv(12)[9:]
             if self._stays and status == b"200":
                 ended = select.poll()
@@ -167,33 +175,28 @@ def _all_blocks(node: RunningNode) -> Request:
     return lambda number, source: sent
 
 
-def _next_sequence(node: RunningNode, who: Key) -> int:
+def _unsent_transfer(node: RunningNode, who: Key) -> bytes:
+    """The sender's next one, which stays that as long as nobody submits it."""
     said = node.get(f"/v1/accounts/{node.coin.address(who.payload)}").json
-    return int(said["pending"]["next_sequence"])
+    return codec.encode_transaction(transfer(node.coin, who, who, 1, sequence=said["pending"]["next_sequence"]))
 
 
-def _transfers(node: RunningNode) -> Callable[[int], bytes]:
-    """A number's transfer, another one for each."""
-    people = [(who, _next_sequence(node, who)) for who in (ALICE, BOB)]
-
-    def sign(number: int) -> bytes:
-        who, first = people[number % len(people)]
-        sent = transfer(node.coin, who, who, 1, sequence=first + number // len(people))
-        return codec.encode_transaction(sent)
-
-    return sign
-
-
-def _submissions(node: RunningNode) -> Request:
-    signed = _transfers(node)
-    return lambda number, source: request(
-        "POST", "/v1/transactions", json.dumps({"raw": signed(number).hex()}).encode()
-    )
+def _trials(node: RunningNode) -> Request:
+    """Each waits for the writer, now and the next time: what was submitted before is answered without it."""
+    sent = request("POST", "/v1/transactions/check", json.dumps({"raw": _unsent_transfer(node, ALICE).hex()}).encode())
+    return lambda number, source: sent
 
 
 def _deliveries(node: RunningNode) -> Request:
-    signed = _transfers(node)
-    return lambda number, source: request("POST", "/p2p/transactions", signed(number), "application/octet-stream")
+    """Rivals of the tip, never one that was delivered before: what is known is answered without the writer."""
+    parent, height, numbers = node.chain.blocks[-2], node.chain.height, itertools.count()
+
+    def rival(number: int, source: str) -> bytes:
+        extra = f"{source} {next(numbers)}".encode().ljust(20)
+        block = codec.encode_block(block_on(node.coin, parent.header, height, extra=extra))
+        return request("POST", "/p2p/block", block, "application/octet-stream")
+
+    return rival
 
 
 def _mine_block(node: RunningNode) -> Request:
@@ -209,10 +212,12 @@ class Silent:
 
     def __init__(self) -> None:
         self._listeners: dict[str, socket.socket] = {}
+        self._lock = threading.Lock()
 
     def url(self, host: str) -> str:
-        if host not in self._listeners:
-            self._listeners[host] = socket.create_server((host, 0), backlog=1_000)
+        with self._lock:
+            if host not in self._listeners:
+                self._listeners[host] = socket.create_server((host, 0), backlog=1_000)
         return f"http://{host}:{self._listeners[host].getsockname()[1]}"
 
 
@@ -231,16 +236,24 @@ def _connect(node: RunningNode) -> Request:
 
 
 CROWDS = (
-    Crowd(shares.SMALL_BODIES, _half_a_body),
+    Crowd(shares.SMALL_BODIES, _half_a_body, is_synced_from=True),
     Crowd(shares.LARGE_BODIES, _half_a_chunked_body),
     Crowd(shares.EVENT_STREAMS, _events, stays=True),
-    Crowd(shares.LARGE_ANSWERS, _all_blocks, large=True, stays=True),
-    Crowd(shares.CALLS, _submissions, prepared=writing_elsewhere),
+    Crowd(shares.LARGE_ANSWERS, _all_blocks, large=True, stays=True, is_synced_from=True),
+    Crowd(shares.CALLS, _trials, prepared=writing_elsewhere, is_synced_from=True),
     # Beyond the large answers of an address, each waits for the place of one in a dear read's.
-    Crowd(shares.DEAR_READS, _all_blocks, large=True, stays=True, more=4 + 2 * shares.LARGE_ANSWERS.each),
+    Crowd(
+        shares.DEAR_READS,
+        _all_blocks,
+        large=True,
+        stays=True,
+        more=4 + 2 * shares.LARGE_ANSWERS.each,
+        is_synced_from=True,
+    ),
     Crowd(shares.DELIVERIES, _deliveries, prepared=writing_elsewhere),
     Crowd(shares.BLOCK_WAITS, _mine_block, prepared=idle_worker),
-    Crowd(shares.CHAIN_CHECKS, _is_valid, large=True, prepared=another_tip),
+    # A tip that was checked is not checked again for a while.
+    Crowd(shares.CHAIN_CHECKS, _is_valid, large=True, meanwhile=RunningNode.extend),
     Crowd(shares.PEER_WAITS, _add_peer),
     Crowd(shares.CALLBACKS, _connect),
 )
@@ -264,13 +277,17 @@ def places(node: RunningNode, bound: Bound) -> Places:
     )
 
 
-def wait_until_full(node: RunningNode, bound: Bound, addresses: int) -> Places:
+def wait_until_full(node: RunningNode, crowd: Crowd, addresses: int) -> Places:
     """Until as many addresses hold their shares and somebody was refused."""
+    bound = crowd.bound
     before = places(node, bound).refused
 
     def look() -> Places | None:
         now = places(node, bound)
-        return now if now.held >= bound.each * addresses and now.refused > before else None
+        if now.held >= bound.each * addresses and now.refused > before:
+            return now
+        crowd.meanwhile(node)
+        return None
 
     found = wait_until(look, 60, f"{addresses} addresses to hold their shares of {bound.name}")
     assert found is not None
