@@ -83,6 +83,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
+        self._forget_old_connections()
         self._thread.start()
 
     def stop(self) -> None:
@@ -206,7 +207,6 @@ class Keeper:
 
     def _run(self) -> None:
         self._wait_until_served()
-        self._forget_old_connections()
         while not self._stopped.is_set():
             self._wake.clear()
             pause = _IDLE_SECONDS
@@ -231,8 +231,10 @@ class Keeper:
                 self._stopped.wait(_LEAST_PAUSE)
 
     def _forget_old_connections(self) -> None:
+        """Nobody is connected yet, whoever was when this node ended: done before anyone can ask."""
         with suppress(StoreUnavailable):
-            self._peers.rest([row.url for row in self._peers.listed() if row.state == CONNECTED])
+            if old := [row.url for row in self._peers.listed() if row.state == CONNECTED]:
+                self._peers.rest(old)
 
     def _connect(self) -> float:
         """Start what links are due; the seconds until the next one is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from node.p2p.keeper import Keeper
 from node.p2p.spread import Crowding, Spread, spot_of, spot_of_any
-from node.p2p.standing import OUTBOUND
+from node.p2p.standing import CONNECTED, OUTBOUND, blank
+from node.store import peers as table
 from tests.api.running import RunningNode
-from tests.p2p.conftest import Serve
+from tests.p2p.conftest import NOW, Serve
 from tests.p2p.crowd import Crowd
 from tests.p2p.gossiping import COIN, SOON, gossiping, listener, peers_of
 from tests.p2p.test_keeper_floods import Keep, Keeping, keep  # noqa: F401 - a fixture
@@ -138,6 +140,15 @@ def test_spots_are_told_apart_as_the_table_says() -> None:
 
 def connected(node: RunningNode) -> set[str]:
     return {url for url, state in peers_of(node).items() if state == "connected"}
+
+
+def test_a_node_that_starts_calls_nobody_connected_whoever_was_when_it_ended(keep: Keep) -> None:  # noqa: F811
+    keeping = keep()
+    rows = [replace(blank(url, OUTBOUND, NOW), state=CONNECTED, last_seen=NOW) for url in HONEST]
+    for row in rows:
+        keeping.peers.store.write(lambda conn, row=row: table.save(conn, row))  # type: ignore[misc]
+    keeping.keeper.start()
+    assert CONNECTED not in {row.state for row in keeping.peers.listed()}
 
 
 def test_a_new_node_has_one_link_to_a_hostile_host_with_sixty_ports_also_after_a_restart(
