@@ -84,8 +84,8 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
     words += [spelling for key in KEYS.values() for spelling in spellings(key.secret)]
     for secret in [token, *words]:
         assert secret not in everything, everything[max(0, everything.index(secret) - 200) :][:300]
-    for path, content in {**stays, **{each: each.read_bytes() for each in data.rglob("*") if each.is_file()}}.items():
+    for file, content in {**stays, **{each: each.read_bytes() for each in data.rglob("*") if each.is_file()}}.items():
         for secret in words:
-            assert secret.encode() not in content, path
-        assert (token.encode() in content) == (path.name == "api.token"), path
-        assert not any(key.secret in content for key in KEYS.values()), path
+            assert secret.encode() not in content, file
+        assert (token.encode() in content) == (file.name == "api.token"), file
+        assert not any(key.secret in content for key in KEYS.values()), file
