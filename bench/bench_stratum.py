@@ -38,6 +38,8 @@ ROUNDS = 5 if SHORT else 20
 @contextmanager
 def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "node.cli.main", "stratum", "--data", str(data), "--port", str(port)]
+    # One address may hold a quarter of the places, and all of these miners have one.
+    command += ["--max-connections", str(4 * CONNECTIONS)]
     process = subprocess.Popen([*command, "--log-level", "error"])
     try:
         until = time.monotonic() + 30
