@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed"),
 ]
 
+_OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"}
 TOOL = REPOSITORY / "tools" / "foreground.py"
 ENDS_WITH_130 = "import signal, sys; print('READY', flush=True); signal.sigwait({signal.SIGINT}); sys.exit(130)"
 KILLED = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('READY', flush=True); signal.pause()"
@@ -28,10 +29,12 @@ def made(folder: Path, recipe: str, key: str | None) -> tuple[int, str]:
     """`make run` on a terminal, where `key` is pressed once READY was shown: its status, and all that was shown."""
     (folder / "Makefile").write_text(f"run:\n\t@{recipe}\n")
     make = shutil.which("make") or ""
+    # As a person's make, and not one below the `make test` that may have started this.
+    variables = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - another process
         os.chdir(folder)
-        os.execv(make, [make, "run"])
+        os.execve(make, [make, "run"], variables)
     shown = ""
     for part in shown_on(terminal):
         shown += part
