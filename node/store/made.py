@@ -17,15 +17,15 @@ _SUFFIXES = ("-wal", "-journal")
 def check_not_lost(config: Config) -> None:
     """Raises StoreRefused where the database is gone or empty, and there was one."""
     database = config.database
-    if database.exists() and database.stat().st_size:
-        return
     logs = [database.with_name(f"{database.name}{suffix}") for suffix in _SUFFIXES]
     # The bells are older than the mark: folders of before have them, and only a store makes them.
-    if (
+    had_chain = (
         config.chain_marker.exists()
         or config.bells.exists()
         or any(log.exists() and log.stat().st_size for log in logs)
-    ):
+    )
+    # The database is looked at last: another process that makes this folder now makes it before what is asked above.
+    if had_chain and not (database.exists() and database.stat().st_size):
         raise lost(config)
 
 
