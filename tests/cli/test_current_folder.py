@@ -11,6 +11,7 @@ import pytest
 from tests.api.running import answers
 from tests.cli.coins import own_node
 from tests.cli.support import environment
+from tests.conftest import REPOSITORY
 from tests.net.network import Launcher
 from tests.ports import free_port, free_ports
 from tests.support import wait_until
@@ -18,7 +19,8 @@ from tests.support import wait_until
 pytestmark = pytest.mark.timeout(300)
 
 MONEYER = Path(sys.executable).with_name("moneyer")
-TRAPS = ("node", "worker", "migrations", "pickle", "json", "click", "socket", "selectors", "honcho", "sitecustomize")
+OURS = ("node", "worker", "migrations")
+TRAPS = (*OURS, "pickle", "json", "click", "socket", "selectors", "honcho", "sitecustomize", "threading", "logging")
 
 
 @pytest.fixture
@@ -41,6 +43,23 @@ def outside() -> dict[str, str]:
 def test_the_traps_would_run(trapped: Path) -> None:
     subprocess.run([sys.executable, "-c", "import pickle"], cwd=trapped, env=outside(), timeout=60, check=False)
     assert "pickle.ran" in traces(trapped)
+
+
+@pytest.mark.parametrize("module", ["node.cli.main", "worker"])
+def test_a_module_that_is_run_imports_nothing_that_lies_there(trapped: Path, module: str) -> None:
+    (trapped / f"{module.partition('.')[0]}.py").unlink()  # it would be the module itself: Python's own -P is for that
+    order = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(order, cwd=trapped, env=outside(), capture_output=True, text=True, timeout=60, check=False)
+    assert traces(trapped) == []
+    assert done.returncode == 0, done.stderr
+    assert "--help" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["node.cli.main", "worker"])
+def test_a_module_runs_from_the_folder_that_it_lies_in(module: str) -> None:
+    order = [sys.executable, "-S", "-m", module, "--help"]  # -S: nothing is installed
+    done = subprocess.run(order, cwd=REPOSITORY, env=outside(), capture_output=True, text=True, timeout=60, check=False)
+    assert "No module named 'click'" in done.stderr  # ours were found
 
 
 def test_a_bench_starts_its_processes_from_where_it_is_installed(trapped: Path) -> None:
