@@ -35,7 +35,7 @@ class EngineRow:
     """Hashes a second of `processes` processes at once."""
     processes: int = 0
     note: str | None = None
-    """A sentence where the engine is slower than hashlib is here: nobody wants it."""
+    """A sentence where the engine is slower than hashlib is here, and why: nobody wants it."""
 
 
 def bench_engines(
@@ -53,12 +53,12 @@ def bench_engines(
     for number, name in enumerate(engines.ENGINES, 1):
         on_progress(f"measuring {name} ({number} of {len(engines.ENGINES)}), {2 * seconds:g} s and its start")
         rows.append(_row(name, seconds, cache, count))
-    plain = next((row.one_core for row in rows if row.engine == engines.YARDSTICK), None)
-    return [replace(row, note=_note(row, plain)) for row in rows]
+    plain = next((row.one_core for row, _ in rows if row.engine == engines.YARDSTICK), None)
+    return [replace(row, note=_note(row, weakness, plain)) for row, weakness in rows]
 
 
-def _note(row: EngineRow, plain: int | None) -> str | None:
-    return engines.why_slow(row.engine, row.one_core, plain) if row.one_core and plain else None
+def _note(row: EngineRow, weakness: str, plain: int | None) -> str | None:
+    return engines.why_slow(row.engine, weakness, row.one_core, plain) if row.one_core and plain else None
 
 
 def measure(engine: engines.Engine, seconds: float) -> float:
@@ -103,13 +103,15 @@ def measure_together(name: str, processes: int, seconds: float, cache: Path | No
                 process.join()
 
 
-def _row(name: str, seconds: float, cache: Path | None, processes: int) -> EngineRow:
+def _row(name: str, seconds: float, cache: Path | None, processes: int) -> tuple[EngineRow, str]:
+    """The row, and the engine's weakness here."""
     try:
-        alone = measure(engines.make(name, cache), seconds)
+        engine = engines.make(name, cache)
+        alone = measure(engine, seconds)
         together = measure_together(name, processes, seconds, cache)
     except engines.EngineFailed as error:
-        return EngineRow(name, str(error))
-    return EngineRow(name, PASSED, int(alone), int(together), processes)
+        return EngineRow(name, str(error)), ""
+    return EngineRow(name, PASSED, int(alone), int(together), processes), engine.weakness
 
 
 def _measured(connection: Connection, name: str, seconds: float, cache: Path | None) -> None:

@@ -37,6 +37,7 @@ class _Liar:
     """Finds the right nonce, except for one that has 9 zero bits."""
 
     name = "liar"
+    weakness = ""
 
     def __init__(self, cache: Path | None = None) -> None:
         pass
@@ -119,6 +120,7 @@ def test_auto_passes_over_engines_that_lie_or_do_not_run(
 
 class _Slow(HashlibEngine):
     name = "another"
+    weakness = "this processor is one of a test's"
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         nonces = range(start_nonce, start_nonce + count)
@@ -147,6 +149,7 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
     assert (plain.note, slow.self_test) == (None, PASSED)
     assert slow.note is not None
     assert "slower than hashlib" in slow.note
+    assert all("this processor is one of a test's" in sentence for sentence in (said, slow.note))
     assert [line.partition(",")[0] for line in told] == ["measuring hashlib (1 of 2)", "measuring another (2 of 2)"]
 
 

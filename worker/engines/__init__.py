@@ -52,6 +52,8 @@ class Engine(Protocol):
     """Something that searches nonces. One object serves one process and one thread."""
 
     name: str
+    weakness: str
+    """What this processor lacks for the engine to be fast, as a clause; empty where nothing is known to lack."""
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         """A nonce of `start_nonce … start_nonce + count - 1` (below 2**32) that solves the header, or None.
@@ -85,6 +87,10 @@ def make(name: str, cache: Path | None = None) -> Engine:
         self_test(engine)
     except EngineFailed:
         raise
+    except ImportError as error:
+        raise EngineFailed(
+            f"the engine {name} does not run here: llvmlite, which compiles it, is not installed"
+        ) from error
     except Exception as error:  # an engine may stand on anything: a compiler, a device
         raise EngineFailed(f"the engine {name} does not run here: {error}") from error
     return engine
@@ -98,8 +104,9 @@ def choose(name: str, cache: Path | None = None) -> str:
 def choose_measured(name: str, cache: Path | None = None) -> tuple[str, float]:
     """As `choose`, with the hashes a second that one process reaches. Raises EngineFailed."""
     if name != AUTO:
-        speeds = _speeds({name: make(name, cache), YARDSTICK: make(YARDSTICK)})
-        if (why := why_slow(name, speeds[name], speeds[YARDSTICK])) is not None:
+        wanted = make(name, cache)
+        speeds = _speeds({name: wanted, YARDSTICK: make(YARDSTICK)})
+        if (why := why_slow(name, wanted.weakness, speeds[name], speeds[YARDSTICK])) is not None:
             log.warning("%s", why)
         return name, speeds[name]
     passing: dict[str, Engine] = {}
@@ -114,13 +121,14 @@ def choose_measured(name: str, cache: Path | None = None) -> tuple[str, float]:
     return max(speeds.items(), key=lambda row: row[1])
 
 
-def why_slow(name: str, speed: float, yardstick: float) -> str | None:
+def why_slow(name: str, weakness: str, speed: float, yardstick: float) -> str | None:
     """A sentence where an engine is slower here than hashlib is, and so is of no use; else None."""
     if speed >= yardstick or name == YARDSTICK:
         return None
     return (
-        f"the engine {name} is right but slower than {YARDSTICK} on this processor, {yardstick / speed:.1f} times: its "
-        f"way of using it does not suit this model. Take --engine {AUTO}, which never takes a slower one"
+        f"the engine {name} is right but slower than {YARDSTICK} on this processor, {yardstick / speed:.1f} times: "
+        f"{weakness or 'nothing that it needs is missing, but its instructions are slow on this model'}. Take --engine "
+        f"{AUTO}, which never takes a slower one"
     )
 
 

@@ -78,9 +78,10 @@ class Processor:
 class CompiledEngine:
     """An engine over a `scan` of scan_ir."""
 
-    def __init__(self, name: str, ir: str, processor: Processor, cache: Path | None) -> None:
-        """`cache`: the folder that keeps compiled code; None: compile every time."""
+    def __init__(self, name: str, ir: str, processor: Processor, cache: Path | None, weakness: str = "") -> None:
+        """`cache`: the folder that keeps compiled code; None: compile every time. `weakness`: as `Engine` has it."""
         self.name = name
+        self.weakness = weakness
         llvm, machine = processor.llvm, processor.machine()
         kept = CodeCache(cache, name, processor.fingerprint(ir)) if cache else None
         code = kept.read() if kept else None

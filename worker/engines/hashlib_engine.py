@@ -12,6 +12,7 @@ from hashlib import sha256
 
 class HashlibEngine:
     name = "hashlib"
+    weakness = ""
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         first, last = start_nonce, start_nonce + count - 1

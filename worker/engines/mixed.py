@@ -19,5 +19,7 @@ class MixedEngine(CompiledEngine):
         processor = Processor()
         if not (processor.is_x86 and processor.has("sha", "sse4.1", "avx2")):
             raise NoInstructions("this processor has no SHA-256 instructions beside 256-bit vectors")
-        groups = GROUPS if processor.has("avx512f", "avx512vl") else _GROUPS_OF_16_REGISTERS
-        super().__init__("mixed", mixed_ir.module(groups), processor, cache)
+        is_made_for = processor.has("avx512f", "avx512vl")
+        groups = GROUPS if is_made_for else _GROUPS_OF_16_REGISTERS
+        weakness = "" if is_made_for else "it is made for processors with AVX-512, and this one has none"
+        super().__init__("mixed", mixed_ir.module(groups), processor, cache, weakness)

@@ -14,7 +14,10 @@ class SimdEngine(CompiledEngine):
         processor = Processor()
         self.lanes = lanes or _lanes(processor)
         ternary = self.lanes <= 16 and processor.is_x86 and processor.has("avx512f", "avx512vl")
-        super().__init__("simd", sha256_ir.module(self.lanes, ternary=ternary), processor, cache)
+        weakness = (
+            "" if self.lanes >= 16 else f"this processor's vectors hold only {self.lanes} hashes (with AVX-512 16)"
+        )
+        super().__init__("simd", sha256_ir.module(self.lanes, ternary=ternary), processor, cache, weakness)
 
 
 def _lanes(processor: Processor) -> int:
