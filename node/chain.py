@@ -21,7 +21,7 @@ from node.core.hashing import sha256d
 from node.core.template import Parent, assemble, room_for_transfers
 from node.core.types import HEADER_SIZE, Block, Header, Transfer
 from node.mempool import Mempool
-from node.orphans import Orphans
+from node.orphans import HeldBlock, Orphans
 from node.outcomes import Orphan, Outcome, SideBranch
 from node.sidebranches import SideBlock, SideBranches
 from node.store import blocks, selection, tree
@@ -70,16 +70,19 @@ class Chain:
         self._decoded: dict[bytes, Transfer] = {}
         """The transfers of the last template by txid: the next one has most of them too."""
 
-    def accept_block(self, raw: bytes, now: int, *, asked: bool = False, job_id: str | None = None) -> Outcome:
+    def accept_block(
+        self, raw: bytes, now: int, *, asked: bool = False, job_id: str | None = None, remote: str = ""
+    ) -> Outcome:
         """Check a block and connect, store or hold it; durable when this returns.
 
         `raw`: the whole block; `now`: local clock, whole Unix seconds; `asked`: this node asked a peer for it;
-        `job_id`: the mining job that it was mined for. Raises RuleError or StoreUnavailable.
+        `job_id`: the mining job that it was mined for; `remote`: the address of whoever sent it unasked, by which
+        orphans are counted. Raises RuleError or StoreUnavailable.
         """
         try:
             # By its bytes, not its hash: a wrong body must not delay the right one.
             with self._turns.of(raw):
-                return self._accept(raw, now, asked, job_id)
+                return self._accept(raw, now, asked, job_id, remote)
         finally:
             self._connect_orphans(now)
 
@@ -156,7 +159,7 @@ class Chain:
         self.ancestry.remember(block_hash, ancestor(header, candidate.new.height))
         return candidate
 
-    def _accept(self, raw: bytes, now: int, asked: bool, job_id: str | None) -> Outcome:
+    def _accept(self, raw: bytes, now: int, asked: bool, job_id: str | None, remote: str) -> Outcome:
         rules.check_size(len(raw), self.coin)
         header = codec.decode_header(raw[:HEADER_SIZE])
         block_hash = sha256d(raw[:HEADER_SIZE])
@@ -174,7 +177,7 @@ class Chain:
             self._remember_descendant(parent, header, block_hash, now, asked)
             raise advance.invalid_parent(parent.block_hash)
         if parent is None:
-            return self._hold(raw, header, block_hash, now)
+            return self._hold(HeldBlock(header.prev_hash, raw, remote), header, block_hash, now)
         candidate = self._check_body(raw, header, block_hash, parent)
         outcome = advance.Joining(self.store, [candidate], job_id).outcome()
         if isinstance(outcome, SideBranch) and not asked:
@@ -197,20 +200,20 @@ class Chain:
                 log.info("side branches keep more than their room for now: %s", error.message)
                 self.side_branches = SideBranches(self.side_branches.most)
 
-    def _hold(self, raw: bytes, header: Header, block_hash: bytes, now: int) -> Outcome:
+    def _hold(self, block: HeldBlock, header: Header, block_hash: bytes, now: int) -> Outcome:
         """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
         try:
-            _, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:])
+            _, txids = codec.decode_body_and_txids(block.raw[HEADER_SIZE:])
             rules.check_not_mutated(txids)  # the root alone doesn't tell (CVE-2012-2459)
             rules.check_merkle_root(header, txids)
         except RuleError:
             return Orphan(block_hash)
-        self.orphans.hold(block_hash, header.prev_hash, raw)
+        self.orphans.hold(block_hash, block)
         with self.store.read() as conn:
             parent = blocks.by_hash(conn, header.prev_hash)
         if parent is not None:  # it came while we looked, and found nobody waiting
             self.orphans.drop(block_hash)
-            return self._accept(raw, now, False, None)
+            return self._accept(block.raw, now, False, None, block.remote)
         # Also where it was held already: whoever brings it has its parents, and may be asked for them.
         return Orphan(block_hash)
 
@@ -262,20 +265,19 @@ class Chain:
                     parents = blocks.known(conn, self.orphans.parents())
                 if not parents:
                     return
-                for raw in itertools.chain.from_iterable(map(self.orphans.take_children, parents)):
-                    self._accept_orphan(raw, now)
+                for orphan in itertools.chain.from_iterable(map(self.orphans.take_children, parents)):
+                    self._accept_orphan(orphan, now)
         except StoreUnavailable:
             return  # they wait; the block that was offered has its own answer
 
-    def _accept_orphan(self, raw: bytes, now: int) -> None:
+    def _accept_orphan(self, orphan: HeldBlock, now: int) -> None:
         """Raises StoreUnavailable, and the orphan waits on."""
         try:
-            self._accept(raw, now, False, None)
+            self._accept(orphan.raw, now, False, None, orphan.remote)
         except RuleError as error:
             log.info("an orphan breaks a rule: %s", error.code)
         except StoreUnavailable:
-            header = codec.decode_header(raw[:HEADER_SIZE])
-            self.orphans.hold(sha256d(raw[:HEADER_SIZE]), header.prev_hash, raw)
+            self.orphans.hold(sha256d(orphan.raw[:HEADER_SIZE]), orphan)
             raise
         except Exception:
             log.exception("an orphan met a bug in the node")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.shares import OUTBOUND_LINKS
+
 DEFAULT_PORT = 5001
 LOOPBACK = "127.0.0.1"
 
@@ -20,7 +22,7 @@ class Config:
     peers: tuple[str, ...] = ()
     announce: str | None = None
     """The URL at which other nodes reach this one, where that is not the address that it listens on."""
-    outbound: int = 8
+    outbound: int = OUTBOUND_LINKS.total
     """Peers that this node keeps connected of its own accord; `peers` are among them whatever their number."""
     discovery: bool = False
     """Find nodes of the same coin on the local network, and be found; only where `host` is beyond loopback."""

@@ -211,7 +211,21 @@ STRATUM: Final = Bound(
     each=250,
 )
 INBOUND_LINKS: Final = Bound("inbound links", "a peer that called this node", total=64, each=24, reserve=16)
-OUTBOUND_LINKS: Final = Bound("outbound links", "a peer that this node called", total=8, each=8)
+OUTBOUND_LINKS: Final = Bound(
+    "outbound links",
+    "a peer that this node called (`--outbound` may say another number). It chooses whom, so that no caller can take a "
+    "place: one at an address and two in a network (/24, /64) as long as others answer; as many as there are at an "
+    "address where nothing else is",
+    total=8,
+    each=8,
+)
+ORPHANS: Final = Bound(
+    "orphans",
+    "a block whose parent is not here yet, in 16 MB in all. The oldest goes: of an address that has its share, or of "
+    "the one that holds most where all places are taken",
+    total=100,
+    each=30,
+)
 CONNECTIONS: Final = Bound(
     "connections",
     "a connection to the HTTP server, whatever it is used for; the newest ones over the share are ended (on Linux)",
@@ -311,7 +325,7 @@ HTTP_BOUNDS: Final = (
 )
 """Places that a node's HTTP server counts by the caller's address."""
 
-BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, STRATUM)
+BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, ORPHANS, STRATUM)
 """Every bound of a node and its tools. `docs/api.md` has the table, and a test holds it to this."""
 
 _READING: Final = (CALLS, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)

@@ -143,7 +143,7 @@ class _Now(Collector):
         most = GaugeMetricFamily("moneyer_places_held_by_one", "Most that one address holds.", labels=("kind",))
         waiting = GaugeMetricFamily("moneyer_places_waiting", "Callers that wait for one.", labels=("kind",))
         refused = CounterMetricFamily("moneyer_places_refused", "Callers that got none.", labels=("kind",))
-        for shares in flights.places:
+        for shares in (*flights.places, self._node.gossip.inbound, self._node.chain.orphans.places):
             kind = (shares.bound.name.replace(" ", "_"),)
             held.add_metric(kind, shares.count)
             most.add_metric(kind, shares.largest()[1])

@@ -179,7 +179,7 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     node.peers.offenders.check(call.remote)
     node.gossip.heard_block(caller, call.body)
     try:
-        outcome = node.chain.accept_block(call.body, int(time.time()))
+        outcome = node.chain.accept_block(call.body, int(time.time()), remote=call.remote)
     except RuleError as error:
         node.peers.offenders.sent_block(call.remote, error)
         raise

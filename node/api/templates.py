@@ -200,7 +200,7 @@ def _transfers(job: _Job) -> tuple[Transaction, ...]:
     limit=lambda node: 2 * node.coin.max_block_bytes + 1_000,
 )
 def submit_solved(node: NodeContext, call: Call) -> BlockOutcome:
-    outcome = node.chain.accept_block(_solved(node, call.body), int(time.time()))
+    outcome = node.chain.accept_block(_solved(node, call.body), int(time.time()), remote=call.remote)
     return BlockOutcome(outcome.status, show(outcome.block_hash), outcome.height if outcome.height >= 0 else None)
 
 

@@ -21,6 +21,7 @@ from node.cli.options import (
     passphrase_file,
     usage,
 )
+from node.shares import OUTBOUND_LINKS
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -42,7 +43,9 @@ ENGINES = "hashlib, simd, sha, mixed"
 @option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
 @option("--peer", multiple=True, metavar="URL", help="A node to know; may be given more than once.")
 @option("--announce", metavar="URL", help="Where other nodes reach this one, if not where it listens.")
-@option("--outbound", type=IntRange(0, 64), default=8, show_default=True, help="Peers to keep connected.")
+@option(
+    "--outbound", type=IntRange(0, 64), default=OUTBOUND_LINKS.total, show_default=True, help="Peers to keep connected."
+)
 @no_discovery
 @option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
 @option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")

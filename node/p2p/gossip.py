@@ -24,6 +24,7 @@ from node.p2p.relay import Relay
 from node.p2p.standing import Greeting
 from node.p2p.sync import Sync
 from node.p2p.urls import PeerUrl
+from node.shares import Shares
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -82,6 +83,11 @@ class Gossip:
     def connected(self) -> int:
         """Peers that are connected now."""
         return sum(link.node_id is not None for link in self._keeper.links())
+
+    @property
+    def inbound(self) -> Shares:
+        """The places of peers that called this node."""
+        return self._keeper.inbound
 
     def is_peer(self, caller: Caller) -> bool:
         """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""

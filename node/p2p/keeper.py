@@ -70,7 +70,8 @@ class Keeper:
         self._removed: set[str] = set()
         self._backoff = Backoff(clock)
         self._lock = threading.Lock()
-        self._inbound = Shares(INBOUND_LINKS)
+        self.inbound = Shares(INBOUND_LINKS)
+        """Places of peers that called this node."""
         self._places: dict[Link, Place] = {}
         self._useful: dict[str, None] = {}
         """URLs of peers that gave blocks or transfers: they may use the reserve of places."""
@@ -271,7 +272,7 @@ class Keeper:
                 if url in self._removed or url in self._links:  # since just now
                     return
                 if direction == INBOUND:
-                    self._places[link] = self._inbound.take(link.url.host, trusted=url in self._useful)
+                    self._places[link] = self.inbound.take(link.url.host, trusted=url in self._useful)
                 self._links[url] = link
             link.start()
         except NoPlace:

@@ -9,7 +9,8 @@ import pytest
 from node.core import codec
 from node.core.errors import BadCoinbaseAmount, RuleError
 from node.core.hashing import merkle_root
-from node.orphans import MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphans
+from node.orphans import MAX_ORPHAN_BYTES, HeldBlock, Orphans
+from node.shares import ORPHANS
 from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -31,31 +32,67 @@ def test_orphans_of_every_order_connect_when_the_parent_comes(open_node: OpenNod
     assert not node.chain.missing([codec.block_hash(aside.header)])
 
 
-def test_a_flood_of_orphans_leaves_a_hundred(open_node: OpenNode) -> None:
+def test_a_flood_of_orphans_leaves_the_share_of_its_address(open_node: OpenNode) -> None:
     chain = ChainBuilder(easy_coin())
     node = open_node(chain.coin)
-    chain.grow(MAX_ORPHANS + 30)
+    chain.grow(ORPHANS.each + 30)
     before = node.dump()
-    assert set(node.offer_all(chain.blocks[2:])) == {"orphan"}
-    assert len(node.chain.orphans) == MAX_ORPHANS
+    assert {node.chain.accept_block(raw, NOW, remote="192.0.2.1").status for raw in chain.raw[1:]} == {"orphan"}
+    assert len(node.chain.orphans) == node.chain.orphans.places.held_by("192.0.2.1") == ORPHANS.each
     assert node.dump() == before
     # The oldest went first: after the first blocks have come again, the rest connects by itself.
     assert set(node.offer_all(chain.blocks[1:31])) == {"extended"}
     assert node.tip().block_hash == chain.tip_hash
+    assert node.chain.orphans.places.count == 0
+
+
+def test_a_flood_of_orphans_from_one_address_leaves_those_of_others(open_node: OpenNode) -> None:
+    chain = ChainBuilder(easy_coin())
+    node = open_node(chain.coin)
+    parent, honest = (codec.encode_block(block) for block in chain.grow(2))
+    chain.grow(3 * ORPHANS.each)
+    assert node.chain.accept_block(honest, NOW, remote="198.51.100.1").status == "orphan"
+    for raw in chain.raw[3:]:
+        node.chain.accept_block(raw, NOW, remote="192.0.2.1")
+    assert node.chain.accept_block(parent, NOW, remote="203.0.113.1").height == 1
+    assert node.tip().block_hash == codec.block_hash(chain.blocks[2].header)
+
+
+def hold(orphans: Orphans, number: int, remote: str, size: int = 100) -> bytes:
+    block_hash = number.to_bytes(32, "big")
+    block = HeldBlock(bytes(32), bytes(size), remote)
+    assert orphans.hold(block_hash, block)
+    assert not orphans.hold(block_hash, block)
+    return block_hash
+
+
+def test_a_full_pool_takes_from_whoever_holds_most() -> None:
+    orphans = Orphans()
+    for number in range(1_000):
+        hold(orphans, number, f"192.0.2.{number % 4}")
+    assert len(orphans) == orphans.places.count == ORPHANS.total
+    for number in range(1_000, 1_020):
+        hold(orphans, number, "198.51.100.1")
+    assert orphans.places.held_by("198.51.100.1") == 20
+    assert min(orphans.places.held_by(f"192.0.2.{number}") for number in range(4)) == 20
 
 
 def test_orphans_are_bounded_by_bytes_too() -> None:
     orphans = Orphans()
-    raw = bytes(MAX_ORPHAN_BYTES // 4)
+    share = MAX_ORPHAN_BYTES * ORPHANS.each // ORPHANS.total
     for number in range(20):
-        assert orphans.hold(number.to_bytes(32, "big"), bytes(32), raw)
-        assert not orphans.hold(number.to_bytes(32, "big"), bytes(32), raw)
+        last = hold(orphans, number, "192.0.2.1", share // 4)
     assert len(orphans) == 4
-    orphans.drop((19).to_bytes(32, "big"))
+    for number in range(20, 80):
+        hold(orphans, number, f"198.51.100.{number % 6}", share // 4)
+    assert len(orphans) == MAX_ORPHAN_BYTES // (share // 4)
+    assert orphans.places.held_by("192.0.2.1") >= 1
+    orphans.drop(last)
     orphans.drop(b"not there")
     assert orphans.take_children(b"nobody's parent") == []
-    assert len(orphans.take_children(bytes(32))) == 3
-    assert orphans.hold(b"one that is larger than all", bytes(32), bytes(MAX_ORPHAN_BYTES + 1))
+    assert orphans.take_children(bytes(32))
+    assert orphans.places.count == 0
+    hold(orphans, 80, "192.0.2.1", MAX_ORPHAN_BYTES + 1)
     assert len(orphans) == 1
 
 

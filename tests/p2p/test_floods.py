@@ -6,9 +6,9 @@ from pathlib import Path
 
 from node.core import codec
 from node.core.hashing import show
-from node.orphans import MAX_ORPHANS
 from node.p2p.keeper import MAX_INBOUND
 from node.p2p.standing import MAX_PEERS
+from node.shares import ORPHANS
 from tests.api.running import rich_coin, running
 from tests.p2p.conftest import Serve
 from tests.p2p.crowd import Crowd
@@ -26,13 +26,13 @@ def test_of_a_flood_of_orphans_a_hundred_are_held(tmp_path: Path) -> None:
     with running(tmp_path / "node", COIN) as node:
         parent = node.chain.next_block()
         held = node.get("/v1/tips").body
-        for number in range(3 * MAX_ORPHANS):
+        for number in range(3 * ORPHANS.each):
             orphan = block_on(COIN, parent.header, 2, extra=number.to_bytes(4, "little"))
             assert node.push(codec.encode_block(orphan)).json["status"] == "orphan"
         assert node.get("/v1/tips").body == held
         assert node.push(codec.encode_block(parent)).json["status"] == "extended"
         tips = node.get("/v1/tips").json["tips"]
-        assert len(tips) == MAX_ORPHANS
+        assert len(tips) == ORPHANS.each
         assert {tip["height"] for tip in tips} == {2}
 
 
