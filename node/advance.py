@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from node.ahead import Ahead, Candidate, Candidates, SignaturesWanted, Step
 from node.core import fork, ledger
-from node.core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
+from node.core.errors import RULES, InvalidParent, Malformed, RuleError
 from node.core.hashing import show
-from node.core.types import Block, Transfer
+from node.core.types import Block
 from node.outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
 from node.settle import TipChange, after_tip_change, resume
-from node.signatures import check_signatures
 from node.store import blocks, jobs, tree
 from node.store.engine import Store
 from node.store.errors import StoreBusy
+from node.store.leaving import sum_up
 from node.store.ledger import Ledger
-
-_AT_ONCE = 4_000
-"""Transfers whose signatures are handed to the threads together: enough for each, and no whole branch in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A new block that passed every check in isolation. `txids`: of its transactions, in order."""
-
-    new: tree.NewBlock
-    txids: list[bytes]
-
-
-Candidates = dict[bytes, Candidate]
-"""New blocks by hash, in the order in which they join."""
-
-
-class Step(NamedTuple):
-    """A block on the way. `is_signed`: it was connected before, so its signatures are valid for ever."""
-
-    block_hash: bytes
-    height: int
-    is_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,90 +33,14 @@ class Result:
     """Transfers of disconnected blocks are still to come back to the mempool: `settle.bring_back`."""
 
 
-class SignaturesWanted(MoneyerError):
-    """These blocks are to be connected and nobody has checked their signatures: do so outside the transaction."""
-
-    def __init__(self, block_hashes: list[bytes]) -> None:
-        super().__init__("signatures are not checked yet")
-        self.block_hashes = block_hashes
-
-
-class Signatures:
-    """Signature checks of the blocks that new ones may cause to be connected, made before the transaction."""
-
-    def __init__(self, store: Store, candidates: Candidates) -> None:
-        self._store = store
-        self._candidates = candidates
-        self._checked: dict[bytes, list[bool]] = {}
-
-    def check_ahead(self) -> None:
-        """Check what would be connected if the new blocks joined now."""
-        with self._store.read() as conn:
-            wanted = self._foresee(conn)
-        self.check(wanted)
-
-    def check(self, block_hashes: list[bytes]) -> None:
-        """Check these, outside any transaction."""
-        waiting: dict[bytes, list[Transfer]] = {}
-        count = 0
-        for block_hash in block_hashes:
-            block = self._block(block_hash)
-            if block is None:
-                continue
-            waiting[block_hash] = ledger.transfers_of(block)
-            count += len(waiting[block_hash])
-            if count >= _AT_ONCE:
-                self._check_all(waiting)
-                waiting, count = {}, 0
-        self._check_all(waiting)
-
-    def _check_all(self, waiting: dict[bytes, list[Transfer]]) -> None:
-        transfers = [transfer for of_block in waiting.values() for transfer in of_block]
-        results = iter(check_signatures(self._store.coin.chain_id, transfers))
-        for block_hash, of_block in waiting.items():
-            self._checked[block_hash] = list(islice(results, len(of_block)))
-
-    def _block(self, block_hash: bytes) -> Block | None:
-        """None where the block turned out invalid since it was looked up, or was let go: it will not be connected."""
-        candidate = self._candidates.get(block_hash)
-        if candidate is not None:
-            return candidate.new.block
-        with self._store.read() as conn:
-            row = blocks.by_hash(conn, block_hash)
-            return None if row is None or row.status == blocks.INVALID else blocks.load(conn, block_hash)
-
-    def has(self, step: Step) -> bool:
-        """Whether `of` can tell."""
-        return step.is_signed or step.block_hash in self._checked
-
-    def of(self, step: Step, block: Block) -> list[bool]:
-        """Whether each transfer's signature is valid."""
-        if step.is_signed:
-            return [True] * len(ledger.transfers_of(block))
-        return self._checked[step.block_hash]
-
-    def _foresee(self, conn: Connection) -> list[bytes]:
-        """The new blocks and what they stand on beside the main chain, if that has more work than the tip."""
-        news = [candidate.new for candidate in self._candidates.values()]
-        if max(new.work for new in news) <= blocks.tip(conn).work:
-            return []
-        wanted = list(self._candidates)
-        parent = blocks.by_hash(conn, news[0].block.header.prev_hash)
-        while parent is not None and not parent.main_chain:
-            if parent.status == blocks.STORED:
-                wanted.append(parent.block_hash)
-            parent = blocks.by_hash(conn, parent.header.prev_hash)
-        return wanted
-
-
 class Advance:
     """One transaction's way to the best chain, once `candidates` have joined the tree."""
 
-    def __init__(self, conn: Connection, store: Store, signatures: Signatures, candidates: Candidates) -> None:
+    def __init__(self, conn: Connection, store: Store, ahead: Ahead, candidates: Candidates) -> None:
         self._conn = conn
         self._coin = store.coin
         self._mempool_bytes = store.config.mempool_bytes
-        self._signatures = signatures
+        self._ahead = ahead
         self._candidates = candidates
         self._error: RuleError | None = None
         self._touched: set[bytes] = set()
@@ -173,19 +75,15 @@ class Advance:
         """Go from `here` towards `best` and return how far it went. A block that fails is condemned."""
         way = self._route(here, best)
         steps = [self._step(block_hash) for block_hash in way.connect]
-        unchecked = [step.block_hash for step in steps if not self._signatures.has(step)]
+        unchecked = [step.block_hash for step in steps if not self._ahead.has(step)]
         if unchecked:
-            raise SignaturesWanted(unchecked)
+            raise SignaturesWanted(unchecked, way.disconnect)
         chain = Ledger(self._conn, self._coin)
-        for distance, block_hash in enumerate(way.disconnect):
-            block, txids = self._load(block_hash)
-            chain.disconnect(block, block_hash, here.height - distance, txids)
-            self._touched |= ledger.payloads_of(block)
-            self._gone += len(txids) - 1
+        self._disconnect(chain, here.height, way.disconnect)
         reached = Step(way.fork_point, here.height - len(way.disconnect), True)
         for step in steps:
             block, txids = self._load(step.block_hash)
-            signatures = self._signatures.of(step, block)
+            signatures = self._ahead.of(step, block)
             try:
                 chain.connect(block, step.block_hash, step.height, signatures, txids)
             except RuleError as error:
@@ -196,6 +94,16 @@ class Advance:
             reached = step
         chain.save()
         return reached
+
+    def _disconnect(self, chain: Ledger, height: int, hashes: Sequence[bytes]) -> None:
+        """Take the last blocks off the main chain, newest first. `height`: of the first of them."""
+        while hashes:
+            leaving = self._ahead.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn))
+            height -= len(leaving.hashes)
+            chain.disconnect(leaving, height + 1)
+            self._touched.update(leaving.effect)
+            self._gone += leaving.transfers
+            hashes = hashes[len(leaving.hashes) :]
 
     def _route(self, here: Step, there: blocks.BlockRow | Step) -> fork.Route:
         return fork.route((here.block_hash, here.height), (there.block_hash, there.height), self._parent_of)
@@ -225,14 +133,14 @@ class Advance:
 
 
 class Joining:
-    """New blocks, each on the one before, on their way into the tree. Signatures are checked when it is made."""
+    """New blocks, each on the one before, on their way into the tree. What can be done ahead is done at once."""
 
     def __init__(self, store: Store, candidates: list[Candidate], job_id: str | None = None) -> None:
         self._store = store
         self._candidates = {candidate.new.block_hash: candidate for candidate in candidates}
         self._job_id = job_id
-        self._signatures = Signatures(store, self._candidates)
-        self._signatures.check_ahead()
+        self._ahead = Ahead(store, self._candidates)
+        self._ahead.look()
         self._written: Future[Result] | None = None
 
     @property
@@ -255,7 +163,7 @@ class Joining:
                 result = written.result()
             except SignaturesWanted as wanted:
                 # Another process moved the tip meanwhile: a branch wins that did not look like it.
-                self._signatures.check(wanted.block_hashes)
+                self._ahead.work(wanted.connect, wanted.disconnect)
                 self._written = None
                 continue
             if result.is_returning:
@@ -277,7 +185,7 @@ class Joining:
     def _join_sound(self, conn: Connection, fresh: Candidates) -> Result:
         news = [candidate.new for candidate in fresh.values()]
         tree.add(conn, news)
-        result = Advance(conn, self._store, self._signatures, fresh).to_best()
+        result = Advance(conn, self._store, self._ahead, fresh).to_best()
         if self._job_id is not None and isinstance(result.outcome, Extended | Reorganized):
             jobs.record_block(conn, self._job_id, news[-1].block_hash, news[-1].block.header.timestamp)
         return result

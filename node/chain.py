@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from node import advance, settle
+from node.ahead import Candidate
 from node.ancestry import Ancestry, ancestor
 from node.core import codec, pow, rules
 from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError, TooDeep
@@ -124,9 +125,9 @@ class Chain:
             outcomes.append(writing.outcome())
         return outcomes
 
-    def _plain_run(self, raws: Sequence[bytes], now: int, parent: _Parent | None) -> list[advance.Candidate]:
+    def _plain_run(self, raws: Sequence[bytes], now: int, parent: _Parent | None) -> list[Candidate]:
         """The first blocks, as far as each is new, stands on the one before and breaks no rule known by then."""
-        run: list[advance.Candidate] = []
+        run: list[Candidate] = []
         size = 0
         with self.store.read() as conn:
             for raw in raws:
@@ -143,7 +144,7 @@ class Chain:
                 size += len(raw)
         return run
 
-    def _plain(self, conn: Connection, raw: bytes, now: int, parent: _Parent | None) -> advance.Candidate | None:
+    def _plain(self, conn: Connection, raw: bytes, now: int, parent: _Parent | None) -> Candidate | None:
         rules.check_size(len(raw), self.coin)
         header = codec.decode_header(raw[:HEADER_SIZE])
         block_hash = sha256d(raw[:HEADER_SIZE])
@@ -241,7 +242,7 @@ class Chain:
         new = tree.NewBlock(Block(header, ()), block_hash, b"", parent.height + 1, work)
         self.store.write(lambda conn: _remember_invalid(conn, new, InvalidParent.code))
 
-    def _check_body(self, raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
+    def _check_body(self, raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> Candidate:
         """Stage 4: the body in isolation. A failure that the header commits to is remembered."""
         candidate = _candidate(raw, header, block_hash, parent)
         try:
@@ -312,13 +313,13 @@ class Chain:
         return [block_hash for block_hash in hashes if block_hash not in known]
 
 
-def _candidate(raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> advance.Candidate:
+def _candidate(raw: bytes, header: Header, block_hash: bytes, parent: _Parent) -> Candidate:
     """A block and its txids. Raises Malformed."""
     body = raw[HEADER_SIZE:]
     transactions, txids = codec.decode_body_and_txids(body)
     work = parent.work + pow.block_work(pow.decode_bits(header.bits))
     new = tree.NewBlock(Block(header, transactions), block_hash, body, parent.height + 1, work)
-    return advance.Candidate(new, txids)
+    return Candidate(new, txids)
 
 
 def _check_depth(conn: Connection, parent: blocks.BlockRow) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from hashlib import sha256
-from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from node.core.errors import Malformed
 from node.core.hashing import sha256d, tag_prefix
 from node.core.types import HEADER_SIZE, MAX_EXTRA, Block, Coinbase, Header, Transaction, Transfer
 
-_HEADER: Final = Struct("<I32s32sIII")
-_COINBASE: Final = Struct("<BI33sQB")
-_TRANSFER: Final = Struct("<B33s33sQQQB")
+_HEADER: Final = struct.Struct("<I32s32sIII")
+_COINBASE: Final = struct.Struct("<BI33sQB")
+_TRANSFER: Final = struct.Struct("<B33s33sQQQB")
 _SIGNATURE_SIZE: Final = 64
 COINBASE_BASE: Final = _COINBASE.size
 TRANSFER_BASE: Final = _TRANSFER.size + _SIGNATURE_SIZE
@@ -24,6 +24,18 @@ _TRANSFER_VERSION: Final = 1
 INNER_NODE_SIZE: Final = 64
 """Bytes that no transaction may have: it could pass for an inner node of a Merkle tree."""
 _TRANSFER_TAG: Final = tag_prefix("moneyer/transfer")
+
+
+class Outline(NamedTuple):
+    """A transfer as its bytes and the fields that move money, base units: a quarter of the time of a `Transfer`."""
+
+    txid: bytes
+    sender: bytes
+    receiver: bytes
+    amount: int
+    fee: int
+    sequence: int
+    raw: bytes
 
 
 def encode_header(header: Header) -> bytes:
@@ -192,6 +204,30 @@ def decode_body_and_txids(raw: bytes) -> tuple[tuple[Transaction, ...], list[byt
         transactions.append(transaction)
         txids.append(sha256d(raw[start:end]))
     return tuple(transactions), txids
+
+
+def outline_body(raw: bytes) -> tuple[Coinbase, bytes, list[Outline]]:
+    """Coinbase, its txid and the outlines of the transfers of a block that was connected once. Raises Malformed."""
+    count, start = decode_count(raw)
+    coinbase, offset = decode_transaction(raw, start)
+    if not isinstance(coinbase, Coinbase):
+        raise Malformed("a block begins with a coinbase", offset=start)
+    coinbase_txid = sha256d(raw[start:offset])
+    outlines = []
+    try:
+        for _ in range(count - 1):
+            version, sender, receiver, amount, fee, sequence, length = _TRANSFER.unpack_from(raw, offset)
+            if version != _TRANSFER_VERSION:
+                raise Malformed("behind the coinbase stands no transfer", expected=_TRANSFER_VERSION, found=version)
+            end = offset + TRANSFER_BASE + length
+            whole = raw[offset:end]
+            outlines.append(Outline(sha256d(whole), sender, receiver, amount, fee, sequence, whole))
+            offset = end
+    except struct.error as error:
+        raise Malformed("the bytes end within a transfer", offset=offset) from error
+    if offset != len(raw):
+        raise Malformed("bytes follow the last transaction, or it is cut off", expected=offset, found=len(raw))
+    return coinbase, coinbase_txid, outlines
 
 
 def _split(raw: bytes) -> Iterator[tuple[Transaction, int, int]]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 
+from node.core.codec import Outline
 from node.core.errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
 from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
 
 Accounts = MutableMapping[bytes, Account]
 """Payload (33 bytes) -> confirmed Account; one that is missing is (0, 0)."""
+
+Effect = MutableMapping[bytes, Account]
+"""What blocks did to the accounts that they touched: payload -> what was added to balance (below 0 where money was
+lost) and sequence. A sum, in which the order of blocks and transfers is gone: all that undoing them asks."""
 
 
 def check_sequence(transfer: Transfer, account: Account) -> None:
@@ -77,18 +82,35 @@ def apply_transfer(accounts: Accounts, transfer: Transfer) -> None:
     accounts[transfer.receiver] = Account(receiver.balance + transfer.amount, receiver.sequence)
 
 
-def undo_transfer(accounts: Accounts, transfer: Transfer) -> None:
-    receiver = accounts[transfer.receiver]
-    accounts[transfer.receiver] = Account(receiver.balance - transfer.amount, receiver.sequence)
-    sender = accounts[transfer.sender]
-    accounts[transfer.sender] = Account(sender.balance + transfer.cost, sender.sequence - 1)
-
-
 def _credit(accounts: Accounts, payload: bytes, amount: int) -> None:
     if not amount:  # a coinbase of nothing (all is minted, no fees) makes no account
         return
     account = accounts.get(payload, NO_ACCOUNT)
     accounts[payload] = Account(account.balance + amount, account.sequence)
+
+
+def add_effect(effect: Effect, coinbase: Coinbase, transfers: Iterable[Transfer | Outline]) -> None:
+    """Add to `effect` what a connected block did, these being all its transactions."""
+    _add(effect, coinbase.receiver, coinbase.amount, 0)
+    for transfer in transfers:
+        _add(effect, transfer.sender, -transfer.amount - transfer.fee, 1)
+        _add(effect, transfer.receiver, transfer.amount, 0)
+
+
+def _add(effect: Effect, payload: bytes, balance: int, sequence: int) -> None:
+    before = effect.get(payload, NO_ACCOUNT)
+    effect[payload] = Account(before.balance + balance, before.sequence + sequence)
+
+
+def undo(accounts: Accounts, effect: Effect) -> None:
+    """Take back what the last connected blocks did; an account that becomes (0, 0) is none and leaves the mapping."""
+    for payload, done in effect.items():
+        account = accounts.get(payload, NO_ACCOUNT)
+        before = Account(account.balance - done.balance, account.sequence - done.sequence)
+        if before == NO_ACCOUNT:
+            accounts.pop(payload, None)
+        else:
+            accounts[payload] = before
 
 
 def apply_block(accounts: Accounts, block: Block, *, height: int, subsidy: int, signatures: Sequence[bool]) -> None:
@@ -108,14 +130,10 @@ def apply_block(accounts: Accounts, block: Block, *, height: int, subsidy: int, 
 
 
 def undo_block(accounts: Accounts, block: Block) -> None:
-    """Exact inverse of `apply_block`; an account that becomes (0, 0) is none and leaves the mapping."""
-    coinbase = coinbase_of(block)
-    _credit(accounts, coinbase.receiver, -coinbase.amount)
-    for transfer in reversed(transfers_of(block)):
-        undo_transfer(accounts, transfer)
-    for payload in payloads_of(block):
-        if accounts.get(payload) == NO_ACCOUNT:
-            del accounts[payload]
+    """Exact inverse of `apply_block`."""
+    effect: Effect = {}
+    add_effect(effect, coinbase_of(block), transfers_of(block))
+    undo(accounts, effect)
 
 
 def apply_genesis(accounts: Accounts, genesis: Block) -> None:

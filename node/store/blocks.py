@@ -14,7 +14,7 @@ from node.core import codec
 from node.core.errors import Malformed
 from node.core.fork import Tip
 from node.core.hashing import show
-from node.core.types import HEADER_SIZE, Block, Header
+from node.core.types import HEADER_SIZE, Block, Coinbase, Header
 from node.store.bulk import Among, Query
 from node.store.errors import StoreDamaged
 from node.store.tables import blocks, bodies
@@ -63,14 +63,14 @@ _COLUMNS = (
 )
 _ROW = select(*_COLUMNS)
 _MAIN = _ROW.where(blocks.c.main_chain)
-_BY_HASH = _ROW.where(blocks.c.block_hash == bindparam("block_hash"))
-_BY_HEIGHT = _MAIN.where(blocks.c.height == bindparam("height"))
-_TIP = _MAIN.order_by(blocks.c.height.desc()).limit(1)
+_BY_HASH = Query(_ROW.where(blocks.c.block_hash == bindparam("block_hash")))
+_BY_HEIGHT = Query(_MAIN.where(blocks.c.height == bindparam("height")))
+_TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(1))
 _valid = blocks.c.status != INVALID
 # By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree.
 _MOST_WORK = select(func.max(blocks.c.work)).where(_valid).scalar_subquery()
-_BEST = _ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1)
-_PARENT = select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash"))
+_BEST = Query(_ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1))
+_PARENT = Query(select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash")))
 _BODY = Query(
     select(blocks.c.header, bodies.c.body)
     .join_from(blocks, bodies)
@@ -112,8 +112,8 @@ def _row(row: Sequence[Any]) -> BlockRow:
     return BlockRow(joined, block_hash, height, cumulative, status, bool(main_chain), invalid_code, decoded, *rest)
 
 
-def _one(conn: Connection, statement: Select[*tuple[Any, ...]], **parameters: object) -> BlockRow | None:
-    found = conn.execute(statement, parameters).first()
+def _one(conn: Connection, query: Query, **values: object) -> BlockRow | None:
+    found = query.one(conn, **values)
     return _row(found) if found else None
 
 
@@ -154,7 +154,9 @@ def by_height(conn: Connection, height: int) -> BlockRow | None:
 
 def parent_of(conn: Connection, block_hash: bytes) -> bytes:
     """prev_hash of a block that is in the tree."""
-    prev_hash: bytes = conn.execute(_PARENT, {"block_hash": block_hash}).scalar_one()
+    row = _PARENT.one(conn, block_hash=block_hash)
+    assert row is not None  # noqa: S101 - the caller has seen it
+    prev_hash: bytes = row[0]
     return prev_hash
 
 
@@ -197,6 +199,13 @@ def load_with_txids(conn: Connection, block_hash: bytes) -> tuple[Block, list[by
     with _refusing_damage(block_hash):
         transactions, txids = codec.decode_body_and_txids(found[HEADER_SIZE:])
         return Block(codec.decode_header(found[:HEADER_SIZE]), transactions), txids
+
+
+def outline(conn: Connection, block_hash: bytes) -> tuple[Coinbase, bytes, list[codec.Outline]]:
+    """What moved money in a block that was connected once: see `codec.outline_body`. Raises StoreDamaged."""
+    found = _whole(conn, block_hash)
+    with _refusing_damage(block_hash):
+        return codec.outline_body(found[HEADER_SIZE:])
 
 
 def _whole(conn: Connection, block_hash: bytes) -> bytes:

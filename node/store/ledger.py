@@ -5,7 +5,7 @@ Balances are computed in memory by `node.core.ledger`; nothing is written before
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -14,6 +14,7 @@ from node.core.coin import Coin
 from node.core.types import NO_ACCOUNT, Account, Block, Transfer
 from node.store import tree
 from node.store.bulk import Among, Many, Values
+from node.store.leaving import Leaving
 from node.store.tables import account_history, accounts, transactions
 
 _MOST_ROWS = 100_000
@@ -90,16 +91,15 @@ class Ledger:
         txids = [codec.txid(transaction) for transaction in genesis.transactions]
         self._connect(view, payloads, genesis, self._coin.chain_id, 0, txids)
 
-    def disconnect(self, block: Block, block_hash: bytes, height: int, txids: Sequence[bytes]) -> None:
-        """Exact inverse of `connect`, for the tip."""
-        payloads = ledger.payloads_of(block)
-        view = self._view(payloads)
-        ledger.undo_block(view, block)
-        self._keep(view, payloads)
-        self._old_tx += [(txid,) for txid in txids]
-        self._old_history.update([self._numbers[payload] for payload in payloads])
-        self._lowest = height
-        self._disconnected.append(block_hash)
+    def disconnect(self, leaving: Leaving, lowest: int) -> None:
+        """Exact inverse of `connect`, for the last blocks. `lowest`: height of the last of these."""
+        view = self._view(leaving.effect)
+        ledger.undo(view, leaving.effect)
+        self._keep(view, leaving.effect)
+        self._old_tx += [(txid,) for txid in leaving.txids]
+        self._old_history.update([self._numbers[payload] for payload in leaving.effect])
+        self._lowest = lowest
+        self._disconnected += leaving.hashes
         self._save_if_many()
 
     def save(self) -> None:
@@ -123,10 +123,10 @@ class Ledger:
             self._accounts[payload] = self._stored[payload] = Account(balance, sequence)
         return {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
 
-    def _keep(self, view: dict[bytes, Account], payloads: set[bytes]) -> None:
+    def _keep(self, view: dict[bytes, Account], payloads: Collection[bytes]) -> None:
         # One that left the view is (0, 0) now; its row stays, for its number.
         self._accounts.update((payload, view.get(payload, NO_ACCOUNT)) for payload in payloads)
-        self._touched |= payloads
+        self._touched.update(payloads)
 
     def _connect(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.advance import Candidate, Signatures
+from node.ahead import Ahead, Candidate
 from node.chain import MAX_UNASKED_DEPTH
 from node.core import codec, ledger
 from node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
@@ -155,15 +155,15 @@ def test_an_ancestor_condemned_between_the_look_ahead_and_the_write_is_a_verdict
     branch.blocks.append(branch.next_block())
     assert node.offer_all(branch.blocks[1:]) == ["side_branch"] * 2
     one, two = branch.next_block(extra=b"one"), branch.next_block(extra=b"two")
-    check = Signatures.check
+    check = Ahead.check
 
-    def condemned_meanwhile(signatures: Signatures, block_hashes: list[bytes]) -> None:
-        monkeypatch.setattr(Signatures, "check", check)
+    def condemned_meanwhile(ahead: Ahead, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Ahead, "check", check)
         with pytest.raises(BadCoinbaseAmount):
             other.offer(two)
-        check(signatures, block_hashes)
+        check(ahead, block_hashes)
 
-    monkeypatch.setattr(Signatures, "check", condemned_meanwhile)
+    monkeypatch.setattr(Ahead, "check", condemned_meanwhile)
     for block in (one, one, branch.blocks[2], two):
         with pytest.raises(InvalidParent):
             node.offer(block)
@@ -188,9 +188,7 @@ def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
             return super().__len__()
 
     monkeypatch.setattr(ledger, "transfers_of", lambda block: Counted())
-    Signatures(node.store, {each.block_hash: Candidate(each, []) for each in new}).check(
-        [each.block_hash for each in new]
-    )
+    Ahead(node.store, {each.block_hash: Candidate(each, []) for each in new}).check([each.block_hash for each in new])
     assert len(new) <= looks <= 3 * len(new)
 
 
@@ -280,14 +278,14 @@ def test_a_block_whose_side_branch_is_let_go_while_it_is_checked_may_come_again(
     node.offer_all(main.grow(2))
     aside = main.branch(0, "aside")
     node.offer_all(aside.grow(2))
-    block, check = aside.add(), Signatures.check
+    block, check = aside.add(), Ahead.check
 
-    def let_go(signatures: Signatures, block_hashes: list[bytes]) -> None:
-        monkeypatch.setattr(Signatures, "check", check)
+    def let_go(ahead: Ahead, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Ahead, "check", check)
         node.store.write(lambda conn: tree.forget(conn, [codec.block_hash(aside.blocks[2].header)]))
-        check(signatures, block_hashes)
+        check(ahead, block_hashes)
 
-    monkeypatch.setattr(Signatures, "check", let_go)
+    monkeypatch.setattr(Ahead, "check", let_go)
     with pytest.raises(StoreBusy):
         node.offer(block)
     assert node.offer(block).status == "orphan"

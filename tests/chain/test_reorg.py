@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from node import advance, settle
+from node.ahead import Ahead
 from node.core import codec
 from node.core.types import Account, Transfer
+from node.outcomes import Reorganized
 from node.store import accounts, blocks, transactions
 from node.store import mempool as mempool_rows
 from node.verify import verify_chain
 from tests.chain.children import read_until_told
-from tests.nodes import Node, OpenNode
+from tests.nodes import NOW, Node, OpenNode
 from tests.processes import Child, children
 from tests.statements import statements
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -101,6 +107,49 @@ def test_an_account_costs_a_deep_reorg_one_delete_of_history_however_many_blocks
         assert node.offer(other.add()).status == "reorganized"
     deletes = [statement for statement in seen if statement.startswith("DELETE FROM account_history")]
     assert len(deletes) == 3  # the sender's, the receiver's and the miner's
+
+
+def test_what_leaves_the_main_chain_is_read_before_the_write_transaction(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "BACK_AT_ONCE", 0)
+    monkeypatch.setattr(advance, "resume", lambda _store: None)
+    one = many_blocks(*(transfer(COIN, ALICE, CAROL, 1, 1, sequence) for sequence in range(4)), name="one")
+    other = one.branch(0, "other")
+    node = open_node(COIN)
+    node.offer_all(one.blocks[1:])
+    node.offer_all(other.grow(one.height))
+    with statements(node.store, every=True) as seen:
+        assert node.offer(other.add()).status == "reorganized"
+    begin = seen.index("BEGIN IMMEDIATE")
+    before, within = ([each.lower() for each in part if "JOIN bodies" in each] for part in (seen[:begin], seen[begin:]))
+    for block in one.blocks[1:]:
+        block_hash = codec.block_hash(block.header).hex()
+        assert any(block_hash in each for each in before)
+        assert not any(block_hash in each for each in within)
+
+
+def test_a_reorg_is_right_though_the_tip_moves_after_the_look_ahead(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = many_blocks(*(transfer(COIN, ALICE, CAROL, 1, 1, sequence) for sequence in range(3)), name="one")
+    branch = one.branch(1, "branch")
+    node, other = open_node(COIN), open_node(COIN)
+    node.offer_all(one.blocks[1:])
+    node.offer_all(branch.grow(3))
+    work = Ahead.work
+
+    def moved_meanwhile(ahead: Ahead, connect: list[bytes], disconnect: Sequence[bytes]) -> None:
+        monkeypatch.setattr(Ahead, "work", work)
+        work(ahead, connect, disconnect)
+        assert len(disconnect) == 3
+        assert other.offer(one.add([transfer(COIN, BOB, CAROL, 1, 1, 0)])).status == "extended"
+
+    monkeypatch.setattr(Ahead, "work", moved_meanwhile)
+    raws = [codec.encode_block(block) for block in branch.grow(2)]
+    assert node.chain.accept_blocks(raws, NOW) == [Reorganized(branch.tip_hash, 6, fork_height=1, disconnected=4)]
+    assert node.accounts() == branch.accounts
+    verify_chain(node.store)
 
 
 def losing_and_winning(*losers: Transfer, winners: tuple[Transfer, ...] = ()) -> tuple[ChainBuilder, ChainBuilder]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,26 @@ def test_a_bodys_txids_are_those_of_its_transactions(block: Block) -> None:
     transactions, txids = codec.decode_body_and_txids(codec.encode_body(block.transactions))
     assert transactions == block.transactions
     assert txids == [codec.txid(transaction) for transaction in transactions]
+
+
+@given(values.coinbases, st.lists(values.transfers, max_size=4))
+def test_a_bodys_outline_says_what_its_transactions_do(coinbase: Coinbase, transfers: list[Transfer]) -> None:
+    found, coinbase_txid, outlines = codec.outline_body(codec.encode_body((coinbase, *transfers)))
+    assert (found, coinbase_txid) == (coinbase, codec.txid(coinbase))
+    assert [codec.decode_transfer(each.raw) for each in outlines] == transfers
+    for each, transfer in zip(outlines, transfers, strict=True):
+        assert each[:-1] == (codec.txid(transfer), *astuple(transfer)[:5])
+
+
+@given(values.coinbases, st.lists(values.transfers, min_size=1, max_size=3), st.data())
+def test_a_body_that_is_cut_off_or_goes_on_has_no_outline(
+    coinbase: Coinbase, transfers: list[Transfer], data: st.DataObject
+) -> None:
+    raw = codec.encode_body((coinbase, *transfers))
+    end = data.draw(st.integers(0, len(raw) - 1))
+    for damaged in (raw[:end], raw + b"x", codec.encode_body((*transfers, coinbase))):
+        with pytest.raises(Malformed):
+            codec.outline_body(damaged)
 
 
 @given(st.lists(values.transfers, max_size=4))
