@@ -169,11 +169,14 @@ class Mempool:
 
         Raises RuleError or PolicyError where the database says already that it cannot be taken.
         """
+        transfer = wanted.transfer
         with self._store.read() as conn:
-            (answer,) = self._foresee(conn, [wanted])
-        if isinstance(answer, RuleError):
-            raise answer
-        return answer if isinstance(answer, Accepted) else None
+            view = rows.view(conn, transfer.sender, transfer.sequence, wanted.txid)
+            known = _known(wanted.txid, view)
+            if known is None:
+                self._check(transfer, view, replace=wanted.replace)
+                self._check_room(conn, transfer, view)
+        return known
 
     def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
         """For each what `take` will say whatever its signature is; itself where that is open."""

@@ -35,7 +35,7 @@ class Many:
 
     def run(self, conn: Connection, rows: Sequence[Values]) -> None:
         if rows:
-            _run(conn, self._sql(conn.dialect), rows, many=True)
+            execute(conn, self._sql(conn.dialect), rows, many=True)
 
     def _sql(self, dialect: Dialect) -> str:
         if dialect.name not in self._compiled:
@@ -57,7 +57,7 @@ class Query:
         """The first row."""
         sql, names, constants = self._sql(conn.dialect)
         bound = constants | values
-        cursor = _run(conn, sql, tuple([bound[name] for name in names]))
+        cursor = execute(conn, sql, tuple([bound[name] for name in names]))
         row: Values | None = cursor.fetchone()
         cursor.close()
         return row
@@ -66,7 +66,7 @@ class Query:
         """Every row, one after the other: what is large need not be there at once."""
         sql, names, constants = self._sql(conn.dialect)
         bound = constants | values
-        cursor = _run(conn, sql, tuple([bound[name] for name in names]))
+        cursor = execute(conn, sql, tuple([bound[name] for name in names]))
         try:
             yield from cursor
         except conn.dialect.loaded_dbapi.Error as error:
@@ -99,7 +99,7 @@ class Among:
             chunk = tuple(values[start : start + _LENGTHS[-1]])
             length = next(length for length in _LENGTHS if length >= len(chunk))
             padded = chunk + chunk[-1:] * (length - len(chunk))
-            cursor = _run(conn, self._sql(conn.dialect, length), padded)
+            cursor = execute(conn, self._sql(conn.dialect, length), padded)
             yield from cursor.fetchall()
             cursor.close()
 
@@ -112,7 +112,7 @@ class Among:
         return self._compiled[key]
 
 
-def _run(conn: Connection, sql: str, values: Sequence[Any], *, many: bool = False) -> Any:
+def execute(conn: Connection, sql: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:
     """The driver's own cursor after `sql`; errors are SQLAlchemy's.
 
     `exec_driver_sql` spends some 35 microseconds a statement on a result that knows its columns' names and types.

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from node.shares import READERS
+from node.store.bulk import execute
 from node.store.driver import DatabaseError, driver, journal_mode
 from node.store.errors import refused
 
@@ -21,9 +22,9 @@ BUSY_SECONDS = 10
 _KEPT_READERS = 8
 _WRITER_CACHE_KIB = 4096
 _READER_CACHE_KIB = 512
+"""Of each reading connection. Every commit empties it, and the system keeps the file's pages anyway."""
 _LOG_BYTES = 16 << 20
 """The log is cut back to this when it has grown beyond, because a reader held it for long."""
-"""Of each reading connection. Every commit empties it, and the system keeps the file's pages anyway."""
 
 
 def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
@@ -75,8 +76,8 @@ def open_to_look(database: Path) -> Engine:
 def _begins_with(engine: Engine, statement: str) -> Engine:
     # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours alone.
     @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql(statement)
+    def begin(connection: Connection) -> None:
+        execute(connection, statement).close()
 
     return engine
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from node.core.errors import MoneyerError
+from node.store.bulk import execute
 from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable, is_busy
 
 T = TypeVar("T")
@@ -231,7 +232,7 @@ class Writer:
 
     def _run_job(self, connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
         """What the job gave or raised. Raises only where the whole transaction is lost."""
-        connection.exec_driver_sql("SAVEPOINT job")
+        execute(connection, "SAVEPOINT job").close()
         try:
             result = job(connection)
         except DBAPIError as error:
@@ -244,7 +245,7 @@ class Writer:
         except Exception as error:
             self._undo(connection)
             return None, error
-        connection.exec_driver_sql("RELEASE job")
+        execute(connection, "RELEASE job").close()
         return result, None
 
     @staticmethod
@@ -257,8 +258,8 @@ class Writer:
 
     @staticmethod
     def _undo(connection: Connection) -> None:
-        connection.exec_driver_sql("ROLLBACK TO job")
-        connection.exec_driver_sql("RELEASE job")
+        execute(connection, "ROLLBACK TO job").close()
+        execute(connection, "RELEASE job").close()
 
     def _ring(self) -> None:
         # What is committed is committed, whether or not anyone could be told: they look again by themselves.
