@@ -16,7 +16,6 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -107,6 +106,14 @@ def _view(pool_cost: ColumnElement[int]) -> Query:
 
 
 _VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", type_=BigInteger))
+_SUMS = Query(
+    select(
+        select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), literal_column("0")))
+        .where(mempool.c.receiver == bindparam("receiver"))
+        .scalar_subquery(),
+        _pool_cost,
+    )
+)
 _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
 
 
@@ -321,13 +328,8 @@ def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
 
 def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
     """(incoming, outgoing) of an account in the pool, base units: amounts to it; amounts and fees from it."""
-    amount = mempool.c.cost - mempool.c.fee
-    row = conn.execute(
-        select(
-            func.coalesce(func.sum(case((mempool.c.receiver == payload, amount), else_=0)), 0),
-            func.coalesce(func.sum(case((mempool.c.sender == payload, mempool.c.cost), else_=0)), 0),
-        ).where((mempool.c.receiver == payload) | (mempool.c.sender == payload))
-    ).one()
+    row = _SUMS.one(conn, receiver=payload, sender=payload)
+    assert row is not None  # noqa: S101 - a SELECT of two sums is one row
     return row[0], row[1]
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from node.core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 metadata = MetaData(
@@ -155,7 +155,7 @@ mempool = Table(
     _money("fee"),
     CheckConstraint("size = length(raw)", name="size"),
     Index("ix_mempool_eviction", "ready", "fee_rate", "arrived"),
-    Index("ix_mempool_receiver", "receiver"),
+    Index("ix_mempool_receiver_cost", "receiver", "cost", "fee"),
     Index("ix_mempool_sender_cost", "sender", "ready", "sequence", "cost"),
     sqlite_autoincrement=True,  # a number is never given twice: who remembers the last one it saw misses nothing
 )

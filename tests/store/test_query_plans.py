@@ -93,6 +93,16 @@ def test_a_full_pool_is_read_by_indexes_that_hold_all_that_is_asked(open_node: O
         )
 
 
+def test_what_waits_for_an_account_is_summed_from_indexes_alone(node: Node) -> None:
+    """However many wait: a row of the pool is some 300 bytes, and one of an index 50."""
+    with statements(node.store) as seen, node.store.read() as conn:
+        mempool.sums(conn, ALICE.payload)
+    (statement,) = [each for each in seen if "mempool" in each]
+    steps = [step for step in plan(node.store, statement) if "mempool" in step]
+    assert len(steps) == 2
+    assert all("USING COVERING INDEX" in step for step in steps)
+
+
 def is_cheap(step: str) -> bool:
     """One row, or in the order of an index (and then the statement has a limit), or what the statement made itself."""
     words = step.split()
