@@ -22,6 +22,7 @@ from node.core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Transfer
 from node.signatures import check_signatures
 from node.store import accounts, blocks, check, mempool, transactions
 from node.store.engine import Store
+from node.store.errors import cause_of
 
 _BATCH = 200
 
@@ -89,9 +90,11 @@ class _Replay:
         except (RuleError, LookupError) as error:
             raise ChainBroken(f"block {height} is not valid: {error}", height=height) from error
         except DBAPIError as error:
-            raise ChainBroken(f"block {height} cannot be read: {error.orig}", height=height) from error
+            raise ChainBroken(f"block {height} cannot be read: {cause_of(error).words}", height=height) from error
         except (ValueError, TypeError) as error:  # a value of another type than its column's
-            raise ChainBroken(f"what is noted of block {height} cannot be read: {error}", height=height) from error
+            raise ChainBroken(
+                f"what is noted of block {height} is not of the kind that it must be", height=height
+            ) from error
         return Verified(tip.height, self._transfers)
 
     def _replay(self, row: blocks.BlockRow, height: int, parent: blocks.BlockRow | None) -> None:
@@ -107,7 +110,7 @@ class _Replay:
     def _check_file(self) -> None:
         wrong = check.damage(self._conn)
         if wrong:
-            raise ChainBroken(f"the database file is damaged: {wrong[0]}", height=0)
+            raise ChainBroken(f"the database file is damaged: {wrong}", height=0)
         odd = blocks.odd_parent(self._conn)
         if odd is not None:
             raise ChainBroken(f"what is noted as the parent of block {odd} is not what it says", height=odd)

@@ -65,6 +65,12 @@ class Problem:
         return f"{self.field or 'the body'} must be {self.expected}, not {self.found}{hint}"
 
 
+def of_system(error: OSError) -> str:
+    """What the operating system refused: the file that it is about, where there is one, and its own short words."""
+    what = error.strerror or "the system refused it"
+    return what if error.filename is None or isinstance(error.filename, int) else f"{error.filename}: {what}"
+
+
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:
     """The known word that `word` was probably meant to be; None where none is near."""
     from difflib import get_close_matches

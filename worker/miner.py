@@ -17,7 +17,8 @@ from node.core.errors import MoneyerError
 from node.core.types import Block
 from node.store.driver import DatabaseError
 from node.store.engine import Store
-from node.store.errors import StoreUnavailable
+from node.store.errors import StoreUnavailable, cause_of
+from node.words import of_system
 from worker import engines
 from worker.config import Kind, Mode
 from worker.demand import Look, look, timestamps, wants_block
@@ -126,13 +127,13 @@ class Miner:
         except StoreUnavailable as error:
             self._trouble.say(f"{error.message}; trying again")
         except DatabaseError as error:
-            self._trouble.say(f"the database cannot be read now ({error}); trying again")
+            self._trouble.say(f"the database cannot be read now ({cause_of(error).words}); trying again")
         except MoneyerError as error:  # no receiver: a wallet that cannot be read, say
             self._drop()
             self._trouble.say(f"cannot mine: {error.message}")
         except OSError as error:
             self._drop()
-            self._trouble.say(f"cannot mine: {error}")
+            self._trouble.say(f"cannot mine: {of_system(error)}")
         self._retry_at = monotonic() + RETRY
         return RETRY
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from time import monotonic
 from types import ModuleType
 
+from node.words import of_system
 from worker import hasher
 from worker.messages import Pace, Ready, Report, Unit
 
@@ -176,7 +177,7 @@ class HasherPool:
             with no_main_module():
                 process.start()
         except OSError as error:  # no memory, or too many processes
-            log.warning("hashing process %d cannot be started: %s; trying again", slot.number, error)
+            log.warning("hashing process %d cannot be started: %s; trying again", slot.number, of_system(error))
             ours.close()
             slot.start_at = monotonic() + _PAUSE
             return

@@ -212,8 +212,8 @@ class Flights:
                 thread = threading.Thread(target=self._run, name="slow-clients", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError as error:
-                    raise NotNow(f"the node is short of threads ({error}): try again") from None
+                except RuntimeError:
+                    raise NotNow("the node is short of threads: try again") from None
                 self._thread = thread
             self._changed.notify()
 

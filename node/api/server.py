@@ -31,6 +31,7 @@ from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing
 from node.shares import CONNECTIONS, HTTP_BOUNDS
 from node.store.fold import fold_log
 from node.text import shown
+from node.words import of_system
 
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
@@ -203,7 +204,7 @@ def load_app(config: Config, main: int) -> Any:
         log.error("%s", error.message)
         os._exit(_REFUSED)
     except OSError as error:
-        log.error("%s cannot be used: %s", config.data, error)
+        log.error("%s cannot be used: %s", config.data, of_system(error))
         os._exit(_REFUSED)
     if (slower := sqlite_warning()) is not None:
         log.warning("%s", slower)

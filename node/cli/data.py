@@ -115,9 +115,7 @@ def check(data: Path | None, json: bool) -> None:
     with _reading(config) as conn:
         wrong = damage(conn)
     if wrong:
-        from node.cli.output import counted
-
-        raise click.ClickException(_damaged(config, f"{wrong[0]}; {counted(len(wrong), 'finding')}"))
+        raise click.ClickException(_damaged(config, wrong))
     look(config.database, load_coin(config), whole=True)  # what a node looks at when it starts
     _print(f"{config.database} is whole", {"database": str(config.database), "whole": True} if json else None)
 
@@ -298,7 +296,7 @@ def _reading(config: Config) -> Iterator[Connection]:
     from sqlalchemy.exc import DBAPIError
 
     from node.store.connect import open_engine
-    from node.store.errors import StoreRefused, is_busy, is_of_the_disk, refused
+    from node.store.errors import Fault, StoreRefused, cause_of, refused
     from node.store.fold import fold_log
 
     engine = open_engine(config.database, write=False)
@@ -308,10 +306,10 @@ def _reading(config: Config) -> Iterator[Connection]:
     except UnicodeDecodeError:
         raise StoreRefused(_damaged(config, "its tables' definitions are no text")) from None
     except DBAPIError as error:
-        words = str(error.orig)
-        if is_busy(words) or is_of_the_disk(words):
-            raise refused(config.database, words) from None
-        raise StoreRefused(_damaged(config, words)) from None
+        cause = cause_of(error)
+        if cause.fault in (Fault.BUSY, Fault.DISK):
+            raise refused(config.database, error) from None
+        raise StoreRefused(_damaged(config, cause.words)) from None
     finally:
         engine.dispose()
         fold_log(config.database)

@@ -136,7 +136,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO) and not error.filename:
             _give_up_stdout()
-        return _end(outcome, _of_system(error))
+        from node.words import of_system
+
+        return _end(outcome, of_system(error))
     except Exception as error:  # a bug: still no traceback for a person, who can ask for one
         if os.environ.get("MONEYER_DEBUG"):
             raise
@@ -167,16 +169,12 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _of_system(error: OSError) -> str:
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
-
-
 def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
     """A failure: what was changed before it is said, and makes the status."""
     if not outcome.sentence:
         return _say(sentence, status)
-    return _say(f"{sentence.rstrip('.')}. {outcome.sentence}", outcome.status)
+    end = "" if sentence.endswith("?") else "."
+    return _say(f"{sentence.rstrip('.')}{end} {outcome.sentence}", outcome.status)
 
 
 def _say(sentence: str, status: int) -> int:

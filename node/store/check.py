@@ -17,7 +17,7 @@ from node.store import blocks as block_rows
 from node.store import genesis, meta
 from node.store import mempool as mempool_rows
 from node.store.connect import open_to_look, refusing
-from node.store.errors import StoreDamaged, refused
+from node.store.errors import Fault, StoreDamaged, damaged, note
 from node.store.tables import accounts, blocks, bodies, mempool, metadata, transactions
 
 _WHOLE_FILE_BYTES = 200_000_000
@@ -25,6 +25,8 @@ _WHOLE_FILE_BYTES = 200_000_000
 
 _BODY_BYTES = 32_000_000
 """The newest bodies, up to so many bytes, are hashed: SQLite itself cannot tell that a blob has changed."""
+
+_CONTRADICTS = "its pages, indexes or rows contradict each other"
 
 
 def look(database: Path, coin: Coin, *, whole: bool) -> bool:
@@ -44,16 +46,20 @@ def look(database: Path, coin: Coin, *, whole: bool) -> bool:
                 _check_rest(conn)
                 _check_bodies(conn)
     except StoreDamaged as error:
-        raise refused(database, error.message) from None
+        raise damaged(database, error.message) from None
     finally:
         engine.dispose()
     return is_new
 
 
-def damage(conn: Connection, at_most: int = 20) -> list[str]:
-    """What SQLite finds wrong with a whole file of any size: pages, indexes, constraints, references."""
+def damage(conn: Connection, at_most: int = 20) -> str | None:
+    """What is wrong with a whole file of any size (pages, indexes, constraints, references); None for a sound one."""
     wrong = [str(row[0]) for row in conn.exec_driver_sql(f"PRAGMA integrity_check({at_most})") if row[0] != "ok"]
-    return wrong + [f"a row of {row[0]} refers to none" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+    if wrong:
+        note(Fault.DAMAGE, "; ".join(wrong))
+        return f"{_CONTRADICTS}: {len(wrong)} {'finding' if len(wrong) == 1 else 'findings'}"
+    orphan = conn.exec_driver_sql("PRAGMA foreign_key_check").first()
+    return None if orphan is None else f"a row of {orphan[0]} refers to none of {orphan[2]}"
 
 
 def _check_tables(conn: Connection) -> None:
@@ -67,7 +73,8 @@ def _check_pages(conn: Connection, database: Path) -> None:
         return
     found = conn.execute(text("PRAGMA quick_check(1)")).scalar()
     if found != "ok":
-        raise StoreDamaged(str(found))
+        note(Fault.DAMAGE, str(found))
+        raise StoreDamaged(_CONTRADICTS)
 
 
 def _check_chain(conn: Connection) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from node.shares import READERS
 from node.store.bulk import execute
 from node.store.driver import DatabaseError, driver, journal_mode
-from node.store.errors import refused
+from node.store.errors import damaged, refused
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
@@ -87,9 +87,7 @@ def refusing(database: Path) -> Iterator[None]:
     """What SQLite or SQLAlchemy raises about a file that is being opened, as StoreRefused."""
     try:
         yield
-    except DBAPIError as error:
-        raise refused(database, str(error.orig)) from None
-    except DatabaseError as error:
-        raise refused(database, str(error)) from None
+    except (DBAPIError, DatabaseError) as error:
+        raise refused(database, error) from None
     except UnicodeDecodeError:  # SQLite's own words quote a damaged table's definition
-        raise refused(database, "its tables' definitions are no text") from None
+        raise damaged(database, "its tables' definitions are no text") from None

@@ -23,10 +23,10 @@ from node.store import driver as sqlite
 from node.store.connect import BUSY_SECONDS, open_engine, refusing
 from node.store.doorbell import Doorbell
 from node.store.driver import DatabaseError
-from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
+from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from node.store.fold import fold_log
 from node.store.slices import reading_a_copy
-from node.store.writer import Item, ItemsJob, Writer, translate, translate_words
+from node.store.writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Store:
             with self._reader.connect() as conn, conn.begin():
                 yield conn
         except DBAPIError as error:
-            raise translate(error) from error
+            raise unavailable(error) from error
         except PoolTimeout as error:
             raise StoreBusy("too many requests read at once: try again") from error
 
@@ -126,7 +126,7 @@ class Store:
         except OSError as error:
             raise StoreFailed(f"there is no room to copy the database to ({error.strerror})") from error
         except DatabaseError as error:
-            raise translate_words(str(error)) from error
+            raise unavailable(error) from error
 
     def write(self, job: Callable[[Connection], T], *, clean: bool = False) -> T:
         """Run `job` in the writer thread and return its result once it is durable.
@@ -169,7 +169,7 @@ class Store:
             try:
                 (version,) = cursor.execute("PRAGMA data_version").fetchone()
             except DatabaseError as error:
-                raise translate_words(str(error)) from error
+                raise unavailable(error) from error
             finally:
                 cursor.close()
         return int(version)

@@ -11,7 +11,7 @@ from node.core import codec
 from node.core.coin import Coin
 from node.core.hashing import show
 from node.store import blocks, ledger, mempool, meta, tree
-from node.store.errors import StoreRefused, refused
+from node.store.errors import StoreRefused, damaged
 
 
 def check_coin(conn: Connection, coin: Coin, database: Path) -> bool:
@@ -19,7 +19,7 @@ def check_coin(conn: Connection, coin: Coin, database: Path) -> bool:
     chain_id = meta.get(conn, "chain_id")
     if chain_id is None:
         if blocks.count(conn):
-            raise refused(database, "it has blocks, but does not say of which chain")
+            raise damaged(database, "it has blocks, but does not say of which chain")
         return True
     if chain_id != coin.chain_id:
         raise StoreRefused(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from node.files import put_new, sweep, sync_folder
 from node.store.connect import connect_to_look, open_engine, refusing
 from node.store.driver import DatabaseError, driver
-from node.store.errors import StoreRefused, refused
+from node.store.errors import Fault, StoreRefused, cause_of, damaged
 from node.store.fold import one_at_a_time
 from node.store.slices import copy_database
 from node.store.tables import SCHEMA_REVISION
@@ -54,7 +54,7 @@ def _peek(database: Path) -> str | None:
     if not size:
         return None
     if size < _HEADER_SIZE:  # which SQLite would take for an empty one
-        raise refused(database, f"it has only {size} bytes")
+        raise damaged(database, f"it has only {size} bytes")
     with refusing(database), closing(connect_to_look(database)) as connection:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
@@ -64,7 +64,7 @@ def _peek(database: Path) -> str | None:
             return None
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is None:
-        raise refused(database, "it does not say of which version it is")
+        raise damaged(database, "it does not say of which version it is")
     return str(row[0])
 
 
@@ -99,7 +99,7 @@ def upgrade(database: Path) -> None:
 def _check_foreign_keys(conn: Connection, database: Path) -> None:
     broken = conn.exec_driver_sql("PRAGMA foreign_key_check").first()
     if broken is not None:
-        raise refused(database, f"a row of {broken[0]} belongs to none of {broken[2]}")
+        raise damaged(database, f"a row of {broken[0]} belongs to none of {broken[2]}")
 
 
 def _backup_name(database: Path, revision: str) -> Path:
@@ -125,7 +125,10 @@ def backup(database: Path, target: Path) -> None:
     except OSError as error:
         raise StoreRefused(f"the backup {target} cannot be written: {error.strerror}") from None
     except DatabaseError as error:
-        raise StoreRefused(f"the backup {target} cannot be written: {error}") from None
+        cause = cause_of(error)
+        if cause.fault is Fault.DISK:
+            raise StoreRefused(f"the backup {target} cannot be written: {cause.words}") from None
+        raise StoreRefused(f"{database} cannot be copied: {cause.words}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

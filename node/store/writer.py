@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from node.core.errors import MoneyerError
 from node.store.bulk import execute
-from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable, is_busy
+from node.store.errors import StoreBusy, StoreFailed, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -56,23 +56,6 @@ class _Undone(Exception):
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-
-
-def translate(error: DBAPIError) -> StoreUnavailable:
-    """SQLite's words into ours."""
-    return translate_words(str(error.orig), is_damage=isinstance(error, IntegrityError))
-
-
-def translate_words(words: str, *, is_damage: bool = False) -> StoreUnavailable:
-    """`is_damage`: a constraint failed, which no request can cause in a sound file."""
-    if is_damage or "malformed" in words:
-        return StoreFailed(f"the database contradicts itself ({words}): `moneyer verify` tells more", reason=words)
-    if is_busy(words):
-        return StoreBusy("the database is busy with another process's work: try again", reason=words)
-    return StoreFailed(
-        f"the database cannot be used now ({words}): see that the disk has room and can be written",
-        reason=words,
-    )
 
 
 class Writer:
@@ -190,9 +173,9 @@ class Writer:
         except _Undone as undone:
             group[0].future.set_exception(undone.error)
         except DBAPIError as error:
-            unavailable = translate(error)
-            self._fail(group, unavailable)
-            return not isinstance(unavailable, StoreBusy)
+            failed = unavailable(error)
+            self._fail(group, failed)
+            return not isinstance(failed, StoreBusy)
         except BaseException as error:
             self._fail(group, error)
         else:
@@ -241,7 +224,7 @@ class Writer:
             except DBAPIError:
                 # A full disk or a failing one has rolled everything back, this job's savepoint too.
                 raise error from None
-            return None, translate(error)
+            return None, unavailable(error)
         except Exception as error:
             self._undo(connection)
             return None, error

@@ -24,9 +24,10 @@ def read_private(path: Path, limit: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise WalletMissing(f"there is no wallet at {path}", path=str(path)) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # `fdopen` would refuse a folder by the descriptor's number
+        os.close(handle)
+        raise WalletUnreadable(f"{path} is no regular file", path=str(path))
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise WalletUnreadable(f"{path} is no regular file", path=str(path))
         content = file.read(limit + 1)
     if len(content) > limit:
         raise WalletUnreadable(

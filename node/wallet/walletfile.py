@@ -105,7 +105,7 @@ def decode(content: bytes) -> WalletFile:
 
 def _damaged(reason: str) -> WalletUnreadable:
     # The whole reason could be as long as the file.
-    return WalletUnreadable("the wallet file is damaged: restore it from a copy", reason=reason[:200])
+    return WalletUnreadable(f"the wallet file is damaged ({reason[:200]}): restore it from a copy")
 
 
 def encode(

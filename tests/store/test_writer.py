@@ -114,7 +114,7 @@ def test_a_job_that_fails_is_undone_alone_and_told_its_own_error(desk: Desk) -> 
     assert good.exception() is after.exception() is None
     assert bad.exception() is error
     assert isinstance(doubled.exception(), StoreFailed)  # a key twice: an IntegrityError
-    assert "contradicts itself" in str(doubled.exception())
+    assert "rows contradict each other" in str(doubled.exception())
     assert desk.keys() == {"a", "c"}
     assert desk.commits == 2
 
