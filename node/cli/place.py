@@ -57,9 +57,9 @@ class Place:
 
     @cached_property
     def client(self) -> Client:
-        from node.client import Client
+        from node.cli.asking import NodeClient
 
-        return Client(self.url, token=None if self.folder is None else FolderToken(self.folder))
+        return NodeClient(self.url, token=None if self.folder is None else FolderToken(self.folder))
 
     @cached_property
     def coin(self) -> Coin:

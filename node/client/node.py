@@ -86,7 +86,7 @@ class Client:
     @cached_property
     def coin(self) -> Coin:
         """The node's coin, checked field by field. Raises BadCoin where it is not the one of the node's chain."""
-        coin = coin_from_json(self.get("/v1/coin"))
+        coin = coin_from_json(self._object("/v1/coin"))
         if show(coin.chain_id) != self.status().get("chain_id"):
             raise BadCoin(f"the node at {self.url} runs another chain than its coin makes: don't trust it")
         return coin

@@ -73,7 +73,7 @@ class Transport:
         except NoAnswer as error:
             if method == "GET" or not exchange.sent:
                 raise
-            raise Unanswered(f"{error.message}. What was asked may have been done all the same") from None
+            raise Unanswered(f"What was asked may have been done all the same: {error.message}") from None
 
     def connection(self, seconds: float) -> http.client.HTTPConnection:
         """One that is not connected yet; connecting may take `seconds`, within what is usual."""
@@ -113,7 +113,7 @@ class Transport:
                 f"no node answers at {self.url}: start one with `moneyer up`, or give the URL of one that runs"
             )
         if isinstance(error, ValueError):
-            return NoAnswer(f"{self.url} could not be asked: {type(error).__name__}")
+            return NoAnswer(f"{self.url} could not be asked: is the address right?")
         return error
 
     def read(self, status: int, content: bytes) -> Any:
