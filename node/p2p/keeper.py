@@ -263,16 +263,20 @@ class Keeper:
 
     def _begin(self, url: str, direction: str, *, is_probe: bool) -> None:
         """A link that can't be started is taken out again, and tried later."""
+        place = None
         try:
-            link = self._make_link(parse_peer_url(url), direction, is_probe)
+            peer = parse_peer_url(url)
+            if direction == INBOUND:  # first: those that find no place are many, and a link is dear to make
+                place = self.inbound.take(peer.host, trusted=url in self._useful)
+            link = self._make_link(peer, direction, is_probe)
             with self._lock:
                 self._learned.pop(url, None)
                 if self._trial == url:
                     self._trial = None
                 if url in self._removed or url in self._links:  # since just now
                     return
-                if direction == INBOUND:
-                    self._places[link] = self.inbound.take(link.url.host, trusted=url in self._useful)
+                if place is not None:
+                    self._places[link], place = place, None
                 self._links[url] = link
             link.start()
         except NoPlace:
@@ -283,6 +287,9 @@ class Keeper:
                     self._places.pop(failed).release()
                 self._backoff.failed(url)
             raise
+        finally:
+            if place is not None:
+                place.release()
 
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
         """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as

@@ -22,6 +22,7 @@ from node.p2p.peers import Peers
 from node.p2p.standing import INBOUND, OUTBOUND, blank
 from node.p2p.sync import Sync
 from node.p2p.urls import PeerUrl
+from node.shares import INBOUND_LINKS
 from node.store import peers as table
 from node.store.engine import Store
 from tests.p2p.conftest import NOW, Clock, Serve
@@ -106,6 +107,19 @@ def test_one_address_has_a_few_of_the_places_for_those_that_ask(keep: Keep) -> N
     keeping.peers.remove("127.9.9.9:9")
     assert len(set(keeping.urls()) & set(crowd)) == MAX_INBOUND_EACH
     assert {"http://203.0.113.6:5001", *here} < set(keeping.urls())
+
+
+def test_for_those_that_find_no_place_no_link_is_made(keep: Keep) -> None:
+    keeping = keep()
+    crowd = [f"http://127.0.0.2:{port}" for port in range(1, 301)]
+    keeping.knows(crowd, INBOUND)
+    made = len(crowd)
+    keeping.kinds += [Idle] * made
+    keeping.keeper.start()
+    wait_until(lambda: len(keeping.urls()) == INBOUND_LINKS.each, SOON, "the links")
+    keeping.keeper.table_changed("http://127.9.9.9:9")
+    keeping.peers.remove("127.9.9.9:9")
+    assert made - len(keeping.kinds) == INBOUND_LINKS.each
 
 
 def test_a_peer_that_tells_of_many_does_not_keep_out_what_others_tell(keep: Keep) -> None:
