@@ -32,6 +32,8 @@ _INTEGER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _NUMBERS_THAT_ARE_NONE = ("NaN", "Infinity", "-Infinity")
 _SHOWN = 80
 """Characters of somebody's text that an error repeats."""
+_MOST_KEYS = 32
+"""Of a body whose keys may be spelled otherwise: each one that isn't known is compared with those that are."""
 _NOT_THIS = "the body is not what this call takes: GET /docs lists its fields"
 
 
@@ -128,6 +130,13 @@ def _respelled(text: str, kind: type[msgspec.Struct]) -> str | bytes:
         given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         return text  # no object: refused by what reads it next
+    if len(given) > _MOST_KEYS:
+        raise BadField(
+            f"the body has {len(given)} fields: this call takes {joined(kind.__struct_encode_fields__, 'and')}",
+            field="",
+            expected=f"at most {_MOST_KEYS} fields",
+            found=str(len(given)),
+        )
     known = {**{name: name for name in kind.__struct_encode_fields__}, **spellings}
     held: dict[str, msgspec.Raw] = {}
     for key, value in given.items():

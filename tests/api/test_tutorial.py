@@ -318,6 +318,13 @@ def test_the_spellings_of_the_tutorials_copies_are_taken(rich: RunningNode, body
     assert held["receiver"] == rich.coin.address(DEVELOPERS["bob"].payload)
 
 
+def test_a_body_of_thousands_of_keys_is_not_compared_with_what_they_may_mean(steady: RunningNode) -> None:
+    answer = steady.post("/add_transaction", {f"x{number:04}y": 1 for number in range(5_000)})
+    assert (answer.status, answer.code) == (400, "bad_field")
+    said = answer.json["error"]["message"]
+    assert said == "the body has 5000 fields: this call takes sender, receiver, amount, fee and memo"
+
+
 @pytest.mark.parametrize("key", ["node", "nodes", "Nodes"])
 @pytest.mark.parametrize("in_a_list", [True, False])
 def test_nodes_connect_by_either_key_as_a_list_or_as_one(node: RunningNode, key: str, in_a_list: bool) -> None:
