@@ -36,6 +36,26 @@ def restored() -> Iterator[None]:
     logging.raiseExceptions = raises
 
 
+class Flood:
+    """A logger of its own: `lines` are what it has said, at most three of a kind in a minute of `now`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._stream = io.StringIO()
+        handler = logging.StreamHandler(self._stream)
+        handler.addFilter(logs.Floods(handler, most=3, clock=lambda: self.now))
+        self.log = logging.Logger("moneyer.flood", logging.DEBUG)
+        self.log.addHandler(handler)
+
+    @property
+    def lines(self) -> list[str]:
+        return self._stream.getvalue().splitlines()
+
+    def peers(self, *numbers: int) -> None:
+        for number in numbers:
+            self.log.info("peer %d: gone", number)
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_event_is_one_line_whatever_stands_in_it(restored: None, as_json: bool) -> None:
     stream = io.StringIO()
@@ -67,6 +87,36 @@ def test_levels_are_kept_and_others_libraries_are_quiet(restored: None) -> None:
     logging.getLogger("urllib3").info("chatter")
     logging.getLogger("moneyer.test").warning("worth it")
     assert [line.partition(" ")[2] for line in stream.getvalue().splitlines()] == ["test: warning: worth it"]
+
+
+def test_of_a_flood_a_few_lines_are_said_and_how_many_more_there_were() -> None:
+    flood = Flood()
+    flood.peers(*range(9))
+    flood.log.info("another kind")
+    flood.now = 59.9
+    flood.peers(9)
+    assert flood.lines == ["peer 0: gone", "peer 1: gone", "peer 2: gone", "another kind"]
+    flood.now = 60.0
+    flood.peers(*range(10, 15))
+    assert flood.lines[4:] == [
+        "7 more like it within a minute, the last: peer 9: gone",
+        *("peer 10: gone", "peer 11: gone", "peer 12: gone"),
+    ]
+
+
+def test_what_was_held_back_is_told_also_where_nothing_comes_after_it() -> None:
+    flood = Flood()
+    flood.peers(*range(3))
+    flood.now = 59.9
+    flood.peers(3)
+    wait_until(lambda: flood.lines[3:] == ["1 more like it within a minute, the last: peer 3: gone"], 20, "the line")
+
+
+def test_whoever_asks_for_debug_has_every_line() -> None:
+    flood = Flood()
+    for number in range(9):
+        flood.log.debug("GET /v1/blocks %d", number)
+    assert len(flood.lines) == 9
 
 
 def test_a_url_is_logged_without_its_password() -> None:
