@@ -1,7 +1,9 @@
 """The log of a node's processes: on stderr, one line an event, for people or (`--log-json`) for programs.
 
 What strangers can bring about again and again becomes no flood: of each kind of line a minute has `MOST_LINES`, then
-one that says how many more there were. Loggers are named `moneyer.AREA`. What others' libraries say is worth a line from `warning` up. Nothing secret is
+one that says how many more there were.
+
+Loggers are named `moneyer.AREA`. What others' libraries say is worth a line from `warning` up. Nothing secret is
 logged: no token, key, phrase or passphrase, no header and no body of a request.
 """
 

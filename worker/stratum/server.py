@@ -30,6 +30,7 @@ from worker.stratum.payees import Payees
 from worker.stratum.protocol import MAX_LINE, StratumError
 from worker.stratum.session import Session
 from worker.stratum.shares import Shares
+from worker.stratum.turns import Turns
 
 log = logging.getLogger("moneyer.stratum")
 
@@ -78,6 +79,10 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = bytearray(MAX_LINE)
         self._filled = 0
         self._discarded = 0
+        self._waits = False
+        """For its turn: until then, more is read only as far as there is room."""
+        self._has_ended = False
+        """Whether its miner sends no more."""
         self.transport: asyncio.Transport | None = None
         self.session: Session | None = None
         self.remote = ""
@@ -110,6 +115,22 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._filled += nbytes
+        if not self._waits:
+            self._waits = True
+            self._server.turns.come(self)
+        if self._waits and self._filled == MAX_LINE and self.transport is not None:
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Whether the connection stays for now: what came before the end is worked on."""
+        self._has_ended = True
+        return self._waits
+
+    def work(self) -> None:
+        """On what has come, in this connection's turn."""
+        self._waits = False
+        if self.transport is None or self.transport.is_closing():
+            return
         start = 0
         while (end := self._buffer.find(b"\n", start, self._filled)) >= 0:
             if self._discarded:
@@ -121,6 +142,9 @@ class Connection(asyncio.BufferedProtocol):
         self._filled -= start
         if self._discarded or self._filled == MAX_LINE:
             self._discard()
+        if self._has_ended:
+            self.transport.close()
+        self.transport.resume_reading()
 
     def send(self, lines: list[bytes]) -> None:
         if self.transport is None or self.transport.is_closing() or not lines:
@@ -180,6 +204,7 @@ class StratumServer:
         self._extranonces = count(int.from_bytes(os.urandom(EXTRANONCE1_SIZE), "big"))
         self._solved = _Solved(b"")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.turns = Turns(self._soon)
         self.shares = Shares()
         self.link = NodeLink(config.config, self._hand_over, once=config.with_node)
 
@@ -189,6 +214,10 @@ class StratumServer:
         return await self._loop.create_server(
             lambda: Connection(self), self._config.host, self._config.port, backlog=_BACKLOG
         )
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None  # noqa: S101 - there are connections
+        self._loop.call_soon(call)
 
     async def tend(self) -> None:
         """Look after the connections, for ever."""
