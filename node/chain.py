@@ -21,7 +21,6 @@ from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError, To
 from node.core.hashing import sha256d
 from node.core.template import Parent, assemble, room_for_transfers
 from node.core.types import HEADER_SIZE, Block, Header, Transfer
-from node.mempool import Mempool
 from node.orphans import HeldBlock, Orphans
 from node.outcomes import Orphan, Outcome, SideBranch
 from node.sidebranches import SideBlock, SideBranches
@@ -59,13 +58,12 @@ class Template:
 
 
 class Chain:
-    def __init__(self, store: Store, mempool: Mempool | None = None) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.coin = store.coin
         self.ancestry = Ancestry(store.coin)
         self.orphans = Orphans()
         self.side_branches = SideBranches()
-        self._mempool = mempool or Mempool(store)
         settle.resume(store)
         self._turns = Turns(_TURN_SECONDS)
         self._decoded: dict[bytes, Transfer] = {}

@@ -41,7 +41,7 @@ class Node:
     def open(cls, folder: Path, coin: Coin, *, busy_seconds: float = 10, **config: Any) -> Node:
         store = Store.open(Config(folder, **config), coin, busy_seconds=busy_seconds)
         mempool = Mempool(store)
-        return cls(store, mempool, Chain(store, mempool))
+        return cls(store, mempool, Chain(store))
 
     @property
     def coin(self) -> Coin:

@@ -21,7 +21,7 @@ def open_node(config: Config) -> NodeContext:
     keys = LiveWallet(config.data, development=config.development, passphrase_file=config.passphrase_file)
     store = Store.open(config, coin)
     mempool = Mempool(store)
-    chain = Chain(store, mempool)
+    chain = Chain(store)
     peers = Peers(store, config)
     sync = Sync(chain, peers)
     with store.read() as conn:

@@ -81,7 +81,7 @@ def keep(tmp_path: Path, serve: Serve) -> Iterator[Keep]:
         config = Config(tmp_path, port=serve({}).port, **options)  # type: ignore[arg-type]
         store = Store.open(config, COIN)
         peers, mempool, clock, kinds = Peers(store, config), Mempool(store), Clock(), list[type[Link]]()
-        gossip = Gossip(config, mempool, peers, Sync(Chain(store, mempool), peers))
+        gossip = Gossip(config, mempool, peers, Sync(Chain(store), peers))
 
         def make_link(url: PeerUrl, direction: str, is_probe: bool) -> Link:
             return (kinds.pop(0) if kinds else Idle)(url, direction, gossip, is_probe=is_probe)

@@ -58,7 +58,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
     store = Store.open(config, COIN)
     peers = Peers(store, config)
     mempool = Mempool(store)
-    gossip = Gossip(config, mempool, peers, Sync(Chain(store, mempool), peers), clock)
+    gossip = Gossip(config, mempool, peers, Sync(Chain(store), peers), clock)
 
     def state() -> str:
         row = peers.find(config.peers[0])
