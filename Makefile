@@ -25,13 +25,13 @@ run: .venv/.ready-run
 	@exec $(BIN)/python tools/foreground.py $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 3 --dist loadfile -m "not crash" $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile -m "not crash and not fuzz" $(TESTS)
 
 test-crash: .venv/.ready-dev
 	$(BIN)/pytest -m crash $(TESTS)
 
 fuzz: .venv/.ready-dev
-	MONEYER_FUZZ_SECONDS=$${MONEYER_FUZZ_SECONDS:-60} $(BIN)/pytest -q tests/chain/test_against_model.py
+	$(BIN)/pytest -q -m fuzz tests/chain/test_against_model.py
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check .
