@@ -9,6 +9,8 @@ from node.shares import OUTBOUND_LINKS
 
 DEFAULT_PORT = 5001
 LOOPBACK = "127.0.0.1"
+NODE_LOCK = "node.lock"
+"""In its data folder: held by the node for as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Config:
     @property
     def node_lock(self) -> Path:
         """Held by the node for as long as it lives; holds its process id, local URL and where it listens, as JSON."""
-        return self.data / "node.lock"
+        return self.data / NODE_LOCK
 
     @property
     def worker_lock(self) -> Path:

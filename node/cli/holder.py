@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.config import NODE_LOCK
+
 _MAX_LOCK = 1_000
 _WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - compared, not bound
 
@@ -22,7 +24,7 @@ def holder_of(folder: Path) -> dict[str, Any] | None:
     """What the node that runs on a data folder wrote into its lock; None where none does, or it could write nothing."""
     from node.locks import is_held
 
-    lock = folder / "node.lock"
+    lock = folder / NODE_LOCK
     try:
         if not is_held(lock):
             return None

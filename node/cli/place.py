@@ -13,6 +13,7 @@ import click
 from node.cli.folders import find_folder, running_url
 from node.cli.holder import FolderToken
 from node.core.errors import MoneyerError
+from node.net.running import is_running
 from node.text import shown
 from node.words import nearest, quoted
 
@@ -189,14 +190,7 @@ def find_place(data: Path | None, node: str | None) -> Place:
     if url is not None or folder is None:
         return Place(folder, url or DEFAULT_URL)
     # A folder that nobody named is a guess: its node may be down and another one meant.
-    return Place(folder, running_url(folder) or (DEFAULT_URL if data is None or _is_running(folder) else None))
-
-
-def _is_running(folder: Path) -> bool:
-    """Whether a node runs there, also where it could not say at which URL."""
-    from node.locks import is_held
-
-    return is_held(folder / "node.lock")
+    return Place(folder, running_url(folder) or (DEFAULT_URL if data is None or is_running(folder) else None))
 
 
 def terminal() -> bool:

@@ -159,11 +159,10 @@ def _prepare(data: Path, coin_file: Path | None, ports: list[int], *, lan: bool)
 
 
 def _check_not_running(network: Network) -> None:
-    from node.config import Config
-    from node.locks import is_held
+    from node.net.running import is_running
 
     for number, folder in enumerate(network.folders, 1):
-        if is_held(Config(data=folder).node_lock):
+        if is_running(folder):
             raise click.ClickException(
                 f"node {number} of {network.data} is running already: stop that network first, or use another --data"
             )

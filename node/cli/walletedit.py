@@ -62,7 +62,7 @@ def passphrase(
     from node.cli.output import print_json
     from node.cli.place import find_place
     from node.cli.secret import new_passphrase, unlock
-    from node.locks import is_held
+    from node.net.running import is_running
     from node.wallet.edit import set_passphrase
 
     place = find_place(data, None)
@@ -81,7 +81,7 @@ def passphrase(
         print_json({"wallet": str(path), "encrypted": fresh is not None})
     else:
         click.echo(f"{path} is {'open' if fresh is None else 'encrypted with the new passphrase'} now")
-    if fresh is not None and is_held(path.parent / "node.lock"):
+    if fresh is not None and is_running(path.parent):
         click.echo(
             "A node runs on it, which mines for it as before, and spends from it again once it is started with the new "
             "passphrase (MONEYER_PASSPHRASE or --passphrase-file)",

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from node.config import NODE_LOCK
 from node.files import write_whole
 from node.locks import is_held
 
-NODE_LOCK: Final = "node.lock"
 _NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
 _MAX_ENTRIES: Final = 500
 _MAX_PATH: Final = 4_096
@@ -53,9 +53,17 @@ def running_networks() -> list[Path]:
                 continue
             if not data.is_dir():
                 entry.unlink(missing_ok=True)
-            elif _runs(data):
+            elif is_running(data):
                 found.add(network_of(data))
     return sorted(found)
+
+
+def is_running(data: Path) -> bool:
+    """Whether a node runs on a data folder, also where it could not say at which URL."""
+    try:
+        return is_held(data / NODE_LOCK)
+    except OSError:
+        return False
 
 
 def network_of(data: Path) -> Path:
@@ -72,10 +80,3 @@ def _data_of(entry: Path) -> Path | None:
     except (OSError, ValueError):
         return None
     return path if path.is_absolute() else None
-
-
-def _runs(data: Path) -> bool:
-    try:
-        return is_held(data / NODE_LOCK)
-    except OSError:
-        return False
