@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from node.core.coin import Coin
+from node.store.driver import driver
 from tests.nodes import Node
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -51,3 +52,12 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     """Every file of a folder that says something: not SQLite's shared memory, nor a log with nothing in it."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".db-shm"}
     return {name: content for name, content in files.items() if content}
+
+
+def change(folder: Path, sql: str) -> None:
+    """As another program would: no foreign keys, no checks."""
+    connection = driver.connect(str(folder / "chain.db"))
+    connection.execute("PRAGMA ignore_check_constraints=ON")
+    connection.executescript(sql)
+    connection.commit()
+    connection.close()

@@ -19,7 +19,7 @@ from node.verify import ChainBroken, verify_chain
 from tests.nodes import Node
 from tests.processes import Child
 from tests.store.children import work_until_killed
-from tests.store.folders import CHAIN, bytes_of, made
+from tests.store.folders import CHAIN, bytes_of, change, made
 
 COIN = CHAIN.coin
 
@@ -50,15 +50,6 @@ GONE_OR_CHANGED = {
     "a table": "DROP TABLE account_history",
     "the version": "DELETE FROM alembic_version",
 }
-
-
-def change(folder: Path, sql: str) -> None:
-    """As another program would: no foreign keys, no checks."""
-    connection = driver.connect(str(folder / "chain.db"))
-    connection.execute("PRAGMA ignore_check_constraints=ON")
-    connection.executescript(sql)
-    connection.commit()
-    connection.close()
 
 
 def refusal(folder: Path) -> str:

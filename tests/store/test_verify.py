@@ -12,13 +12,12 @@ import pytest
 from node.config import Config
 from node.core.coinfile import coin_to_toml
 from node.core.errors import MoneyerError
-from node.store.driver import driver
 from node.store.engine import Store
 from node.store.errors import StoreRefused
 from node.verify import ChainBroken, verify_chain
 from tests.cli.support import moneyer
 from tests.nodes import Node
-from tests.store.folders import ALICE, BOB, CHAIN, made
+from tests.store.folders import ALICE, BOB, CHAIN, change, made
 from tests.support import rebuild, transfer
 
 COIN = CHAIN.coin
@@ -96,14 +95,6 @@ CHANGED = {
     "history of no account": "INSERT INTO account_history VALUES (900, 3, 0)",
     "a transaction that is in no block": "INSERT INTO transactions VALUES (zeroblob(32), 3, 9)",
 }
-
-
-def change(folder: Path, sql: str) -> None:
-    connection = driver.connect(str(folder / "chain.db"))
-    connection.execute("PRAGMA ignore_check_constraints=ON")
-    connection.executescript(sql)
-    connection.commit()
-    connection.close()
 
 
 def is_found(folder: Path) -> bool:
