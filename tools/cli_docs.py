@@ -33,7 +33,8 @@ What a command has to say goes to stdout, what went wrong to stderr: one sentenc
 stdout has one JSON document in the API's shape, or nothing: nothing for status 1 and 2; for 3, and where a transfer's
 fate is unknown, the document that names it (`txid`, `status`). Ctrl-C, a closed pipe and a full disk change none of
 that: where something had been changed by then, the status is 3 or 4, never 1, and the sentence says what stands and
-how to see it.
+how to see it. With `MONEYER_DEBUG=1` a command logs what lies behind its sentence (SQLite's own words, say), and a
+bug in it shows where.
 
 **A payment that is safe to repeat.** `moneyer send … --idempotency KEY` keeps what it signs in `DATA/sent/`, under
 the key and before it is sent. Whoever repeats the command with that key, after a kill, a power cut or status 4, sends

@@ -109,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """One command; its exit status. What it says goes to stdout, what went wrong to stderr."""
     _open_what_is_closed()
+    if os.environ.get("MONEYER_DEBUG"):
+        from node.logs import configure
+
+        configure("debug")
     outcome = Outcome()
     try:
         result = cli.main(

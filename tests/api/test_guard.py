@@ -142,6 +142,12 @@ def test_without_the_token_nothing_is_spent_mined_or_connected(guarded: RunningN
     assert guarded.state() == before
 
 
+@pytest.mark.parametrize("path", ["/%6dine_block", "/v1%2fmine", "/v1/%6dining", "/replace%5fchain"])
+def test_the_token_is_wanted_by_whatever_spelling_a_call_is_named(guarded: RunningNode, path: str) -> None:
+    answer = guarded.post(path, {})
+    assert (answer.status, answer.code) == (401, "unauthorized")
+
+
 def test_with_the_token_it_goes_on(guarded: RunningNode) -> None:
     assert guarded.post("/replace_chain", None, guarded.bearer).status == 200
     assert guarded.post("/add_transaction", {}, guarded.bearer).code == "missing_fields"

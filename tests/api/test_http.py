@@ -209,6 +209,12 @@ def test_an_unknown_address_is_not_found_in_json(node: RunningNode, path: str) -
     assert node.get("/" + "x" * 5_000).status in (404, 414)
 
 
+def test_the_server_hides_how_a_path_was_spelled(node: RunningNode) -> None:
+    """As docs/api.md tells those who put a proxy before a node; where this fails, the node can refuse them itself."""
+    for path in ("/v1%2fstatus", "/v1/%73tatus", "/%76%31/status"):
+        assert node.get(path).json.keys() == node.get("/v1/status").json.keys()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [

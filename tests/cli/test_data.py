@@ -104,6 +104,13 @@ def test_what_is_no_database_is_a_sentence(folder: Path) -> None:
     assert path.read_bytes().startswith(b"not a database")
 
 
+def test_the_databases_own_words_are_told_to_whoever_looks_for_a_bug(folder: Path) -> None:
+    (folder / "chain.db").write_bytes(b"not a database at all" * 1000)
+    done = moneyer("db", "check", "--data", folder, env={"MONEYER_DEBUG": "1"})
+    assert done.returncode == 1
+    assert "SQLite says: file is not a database" in done.stderr.splitlines()[0]
+
+
 def test_upgrade_leaves_the_newest_schema_as_it_is(folder: Path) -> None:
     done = moneyer("db", "upgrade", "--data", folder)
     assert (done.returncode, done.stdout) == (0, f"{folder / 'chain.db'} is at schema {SCHEMA_REVISION}\n")
