@@ -31,6 +31,7 @@ from node.locks import hold
 from tests.cli.coins import write_wallet
 from tests.cli.support import MONEYER, NOWHERE, environment
 from tests.cli.test_main import all_commands
+from tests.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.ports import free_port
 from tests.store.folders import CHAIN, made
 from tests.support import key
@@ -299,6 +300,29 @@ def test_where_no_file_can_grow_it_is_told_in_our_words(data: Path, capsys: pyte
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         said = capsys.readouterr()
         is_in_our_words(said.out + said.err, status, name)
+
+
+@pytest.mark.usefixtures("at_home")
+def test_where_the_disk_is_full_it_is_told_in_our_words(
+    small_disk: Path,  # noqa: F811
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refusals = set()
+    for name, _ in ON_FOLDERS:
+        if name in LASTING or name == "bench mine":
+            continue
+        here = shutil.copytree(data, small_disk / "data")
+        os.chdir(here)  # what is made in the current folder finds no room there
+        shutil.copy(data.parent / "copy.db", here)
+        with filled(small_disk):
+            status = run(order(name, here))
+        said = capsys.readouterr()
+        is_in_our_words(said.out + said.err, status, name)
+        refusals |= {name} if status else set()
+        os.chdir(data.parent)
+        shutil.rmtree(here)
+    assert {"wallet new", "wallet contact", "db restore"} <= refusals
 
 
 @contextmanager

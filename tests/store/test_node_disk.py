@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-
-import pytest
 
 from node.core import codec
 from node.store.driver import driver
 from node.verify import verify_chain
 from tests.api.running import ALICE, BOB, Answer, RunningNode, children, rich_coin, running
+from tests.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.nodes import Node
 from tests.support import transfer
 
@@ -35,31 +33,8 @@ def failing_disk(node: RunningNode) -> Iterator[None]:
     limit(resource.RLIM_INFINITY)
 
 
-@contextmanager
-def full_disk(node: RunningNode) -> Iterator[None]:
-    """Another program has taken all the room that there was."""
-    filler = node.config.data / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    yield
-    filler.unlink()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of a few megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "moneyer-test", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, timeout=20, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs mount: a disk of a few megabytes is filled")
-    if done.returncode != 0:
-        pytest.skip(f"needs root, to mount a disk of a few megabytes: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], timeout=20, check=True)
+def full_disk(node: RunningNode) -> AbstractContextManager[None]:
+    return filled(node.config.data)
 
 
 def send(node: RunningNode, sequence: int) -> Answer:
@@ -108,5 +83,5 @@ def test_while_the_disk_fails_the_node_says_not_now_and_goes_on_when_it_works(tm
     live_through(tmp_path / "node", failing_disk)
 
 
-def test_while_the_disk_is_full_the_node_says_not_now_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+def test_while_the_disk_is_full_the_node_says_not_now_and_goes_on_when_there_is_room(small_disk: Path) -> None:  # noqa: F811
     live_through(small_disk / "node", full_disk)

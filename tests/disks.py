@@ -1,0 +1,37 @@
+"""A disk of a few megabytes, to be filled."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of a few megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "moneyer-test", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs mount: a disk of a few megabytes is filled")
+    if done.returncode != 0:
+        pytest.skip(f"needs root, to mount a disk of a few megabytes: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], timeout=20, check=True)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Meanwhile another program has taken all the room that there was in the folder's file system."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    yield
+    filler.unlink()
