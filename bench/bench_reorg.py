@@ -102,7 +102,7 @@ def behind(payments: Payments, count: int) -> list[Transfer]:
 def fill(store: Store, waiting: list[Transfer]) -> None:
     """Put transfers into the mempool without asking its policy."""
     for start in range(0, len(waiting), 10_000):
-        news = [(codec.txid(each), each, True) for each in waiting[start : start + 10_000]]
+        news = [(codec.outline(each, codec.txid(each)), True) for each in waiting[start : start + 10_000]]
         store.submit(lambda conn, news=news: mempool.add_many(conn, news), alone=True).result()  # type: ignore[misc]
 
 

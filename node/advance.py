@@ -101,7 +101,7 @@ class Advance:
             leaving = self._ahead.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn))
             height -= len(leaving.hashes)
             chain.disconnect(leaving, height + 1)
-            self._touched.update(leaving.effect)
+            self._touched.update(leaving.effect.balances)
             self._gone += leaving.transfers
             hashes = hashes[len(leaving.hashes) :]
 

@@ -11,16 +11,17 @@ as they do not apply yet.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from node.core import codec
+from node.core.codec import Outline
 from node.core.hashing import show
-from node.core.ledger import transfers_of
-from node.core.types import NO_ACCOUNT, Account, Transfer
+from node.core.types import NO_ACCOUNT, Account
 from node.mempool import MAX_OF_SENDER
 from node.store import accounts, blocks, eviction, returning
 from node.store import mempool as rows
@@ -28,7 +29,16 @@ from node.store.engine import Store
 from node.store.errors import StoreUnavailable
 
 BACK_AT_ONCE = 2_000
-"""Transfers that come back in one transaction (and of one sender more): some 0.1 to 0.2 s of the write lock."""
+"""Transfers that come back in the transaction that moves the tip, at most: some 0.1 s of the write lock."""
+
+PORTION = 5_000
+"""Transfers that come back in one further transaction, and of one sender more: each writes most pages of the indexes
+by txid and receiver, so that many small ones take longer than few."""
+
+_TURN_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
+"""Whoever waits in another process for the right to write looks every 0.1 s whether it is free (SQLite's busy
+handler): after a turn of portions it stays free for that long."""
 
 log = logging.getLogger("moneyer.mempool")
 
@@ -46,13 +56,11 @@ class TipChange:
     gone: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Back:
+class _Back(NamedTuple):
     """A transfer that a reorg took off the chain. `order`: its place among them, oldest first."""
 
     order: int
-    txid: bytes
-    transfer: Transfer
+    transfer: Outline
 
 
 def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) -> bool:
@@ -86,7 +94,11 @@ def bring_back(store: Store) -> None:
             if not marked:
                 return
             parts = list(_parts(_off_chain(conn, marked, mempool_bytes)))
+        began = time.monotonic()
         for part in parts:
+            if time.monotonic() - began > _TURN_SECONDS:
+                time.sleep(_PAUSE_SECONDS)
+                began = time.monotonic()
             store.submit(partial(_return, part=part, mempool_bytes=mempool_bytes), alone=True).result()
         store.submit(partial(_unmark, done=set(marked)), alone=True).result()
 
@@ -122,23 +134,25 @@ def _unmark(conn: Connection, done: set[bytes]) -> None:
 def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> dict[bytes, list[_Back]]:
     """Unconfirmed transfers of these blocks by sender: the oldest that fit `room` bytes. Every sender has an entry."""
     back: dict[bytes, list[_Back]] = {}
+    following: dict[bytes, int] = {}
+    slots: set[tuple[bytes, int]] = set()
     order = 0
     for block_hash in hashes:
-        block, txids = blocks.load_with_txids(conn, block_hash)
-        transfers = transfers_of(block)
-        senders = {transfer.sender for transfer in transfers}
+        _, _, transfers = blocks.outline(conn, block_hash)
+        senders = {transfer.sender for transfer in transfers} - following.keys()
         states = accounts.states(conn, senders)
-        slots = rows.slots_of(conn, senders - back.keys())
-        for transfer, txid in zip(transfers, txids[1:], strict=True):  # the first is the coinbase's
-            if transfer.sequence < states.get(transfer.sender, NO_ACCOUNT).sequence:
+        following.update((sender, states.get(sender, NO_ACCOUNT).sequence) for sender in senders)
+        slots |= rows.slots_of(conn, senders)
+        for transfer in transfers:
+            if transfer.sequence < following[transfer.sender]:
                 continue
             of_sender = back.setdefault(transfer.sender, [])
             if room < 0 or (transfer.sender, transfer.sequence) in slots:
                 continue
-            room -= codec.transaction_size(transfer)
+            room -= len(transfer.raw)
             if room < 0:  # nor does any after it come back: its sender's would wait for it
                 continue
-            of_sender.append(_Back(order, txid, transfer))
+            of_sender.append(_Back(order, transfer))
             order += 1
     return back
 
@@ -150,7 +164,7 @@ def _parts(back: dict[bytes, list[_Back]]) -> Iterator[dict[bytes, list[_Back]]]
     for sender, of_sender in back.items():
         part[sender] = of_sender
         size += len(of_sender) + 1
-        if size >= BACK_AT_ONCE:
+        if size >= PORTION:
             yield part
             part, size = {}, 0
     if part:
@@ -188,13 +202,14 @@ def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
     rows.remove_numbered(conn, gone)
     rows.set_ready(conn, changes)
     new.sort(key=lambda entry: entry[0].order)
-    rows.add_many(conn, [(each.txid, each.transfer, is_ready) for each, is_ready in new])
+    rows.add_many(conn, [(each.transfer, is_ready) for each, is_ready in new])
 
 
 def _merged(pooled: Iterable[rows.Waiting], back: Iterable[_Back]) -> list[tuple[int, int, rows.Waiting | _Back]]:
     """(sequence, cost, which), in order of sequence; what took a slot meanwhile keeps it."""
     slots: dict[int, tuple[int, int, rows.Waiting | _Back]] = {
-        each.transfer.sequence: (each.transfer.sequence, each.transfer.cost, each) for each in back
+        each.transfer.sequence: (each.transfer.sequence, each.transfer.amount + each.transfer.fee, each)
+        for each in back
     }
     slots.update((each.sequence, (each.sequence, each.cost, each)) for each in pooled)
     return [slots[sequence] for sequence in sorted(slots)]

@@ -206,6 +206,13 @@ def decode_body_and_txids(raw: bytes) -> tuple[tuple[Transaction, ...], list[byt
     return tuple(transactions), txids
 
 
+def outline(transfer: Transfer, txid: bytes) -> Outline:
+    """`txid`: the transfer's own, so that nothing is hashed again."""
+    raw = encode_transaction(transfer)
+    paid = (transfer.amount, transfer.fee)
+    return Outline(txid, transfer.sender, transfer.receiver, *paid, transfer.sequence, raw)
+
+
 def outline_body(raw: bytes) -> tuple[Coinbase, bytes, list[Outline]]:
     """Coinbase, its txid and the outlines of the transfers of a block that was connected once. Raises Malformed."""
     count, start = decode_count(raw)

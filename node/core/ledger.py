@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
 
 from node.core.codec import Outline
 from node.core.errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
@@ -10,10 +11,6 @@ from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Tra
 
 Accounts = MutableMapping[bytes, Account]
 """Payload (33 bytes) -> confirmed Account; one that is missing is (0, 0)."""
-
-Effect = MutableMapping[bytes, Account]
-"""What blocks did to the accounts that they touched: payload -> what was added to balance (below 0 where money was
-lost) and sequence. A sum, in which the order of blocks and transfers is gone: all that undoing them asks."""
 
 
 def check_sequence(transfer: Transfer, account: Account) -> None:
@@ -89,24 +86,31 @@ def _credit(accounts: Accounts, payload: bytes, amount: int) -> None:
     accounts[payload] = Account(account.balance + amount, account.sequence)
 
 
-def add_effect(effect: Effect, coinbase: Coinbase, transfers: Iterable[Transfer | Outline]) -> None:
-    """Add to `effect` what a connected block did, these being all its transactions."""
-    _add(effect, coinbase.receiver, coinbase.amount, 0)
-    for transfer in transfers:
-        _add(effect, transfer.sender, -transfer.amount - transfer.fee, 1)
-        _add(effect, transfer.receiver, transfer.amount, 0)
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What blocks did to accounts: a sum, in which the order of blocks is gone, and all that undoing them asks."""
 
+    balances: dict[bytes, int] = field(default_factory=dict)
+    """Every account that they touched: base units that it gained; below 0 where it lost some."""
+    sequences: dict[bytes, int] = field(default_factory=dict)
+    """Accounts that sent transfers: how many."""
 
-def _add(effect: Effect, payload: bytes, balance: int, sequence: int) -> None:
-    before = effect.get(payload, NO_ACCOUNT)
-    effect[payload] = Account(before.balance + balance, before.sequence + sequence)
+    def add(self, coinbase: Coinbase, transfers: Iterable[Transfer | Outline]) -> None:
+        """Add what a connected block did, these being all its transactions."""
+        balances, sequences = self.balances, self.sequences
+        balances[coinbase.receiver] = balances.get(coinbase.receiver, 0) + coinbase.amount
+        for transfer in transfers:
+            sender, receiver, amount = transfer.sender, transfer.receiver, transfer.amount
+            balances[sender] = balances.get(sender, 0) - amount - transfer.fee
+            sequences[sender] = sequences.get(sender, 0) + 1
+            balances[receiver] = balances.get(receiver, 0) + amount
 
 
 def undo(accounts: Accounts, effect: Effect) -> None:
     """Take back what the last connected blocks did; an account that becomes (0, 0) is none and leaves the mapping."""
-    for payload, done in effect.items():
+    for payload, gained in effect.balances.items():
         account = accounts.get(payload, NO_ACCOUNT)
-        before = Account(account.balance - done.balance, account.sequence - done.sequence)
+        before = Account(account.balance - gained, account.sequence - effect.sequences.get(payload, 0))
         if before == NO_ACCOUNT:
             accounts.pop(payload, None)
         else:
@@ -131,8 +135,8 @@ def apply_block(accounts: Accounts, block: Block, *, height: int, subsidy: int, 
 
 def undo_block(accounts: Accounts, block: Block) -> None:
     """Exact inverse of `apply_block`."""
-    effect: Effect = {}
-    add_effect(effect, coinbase_of(block), transfers_of(block))
+    effect = Effect()
+    effect.add(coinbase_of(block), transfers_of(block))
     undo(accounts, effect)
 
 

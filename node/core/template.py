@@ -35,7 +35,12 @@ FEE_RATE_SCALE = 100_000
 
 def fee_rate(transfer: Transfer) -> int:
     """Base units a hundred thousand bytes, rounded down: what orders the mempool and a block."""
-    return transfer.fee * FEE_RATE_SCALE // codec.transaction_size(transfer)
+    return rate_of(transfer.fee, codec.transaction_size(transfer))
+
+
+def rate_of(fee: int, size: int) -> int:
+    """The same of a transfer of `size` bytes."""
+    return fee * FEE_RATE_SCALE // size
 
 
 def select_transfers(ready: Iterable[Transfer], accounts: Mapping[bytes, Account], room: int) -> list[Transfer]:

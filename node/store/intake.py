@@ -20,7 +20,7 @@ class Intake:
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
-        self._new: list[tuple[bytes, Transfer, bool]] = []
+        self._new: list[tuple[codec.Outline, bool]] = []
         self._senders: set[bytes] = set()
         self._costs: dict[bytes, int] = {}
         self.size = 0
@@ -35,7 +35,7 @@ class Intake:
 
     def add(self, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
         """A transfer whose place in the mempool is free, and that no other row waits for."""
-        self._new.append((txid, transfer, ready))
+        self._new.append((codec.outline(transfer, txid), ready))
         self._senders.add(transfer.sender)
         self.size += codec.transaction_size(transfer)
 

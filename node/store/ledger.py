@@ -93,11 +93,12 @@ class Ledger:
 
     def disconnect(self, leaving: Leaving, lowest: int) -> None:
         """Exact inverse of `connect`, for the last blocks. `lowest`: height of the last of these."""
-        view = self._view(leaving.effect)
+        payloads = leaving.effect.balances.keys()
+        view = self._view(payloads)
         ledger.undo(view, leaving.effect)
-        self._keep(view, leaving.effect)
+        self._keep(view, payloads)
         self._old_tx += [(txid,) for txid in leaving.txids]
-        self._old_history.update([self._numbers[payload] for payload in leaving.effect])
+        self._old_history.update([self._numbers[payload] for payload in payloads])
         self._lowest = lowest
         self._disconnected += leaving.hashes
         self._save_if_many()

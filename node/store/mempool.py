@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from node.core import codec
 from node.core.hashing import sha256d
-from node.core.template import fee_rate
+from node.core.template import rate_of
 from node.core.types import Account, Transfer
 from node.store.bulk import Among, Many, Query
 from node.store.errors import StoreDamaged
@@ -346,23 +346,22 @@ def is_empty(conn: Connection) -> bool:
 
 
 def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
-    add_many(conn, [(txid, transfer, ready)])
+    add_many(conn, [(codec.outline(transfer, txid), ready)])
 
 
-def add_many(conn: Connection, new: Sequence[tuple[bytes, Transfer, bool]]) -> None:
-    """Each (txid, transfer, ready), in order of arrival."""
-    following: dict[bytes, int] = dict(_NEXT.rows(conn, list({transfer.sender for _, transfer, _ in new})))
-    values, size = [], 0
-    for txid, transfer, is_ready in new:
-        raw = codec.encode_transaction(transfer)
-        size += len(raw)
-        paying = (transfer.cost, transfer.fee, fee_rate(transfer))
-        whose = (transfer.sender, transfer.sequence, transfer.receiver)
-        is_head = transfer.sequence == following.get(transfer.sender)
-        values.append((txid, *whose, *paying, len(raw), is_ready, raw, is_head))
+def add_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool]]) -> None:
+    """Each (transfer, ready), in order of arrival."""
+    following: dict[bytes, int] = dict(_NEXT.rows(conn, list({each.sender for each, _ in new})))
+    values, added = [], 0
+    for (txid, sender, receiver, amount, fee, sequence, raw), is_ready in new:
+        size = len(raw)
+        added += size
+        paying = (amount + fee, fee, rate_of(fee, size))
+        is_head = sequence == following.get(sender)
+        values.append((txid, sender, sequence, receiver, *paying, size, is_ready, raw, is_head))
     if values:
         _INSERT.run(conn, values)
-        grow(conn, len(values), size)
+        grow(conn, len(values), added)
 
 
 def remove(conn: Connection, txids: Sequence[bytes]) -> None:

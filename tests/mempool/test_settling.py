@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from node.core.errors import MempoolFull
 from node.core.types import Transfer
 from node.store import mempool as rows
 from node.store import returning
+from node.store.engine import Store
 from node.store.tables import mempool as table
 from tests.nodes import NOW, Node, OpenNode
 from tests.processes import Child, children
@@ -65,6 +67,7 @@ def marked(node: Node) -> list[bytes]:
 def portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little comes back at once: here 2 senders' four transfers each."""
     monkeypatch.setattr(settle, "BACK_AT_ONCE", 6)
+    monkeypatch.setattr(settle, "PORTION", 6)
 
 
 @pytest.mark.usefixtures("portions")
@@ -84,6 +87,26 @@ def test_a_reorg_moves_the_tip_first_and_gives_back_in_further_transactions(
     assert seen == [(2, WINNER.tip_hash)] * 3
     assert node.pool() == ready_pool()
     assert marked(node) == []
+
+
+@pytest.mark.usefixtures("portions")
+def test_between_two_turns_of_portions_the_lock_is_free_for_who_looks_now_and_then(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = open_node(COIN)
+    other = Store.open(node.store.config, COIN, busy_seconds=0)
+    served = []
+
+    def write(seconds: float) -> None:
+        assert not other.write(lambda conn: rows.is_empty(conn))
+        served.append(seconds)
+
+    monkeypatch.setattr(settle, "_TURN_SECONDS", 0)
+    monkeypatch.setattr(time, "sleep", write)
+    reorganize(node)
+    other.close()
+    assert len(served) >= 2
+    assert node.pool() == ready_pool()
 
 
 def test_a_small_reorg_is_one_transaction(open_node: OpenNode) -> None:
@@ -140,7 +163,7 @@ def reorganize_and_die(pipe: Pipe, folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         give_back(conn, part, mempool_bytes)
 
-    settle.BACK_AT_ONCE = 6
+    settle.BACK_AT_ONCE = settle.PORTION = 6
     settle._return = deadly
     node = Node.open(folder, COIN)
     pipe.send("ready")
