@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from node.advice import start_node
 from node.core.errors import MoneyerError
 
 NODE_SECONDS = 30.0
@@ -43,5 +44,5 @@ class NodeWait:
             self._told = True
             self._log.info("waiting for the node of %s to start", self._data)
         if waited > self._seconds:
-            raise self._refusal(f"no node runs on {self._data}: start one with `moneyer node --data {self._data}`")
+            raise self._refusal(f"no node runs on {self._data}: start it with `{start_node(self._data)}`")
         return False

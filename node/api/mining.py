@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from node import locks
+from node.advice import typed
 from node.api.context import NodeContext
 from node.api.endpoint import Call, endpoint
 from node.api.errors import BadField, NotFound, NoWorker
@@ -54,8 +55,9 @@ def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
     while not locks.is_held(node.config.worker_lock):
         left = deadline - time.monotonic()
         if left <= 0:
+            folder = node.config.data.absolute()
             raise NoWorker(
-                f"no worker mines for this node: start one with `moneyer worker --data {node.config.data}`",
+                f"no worker mines for this node: start one with `moneyer worker --data {typed(folder)}`",
                 data=str(node.config.data),
             )
         pause.wait(min(left, _LOOK_SECONDS))

@@ -150,7 +150,7 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
 @data_folder
 @click.argument("file", type=FILE)
 @as_json
-def restore(data: Path, file: Path, json: bool) -> None:
+def restore(data: Path | None, file: Path, json: bool) -> None:
     """Put a backup in the place of the database.
 
     FILE is checked first, and copied. A database that is there is moved away. The node must not be running.
@@ -188,7 +188,7 @@ def restore(data: Path, file: Path, json: bool) -> None:
 @db.command()
 @data_folder
 @as_json
-def anew(data: Path, json: bool) -> None:
+def anew(data: Path | None, json: bool) -> None:
     """Let a data folder begin anew, at its coin's first block.
 
     The database is moved away, if there is one. Wallet, coin and token stay; the chain comes from peers once the node
@@ -205,8 +205,8 @@ def anew(data: Path, json: bool) -> None:
         shutil.rmtree(config.bells, ignore_errors=True)
         config.chain_marker.unlink(missing_ok=True)
     _print(
-        f"{data} begins anew when its node starts{_and_where(away)}",
-        {"data": str(data), "moved_to": _text(away)} if json else None,
+        f"{config.data} begins anew when its node starts{_and_where(away)}",
+        {"data": str(config.data), "moved_to": _text(away)} if json else None,
     )
 
 
@@ -259,24 +259,28 @@ def _config(data: Path | None) -> Config:
 
 
 def _with_database(data: Path | None) -> Config:
+    from node.advice import start_node
     from node.store import made
 
     config = _config(data)
     made.check_not_lost(config)
     if not config.database.is_file():
-        raise click.ClickException(f"{data} has no chain yet: start its node once")
+        raise click.ClickException(
+            f"{config.data} has no chain yet: start its node once, with `{start_node(config.data)}`"
+        )
     return config
 
 
 def _up_to_date(data: Path | None) -> Config:
     """Looking must not change a file: an older schema is left to `db upgrade`."""
+    from node.advice import typed
     from node.store.tables import SCHEMA_REVISION
 
     config = _with_database(data)
     if (found := _revision(config)) != SCHEMA_REVISION:
         raise click.ClickException(
             f"{config.database} has schema {found}, and this program's is {SCHEMA_REVISION}: "
-            f"`moneyer db upgrade --data {data}` first"
+            f"`moneyer db upgrade --data {typed(config.data)}` first"
         )
     return config
 

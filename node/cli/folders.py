@@ -11,13 +11,13 @@ A network's folder stands for one of its nodes: the one at the URL of `--node`, 
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from node.advice import typed
 from node.cli.holder import holder_of
 from node.net.running import running_networks
 
@@ -59,8 +59,8 @@ def _meant(data: Path | None, url: str | None) -> Path | None:
     if data is not None:
         if not data.is_dir():
             raise click.ClickException(
-                f"there is no data folder {data}: `moneyer new NAME --data {shlex.quote(str(data))}` or "
-                f"`moneyer join URL --data {shlex.quote(str(data))}` makes one"
+                f"there is no data folder {data}: `moneyer new NAME --data {typed(data)}` or "
+                f"`moneyer join URL --data {typed(data)}` makes one"
             )
         return data.absolute()
     here = Path.cwd()
@@ -77,7 +77,7 @@ def _running(ours: Path, url: str | None) -> Path | None:
     if url is not None:
         return next((network for network in networks if any(each == url for _, each in nodes_of(network))), None)
     if len(networks) > 1:
-        which = " or ".join(f"--data {shlex.quote(str(network))}" for network in networks[:8])
+        which = " or ".join(f"--data {typed(network)}" for network in networks[:8])
         raise click.ClickException(f"{len(networks)} networks run on this machine: say which one is meant by {which}")
     return networks[0] if networks else None
 
@@ -124,4 +124,4 @@ def where(folder: Path) -> str:
         shown = folder.relative_to(Path.cwd())
     except ValueError:
         shown = folder
-    return f" --data {shlex.quote(str(shown))}"
+    return f" --data {typed(shown)}"

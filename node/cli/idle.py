@@ -15,6 +15,7 @@ def why_no_block(place: Place, peers: int) -> str | None:
 
     `peers`: how many other nodes are connected, whose workers may.
     """
+    from node.advice import typed
     from node.cli.folders import where
     from node.client import ClientError
 
@@ -23,7 +24,7 @@ def why_no_block(place: Place, peers: int) -> str | None:
         is_alive, mode = bool(mining["worker"]["alive"]), str(mining["mode"])
     except (ClientError, KeyError, TypeError):
         return None
-    at = where(place.folder) if place.folder is not None else f" --node {place.url}"
+    at = where(place.folder) if place.folder is not None else f" --node {typed(place.url)}"
     others = "unless another node does, nobody" if peers else "nobody"
     if not is_alive:
         return f"{others} mines: no worker runs for this node. `moneyer worker{at}` in another terminal starts one"

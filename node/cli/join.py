@@ -147,6 +147,7 @@ def _wallet(
 
 def _remember(folder: Path, coin: Coin, url: str) -> None:
     """Take the node in as a peer, so that the new one knows it whenever it starts. Raises StoreRefused, PeerError."""
+    from node.advice import typed
     from node.config import Config
     from node.locks import Held, hold
     from node.p2p.peers import Peers
@@ -157,7 +158,8 @@ def _remember(folder: Path, coin: Coin, url: str) -> None:
         lock = hold(config.node_lock)
     except Held:
         raise click.ClickException(
-            f"the node of {folder} runs already: `moneyer peers --add {url} --data {folder}` makes it know that one"
+            f"the node of {folder} runs already: `moneyer peers --add {typed(url)} --data {typed(folder)}` makes it "
+            "know that one"
         ) from None
     try:
         store = Store.open(config, coin)
@@ -182,8 +184,7 @@ def _port(first: int, *, any_port: bool) -> int:
 
 
 def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, Any], *, made: bool, start: bool) -> None:
-    import shlex
-
+    from node.advice import typed
     from node.cli.command import as_typed
     from node.cli.new import describe
     from node.cli.output import print_pairs, style
@@ -193,7 +194,7 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
     click.echo(f"{style(f'{shown(coin.name)} ({coin.symbol})', bold=True)}: chain {chain}…, height {height} at {url}\n")
     print_pairs(describe(coin))
     click.echo()
-    where = f"--data {shlex.quote(str(folder))}"
+    where = f"--data {typed(folder)}"
     rows: list[tuple[str, object]] = list(wallet.get("accounts", {}).items())
     rows.append(("data folder", f"{folder}{'' if made else ' (it was of this coin already)'}"))
     if not wallet and not (folder / "wallet.json").exists():

@@ -36,6 +36,7 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
     moneyer mine
     moneyer mine 3 --to alice
     """
+    from node.advice import typed
     from node.cli.output import counted
     from node.cli.place import find_place
 
@@ -45,7 +46,7 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
         body["address"] = place.coin.address(place.payload(to))
     if not place.client.get("/v1/mining")["worker"]["alive"]:
         raise click.ClickException(_no_worker(place))
-    with outcome().asking("The node mines", f"`moneyer status --node {place.url}` shows the height"):
+    with outcome().asking("The node mines", f"`moneyer status --node {typed(place.url)}` shows the height"):
         job = place.client.post("/v1/mine", body)
     stands = f"The node keeps the job and goes on with it: {place.url}/v1/jobs/{job['job']} shows it"
     outcome().is_now(UNCONFIRMED, stands)

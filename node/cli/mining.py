@@ -52,14 +52,16 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
 
 
 def _switch(place: Place, mode: str) -> Any:
+    from node.advice import typed
     from node.cli.exits import outcome
 
-    look = f"`moneyer mining --node {place.url}` shows the mode that counts"
+    look = f"`moneyer mining --node {typed(place.url)}` shows the mode that counts"
     with outcome().asking(f"The mode of {place.url} was switched", look):
         return place.client.post("/v1/mining", {"mode": mode})
 
 
 def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
+    from node.advice import start_node
     from node.cli.folders import nodes_of
     from node.cli.place import Place, find_place
     from node.net.running import network_of
@@ -73,7 +75,7 @@ def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[
         found = True
         yield Place(each, url)
     if not found:
-        raise click.ClickException(f"no node of {folder} runs: `moneyer up --data {folder}` starts its network")
+        raise click.ClickException(f"no node of {folder} runs: `{start_node(folder)}` starts its network")
 
 
 def _show(url: str, answer: dict[str, Any]) -> None:

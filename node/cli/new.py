@@ -49,6 +49,7 @@ def new(
     moneyer new "Beach Coin" --block-time 30 --premine anna=1000 --premine ben=500
     moneyer new Pebble --decimals 0 --halving-interval 0 --max-supply 1000000
     """
+    from node.advice import typed
     from node.cli.exits import outcome
     from node.cli.place import terminal
     from node.cli.secret import new_passphrase
@@ -64,7 +65,7 @@ def new(
     coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
     passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
     _write(folder, coin, keys, phrase, passphrase)
-    outcome().done(f"The coin was made in {folder}: `moneyer wallet list --data {folder}` shows its keys")
+    outcome().done(f"The coin was made in {folder}: `moneyer wallet list --data {typed(folder)}` shows its keys")
     addresses = {name: coin.address(key.payload) for name, key in keys.items()}
     if as_json:
         _print_json(coin, folder, addresses)
@@ -212,14 +213,14 @@ def _print_json(coin: Coin, folder: Path, addresses: dict[str, str]) -> None:
 
 
 def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> None:
-    import shlex
     import sys
 
+    from node.advice import typed
     from node.cli.command import as_typed
     from node.cli.output import fitted, print_pairs, style
     from node.text import shown
 
-    where = f"--data {shlex.quote(str(folder))}"
+    where = f"--data {typed(folder)}"
     named, chain = f"{shown(coin.name)} ({coin.symbol})", coin.chain_id[::-1].hex()[:16]
     click.echo(f"{style(named, bold=True)} is made: chain {chain}…\n")
     print_pairs(describe(coin))

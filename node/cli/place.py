@@ -49,12 +49,11 @@ class Place:
         """Raises NoAnswer where the folder's node does not run."""
         if self.node is not None:
             return self.node
+        from node.advice import start_node
         from node.client import NoAnswer
 
-        raise NoAnswer(
-            f"the node of {self.folder} does not run: start it with `moneyer node --data {self.folder}` (or its "
-            "network with `moneyer up`), or name another with --node"
-        )
+        start = "moneyer up" if self.folder is None else start_node(self.folder)
+        raise NoAnswer(f"the node of {self.folder} does not run: start it with `{start}`, or name another with --node")
 
     @cached_property
     def client(self) -> Client:

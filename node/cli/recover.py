@@ -165,13 +165,17 @@ def export(name: str | None, phrase: bool, data: Path | None, passphrase_file: P
     from node.cli.place import find_place, terminal
     from node.cli.secret import unlock
     from node.wallet.edit import reveal
+    from node.wallet.names import find_name
 
     if (name is None) != phrase:
         raise click.UsageError("say what to export: the NAME of a key, or --phrase")
     place = find_place(data, None)
     held = place.held
-    if name is not None and name not in held.names:
-        raise place.unknown(name)
+    if name is not None:
+        known = find_name(held.names, name)
+        if known is None:
+            raise place.unknown(name)
+        name = known
     if terminal() and sys.stdout.isatty():
         click.confirm("It will stand on this screen. Is nobody looking?", abort=True, err=True)
     _, passphrase = unlock(place.wallet_path(), passphrase_file)

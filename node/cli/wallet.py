@@ -75,12 +75,15 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
 def _tell_phrase(phrase: str, place: Place) -> None:
     import sys
 
+    from node.advice import typed
+    from node.cli.command import as_typed
     from node.cli.output import fitted
 
     if sys.stdout.isatty():
         click.echo(f"\nWrite these words down: they are every key of this wallet.\n\n{fitted(f'    {phrase}')}")
     else:
-        click.echo(f"`moneyer wallet export --phrase --data {place.folder}` shows the recovery phrase", err=True)
+        where = f"--data {typed(str(place.folder))}"
+        click.echo(as_typed(f"`moneyer wallet export --phrase {where}` shows the recovery phrase"), err=True)
 
 
 @wallet.command("list")

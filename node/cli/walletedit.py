@@ -109,6 +109,8 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     from node.wallet.contacts import add_contact, remove_contact
     from node.wallet.errors import NameTaken
 
+    if remove and (name is None or address is not None):
+        raise click.UsageError("say which contact to forget, and no address: `moneyer wallet contact NAME --remove`")
     place = find_place(data, None)
     folder = place.wallet_path().parent
     if name is None:

@@ -6,13 +6,13 @@ SQLite's own words stand in the log alone: a person is told the cause and what t
 from __future__ import annotations
 
 import logging
-import shlex
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from node.advice import typed
 from node.core.errors import MoneyerError
 
 log = logging.getLogger("moneyer.store")
@@ -157,8 +157,8 @@ def damaged(database: Path, how: str) -> StoreRefused:
 
 def ways_out(data: Path) -> str:
     """What can be done about a data folder whose database is lost or damaged: two commands, as they are typed."""
-    folder = shlex.quote(str(data))
     return (
-        f"`moneyer db restore FILE --data {folder}` puts a backup in its place; `moneyer db anew --data {folder}` "
-        "moves it away and begins anew (the chain then comes from peers, the wallet stays)"
+        f"`moneyer db restore FILE --data {typed(data)}` puts a backup in its place; "
+        f"`moneyer db anew --data {typed(data)}` moves it away and begins anew (the chain then comes from peers, the "
+        "wallet stays)"
     )

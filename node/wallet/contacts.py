@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from node.advice import typed
 from node.text import shown
 from node.wallet.errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
 from node.wallet.files import locked, read_private, write_private
@@ -42,6 +43,14 @@ def read_contacts(folder: Path) -> Mapping[str, str]:
     except (msgspec.MsgspecError, RecursionError):
         where = place_of(_Contacts, content)
         raise WalletUnreadable(f"{path} is damaged ({where}): mend it, or move it away") from None
+
+
+def check_no_contact(folder: Path, name: str) -> None:
+    """A key and a contact of one name would be told apart by nobody. Raises NameTaken, and as `read_contacts`."""
+    found = find_name(read_contacts(folder), name)
+    if found is not None:
+        forget = f"moneyer wallet contact {typed(found)} --remove"
+        raise NameTaken(f"{found} is a contact already: take another name, or forget it with `{forget}`", name=found)
 
 
 def add_contact(folder: Path, name: str, address: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from node.files import target
 from node.text import shown
 from node.wallet import walletfile
+from node.wallet.contacts import check_no_contact
 from node.wallet.derive import Key, account_path, development_key, key_from_phrase
 from node.wallet.errors import NameTaken, UnknownKey, WalletLocked
 from node.wallet.files import locked, write_private
@@ -94,6 +95,10 @@ def _change(
     with locked(target(path).parent):
         old = read_file(path)
         file, secrets = change(old, _secrets(old, passphrase))
+        known = {name_key(account.name) for account in old.accounts}
+        for account in file.accounts:
+            if name_key(account.name) not in known:
+                check_no_contact(path.parent, account.name)
         sealed_by = (passphrase if old.encryption else None) if seal_with is None else seal_with[0]
         content, written = walletfile.encode(file.accounts, secrets, development=file.development, passphrase=sealed_by)
         write_private(path, content, replace=True)

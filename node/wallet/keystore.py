@@ -14,6 +14,7 @@ from types import MappingProxyType
 from node.core.types import KEY_KIND
 from node.files import target
 from node.wallet import walletfile
+from node.wallet.contacts import check_no_contact
 from node.wallet.derive import (
     DEVELOPMENT_PHRASE,
     Key,
@@ -124,6 +125,7 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
         if secrets is None:
             raise WalletLocked("the wallet is encrypted: give its passphrase to add a key")
         account = new_account(old.accounts, name, key, imported=imported)
+        check_no_contact(path.parent, account.name)
         accounts = (*old.accounts, account)
         secrets = Secrets(secrets.phrase, {**secrets.keys, account.name: key.secret.hex()})
         content, file = walletfile.encode(

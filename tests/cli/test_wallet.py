@@ -170,6 +170,24 @@ def test_keys_and_contacts_are_listed_and_named(sealed: Path) -> None:
     assert "no contacts yet" in moneyer("wallet", "contact", "--data", sealed).stdout
 
 
+def test_no_key_gets_the_name_of_a_contact(sealed: Path) -> None:
+    """What is sent to `ben` would go to the key from then on."""
+    ben = key("ben").address(COIN)
+    assert moneyer("wallet", "contact", "Ben", ben, "--data", sealed).returncode == 0
+    assert moneyer("wallet", "new", "savings", "--data", sealed, env=SECRET).returncode == 0
+    before = (sealed / "wallet.json").read_bytes()
+    words = "Ben is a contact already: take another name, or forget it with `moneyer wallet contact Ben --remove`"
+    for arguments in (("rename", "savings", "ben"), ("new", "ben"), ("import", "BEN")):
+        done = moneyer("wallet", *arguments, "--data", sealed, env=SECRET, typed="11" * 32)
+        assert words in refusal(done), arguments
+    assert (sealed / "wallet.json").read_bytes() == before
+    assert moneyer("wallet", "rename", "savings", "Savings", "--data", sealed, env=SECRET).returncode == 0
+
+
+def test_a_key_is_exported_by_its_name_in_any_case(sealed: Path) -> None:
+    assert asked("wallet", "export", "MINER", "--data", sealed, env=SECRET)["name"] == "miner"
+
+
 def test_a_key_gets_another_name(sealed: Path) -> None:
     asked("wallet", "new", "saving", "--data", sealed, env=SECRET)
     told = asked("wallet", "rename", "saving", "savings", "--data", sealed, env=SECRET)
@@ -301,7 +319,7 @@ def test_what_is_missing_says_how_to_get_it(data: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert "no data folder here" in refusal(moneyer("wallet", "list", cwd=elsewhere, env={"HOME": str(elsewhere)}))
-    for command in (("export",), ("export", "a", "--phrase"), ("import",), ("contact", "a")):
+    for command in (("export",), ("export", "a", "--phrase"), ("import",), ("contact", "a"), ("contact", "--remove")):
         refusal(moneyer("wallet", *command, "--data", data), 2)
 
 

@@ -234,5 +234,5 @@ def test_more_connections_than_allowed_are_closed_and_the_others_served(tmp_path
 
 
 def test_without_a_node_it_says_what_to_start(tmp_path: Path) -> None:
-    with pytest.raises(StratumRefused, match=r"no node runs on .*: start one with `moneyer node"):
+    with pytest.raises(StratumRefused, match=r"no node runs on .*: start it with `moneyer node"):
         asyncio.run(node_is_up(StratumConfig(tmp_path), asyncio.Event(), 0.2))

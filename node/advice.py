@@ -1,0 +1,45 @@
+"""Advice that works when it is typed: paths as a shell takes them, and how the node of a data folder is started."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Final
+
+_NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
+_MAX_WALLET: Final = 2**20
+
+
+def typed(path: Path | str) -> str:
+    """A path as it is typed in a shell, in quotes where it has spaces or the like."""
+    return shlex.quote(str(path))
+
+
+def start_node(data: Path) -> str:
+    """The command that starts the node of a data folder: its network's, where `moneyer up` made one of it."""
+    for folder in (data, data.parent) if _NODE_FOLDER.fullmatch(data.absolute().name) else (data,):
+        processes = _processes(folder)
+        if processes is not None or (folder / "node1").is_dir():
+            manual = " --manual" if " --manual" in (processes or "") else ""
+            return f"moneyer up --data {typed(folder)}{manual}"
+    return f"moneyer node --data {typed(data)}{' --dev' if _is_development(data) else ''}"
+
+
+def _processes(network: Path) -> str | None:
+    """What `moneyer up` last started there; None where it never did."""
+    try:
+        return (network / "Procfile").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _is_development(data: Path) -> bool:
+    """Whether the folder's wallet is one whose keys are published: its node wants `--dev`."""
+    try:
+        with (data / "wallet.json").open("rb") as file:
+            wallet = json.loads(file.read(_MAX_WALLET))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(wallet, dict) and wallet.get("development") is True

@@ -1,0 +1,88 @@
+"""Advice that names a path can be typed as it stands, and starts the node that it is about."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.advice import start_node, typed
+from node.cli.main import run
+from node.net.devcoin import ensure_network
+from tests.conftest import REPOSITORY
+
+
+def _network(folder: Path, options: str = "") -> Path:
+    ensure_network(folder, 2, None)
+    (folder / "Procfile").write_text(f"node1: moneyer node --data node1 --dev{options}\n")
+    return folder
+
+
+def test_a_node_of_a_network_is_started_with_its_network(tmp_path: Path) -> None:
+    folder = _network(tmp_path / "my class")
+    assert start_node(folder / "node1") == f"moneyer up --data '{folder}'"
+    assert start_node(folder) == f"moneyer up --data '{folder}'"
+
+
+def test_a_manual_network_stays_manual(tmp_path: Path) -> None:
+    folder = _network(tmp_path / "data", " --manual")
+    assert start_node(folder / "node2") == f"moneyer up --data {folder} --manual"
+
+
+def test_a_development_node_of_its_own_is_started_as_one(tmp_path: Path) -> None:
+    """Without --dev it refuses the wallet that its folder has."""
+    folder = tmp_path / "alone"
+    ensure_network(tmp_path / "made", 1, None)
+    (tmp_path / "made" / "node1").rename(folder)
+    if not (folder / "wallet.json").exists():
+        (folder / "wallet.json").write_text('{"development": true}')
+    assert start_node(folder) == f"moneyer node --data {folder} --dev"
+
+
+@pytest.mark.parametrize("wallet", [b"", b"[]", b'{"development": false}', b"\xff", b"[" * 100_000])
+def test_any_other_folder_is_started_as_it_is(tmp_path: Path, wallet: bytes) -> None:
+    folder = tmp_path / "ben's"
+    folder.mkdir()
+    (folder / "wallet.json").write_bytes(wallet)
+    assert shlex.split(start_node(folder)) == ["moneyer", "node", "--data", str(folder)]
+
+
+@pytest.mark.parametrize("command", [["db", "anew"], ["verify"], ["db", "check"]])
+def test_the_folder_that_a_command_found_by_itself_is_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_network(tmp_path, 1, None)
+    monkeypatch.chdir(tmp_path / "node1")
+    run(command)
+    said = "".join(capsys.readouterr())
+    assert "None" not in said
+    assert str(tmp_path / "node1") in said
+
+
+def _put_in() -> Iterator[tuple[str, ast.expr]]:
+    """(where, expression) of everything that an f-string puts behind `--data ` or `--node `."""
+    for folder in ("node", "worker"):
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            for each in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(each, ast.JoinedStr):
+                    continue
+                for before, part in zip(each.values, each.values[1:], strict=False):
+                    text = before.value if isinstance(before, ast.Constant) else ""
+                    if isinstance(part, ast.FormattedValue) and str(text).endswith(("--data ", "--node ")):
+                        yield f"{path.relative_to(REPOSITORY)}:{each.lineno}", part.value
+
+
+def test_what_stands_behind_an_option_in_advice_is_quoted() -> None:
+    found = list(_put_in())
+    assert len(found) > 8
+    raw = [
+        where
+        for where, value in found
+        if not (isinstance(value, ast.Call) and getattr(value.func, "id", "") == "typed")
+        and not (isinstance(value, ast.Name) and where.startswith("node/net/procfile.py"))  # quoted there already
+    ]
+    assert raw == []
+    assert typed("a b") == "'a b'"
