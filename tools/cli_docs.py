@@ -22,6 +22,8 @@ _HEAD = """\
 # The command line
 
 `moneyer COMMAND --help` shows the same. Every option can also be an environment variable, which stands beside it.
+Where the script `moneyer` is not at hand, `python -P -m node.cli.main` is the same; without `-P` Python itself looks
+for modules in the current folder, whoever put them there.
 
 ## Exit statuses
 

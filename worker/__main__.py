@@ -1,4 +1,7 @@
-"""`python -m worker --data DIR`: the mining worker without the rest of the command line."""
+"""`python -P -m worker --data DIR`: the mining worker without the rest of the command line.
+
+Without -P it runs too, and imports nothing of its own from the current folder (`worker/__init__.py`), but Python does.
+"""
 
 from __future__ import annotations
 

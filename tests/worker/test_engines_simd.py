@@ -291,6 +291,15 @@ def test_a_processor_without_sha_instructions_is_told_so(monkeypatch: pytest.Mon
     assert SimdEngine().lanes == 4
 
 
+def test_an_engine_says_why_it_may_be_slow_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = SimdEngine(lanes=4)
+    said = engines.why_slow("simd", narrow.weakness, 1.0, 2.0)
+    assert said is not None
+    assert "this processor's vectors hold only 4 hashes" in said
+    assert "slow to change" in made("mixed").weakness
+    assert engines.why_slow("simd", narrow.weakness, 2.0, 1.0) is None
+
+
 def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code_in_the_data_folder(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
         worker = node.ready_worker("--mode", "continuous", "--engine", "auto", "--processes", "2")

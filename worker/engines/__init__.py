@@ -53,7 +53,7 @@ class Engine(Protocol):
 
     name: str
     weakness: str
-    """What this processor lacks for the engine to be fast, as a clause; empty where nothing is known to lack."""
+    """Why it may be slow on this processor, as a clause; empty where no reason is known."""
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         """A nonce of `start_nonce … start_nonce + count - 1` (below 2**32) that solves the header, or None.
@@ -127,8 +127,8 @@ def why_slow(name: str, weakness: str, speed: float, yardstick: float) -> str | 
         return None
     return (
         f"the engine {name} is right but slower than {YARDSTICK} on this processor, {yardstick / speed:.1f} times: "
-        f"{weakness or 'nothing that it needs is missing, but its instructions are slow on this model'}. Take --engine "
-        f"{AUTO}, which never takes a slower one"
+        f"{weakness or 'what it needs is there, but slow on this model'}. Take --engine {AUTO}, which never takes a "
+        "slower one"
     )
 
 
