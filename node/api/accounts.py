@@ -32,12 +32,12 @@ def show_account(node: NodeContext, call: Call) -> AccountView:
     payload = node.coin.payload(call.path["address"])
     with node.store.read() as conn:
         view = mempool.view(conn, payload, 0)
-        incoming, outgoing = mempool.sums(conn, payload)
+        incoming = mempool.incoming(conn, payload)
     return AccountView(
         address=address(node.coin, payload),
         balance=view.account.balance,
         sequence=view.account.sequence,
-        pending=Pending(incoming, outgoing, view.run_end),
+        pending=Pending(incoming, view.pool_cost, view.run_end),
     )
 
 

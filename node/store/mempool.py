@@ -106,12 +106,9 @@ def _view(pool_cost: ColumnElement[int]) -> Query:
 
 
 _VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", type_=BigInteger))
-_SUMS = Query(
-    select(
-        select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), literal_column("0")))
-        .where(mempool.c.receiver == bindparam("receiver"))
-        .scalar_subquery(),
-        _pool_cost,
+_INCOMING = Query(
+    select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), literal_column("0"))).where(
+        mempool.c.receiver == bindparam("receiver")
     )
 )
 _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
@@ -326,11 +323,12 @@ def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
     return _rows(conn, _OF_SENDER, sender=payload)
 
 
-def sums(conn: Connection, payload: bytes) -> tuple[int, int]:
-    """(incoming, outgoing) of an account in the pool, base units: amounts to it; amounts and fees from it."""
-    row = _SUMS.one(conn, receiver=payload, sender=payload)
-    assert row is not None  # noqa: S101 - a SELECT of two sums is one row
-    return row[0], row[1]
+def incoming(conn: Connection, receiver: bytes) -> int:
+    """What waits for an account in the pool, base units."""
+    row = _INCOMING.one(conn, receiver=receiver)
+    assert row is not None  # noqa: S101 - a SELECT of a sum is one row
+    total: int = row[0]
+    return total
 
 
 def totals(conn: Connection) -> tuple[int, int]:

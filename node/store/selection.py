@@ -49,8 +49,8 @@ def _ahead(count: int) -> Among:
     )
 
 
-_SOME, _FEW, _ONE = 32, 4, 1
-_AHEAD = {count: _ahead(count) for count in (_SOME, _FEW, _ONE)}
+_SOME, _ONE = 32, 1
+_AHEAD = {count: _ahead(count) for count in (_SOME, 16, 8, 4, _ONE)}
 _MORE = Query(
     select(*_COLUMNS)
     .where(mempool.c.sender == bindparam("whose"), mempool.c.sequence > bindparam("behind", type_=BigInteger))
@@ -65,8 +65,8 @@ class _Runs:
 
     def __init__(self, conn: Connection, heads: Sequence[Candidate], most: int) -> None:
         self._conn = conn
-        # So many that about a block's worth is read at once, however many senders share it.
-        self._count = next((count for count in _AHEAD if len(heads) * count <= most), _ONE)
+        # So many that one or two blocks' worth are read at once, however many senders share it.
+        self._count = next((count for count in _AHEAD if len(heads) * count <= 2 * most), _ONE)
         self._rows: dict[bytes, list[Candidate]] = {}
         for row in _AHEAD[self._count].rows(conn, [head.arrived for head in heads]):
             candidate = Candidate(*row)

@@ -47,7 +47,7 @@ def statuses(node: Node, *transfers: Transfer) -> list[str]:
 
 def outgoing(node: Node) -> int:
     with node.store.read() as conn:
-        return rows.sums(conn, ALICE.payload)[1]
+        return rows.view(conn, ALICE.payload, 0).pool_cost
 
 
 def test_an_unbroken_run_is_ready_and_what_stands_behind_a_gap_waits_until_it_is_filled(node: Node) -> None:
