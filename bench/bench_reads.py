@@ -57,7 +57,7 @@ def fill(node: NodeContext, popular: bytes, next_sequence: int) -> None:
         )
         sequence = next_sequence + number // SENDERS
         each = Transfer(sender, receiver, 1, rng.randint(1, 100), sequence, b"", rng.randbytes(64))
-        waiting.append((codec.txid(each), each, True))
+        waiting.append((codec.outline(each, codec.txid(each)), True))
     for start in range(0, WAITING, 5_000):
         node.store.write(partial(mempool.add_many, new=waiting[start : start + 5_000]), clean=True)
 
