@@ -1,17 +1,19 @@
 """A reorg: the last block of a branch that wins, from bytes to committed.
 
 The worst kind: nothing on the branch was checked before, and every transfer of the old chain goes back to the mempool.
-Of 200 blocks and an empty mempool; and of 5 to 1,000 with one that is full, where it counts how long the write lock is
-held in one go, and how long a reader waits meanwhile.
+Of 200 blocks and an empty mempool; of 5 to 300 blocks with one that is full, where it counts how long the write lock is
+held in one go, and how long a reader and another writer wait meanwhile; and of what large and long reorgs take in all.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sqlalchemy import event
 
@@ -24,17 +26,38 @@ from node.core.types import Transfer
 from node.outcomes import Reorganized
 from node.signatures import check_signatures
 from node.store import blocks, mempool
+from node.store.connect import open_engine
 from node.store.engine import Store
 
-DEPTH = 200
+DEPTH = 20 if SHORT else 200
 TRANSFERS = 5 if SHORT else 20
 ROUNDS = 1 if SHORT else 5
-WAITING = 20_000 if SHORT else 190_000
-"""Transfers in the full mempool."""
-FULL = ((5, 1_000), (10, 1_000)) if SHORT else ((5, 1_000), (10, 1_000), (76, 1_000), (300, 250), (1_000, 50))
-"""Blocks that a reorg takes off the chain, and transfers in each."""
-EMPTY = (30, 100 if SHORT else 2_500)
-"""The same where nothing waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A reorg that takes `depth` blocks of `transfers` off the chain while `waiting` transfers fill the mempool.
+
+    `wanted`: seconds that all of it may take, if anything is asked of that.
+    """
+
+    depth: int
+    transfers: int
+    waiting: int = 0
+    wanted: float | None = None
+
+
+FULL = (
+    [Case(5, 100, 2_000), Case(20, 50, 2_000), Case(5, 500, wanted=4), Case(50, 10, wanted=4)]
+    if SHORT
+    else [
+        *(Case(depth, 1_000, 190_000) for depth in (5, 10, 76)),
+        Case(300, 250, 190_000),
+        Case(30, 2_500, wanted=4),
+        Case(1_000, 50, wanted=4),
+    ]
+)
+FULL_ROUNDS = 1 if SHORT else 3
 
 
 def reorganizing(coin: Coin, old: list[bytes], new: list[bytes], returned: int) -> float:
@@ -55,40 +78,63 @@ def reorganizing(coin: Coin, old: list[bytes], new: list[bytes], returned: int) 
     return took
 
 
+@dataclass(slots=True)
+class Watched:
+    """Seconds. `held`, `used`: how long each write transaction held the lock, by the clock and of the processor;
+    `read`, `wrote`: how long each of a reader's and another writer's looks took."""
+
+    held: list[float] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
+    read: list[float] = field(default_factory=list)
+    wrote: list[float] = field(default_factory=list)
+
+
 @contextmanager
-def watching(store: Store) -> Iterator[tuple[list[tuple[float, float]], list[float]]]:
-    """Of each write transaction the seconds that it holds the lock, by the clock and of the processor; and the seconds
-    that a reader's look at the tip takes meanwhile."""
-    held: list[tuple[float, float]] = []
-    waited: list[float] = []
+def watching(store: Store) -> Iterator[Watched]:
+    """What a node's writes, a reader and another writer, which has a connection of its own, meet meanwhile."""
+    watched = Watched()
     began = [0.0, 0.0]
     engine = store._writer._engine
+    other = open_engine(store.config.database, write=True, busy_seconds=600)
 
     def begin(_conn: object) -> None:
         began[:] = time.perf_counter(), time.thread_time()
 
     def end(*_rest: object) -> None:
-        held.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
+        watched.held.append(time.perf_counter() - began[0])
+        watched.used.append(time.thread_time() - began[1])
 
     def look() -> None:
         with store.read() as conn:
             blocks.tip(conn)
             mempool.totals(conn)
 
-    def read() -> None:
+    def write() -> None:
+        with other.begin():
+            pass
+
+    def repeat(work: Callable[[], None], times: list[float]) -> None:
         while not done.wait(0.01):
-            waited.append(seconds(look))
+            times.append(seconds(work))
 
     done = threading.Event()
-    reader = threading.Thread(target=read)
+    threads = [
+        threading.Thread(target=repeat, args=(look, watched.read)),
+        threading.Thread(target=repeat, args=(write, watched.wrote)),
+    ]
     event.listen(engine, "begin", begin)
     event.listen(engine, "checkin", end)
-    reader.start()
-    yield held, waited
-    done.set()
-    reader.join()
-    event.remove(engine, "begin", begin)
-    event.remove(engine, "checkin", end)
+    for thread in threads:
+        thread.start()
+    try:
+        yield watched
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+        event.remove(engine, "begin", begin)
+        event.remove(engine, "checkin", end)
+        other.dispose()
 
 
 def behind(payments: Payments, count: int) -> list[Transfer]:
@@ -107,55 +153,58 @@ def fill(store: Store, waiting: list[Transfer]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reorg:
-    """Seconds. `took`: all of it; `held`, `used`: the longest hold of the write lock, by the clock and of the
-    processor; `waited`: a reader's longest look. `waiting`: transfers in the mempool at the end."""
+class Prepared:
+    """A folder whose node lacks but the last block of the branch. `size`: bytes of its full mempool."""
 
-    took: float
-    held: float
-    used: float
-    waited: float
-    transactions: int
-    waiting: int
+    data: Path
+    last: bytes
+    size: int
 
 
-def reorg(coin: Coin, depth: int, transfers: int, waiting: int) -> Reorg:
+def prepared(coin: Coin, case: Case, data: Path) -> Prepared:
     payments = Payments(coin)
-    old = Line(coin, "old").raws(depth, payments.take(depth * transfers))
-    new = Line(coin, "new").raws(depth + 1)
-    pool = behind(payments, waiting)
-    size = sum(map(codec.transaction_size, pool))
-    with folder() as data:
-        store = open_store(data, coin, mempool_bytes=size if waiting else 32_000_000)
+    old = Line(coin, "old").raws(case.depth, payments.take(case.depth * case.transfers))
+    new = Line(coin, "new").raws(case.depth + 1)
+    pool = behind(payments, case.waiting)
+    size = sum(map(codec.transaction_size, pool)) or 32_000_000
+    store = open_store(data, coin, mempool_bytes=size)
+    chain = Chain(store)
+    connect_many(chain, old)
+    fill(store, pool)
+    for raw in new[:-1]:
+        chain.accept_block(raw, FAR, asked=True)
+    store.close()
+    return Prepared(data, new[-1], size)
+
+
+def reorg(coin: Coin, case: Case, ready: Prepared) -> tuple[float, Watched]:
+    """Seconds that all of it takes, on a copy of the folder; and what was seen meanwhile."""
+    with folder() as where:
+        data = shutil.copytree(ready.data, where / "data")
+        store = open_store(data, coin, mempool_bytes=ready.size)
         chain = Chain(store)
-        connect_many(chain, old)
-        fill(store, pool)
-        pool.clear()
-        for raw in new[:-1]:
-            chain.accept_block(raw, FAR, asked=True)
-        with watching(store) as (held, waited):
-            took = seconds(lambda: chain.accept_block(new[-1], FAR, asked=True))
+        with watching(store) as watched:
+            took = seconds(lambda: chain.accept_block(ready.last, FAR, asked=True))
         with store.read() as conn:
-            back = mempool.totals(conn)[0]
+            assert blocks.tip(conn).height == case.depth + 1
+            assert mempool.totals(conn)[0] == (case.waiting or case.depth * case.transfers)
         store.close()
-    by_clock, by_processor = zip(*held, strict=True)
-    return Reorg(took, max(by_clock), max(by_processor), max(waited, default=0.0), len(held), back)
+    return took, watched
 
 
-def full_pool(coin: Coin) -> Iterator[Figure]:
-    for depth, transfers in FULL:
-        one = reorg(coin, depth, transfers, WAITING)
-        name = f"{depth} blocks of {transfers:,}, {WAITING:,} waiting"
-        yield below(f"{name}: the longest hold of the write lock", [one.held], "s", 2)
-        yield plain("of the processor", [one.used], "s")
-        yield plain(f"all of it, in {one.transactions} transactions", [one.took], "s")
-        yield plain("a reader waits at most", [one.waited * 1000], "ms")
-    depth, transfers = EMPTY
-    one = reorg(coin, depth, transfers, 0)
-    assert one.waiting == depth * transfers
-    yield below(f"{depth} blocks of {transfers:,} that all return to an empty mempool", [one.took], "s", 4)
-    yield plain("the longest hold of the write lock", [one.held], "s")
-    yield plain("of the processor", [one.used], "s")
+def in_full(coin: Coin, case: Case) -> Iterator[Figure]:
+    with folder() as where:
+        ready = prepared(coin, case, where / "data")
+        runs = [reorg(coin, case, ready) for _ in range(FULL_ROUNDS)]
+    seen = [watched for _, watched in runs]
+    took = [each for each, _ in runs]
+    name = f"{case.depth:,} blocks of {case.transfers:,}, {case.waiting:,} waiting: all of it"
+    yield plain(name, took, "s") if case.wanted is None else below(name, took, "s", case.wanted)
+    yield below("the longest hold of the write lock", [max(each.held) for each in seen], "s", 2)
+    yield plain("of the processor", [max(each.used) for each in seen], "s")
+    yield plain("transactions", [len(each.held) for each in seen], "")
+    yield plain("another writer waits at most", [max(each.wrote, default=0) for each in seen], "s")
+    yield plain("a reader waits at most", [1000 * max(each.read, default=0) for each in seen], "ms")
 
 
 def main() -> None:
@@ -187,7 +236,7 @@ def main() -> None:
         ),
         plain("of that, the branch's signatures", [seconds(lambda: check_signatures(coin.chain_id, new))], "s"),
     ]
-    report("reorg", [*figures, *full_pool(coin)])
+    report("reorg", [*figures, *(figure for case in FULL for figure in in_full(coin, case))])
 
 
 if __name__ == "__main__":

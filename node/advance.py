@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from node.ahead import Ahead, Candidate, Candidates, SignaturesWanted, Step
+from node.ahead import Ahead, Candidate, Candidates, Decoded, SignaturesWanted, Step
 from node.core import fork, ledger
 from node.core.errors import RULES, InvalidParent, Malformed, RuleError
 from node.core.hashing import show
-from node.core.types import Block
 from node.outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
 from node.settle import TipChange, after_tip_change, resume
 from node.store import blocks, jobs, tree
@@ -119,12 +118,9 @@ class Advance:
         row = _row(self._conn, block_hash)
         return Step(block_hash, row.height, row.status == blocks.CONNECTED)
 
-    def _load(self, block_hash: bytes) -> tuple[Block, list[bytes]]:
-        """A block of the tree and its txids."""
-        candidate = self._candidates.get(block_hash)
-        if candidate is not None:
-            return candidate.new.block, candidate.txids
-        return blocks.load_with_txids(self._conn, block_hash)
+    def _load(self, block_hash: bytes) -> Decoded:
+        """A block of the tree."""
+        return self._ahead.decoded(block_hash) or blocks.load_with_txids(self._conn, block_hash)
 
     def _update_mempool(self, way: fork.Route) -> bool:
         """Only the way from the old tip to the new one counts, not what was tried in between."""

@@ -21,6 +21,9 @@ _AT_ONCE = 4_000
 """Transfers whose signatures are handed to the threads together: enough for each, and no whole branch in memory."""
 
 
+_MOST_KEPT = 50_000
+"""Transfers of stored blocks that are kept decoded from the check of their signatures on: some 25 MB."""
+
 _MOST_LEAVING = 300_000
 """Transactions of blocks that leave, of which no more are summed up ahead: some 30 MB."""
 
@@ -32,6 +35,9 @@ class Candidate:
     new: tree.NewBlock
     txids: list[bytes]
 
+
+Decoded = tuple[Block, list[bytes]]
+"""A block and the txids of its transactions, in order."""
 
 Candidates = dict[bytes, Candidate]
 """New blocks by hash, in the order in which they join."""
@@ -67,6 +73,8 @@ class Ahead:
         self._store = store
         self._candidates = candidates
         self._checked: dict[bytes, list[bool]] = {}
+        self._kept: dict[bytes, Decoded] = {}
+        self._room = _MOST_KEPT
         self._leaving: list[Leaving] = []
 
     def look(self) -> None:
@@ -108,14 +116,25 @@ class Ahead:
         for block_hash, of_block in waiting.items():
             self._checked[block_hash] = list(islice(results, len(of_block)))
 
+    def decoded(self, block_hash: bytes) -> Decoded | None:
+        """A new block, or one that was kept from the check of its signatures."""
+        candidate = self._candidates.get(block_hash)
+        return self._kept.get(block_hash) if candidate is None else (candidate.new.block, candidate.txids)
+
     def _block(self, block_hash: bytes) -> Block | None:
         """None where the block turned out invalid since it was looked up, or was let go: it will not be connected."""
-        candidate = self._candidates.get(block_hash)
-        if candidate is not None:
-            return candidate.new.block
+        found = self.decoded(block_hash)
+        if found is not None:
+            return found[0]
         with self._store.read() as conn:
             row = blocks.by_hash(conn, block_hash)
-            return None if row is None or row.status == blocks.INVALID else blocks.load(conn, block_hash)
+            if row is None or row.status == blocks.INVALID:
+                return None
+            found = blocks.load_with_txids(conn, block_hash)
+        if row.tx_count <= self._room:
+            self._room -= row.tx_count
+            self._kept[block_hash] = found
+        return found[0]
 
     def has(self, step: Step) -> bool:
         """Whether `of` can tell."""
