@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 from ipaddress import ip_address
@@ -29,28 +29,34 @@ _BYTES_RECEIVED: Final = 128
 """And `tcpi_bytes_received` (u64)."""
 
 
-def connections_of(port: int, remote: str | None = None) -> Iterator[socket.socket]:
+def connections_of(port: int, remote: str | None = None) -> Generator[socket.socket]:
     """Connections that came in on `port`, of `remote` (spelled by `plain_address`) or all. The caller closes each.
 
     A file is never duplicated, nor closed: with any descriptor of a file that a process closes, it loses all the POSIX
     locks that it has on the file, and SQLite's are such (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
-    descriptors = _descriptors()
-    # Above them all: where one was closed meanwhile (the folder's own), a duplicate would be met again as another.
-    floor = max(descriptors, default=0) + 1
-    for descriptor in descriptors:
+    seen: set[int] = set()
+    for descriptor in _descriptors():
         with suppress(OSError):
             if not _is_socket(descriptor):
                 continue
             # A duplicate: the number itself may be another connection's a moment later.
-            duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, floor)
+            duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
             if not _is_socket(duplicate):
                 continue  # it already was, and a file's: one number is lost, and no lock
             connection = socket.socket(fileno=duplicate)
-            if _is_from(connection, port, remote):
+            number = _number_of(connection)
+            # Where a number was closed meanwhile (the folder's own), a duplicate may have it, and be met again.
+            if number not in seen and _is_from(connection, port, remote):
+                seen.add(number)
                 yield connection
             else:
                 connection.close()
+
+
+def _number_of(connection: socket.socket) -> int:
+    """One that no other open connection has."""
+    return os.fstat(connection.fileno()).st_ino
 
 
 def _is_socket(descriptor: int) -> bool:
@@ -109,7 +115,7 @@ def received(connection: socket.socket) -> tuple[int, int]:
 def _counted(connection: socket.socket, offset: int) -> tuple[int, int]:
     info = _info(connection)
     count = unpack_from("=Q", info, offset)[0] if len(info) >= offset + 8 else 0
-    return os.fstat(connection.fileno()).st_ino, count
+    return _number_of(connection), count
 
 
 def can_see() -> bool:

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from functools import cache
 from time import monotonic
@@ -32,7 +32,7 @@ from node.api.endpoint import JSON_LIMIT, Chunks
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.large import LARGE_SECONDS, Large
 from node.api.places import Places
-from node.shares import LARGE_ANSWERS, LARGE_BODIES, SMALL_BODIES, Place, Shares
+from node.shares import CALLS, LARGE_ANSWERS, LARGE_BODIES, SMALL_BODIES, Place, Shares
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
@@ -106,6 +106,8 @@ class Flights:
         self._scan_at: float | None = None
         self._wanted = False
         self._thread: threading.Thread | None = None
+        self._looking = threading.Lock()
+        """Held while somebody looks for a caller."""
         self.cut = 0
         """Connections that were ended for their client's slowness."""
         self.abandoned = 0
@@ -160,7 +162,8 @@ class Flights:
         """The place in which the node works on a request, to be released with it. Raises NoPlace, CallerGone."""
         asked = monotonic()
         place = shares.take(flight.remote, trusted=flight.trusted)
-        if monotonic() - asked > _WAITED:
+        # The call of a few rows costs less than a look at who made it.
+        if shares.bound is not CALLS and monotonic() - asked > _WAITED:
             try:
                 self.check_caller(flight)
             except CallerGone:
@@ -173,15 +176,22 @@ class Flights:
 
         The server closes a connection as soon as its client has, but does not say which. While an answer is waited
         for nothing is sent: where each connection of that address has been sent something since the request was here,
-        it is no request of theirs.
+        it is no request of theirs. A look goes over all that is open here, so there is one at a time: who comes
+        meanwhile is taken to be there.
         """
-        if not can_see():
+        if not can_see() or not self._looking.acquire(blocking=False):
             return
-        age = monotonic() - flight.since
-        with closing_all(connections_of(self._port, plain_address(flight.remote))) as connections:
-            if not any(is_at_rest(each, age - _WAITED) for each in connections):
-                self.abandoned += 1
-                raise CallerGone("the caller has gone")
+        try:
+            age = monotonic() - flight.since
+            with closing(connections_of(self._port, plain_address(flight.remote))) as connections:
+                for each in connections:
+                    with closing(each):
+                        if is_at_rest(each, age - _WAITED):
+                            return
+        finally:
+            self._looking.release()
+        self.abandoned += 1
+        raise CallerGone("the caller has gone")
 
     def expect_large(self, flight: Flight) -> None:
         """Take the place of a large answer before it is put together. Raises NoPlace."""

@@ -49,7 +49,7 @@ log = logging.getLogger("moneyer.node")
 _FILES: Final = 8_192
 _MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
 """The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
-_BACKLOG: Final = 1024
+_BACKLOG: Final = 4_096
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7
 _REFUSED: Final = 3

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ import pytest
 from node.api.connections import connections_of
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.inflight import Flights, Phase
-from node.shares import DEAR_READS, LARGE_BODIES, SMALL_BODIES, Bound, NoPlace
+from node.shares import CALLS, DEAR_READS, LARGE_BODIES, SMALL_BODIES, Bound, NoPlace
 from node.store.driver import has_safe_wal
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
@@ -242,6 +243,16 @@ def test_a_look_at_the_connections_costs_no_file_its_locks(door: Door, tmp_path:
         assert "BlockingIOError" in tried.stderr
 
 
+@linux
+def test_looks_that_overlap_see_each_connection_once_and_take_no_higher_and_higher_numbers(door: Door) -> None:
+    """The duplicates of one look are no connections for another: else an address had more than it has."""
+    with contextlib.ExitStack() as stack:
+        ours = {stack.enter_context(door.visit())[1].fileno() for _ in range(3)}
+        looks = [[stack.enter_context(each) for each in connections_of(door.port)] for _ in range(5)]
+        assert [len(look) for look in looks] == [len(ours)] * 5
+        assert max(each.fileno() for look in looks for each in look) < max(ours) + 5 * len(ours) + 10
+
+
 def is_cut(flights: Flights, door: Door) -> None:
     """A client that sends nothing of its body is, at the deadline."""
     with door.visit() as (_, ours), pytest.raises(TooSlow), flights.reading(flights.begin("127.0.0.1")):
@@ -377,3 +388,19 @@ def test_work_for_a_caller_who_has_gone_is_not_begun(door: Door) -> None:
         places.pop().release()
         thread.join(10)
         assert (begun.is_set(), flights.abandoned) == (True, 1)
+
+
+@linux
+def test_for_a_call_of_a_few_rows_nobody_looks_whether_its_caller_is_there(door: Door) -> None:
+    """The look costs more than the call."""
+    flights = Flights(door.port)
+    shares = flights.places.of(CALLS)
+    places = [shares.take("127.0.0.1") for _ in range(CALLS.each)]
+    with ThreadPoolExecutor(1) as pool:
+        gone = flights.begin("127.0.0.1")  # on no connection at all
+        waits = pool.submit(flights.work, gone, shares)
+        wait_until(lambda: shares.waiting == 1, message="it to wait")
+        time.sleep(0.6)  # as above
+        places.pop().release()
+        waits.result(60).release()
+    assert flights.abandoned == 0
