@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from node import advance, settle
+from node import ahead as ahead_module
 from node.ahead import Ahead
 from node.core import codec
 from node.core.types import Account, Transfer
 from node.outcomes import Reorganized
-from node.store import accounts, blocks, transactions
+from node.store import accounts, blocks, leaving, transactions
 from node.store import mempool as mempool_rows
 from node.verify import verify_chain
 from tests.chain.children import read_until_told
@@ -74,7 +75,14 @@ def test_a_reorg_of_a_thousand_blocks_and_back_while_another_process_reads(
     assert again.accounts() == one.accounts
 
 
-def test_there_and_back_leaves_every_row_as_it_was(open_node: OpenNode) -> None:
+@pytest.mark.parametrize(("most", "ahead_of_it", "kept"), [(100_000, 300_000, 50_000), (1, 3, 2), (1, 0, 0)])
+def test_there_and_back_leaves_every_row_as_it_was(
+    open_node: OpenNode, monkeypatch: pytest.MonkeyPatch, most: int, ahead_of_it: int, kept: int
+) -> None:
+    monkeypatch.setattr(leaving, "MOST_TRANSACTIONS", most)
+    monkeypatch.setattr(leaving, "_BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(ahead_module, "_MOST_LEAVING", ahead_of_it)
+    monkeypatch.setattr(ahead_module, "_MOST_KEPT", kept)
     coin = easy_coin(premine=[(ALICE, 1000)])
     one = ChainBuilder(coin)
     other = one.branch(0, "other")
