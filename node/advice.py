@@ -27,6 +27,11 @@ def start_node(data: Path) -> str:
     return f"moneyer node --data {typed(data)}{' --dev' if _is_development(data) else ''}"
 
 
+def has_workers(data: Path) -> bool:
+    """Whether the node of a data folder was started with its worker, by `moneyer up`."""
+    return any(_processes(folder) is not None for folder in (data, data.parent))
+
+
 def _processes(network: Path) -> str | None:
     """What `moneyer up` last started there; None where it never did."""
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from node.config import Config
 from node.core.errors import MoneyerError
 from node.store.mining import MODES, BadMode, Kind, Mode, parse_mode
+from node.words import quoted
 
 __all__ = ["MAX_PROCESSES", "MODES", "BadMode", "BadWorkerOption", "Kind", "Mode", "WorkerConfig", "parse_mode"]
 
@@ -73,6 +74,6 @@ def parse_limit(text: str) -> float:
             raise ValueError
     except ValueError:
         raise BadWorkerOption(
-            f"--limit {text[:20]!r} is no share of the time: 1% to 100%", expected="1% to 100%", found=text[:20]
+            f"--limit {quoted(text)} is no share of the time: 1% to 100%", expected="1% to 100%", found=text[:20]
         ) from None
     return share

@@ -207,7 +207,7 @@ def _receiver(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
         if not known:
             miner = open_wallet(worker.config.wallet_file).payload_of(MINER)
             if miner is None:
-                raise BadWorkerOption(f"the wallet has no account {MINER!r}: say with --address who gets the rewards")
+                raise BadWorkerOption(f"the wallet has no account {MINER}: say with --address who gets the rewards")
             known.append(miner)
         return known[0]
 

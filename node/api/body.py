@@ -167,7 +167,7 @@ def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise BadJson(f"the key {_printable(name)!r} stands twice", field=_printable(name))
+                raise BadJson(f"the key {quoted(name)} stands twice", field=_printable(name))
             seen.add(name)
 
     try:

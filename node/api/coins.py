@@ -11,6 +11,7 @@ from msgspec import Meta, Raw
 from node.api.errors import BadField
 from node.core.errors import BadAmount
 from node.core.money import format_amount, parse_amount
+from node.text import shown
 
 Coins = Annotated[Raw, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "coins"})]
 
@@ -27,11 +28,13 @@ def read_coins(number: Raw, field: str, decimals: int) -> int:
     """Base units of a JSON number of coins. Raises BadField."""
     raw = bytes(memoryview(number))
     if len(raw) > _LONGEST or not _NUMBER.fullmatch(raw):
+        found = raw[:_LONGEST].decode("utf-8", "replace")
+        quotes = ", without quotes" if raw.startswith(b'"') else ""
         raise BadField(
-            f"{field}: a number of coins such as 12.5, without quotes",
+            f"{field} must be a number of coins such as 12.5{quotes}, not {shown(found)}",
             field=field,
             expected="a number from 0 up",
-            found=raw[:_LONGEST].decode("utf-8", "replace"),
+            found=found,
         )
     text = f"{Decimal(raw.decode()):f}"
     whole, _, fraction = text.partition(".")

@@ -157,7 +157,7 @@ def mining_template(node: NodeContext, call: Call) -> MiningTemplate:
     query: TemplateQuery = call.query
     receiver = node.wallet.payload_of(MINER) if query.address is None else payable(node.coin, query.address)
     if receiver is None:
-        raise BadAddress(f"the wallet has no account {MINER!r}: name an address")
+        raise BadAddress(f"the wallet has no account {MINER}: name an address")
     job_id, job = templates_of(node).make(receiver)
     coinbase, header = job.header()
     raw = codec.encode_transaction(coinbase)

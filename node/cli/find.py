@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from node.words import quoted
+
 if TYPE_CHECKING:
     from node.cli.place import Place
 
 _BEGINNING = re.compile(r"([0-9a-f]{4,63})(?:…|\.\.\.)?")
+_WHOLE = re.compile(r"[0-9a-f]{64}")
 _DEPTH = 1_000
 """Transactions of each name that are looked through, the newest."""
 
@@ -20,10 +23,14 @@ _DEPTH = 1_000
 def whole_txid(place: Place, text: str) -> str:
     """The txid that `text` begins, of what waits and of the names of this wallet and its contacts; others as they are.
 
-    Raises ClickException where there is none, or more than one.
+    Raises ClickException where there is none, or more than one, UsageError for what begins no txid.
     """
     match = _BEGINNING.fullmatch(text.lower())
     if match is None:
+        if not _WHOLE.fullmatch(text.lower()):
+            raise click.UsageError(
+                f"{quoted(text)} is no txid: one has 64 digits of 0-9 and a-f, of which the first 4 may do"
+            )
         return text
     found = sorted({txid for txid in _known(place) if txid.startswith(match[1])})
     if not found:

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from node.cli.place import Place
 
+_STARTING = 20.0
+"""Seconds that a worker may need which was started together with its node."""
+_LOOK_SECONDS = 0.2
 _WHEN_ASKED = "demand"
 
 
-def why_no_block(place: Place, peers: int) -> str | None:
+def mining_of(place: Place, seconds: float, is_over: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """`/v1/mining`, as it is now; of a node that has a worker which is still starting, once that lives.
+
+    It is waited for until `is_over` says that nobody wants to know any more, for `seconds` at most. Raises ClientError.
+    """
+    from node.advice import has_workers
+
+    is_coming = place.folder is not None and has_workers(place.folder)
+    end = time.monotonic() + (min(seconds, _STARTING) if is_coming else 0)
+    while True:
+        mining: dict[str, Any] = place.client.get("/v1/mining")
+        if mining["worker"]["alive"] or is_over() or time.monotonic() >= end:
+            return mining
+        time.sleep(_LOOK_SECONDS)
+
+
+def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[], bool]) -> str | None:
     """A sentence where the node's own worker will not mine by itself; None where it does, or nobody can tell.
 
-    `peers`: how many other nodes are connected, whose workers may.
+    `peers`: how many other nodes are connected, whose workers may. `seconds`, `is_over`: see `mining_of`.
     """
     from node.advice import typed
     from node.cli.folders import where
     from node.client import ClientError
 
     try:
-        mining = place.client.get("/v1/mining")
+        mining = mining_of(place, seconds, is_over)
         is_alive, mode = bool(mining["worker"]["alive"]), str(mining["mode"])
+        if is_over():
+            return None
     except (ClientError, KeyError, TypeError):
         return None
     at = where(place.folder) if place.folder is not None else f" --node {typed(place.url)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.options import FOLDER, PORT, as_json, no_discovery, option, passphrase_file
+from node.cli.options import FOLDER, PORT, as_json, no_discovery, option, passphrase_file, usage
 
 if TYPE_CHECKING:
     from node.client import Client
@@ -50,6 +50,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     """
     from node.cli.exits import outcome
     from node.client import Client
+    from node.client.transport import origin
     from node.net.newcoin import slug
 
     if url is None and not how["no_discovery"]:
@@ -61,7 +62,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
             "say which node to join, such as `moneyer join http://192.168.1.20:5001` "
             "(`moneyer up --lan` shows that line)"
         )
-    client = Client(url)
+    client = Client(usage(origin, url))
     coin = client.coin
     folder = (data or Path(slug(coin.name) or coin.symbol.lower())).expanduser()
     height = client.status()["height"]

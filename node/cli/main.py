@@ -119,6 +119,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             args=None if arguments is None else list(arguments), prog_name="moneyer", standalone_mode=False, obj=outcome
         )
         sys.stdout.flush()  # here, where a full disk can still be told
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message, err=True)
+        return USAGE
     except click.UsageError as error:
         from node.cli.command import as_typed
         from node.cli.usage import sentence_of

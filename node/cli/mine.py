@@ -37,6 +37,7 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
     moneyer mine 3 --to alice
     """
     from node.advice import typed
+    from node.cli.idle import mining_of
     from node.cli.output import counted
     from node.cli.place import find_place
 
@@ -44,7 +45,7 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
     body: dict[str, Any] = {"blocks": blocks}
     if to is not None:
         body["address"] = place.coin.address(place.payload(to))
-    if not place.client.get("/v1/mining")["worker"]["alive"]:
+    if not mining_of(place, timeout)["worker"]["alive"]:
         raise click.ClickException(_no_worker(place))
     with outcome().asking("The node mines", f"`moneyer status --node {typed(place.url)}` shows the height"):
         job = place.client.post("/v1/mine", body)

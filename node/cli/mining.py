@@ -32,16 +32,21 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     moneyer mining continuous
     moneyer mining interval:5 --all
     """
-    from node.cli.output import print_json
+    from node.cli.exits import outcome
+    from node.cli.output import counted, print_json
     from worker.config import parse_mode
 
     if mode is not None:
-        usage(parse_mode, mode)  # its words are kinder than those of the node
+        # Its words are kinder than those of the node, which takes one spelling.
+        mode = str(usage(parse_mode, mode)).replace(" ", ":")
     if all and node is not None:
         raise click.UsageError("--all means every node of a data folder: leave out --node")
     answers = {}
     for place in _places(data, node, everyone=all):
         answers[place.url] = place.client.get("/v1/mining") if mode is None else _switch(place, mode)
+    if all and mode is not None:
+        look = "`moneyer mining --all` shows the modes that count"
+        outcome().done(f"The mode of {counted(len(answers), 'node')} was switched: {look}")
     if json:
         print_json(answers if all else next(iter(answers.values())))
         return

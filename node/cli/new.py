@@ -12,6 +12,7 @@ from node.cli.options import FOLDER, IntRange, as_json, option, passphrase_file
 
 if TYPE_CHECKING:
     from node.core.coin import Coin
+    from node.core.errors import BadCoin
     from node.net.newcoin import Wishes
     from node.wallet.derive import Key
 
@@ -53,6 +54,7 @@ def new(
     from node.cli.exits import outcome
     from node.cli.place import terminal
     from node.cli.secret import new_passphrase
+    from node.core.errors import BadCoin
     from node.net.newcoin import slug
 
     as_json, is_open = given.pop("json"), given.pop("open")
@@ -60,9 +62,12 @@ def new(
     name = name if name is not None else _asked_name(ask=ask)
     folder = _folder(name, data, slug(name)).expanduser()
     _check_folder(folder)
-    wishes = _wishes(name, _premine(premine), ask=ask, **given)
-    phrase, keys = _keys(list(wishes.premine))
-    coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
+    try:
+        wishes = _wishes(name, _premine(premine), ask=ask, **given)
+        phrase, keys = _keys(list(wishes.premine))
+        coin = _coin(wishes, keys)  # before a passphrase is asked: what is wrong should be said at once
+    except BadCoin as error:
+        raise click.UsageError(_of_option(error)) from None
     passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
     _write(folder, coin, keys, phrase, passphrase)
     outcome().done(f"The coin was made in {folder}: `moneyer wallet list --data {typed(folder)}` shows its keys")
@@ -71,6 +76,14 @@ def new(
         _print_json(coin, folder, addresses)
     else:
         _print(coin, folder, addresses, phrase)
+
+
+def _of_option(error: BadCoin) -> str:
+    """What is wrong with a coin, by the option that it came from."""
+    field, sentence = str(error.details.get("field", "")), error.message.removeprefix("coin: ")
+    option = "NAME" if field == "name" else f"--{field.replace('_', '-')}"
+    known = {"NAME", *(opt for each in new.params for opt in each.opts)}
+    return f"{option}{sentence.removeprefix(field)}" if option in known and sentence.startswith(field) else sentence
 
 
 def _asked_name(*, ask: bool) -> str:
@@ -82,11 +95,11 @@ def _asked_name(*, ask: bool) -> str:
 
 
 def _folder(name: str, data: Path | None, usual: str | None) -> Path:
-    """The data folder to make. Raises ClickException where none is given and none can be named like the coin."""
+    """The data folder to make. Raises UsageError for no name, ClickException where no folder can be named like it."""
     from node.words import quoted
 
     if not name.strip():
-        raise click.ClickException('name must be text of 1 to 64 characters, as in moneyer new "Beach Coin"')
+        raise click.UsageError('NAME must be text of 1 to 64 characters, as in moneyer new "Beach Coin"')
     if data is None and usual is None:
         raise click.ClickException(
             f"no folder and no symbol can be made of {quoted(name)}: give them, as in --data my-coin --symbol MINE"
@@ -101,15 +114,20 @@ def _check_folder(folder: Path) -> None:
 
 
 def _premine(rows: tuple[str, ...]) -> dict[str, str]:
+    from node.wallet.errors import BadName
     from node.wallet.keystore import MINER
     from node.wallet.names import check_name, find_name, name_key
+    from node.words import quoted
 
     premine: dict[str, str] = {}
     for row in rows:
         name, separator, amount = row.partition("=")
         if not separator or not amount.strip():
-            raise click.UsageError(f"--premine {row[:60]!r}: write NAME=COINS, such as anna=1000")
-        name = check_name(name)
+            raise click.UsageError(f"--premine {quoted(row)}: write NAME=COINS, such as anna=1000")
+        try:
+            name = check_name(name)
+        except BadName as error:
+            raise click.UsageError(f"--premine {quoted(row)}: {error.message}") from None
         if find_name(premine, name) is not None:
             raise click.UsageError(f"--premine: {name} stands twice")
         premine[MINER if name_key(name) == MINER else name] = amount.strip()
@@ -143,6 +161,8 @@ def _birth_note() -> str:
 
 
 def _bits(text: str | None) -> int | None:
+    from node.words import quoted
+
     if text is None:
         return None
     try:
@@ -150,7 +170,7 @@ def _bits(text: str | None) -> int | None:
     except ValueError:
         bits = -1
     if len(text) != 8 or bits < 0:
-        raise click.UsageError(f"--pow-limit {text[:20]!r}: 8 hex digits, such as 1f00ffff")
+        raise click.UsageError(f"--pow-limit {quoted(text)}: 8 hex digits, such as 1f00ffff")
     return bits
 
 

@@ -42,11 +42,11 @@ class FloatRange(click.FloatRange):
 def _bounds(least: float | None, most: float | None) -> str:
     """click's own are `1<=x<=65535`."""
     if most is None:
-        return f"{_bound(least or 0)} or more"
-    return f"{_bound(most)} at most" if least is None else f"{_bound(least)} to {_bound(most)}"
+        return f"{bound(least or 0)} or more"
+    return f"{bound(most)} at most" if least is None else f"{bound(least)} to {bound(most)}"
 
 
-def _bound(value: float) -> str:
+def bound(value: float) -> str:
     """As a person would write it: 65535, 0.1, 2^-32, 10^15."""
     if isinstance(value, int):
         return str(value)

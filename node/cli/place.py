@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from node.core.coin import Coin
     from node.wallet.keystore import Wallet
 
+_NAMES = 8
+"""Names that a sentence lists."""
 DEFAULT_URL = "http://127.0.0.1:5001"
 
 
@@ -143,7 +145,9 @@ class Place:
 
     def unknown(self, who: str) -> UnknownWho:
         near = nearest(who, self.names())
-        known = ", ".join(self.names()[:8]) or "none"
+        names, shown_names = self.names(), self.names()[:_NAMES]
+        more = f" and {len(names) - _NAMES} more (`moneyer wallet list`)" if len(names) > _NAMES else ""
+        known = (", ".join(shown_names) or "none") + more
         hint = f": did you mean {near}?" if near else f". Known here: {known}"
         return UnknownWho(
             f"there is no {quoted(who)} in this wallet or its contacts{hint} (or give an address; --data names another "

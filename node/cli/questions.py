@@ -90,7 +90,8 @@ def _ask(question: str, default: Any, read: Callable[[str], Any], said: dict[str
             value = read(str(text).strip())
             check_wishes(**{**said, key: value})
         except click.UsageError as error:
-            raise click.UsageError(shown(error.message)) from None
+            option = f"--{key.replace('_', '-')} "
+            raise click.UsageError(shown(error.message.removeprefix(option))) from None
         except MoneyerError as error:
             raise click.UsageError(shown(error.message.removeprefix("coin: "))) from None
         return value

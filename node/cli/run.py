@@ -189,8 +189,10 @@ def worker(
     share = usage(parse_limit, limit)
     if mode is not None:
         usage(parse_mode, mode)
+    from node.words import joined, quoted
+
     if engine not in ("auto", *ENGINES.split(", ")):
-        raise click.UsageError(f"there is no engine {engine[:40]!r}: auto, {ENGINES}")
+        raise click.UsageError(f"there is no engine {quoted(engine)}: take auto, {joined(ENGINES.split(', '))}")
     folder = folder_to_be(data)
     if keep:
         from node.config import Config

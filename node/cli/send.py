@@ -17,6 +17,7 @@ from node.cli.exits import UNCONFIRMED, UNKNOWN, Ended, outcome
 from node.cli.options import IntRange, as_json, complete_names, node_url, option, passphrase_file, wallet_folder
 from node.client.errors import ClientError, NotConfirmed
 from node.core.errors import MoneyerError
+from node.words import quoted
 
 if TYPE_CHECKING:
     from node.cli.place import Place
@@ -230,7 +231,7 @@ class _Order:
             return None
         if not self._means(kept):
             raise click.ClickException(
-                f"the key {key!r} was used for another payment: {self._shown(kept.amount)} from "
+                f"the key {quoted(key)} was used for another payment: {self._shown(kept.amount)} from "
                 f"{self.place.name_of(self.coin.address(kept.sender))} to "
                 f"{self.place.name_of(self.coin.address(kept.receiver))} (txid {txid_of(kept)}). Nothing was sent: "
                 "give this payment a key of its own"
@@ -242,7 +243,7 @@ class _Order:
             if error.node_code != "bad_sequence":
                 raise
             raise click.ClickException(
-                f"what was signed under the key {key!r} (txid {txid_of(kept)}) can't be taken any more: another "
+                f"what was signed under the key {quoted(key)} (txid {txid_of(kept)}) can't be taken any more: another "
                 "transfer of the same sender came first. It was not paid; send it with another key"
             ) from None
 
@@ -370,7 +371,7 @@ def _amount(text: str, what: str, decimals: int) -> int:
     try:
         return parse_amount(text, decimals)
     except BadAmount as error:
-        raise click.UsageError(f"{what}, {text[:40]!r}: {error.message}") from None
+        raise click.UsageError(f"{what} {quoted(text)}: {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,31 +415,40 @@ def _follow(
     from node.cli.idle import why_no_block
     from node.cli.output import coins, confirmations, counted, style
 
-    seen, peers = _seen_by(place, sent.txid)
+    end = time.monotonic() + timeout
+
+    def left() -> float:
+        return max(0.01, end - time.monotonic())
+
+    seen, peers = _seen_by(place, sent.txid, min(_SEEN_SECONDS, timeout))
     report.update(seen_by=seen, peers=peers)
     say(f"seen by {seen} of {counted(peers, 'peer')}" if peers else "this node has no peers yet")
+
+    def is_in_a_block() -> bool:
+        return place.client.transaction(sent.txid)["height"] is not None
 
     def progress(found: dict[str, Any]) -> None:
         before = report.get("confirmations", 0)
         report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
         if found["confirmations"] == 0:
             say("waiting for a block …")
-            if (reason := why_no_block(place, peers)) is not None:
+            reason = why_no_block(place, peers, left(), is_in_a_block)
+            if reason is not None:
                 say(as_typed(reason))
             return
         if not before:
             say(f"in block {found['height']} ({found['block_hash']})")
         say(confirmations(found["confirmations"]))
 
-    place.client.wait_for(sent.txid, wanted, timeout, progress=progress)
+    place.client.wait_for(sent.txid, wanted, left(), progress=progress)
     with suppress(ClientError):  # it is confirmed, whether or not the node goes on to answer
         report["balance"] = place.client.account(order.coin.address(order.sender))["balance"]
         new = coins(report["balance"], order.coin.decimals, order.coin.symbol)
         say(f"{order.sender_name} now has {style(new, bold=True)}")
 
 
-def _seen_by(place: Place, txid: str) -> tuple[int, int]:
-    """How many of the node's connected peers have the transfer, and how many there are."""
+def _seen_by(place: Place, txid: str, seconds: float) -> tuple[int, int]:
+    """How many of the node's connected peers have the transfer within `seconds`, and how many there are."""
     from concurrent.futures import ThreadPoolExecutor
 
     from node.client import Client, ClientError
@@ -454,7 +464,7 @@ def _seen_by(place: Place, txid: str) -> tuple[int, int]:
             return False
         return True
 
-    left, end = set(urls), time.monotonic() + _SEEN_SECONDS
+    left, end = set(urls), time.monotonic() + seconds
     with ThreadPoolExecutor(8) as threads:
         while True:
             asked = list(left)

@@ -11,10 +11,25 @@ import re
 import click
 from click.core import ParameterSource
 
+from node.cli.options import bound
 from node.words import joined, nearest, quoted
 
 _FOUND = re.compile(r"""(?:File |Directory |Path )?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^ ]+) """)
 """The refused value at the beginning of a click message: a repr, or a number."""
+_ABOUT = {
+    "URL": "a node's URL, such as http://127.0.0.1:5001",
+    "DIR": "a folder",
+    "FILE": "a file",
+    "FROM": "a name of your wallet",
+    "TO": "a name, a contact or an address",
+    "WHO": "a name, a contact or an address",
+    "AMOUNT": "coins, such as 2.5",
+    "TXID": "the hex digits of a transaction's id, or the first of them",
+    "ID": "a block's height or hash, or `tip`",
+    "OLD": "the name that a key has",
+    "NEW": "the name that it shall have",
+}
+"""What a value may be, by how it is called in the help."""
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
@@ -83,7 +98,7 @@ def _bad_value(error: click.BadParameter) -> str:
 
 def _value(text: str) -> str:
     if text[:1] not in "'\"":
-        return text
+        return text.removesuffix(".0")  # a whole number that was read as a fraction
     try:
         return str(ast.literal_eval(text))
     except (ValueError, SyntaxError):
@@ -107,16 +122,13 @@ def _describe(param: click.Parameter) -> str:
     names = {"integer": "a whole number", "float": "a number", "boolean": "true or false"}
     if kind.name in names:
         return names[kind.name]
-    about = {"URL": "a node's URL, such as http://127.0.0.1:5001", "DIR": "a folder", "FILE": "a file"}
-    return about.get(param.metavar or "", "text")
+    return _ABOUT.get(param.metavar or (param.name or "").upper(), "text")
 
 
 def _describe_range(kind: click.IntRange | click.FloatRange) -> str:
     what = "a whole number" if isinstance(kind, click.IntRange) else "a number"
-    low = None if kind.min is None else f"more than {kind.min:g}" if kind.min_open else f"{kind.min:g}"
-    high = None if kind.max is None else f"below {kind.max:g}" if kind.max_open else f"{kind.max:g}"
-    if isinstance(kind, click.IntRange):
-        low, high = (None if each is None else str(each) for each in (kind.min, kind.max))
+    low = None if kind.min is None else f"{'more than ' if kind.min_open else ''}{bound(kind.min)}"
+    high = None if kind.max is None else f"{'below ' if kind.max_open else ''}{bound(kind.max)}"
     if low is None or high is None:
         return f"{what} from {low} up" if low is not None else what if high is None else f"{what} up to {high}"
     return f"{what} {'' if kind.min_open else 'from '}{low} {'and at most' if kind.min_open else 'to'} {high}"

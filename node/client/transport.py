@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from node.client import arguments
 from node.client.errors import BadArgument, NoAnswer, Refused, Unanswered
+from node.core.errors import quoted
 
 MAX_ANSWER = 16_000_000
 """Bytes; an answer of `/get_chain` has at most 8 MB."""
@@ -108,6 +109,8 @@ class Transport:
             return NoAnswer(f"{self.url} closed the connection without an answer: is it a node, and not just ending?")
         if isinstance(error, http.client.HTTPException):
             return self.nonsense()
+        if isinstance(error, socket.gaierror):
+            return NoAnswer(f"no machine is called {urlsplit(self.url).hostname}: is it spelled right?")
         if isinstance(error, OSError):
             return NoAnswer(
                 f"no node answers at {self.url}: start one with `moneyer up`, or give the URL of one that runs"
@@ -205,6 +208,7 @@ def origin(url: str) -> str:
 
     Where they left the scheme out it is `http`, and the port 5001 where they left that out too.
     """
+    meant = ""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if "://" not in url and parts.port is None and parts.hostname:
@@ -217,9 +221,12 @@ def origin(url: str) -> str:
             and url.isascii()
             and url.isprintable()
             and " " not in parts.netloc
+            and not str(parts.hostname).isdigit()  # a port: the system would make an address of it, 0.0.19.137 of 5001
         )
+        if url.isascii() and url.isdigit() and 0 < int(url[:6]) < 2**16:
+            meant = f"; did you mean 127.0.0.1:{int(url)}?"
     except ValueError:
         usable = False
     if not usable:
-        raise NoAnswer(f"{url[:200]!r} is no address of a node: one looks like http://127.0.0.1:5001")
+        raise NoAnswer(f"{quoted(url[:200])} is no address of a node: one looks like http://127.0.0.1:5001{meant}")
     return f"{parts.scheme}://{parts.netloc}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache, reduce
 from operator import xor
 
-from node.core.errors import BadAddress
+from node.core.errors import BadAddress, quoted
 from node.core.types import KEY_KIND, PAYLOAD_SIZE
 
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -74,7 +74,7 @@ def decode_address(hrp: str, text: str) -> bytes:
     strange = next((place for place, symbol in enumerate(symbols) if symbol not in _VALUE), None)
     if strange is not None:
         place = len(prefix) + 1 + strange
-        raise _none(f"character {place + 1}, {text[place]!r}, stands in no address behind the first 1", text)
+        raise _none(f"character {place + 1}, {quoted(text[place])}, stands in no address behind the first 1", text)
     if len(text) != length:
         raise _none(f"it has {len(text)} characters, and an address of this coin has {length}", text)
     if not _is_whole(prefix, symbols):
@@ -92,7 +92,7 @@ def _check_letters(text: str) -> None:
     # Unicode has letters that lower() turns into ASCII: the Kelvin sign is one.
     for place, letter in enumerate(text):
         if not (letter.isascii() and letter.isalnum()):
-            raise _none(f"character {place + 1}, {letter!a}, is none of a-z and 0-9", text)
+            raise _none(f"character {place + 1}, {quoted(ascii(letter)[1:-1])}, is none of a-z and 0-9", text)
     if text not in (text.lower(), text.upper()):
         raise _none("it is partly in capitals; an address is all lower case or all upper case", text)
 

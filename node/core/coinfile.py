@@ -11,7 +11,7 @@ from typing import Any
 
 from node.core import codec, pow
 from node.core.coin import Coin
-from node.core.errors import BadAddress, BadAmount, BadBits, BadCoin
+from node.core.errors import BadAddress, BadAmount, BadBits, BadCoin, quoted
 from node.core.money import format_amount, parse_amount
 from node.core.types import MAX_MONEY
 
@@ -29,7 +29,7 @@ _SHOWN = 60  # characters of a refused value that an error repeats
 def _shown(value: Any) -> str:
     """A refused value for a person: short, printable, and never itself an error."""
     if isinstance(value, str):
-        return repr(value[:_SHOWN])
+        return quoted(value[:_SHOWN])
     if isinstance(value, list | tuple):
         return "a list"
     if isinstance(value, Mapping):
@@ -144,7 +144,9 @@ class _Json:
 
 def _unknown(field: str, known: list[str]) -> BadCoin:
     field = field[:_SHOWN].encode("ascii", "backslashreplace").decode()
-    return BadCoin(f"coin: {field!r} is no field of a coin; there are {', '.join(known)}", field=field, expected=known)
+    return BadCoin(
+        f"coin: {quoted(field)} is no field of a coin; there are {', '.join(known)}", field=field, expected=known
+    )
 
 
 def _build(fields: Mapping[str, Any], spelling: type[_Toml] | type[_Json]) -> Coin:

@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 
+def quoted(text: str) -> str:
+    """Somebody's text in a sentence: in quotes, and escaped where it cannot be printed."""
+    return f'"{"".join(each if each.isprintable() else _escaped(each) for each in text)}"'
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
 class MoneyerError(Exception):
     """Root of every error that is an answer and not a bug."""
 

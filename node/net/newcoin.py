@@ -14,6 +14,7 @@ from node.core.errors import BadCoin
 from node.core.money import parse_amount
 from node.core.types import MAX_MONEY
 from node.text import is_visible, shown
+from node.words import quoted
 
 YEAR = 31_557_600
 """Seconds: 365.25 days, as astronomers and the halving of most coins have it."""
@@ -91,6 +92,9 @@ def make_coin(wishes: Wishes, addresses: Mapping[str, str], now: int) -> Coin:
     Raises BadCoin naming the field and what it may be, BadAmount.
     """
     premine = [[addresses[name], _amount(wishes, "premine", amount)] for name, amount in wishes.premine.items()]
+    for name, (_, units) in zip(wishes.premine, premine, strict=True):
+        if not units:
+            raise BadCoin(f"coin: premine: {shown(name)} would get 0: give more, or leave that out", field="premine")
     reward = _amount(wishes, "reward", wishes.reward)
     fields = {
         "name": wishes.name,
@@ -124,13 +128,13 @@ def _amount(wishes: Wishes, name: str, text: str) -> int:
     try:
         return parse_amount(text, wishes.decimals)
     except BadAmount as error:
-        raise BadCoin(f"coin: {name}: {error.message}", field=name, **error.details) from None
+        raise BadCoin(f"coin: {name} {quoted(text)}: {error.message}", field=name, **error.details) from None
 
 
 def _check_sense(coin: Coin) -> None:
     """What the protocol allows and nobody can mean."""
     if coin.name.strip() != coin.name:
-        raise BadCoin(f"coin: name has spaces at an end: {coin.name!r}", field="name")
+        raise BadCoin(f"coin: name has spaces at an end: {quoted(coin.name)}", field="name")
     if not is_visible(coin.name):
         raise BadCoin(
             f"coin: name has characters that cannot be seen, here escaped: {shown(coin.name)}. Leave them out",

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from node.core.errors import MoneyerError
 from node.store import meta
+from node.words import nearest, quoted
 
 MAX_INTERVAL: Final = 86_400
 MODES: Final = "demand, instant, continuous or interval:SECONDS"
@@ -55,8 +56,12 @@ def parse_mode(text: str) -> Mode:
         if not 0 < seconds <= MAX_INTERVAL:  # NaN fails too
             raise ValueError
     except ValueError:
+        near = nearest(word, [kind.value for kind in Kind])
+        meant = (
+            f"; did you mean {near}{':5' if near == Kind.INTERVAL.value else ''}?" if near not in (None, word) else ""
+        )
         raise BadMode(
-            f"there is no mining mode {text[:40]!r}: take {MODES} (more than 0, at most {MAX_INTERVAL})",
+            f"there is no mining mode {quoted(text)}: take {MODES} (more than 0, at most {MAX_INTERVAL}){meant}",
             field="mode",
             expected=MODES,
             found=text[:40],

@@ -13,6 +13,7 @@ from node.core.keys import is_secret, public_key
 from node.core.types import KEY_KIND
 from node.wallet.errors import BadPhrase
 from node.wallet.names import check_name, name_key
+from node.words import quoted
 
 if TYPE_CHECKING:
     from mnemonic import Mnemonic
@@ -142,9 +143,9 @@ def check_phrase(phrase: str) -> str:
 def _unknown_word(position: int, word: str) -> BadPhrase:
     shown = word if len(word) <= 16 else word[:15] + "…"
     nearest = difflib.get_close_matches(word[:16], _english().wordlist, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return BadPhrase(
-        f"word {position}, {shown!r}, is not one of the 2048 words of a recovery phrase{hint}",
+        f"word {position}, {quoted(shown)}, is not one of the 2048 words of a recovery phrase{hint}",
         position=position,
         nearest=nearest[0] if nearest else None,
     )

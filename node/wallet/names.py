@@ -8,6 +8,7 @@ from typing import Final
 
 from node.text import is_visible, shown
 from node.wallet.errors import BadName
+from node.words import quoted
 
 MAX_NAME: Final = 32
 """Code points, in NFC. The shortest address has 61, so no name can pass for one."""
@@ -43,9 +44,9 @@ def _wrong(name: str) -> str | None:
         if _is_letter(letter, place):
             continue
         if letter not in INSIDE or not is_visible(letter):
-            return f"{shown(name)} has {shown(letter)!r} in it, which is neither letter nor digit"
+            return f"{shown(name)} has {quoted(letter)} in it, which is neither letter nor digit"
         if place in (0, len(name) - 1):
-            return f"{shown(name)} {'ends' if place else 'begins'} with {letter!r}"
+            return f"{shown(name)} {'ends' if place else 'begins'} with {quoted(letter)}"
         if letter == name[place - 1] == " ":
             return f"{shown(name)} has two spaces together"
     return None

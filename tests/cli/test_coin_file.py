@@ -93,7 +93,7 @@ def test_a_field_of_another_type_or_out_of_range_is_named_with_its_range(
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("blocktime = 3\n", "'blocktime' is no field of a coin; there are name, symbol"),
+        ("blocktime = 3\n", '"blocktime" is no field of a coin; there are name, symbol'),
         ("premine = 3\n", "premine must be rows"),
         ("x = [\n", "this is no TOML"),
         ('name = "twice"\n', "this is no TOML"),
@@ -114,7 +114,7 @@ def test_what_is_unknown_or_no_toml_is_said(
         ('address = "ADDRESS"\namount = "1"', "in lower case"),
         ('address = "address"\namount = "0"', "premine[2].amount must be at least 1 base unit"),
         ('address = "address"\namount = 5', "premine[2].amount must be a decimal string"),
-        ('address = "address"\namount = "1"\nmemo = "x"', "'premine[2].memo' is no field"),
+        ('address = "address"\namount = "1"\nmemo = "x"', '"premine[2].memo" is no field'),
         ('address = "FIRST"\namount = "1"', "an address that no row before it has"),
     ],
 )

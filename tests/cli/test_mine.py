@@ -31,6 +31,21 @@ def test_blocks_are_mined_for_whom_one_names(tmp_path: Path) -> None:
             assert (job["state"], job["mined"]) == ("done", 1)
 
 
+def test_a_worker_that_was_started_with_its_node_is_waited_for(tmp_path: Path) -> None:
+    """As in README's lines for CI: the node answers before its worker lives."""
+    data = tmp_path / "data"
+    with own_node(data):
+        (data / "Procfile").write_text("worker1: moneyer worker\n")  # as `moneyer up` writes it
+        mine = start("mine", "--data", data)
+        send = start("send", "alice", "bob", "1", "--wait", "--data", data)
+        with mining(data, "instant"):
+            assert mine.communicate(timeout=60)[1] == ""
+            said, trouble = send.communicate(timeout=60)
+    assert (mine.returncode, send.returncode, trouble) == (0, 0, "")
+    assert "in block" in said
+    assert "nobody mines" not in said
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "many", "100001"])
 def test_a_number_of_blocks_that_is_none_is_refused(tmp_path: Path, number: str) -> None:
     refusal(moneyer("mine", "--", number, cwd=tmp_path), status=2)

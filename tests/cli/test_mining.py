@@ -42,7 +42,7 @@ def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:
         assert json.loads(switched.stdout)["mode"] == "continuous"
         wait_until(lambda: node.get("/v1/status").json["height"] > 0, 30, "a block")
         said = refusal(moneyer("mining", "sometimes", "--node", node.url), 2)
-        assert "there is no mining mode 'sometimes'" in said
+        assert 'there is no mining mode "sometimes"' in said
 
 
 def test_all_nodes_of_a_network_are_switched_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import pytest
 
 from node.cli.main import run
 from tests.cli.test_main import all_commands
+from tests.conftest import REPOSITORY
 from tests.words import NOT_FOR_PEOPLE
 
 CLICKS_OWN = ("Invalid", "No such", "Missing", "is not a valid", "not in the range", "<=x", "unexpected", "requires an")
@@ -108,6 +110,50 @@ def test_a_mistyped_command_of_a_group_gets_the_nearest_one(
         if len(each) > 4:
             said = refused([name, each[:2] + each[3:]], capsys)
             assert f"did you mean {each}?" in said, said
+
+
+@pytest.mark.parametrize("name", ["", *(name for name, _ in GROUPS)])
+def test_a_group_alone_shows_its_help_once(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name.split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"Usage: moneyer {name}".rstrip())
+    assert said.err.count("Usage:") == 1
+    assert "Error" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["send", "alice", "bob"], "AMOUNT is missing: it must be coins, such as 2.5"),
+        (["tx"], "TXID is missing: it must be the hex digits of a transaction's id"),
+        (["block"], "ID is missing: it must be a block's height or hash, or `tip`"),
+        (["stratum", "--difficulty", "0"], '--difficulty must be a number from 2^-32 to 10^15, not "0"'),
+        (["mining", "intreval:5"], "did you mean interval:5?"),
+        (["mining", "instnat"], "did you mean instant?"),
+        (["worker", "--engine", "sah"], 'there is no engine "sah": take auto, hashlib, simd, sha or mixed'),
+        (["worker", "--limit", "'"], '--limit "\'" is no share of the time'),
+        (["status", "--node", "5002"], '"5002" is no address of a node'),
+        (["status", "--node", "5002"], "did you mean 127.0.0.1:5002?"),
+        (["join", "5002"], "did you mean 127.0.0.1:5002?"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_ours(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in refused(arguments, capsys)
+
+
+def test_no_sentence_has_a_repr() -> None:
+    """Somebody's text stands in quotes, escaped, by `node.words.quoted`."""
+    found = [
+        f"{path.relative_to(REPOSITORY)}:{each.lineno}"
+        for folder in ("node", "worker")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        for each in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(each, ast.FormattedValue) and each.conversion in (ord("r"), ord("a"))
+    ]
+    assert found == []
 
 
 def test_what_stands_in_the_environment_is_named_there(

@@ -17,7 +17,7 @@ OTHER = encode_address("other", key("alice").payload)
     [
         ("", "no address: an address of this coin begins with easy1"),
         ("1", "no address: an address of this coin begins with easy1"),
-        ("version 1", "no address: character 8, ' ', is none of a-z and 0-9"),
+        ("version 1", 'no address: character 8, " ", is none of a-z and 0-9'),
         ("abc1def", "no address: an address of this coin begins with easy1"),
         ("other1qqqq", "no address: an address of this coin begins with easy1"),
         (OTHER[:-1] + ("q" if OTHER[-1] != "q" else "p"), "no address: an address of this coin begins with easy1"),
@@ -27,8 +27,8 @@ OTHER = encode_address("other", key("alice").payload)
         (ALICE[:-1], "no address: it has 63 characters, and an address of this coin has 64"),
         (ALICE + "q", "no address: it has 65 characters, and an address of this coin has 64"),
         ("q" * 500, "no address: it has 500 characters, and an address of this coin has 64"),
-        (ALICE[:10] + "b" + ALICE[11:], "no address: character 11, 'b', stands in no address behind the first 1"),
-        (ALICE[:10] + "\u212a" + ALICE[11:], "no address: character 11, '\\u212a', is none of a-z and 0-9"),
+        (ALICE[:10] + "b" + ALICE[11:], 'no address: character 11, "b", stands in no address behind the first 1'),
+        (ALICE[:10] + "\u212a" + ALICE[11:], 'no address: character 11, "\\u212a", is none of a-z and 0-9'),
         (
             ALICE[:6].upper() + ALICE[6:],
             "no address: it is partly in capitals; an address is all lower case or all upper case",

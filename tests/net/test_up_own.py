@@ -153,7 +153,7 @@ def test_a_development_network_stays_on_this_machine(tmp_path: Path) -> None:
 
 def test_a_mode_that_is_none_is_a_sentence(tmp_path: Path) -> None:
     said = refusal(moneyer("up", "--mode", "sometimes", "--data", tmp_path / "net"), 2)
-    assert "there is no mining mode 'sometimes'" in said
+    assert 'there is no mining mode "sometimes"' in said
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:

@@ -94,13 +94,13 @@ def test_the_published_addresses_are_those_in_the_docs() -> None:
 @pytest.mark.parametrize(
     ("phrase", "sentence"),
     [
-        ("test " * 11 + "jumk", r"word 12, 'jumk', is not .*did you mean 'junk'\?"),
-        ("test " * 11 + "zzzzqqqq", r"word 12, 'zzzzqqqq', is not one of the 2048 words of a recovery phrase$"),
+        ("test " * 11 + "jumk", r'word 12, "jumk", is not .*did you mean junk\?'),
+        ("test " * 11 + "zzzzqqqq", r'word 12, "zzzzqqqq", is not one of the 2048 words of a recovery phrase$'),
         ("test " * 10 + "junk", "this one has 11"),
         ("", "this one has 0"),
         ("test " * 12, "they don't belong together"),
         ("test " * 1000, "too long"),
-        ("x" * 380, "word 1, 'xxxxxxxxxxxxxxx…'"),
+        ("x" * 380, 'word 1, "xxxxxxxxxxxxxxx…"'),
     ],
 )
 def test_a_phrase_that_is_none_is_refused_with_a_sentence(phrase: str, sentence: str) -> None:

@@ -161,5 +161,5 @@ def test_auto_never_takes_an_engine_that_is_slower_than_hashlib_on_this_very_mac
 
 
 def test_an_unknown_engine_is_refused_by_a_sentence_that_names_the_known() -> None:
-    with pytest.raises(EngineFailed, match="'abacus': take auto or one of hashlib, "):
+    with pytest.raises(EngineFailed, match='"abacus": take auto or one of hashlib, '):
         engines.choose("abacus")

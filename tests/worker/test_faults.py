@@ -164,8 +164,8 @@ def test_a_second_worker_of_a_node_refuses_with_a_sentence(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--engine", "abacus"), "there is no engine 'abacus'"),
-        (("--mode", "rarely"), "there is no mining mode 'rarely'"),
+        (("--engine", "abacus"), 'there is no engine "abacus"'),
+        (("--mode", "rarely"), 'there is no mining mode "rarely"'),
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_a_sentence(

@@ -81,7 +81,7 @@ raise anything where the engine cannot run."""
 def make(name: str, cache: Path | None = None) -> Engine:
     """The engine of that name, having passed its self-test. Raises EngineFailed."""
     if name not in ENGINES:
-        raise EngineFailed(f"there is no engine {name!r}: take {AUTO} or one of {', '.join(ENGINES)}")
+        raise EngineFailed(f'there is no engine "{name}": take {AUTO} or one of {", ".join(ENGINES)}')
     try:
         engine = ENGINES[name](cache)
         self_test(engine)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from node.core import pow
 from node.core.hashing import sha256d
 from node.text import is_visible, shown
+from node.words import quoted
 from worker.stratum import protocol
 from worker.stratum.jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
 from worker.stratum.protocol import StratumError, hex_bytes, hex_number
@@ -96,7 +97,7 @@ class Session:
         method = _METHODS.get(request.method)
         try:
             if method is None:
-                raise StratumError(protocol.OTHER, f"there is no method {shown(request.method, 40)!r} here")
+                raise StratumError(protocol.OTHER, f"there is no method {quoted(request.method)} here")
             was_ready = self.ready
             result, more = method(self, request.params)
         except StratumError as error:
