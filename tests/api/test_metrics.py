@@ -53,6 +53,14 @@ def test_the_figures_are_those_of_the_chain_and_the_pool(fresh: RunningNode) -> 
     assert value(fresh, "moneyer_info", version=status["version"], coin=name, chain_id=chain_id) == 1
 
 
+def test_places_beside_those_of_the_http_server_are_counted_too(fresh: RunningNode) -> None:
+    fresh.chain.grow(2)
+    assert fresh.push(codec.encode_block(fresh.chain.tip)).json["status"] == "orphan"
+    assert value(fresh, "moneyer_places_held", kind="orphans") == 1
+    assert value(fresh, "moneyer_places_held_by_one", kind="orphans") == 1
+    assert value(fresh, "moneyer_places_held", kind="inbound_links") == 0
+
+
 def test_a_reorg_is_counted_with_its_depth(fresh: RunningNode) -> None:
     fresh.extend()
     fresh.extend()
