@@ -20,6 +20,14 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, 
     OSError, also for a link that leads in a circle.
     """
     path = target(path)
+    try:
+        _write_whole(path, content, mode, replace, durable)
+    except OSError as error:
+        error.filename = str(path)  # a write says no name, and the temporary one tells nobody
+        raise
+
+
+def _write_whole(path: Path, content: bytes, mode: int, replace: bool, durable: bool) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:

@@ -81,9 +81,10 @@ def upgrade(data: Path | None, json: bool) -> None:
     \b
     moneyer db upgrade --data data/node1
     """
-    from node.store import schema
+    from node.store import made, schema
 
     config = _config(data)
+    made.check_not_lost(config)
     with _alone(config):
         before = _revision(config)
         schema.prepare(config.database)

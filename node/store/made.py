@@ -8,15 +8,17 @@ from node.config import Config
 from node.core.coin import Coin
 from node.core.hashing import show
 from node.files import sweep, write_whole
-from node.store.errors import StoreRefused, ways_out
+from node.store.errors import StoreRefused, damaged, ways_out
 
 _SUFFIXES = ("-wal", "-journal")
 """What SQLite keeps beside a database: left alone, they hold what the lost file lacks."""
 
 
 def check_not_lost(config: Config) -> None:
-    """Raises StoreRefused where the database is gone or empty, and there was one."""
+    """Raises StoreRefused where the database is gone or empty, and there was one, or something else has its name."""
     database = config.database
+    if database.exists() and not database.is_file():
+        raise damaged(database, "a folder, or what else is no file, has its name")
     logs = [database.with_name(f"{database.name}{suffix}") for suffix in _SUFFIXES]
     # The bells are older than the mark: folders of before have them, and only a store makes them.
     had_chain = (

@@ -82,6 +82,15 @@ def test_a_folder_whose_node_never_ran_has_no_chain_yet(tmp_path: Path) -> None:
     assert not (tmp_path / "chain.db").exists()
 
 
+@pytest.mark.parametrize("command", [("verify",), ("db", "check"), ("db", "upgrade"), ("db", "backup", "x.db")])
+def test_a_lost_database_is_told_and_none_is_made_in_its_place(command: tuple[str, ...], folder: Path) -> None:
+    (folder / "chain.db").unlink()
+    assert "chain.db is gone" in refusal(moneyer(*command, "--data", folder))
+    assert not (folder / "chain.db").exists()
+    (folder / "chain.db").mkdir()
+    assert "a folder, or what else is no file, has its name" in refusal(moneyer(*command, "--data", folder))
+
+
 def test_check_finds_a_whole_file_whole(folder: Path) -> None:
     done = moneyer("db", "check", "--data", folder)
     assert (done.returncode, done.stdout) == (0, f"{folder / 'chain.db'} is whole\n")

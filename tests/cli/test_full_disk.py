@@ -37,6 +37,8 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_no_trace(command: tup
     assert done.returncode == 1, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+    assert f"{data}/" in done.stderr or "File too large" not in done.stderr, "which file it is"
+    assert ".tmp" not in done.stderr
     left = {each.name: each.read_bytes() for each in data.iterdir() if each.is_file() and each.suffix != ".lock"}
     kept = {name: content for name, content in left.items() if content}
     assert kept == before
