@@ -22,7 +22,7 @@ from node.core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Transfer
 from node.signatures import check_signatures
 from node.store import accounts, blocks, check, mempool, transactions
 from node.store.engine import Store
-from node.store.errors import cause_of
+from node.store.errors import StoreDamaged, cause_of
 
 _BATCH = 200
 
@@ -87,6 +87,7 @@ class _Replay:
                 raise ChainBroken("a block of a side branch stands on none that is here", height=tip.height)
             self._compare(tip.height)
             self._check_pool(tip.height)
+            self._check_start(tip.height)
         except (RuleError, LookupError) as error:
             raise ChainBroken(f"block {height} is not valid: {error}", height=height) from error
         except DBAPIError as error:
@@ -232,21 +233,25 @@ class _Replay:
                 following[transfer.sender] = transfer.sequence + 1
             if row.ready != is_ready:
                 raise ChainBroken("whether a waiting transfer is ready is noted wrongly", height=height)
+            if row.head != (transfer.sequence == state.sequence):
+                raise ChainBroken("whether a waiting transfer is its sender's next is noted wrongly", height=height)
         transfers = [codec.decode_transfer(row.raw) for row in waiting]
         if not all(check_signatures(self._coin.chain_id, transfers)):
             raise ChainBroken("a waiting transfer's signature is wrong", height=height)
         if mempool.totals(self._conn) != (len(waiting), sum(row.size for row in waiting)):
             raise ChainBroken("the mempool's totals are not those of its transfers", height=height)
 
+    def _check_start(self, height: int) -> None:
+        """What is left of that for which a node would not start."""
+        try:
+            check.check_sums(self._conn, self._coin)
+        except StoreDamaged as error:
+            raise ChainBroken(f"the database file is damaged: {error.message}", height=height) from None
+
     def _genesis(self, block: Block, row: blocks.BlockRow) -> None:
         if block != self._coin.genesis:
             raise ChainBroken("block 0 is not this coin's genesis block", height=0)
-        if (row.work, row.size, row.tx_count, row.status) != (
-            0,
-            _size(block),
-            len(block.transactions),
-            blocks.CONNECTED,
-        ):
+        if row.status != blocks.CONNECTED or _columns(row) != _columns_of(block, 0):
             raise ChainBroken("what is noted of block 0 is not what it says", height=0)
         ledger.apply_genesis(self._accounts, block)
 
@@ -262,17 +267,8 @@ class _Replay:
         self._compare_columns(block, row, parent)
 
     def _compare_columns(self, block: Block, row: blocks.BlockRow, parent: blocks.BlockRow) -> None:
-        coinbase = ledger.coinbase_of(block)
-        found = (row.work, row.size, row.tx_count, row.miner, row.reward, row.fees)
-        made = (
-            parent.work + pow.block_work(pow.decode_bits(block.header.bits)),
-            _size(block),
-            len(block.transactions),
-            coinbase.receiver,
-            coinbase.amount,
-            ledger.fees_of(block),
-        )
-        if found != made:
+        work = parent.work + pow.block_work(pow.decode_bits(block.header.bits))
+        if _columns(row) != _columns_of(block, work):
             raise ChainBroken(f"what is noted of block {row.height} is not what it says", height=row.height)
 
     def _count(self, block: Block, row: blocks.BlockRow, txids: list[bytes]) -> None:
@@ -299,6 +295,17 @@ class _Replay:
             or accounts.count_history(self._conn) != self._history_rows
         ):
             raise ChainBroken("the accounts' histories are not the ones that the blocks make", height=height)
+
+
+def _columns(row: blocks.BlockRow) -> tuple[int, int, int, bytes, int, int]:
+    return row.work, row.size, row.tx_count, row.miner, row.reward, row.fees
+
+
+def _columns_of(block: Block, work: int) -> tuple[int, int, int, bytes, int, int]:
+    """What a block with its `work` makes of those columns."""
+    coinbase = ledger.coinbase_of(block)
+    fees = ledger.fees_of(block)
+    return work, _size(block), len(block.transactions), coinbase.receiver, coinbase.amount, fees
 
 
 def _size(block: Block) -> int:

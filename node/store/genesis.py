@@ -35,7 +35,7 @@ def write(conn: Connection, coin: Coin) -> None:
     if meta.get(conn, "chain_id") is not None:
         return
     meta.put(conn, "chain_id", coin.chain_id)
-    meta.put(conn, "node_id", token_bytes(16))
+    meta.put(conn, "node_id", token_bytes(meta.NODE_ID_SIZE))
     mempool.create_totals(conn)
     block = coin.genesis
     body = codec.encode_body(block.transactions)

@@ -307,6 +307,7 @@ class StoredTransfer:
     size: int
     ready: bool
     raw: bytes
+    head: bool
 
 
 _STORED = select(*(mempool.c[each.name] for each in fields(StoredTransfer)))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from node.store.errors import StoreDamaged
 from node.store.tables import meta
+
+NODE_ID_SIZE = 16
+"""Bytes."""
 
 
 def get(conn: Connection, key: str) -> bytes | None:
-    """The value of a key."""
-    return conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    """The value of a key. Raises StoreDamaged where it is none."""
+    value = conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    if not isinstance(value, bytes | None):
+        raise StoreDamaged(f"what it says of its {key} is not of the kind that it must be")
+    return value
 
 
 def put(conn: Connection, key: str, value: bytes) -> None:

@@ -8,9 +8,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
+from node.cli.main import cli
 from node.config import Config
 from node.core import codec
+from node.core.coinfile import coin_to_toml
+from node.core.errors import MoneyerError
 from node.store import blocks
 from node.store.driver import driver, has_safe_wal
 from node.store.engine import Store
@@ -47,7 +51,17 @@ GONE_OR_CHANGED = {
     "the pool's totals": "DELETE FROM mempool_totals",
     "chain_id": "DELETE FROM meta WHERE key = 'chain_id'",
     "node_id": "DELETE FROM meta WHERE key = 'node_id'",
+    "a node_id of another length": "UPDATE meta SET value = x'00' WHERE key = 'node_id'",
     "a table": "DROP TABLE account_history",
+    "a body's block": "UPDATE bodies SET joined = 900 WHERE joined = 1",
+    # What SQLite's own check says nothing of on a connection that only reads, or never.
+    "a status that there is not": "UPDATE blocks SET status = 'x' WHERE height = 4",
+    "a transfer of less than nothing": "UPDATE mempool SET fee = -1",
+    "a yes that is neither yes nor no": "UPDATE mempool SET ready = -5",
+    "a text for a hash": "UPDATE mempool SET txid = CAST(hex(substr(txid, 1, 16)) AS TEXT)",
+    "bytes for a number": "UPDATE mempool SET fee_rate = x'00'",
+    "a number for a body": "UPDATE mempool SET raw = 7",
+    "a number for the chain's id": "UPDATE meta SET value = 0 WHERE key = 'chain_id'",
     "the version": "DELETE FROM alembic_version",
 }
 
@@ -68,6 +82,18 @@ def test_a_row_that_is_gone_or_changed_is_noticed_at_the_start(tmp_path: Path, w
     message = refusal(folder)
     assert str(folder / "chain.db") in message
     assert "moneyer db anew --data" in message or "put the first coin.toml back" in message
+
+
+@pytest.mark.parametrize("what", GONE_OR_CHANGED)
+def test_what_the_start_refuses_verify_and_db_check_find_too(tmp_path: Path, what: str) -> None:
+    folder = made(tmp_path)
+    (folder / "coin.toml").write_text(coin_to_toml(COIN))
+    change(folder, GONE_OR_CHANGED[what])
+    runner = CliRunner()
+    for command in (("verify",), ("db", "check")):
+        done = runner.invoke(cli, [*command, "--data", str(folder)])
+        assert isinstance(done.exception, MoneyerError | SystemExit), (command, done.exception)
+        assert done.exit_code != 0, command
 
 
 def test_a_sound_folder_is_not_refused(tmp_path: Path) -> None:

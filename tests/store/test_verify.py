@@ -86,11 +86,17 @@ CHANGED = {
             ("fee", "fee + 1"),
             ("fee_rate", "fee_rate + 1"),
             ("ready", "NOT ready"),
+            ("ready", "-5"),
+            ("head", "NOT head"),
             ("raw", FLIP.format("raw", 40)),
             ("raw", FLIP.format("raw", 150)),
         )
     },
     "a gap's transfer marked as ready": "UPDATE mempool SET ready = 1 WHERE NOT ready",
+    **{
+        f"{column} of genesis": f"UPDATE blocks SET {column} = {value} WHERE height = 0"
+        for column, value in (("miner", FLIP.format("miner", 5)), ("reward", "reward + 1"), ("fees", "fees + 1"))
+    },
     "the pool's totals": "UPDATE mempool_totals SET bytes = bytes + 1",
     "history of no account": "INSERT INTO account_history VALUES (900, 3, 0)",
     "a transaction that is in no block": "INSERT INTO transactions VALUES (zeroblob(32), 3, 9)",
