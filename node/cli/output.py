@@ -34,13 +34,13 @@ def print_json(value: Any) -> None:
 def print_pairs(rows: Iterable[tuple[str, object]]) -> None:
     """A line for each: name, then value. On a narrow terminal a value goes on below itself, word by word."""
     held = [(name, shown(value)) for name, value in rows]
-    width = max((len(name) for name, _ in held), default=0) + 2
+    wide = max((width(name) for name, _ in held), default=0) + 2
     room = terminal_width()
-    lines = [(name, _wrapped(value, None if room is None else max(1, room - width))) for name, value in held]
+    lines = [(name, _wrapped(value, None if room is None else max(1, room - wide))) for name, value in held]
     for name, (first, *others) in lines:
-        click.echo(f"{style(f'{name:<{width}}', dim=True)}{first}".rstrip())
+        click.echo(f"{style(padded(name, wide), dim=True)}{first}".rstrip())
         for other in others:
-            click.echo(f"{'':{width}}{other}")
+            click.echo(f"{'':{wide}}{other}")
     _tell_cut(any(line.endswith("…") for _, parts in lines for line in parts))
 
 
@@ -54,7 +54,7 @@ def terminal_width(stream: TextIO | None = None) -> int | None:
 def fitted(text: str, stream: TextIO | None = None) -> str:
     """A sentence whose lines break between words, each as far in as its first, where a terminal is narrower."""
     room = terminal_width(stream)
-    if room is None or len(click.unstyle(text)) <= room:
+    if room is None or width(click.unstyle(text)) <= room:
         return text
     indent = " " * (len(text) - len(text.lstrip()))
     return "\n".join(indent + line for line in _wrapped(text.strip(), max(1, room - len(indent)), is_cut=False))
@@ -64,9 +64,17 @@ def _wrapped(text: str, room: int | None, *, is_cut: bool = True) -> list[str]:
     """The lines of a text of `room` columns; a word that is longer than one is shortened, if `is_cut`."""
     import textwrap
 
-    if room is None or len(text) <= room:
+    if room is None or width(text) <= room:
         return [text]
-    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    if text.isascii():
+        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    else:  # whose characters are not all one column wide
+        lines = []
+        for word in text.split():
+            if lines and width(lines[-1]) + 1 + width(word) <= room:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
     return [short(line, room - 1) if is_cut else line for line in lines] or [""]
 
 
@@ -93,7 +101,7 @@ def print_table(
     """
     cells = [[shown(cell) for cell in row] for row in rows]
     columns = list(header)
-    widths = [max(len(line[column]) for line in [columns, *cells]) for column in range(len(columns))]
+    widths = [max(width(line[column]) for line in [columns, *cells]) for column in range(len(columns))]
     flush, room, shortened = set(right), terminal_width(), set(cut)
     moved: list[str] = []
     if room is not None and _wide(widths) > room and below == columns[-1]:
@@ -105,12 +113,11 @@ def print_table(
         if len(columns) == 1:
             shortened.add(columns[0])
         _narrow(widths, [number for number, name in enumerate(columns) if name in shortened], columns, room)
-        cells = [[short(cell, width - 1) for cell, width in zip(row, widths, strict=True)] for row in cells]
+        cells = [[short(cell, wide - 1) for cell, wide in zip(row, widths, strict=True)] for row in cells]
 
     def line(values: Sequence[str]) -> str:
         placed = [
-            f"{value:>{width}}" if name in flush else f"{value:<{width}}"
-            for name, value, width in zip(columns, values, widths, strict=True)
+            padded(value, wide, right=name in flush) for name, value, wide in zip(columns, values, widths, strict=True)
         ]
         text = "  ".join(placed).rstrip()
         return text if room is None else short(text, room - 1)
@@ -134,8 +141,8 @@ def _drop(
     gone: list[str] = []
     while len(columns) > 1:
         least = [
-            min(width, max(_LEAST_COLUMN, len(name))) if name in cut else width
-            for name, width in zip(columns, widths, strict=True)
+            min(wide, max(_LEAST_COLUMN, width(name))) if name in cut else wide
+            for name, wide in zip(columns, widths, strict=True)
         ]
         if _wide(least) <= room:
             break
@@ -149,7 +156,7 @@ def _drop(
 
 def _narrow(widths: list[int], columns: Sequence[int], header: Sequence[str], room: int) -> None:
     """Take from the widest of `columns` until the line fits, or nothing can be taken any more."""
-    least = {column: max(_LEAST_COLUMN, len(header[column])) for column in columns}
+    least = {column: max(_LEAST_COLUMN, width(header[column])) for column in columns}
     while _wide(widths) > room:
         widest = max(
             (each for each in columns if widths[each] > least[each]), key=lambda each: widths[each], default=None
@@ -178,8 +185,35 @@ def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -
 
 
 def short(text: str | None, keep: int = 12) -> str:
-    """A hash, address or memo, cut."""
-    return "" if text is None else shown(text, keep + 1)
+    """A hash, address or memo, cut to `keep` columns and a `…`."""
+    line = "" if text is None else shown(text)
+    if width(line) <= keep + 1:
+        return line
+    if not line.isascii():
+        while line and width(line) > keep:
+            line = line[:-1]
+    return f"{line[: max(keep, 0)]}…"
+
+
+def width(text: str) -> int:
+    """Columns of a terminal that a line takes: letters of East Asia and emoji have two, marks on letters none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(letter) for letter in text)
+
+
+def _columns(letter: str) -> int:
+    import unicodedata
+
+    if unicodedata.category(letter) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
+def padded(text: str, columns: int, *, right: bool = False) -> str:
+    """A cell: the text, and spaces behind it (before it, if `right`)."""
+    space = " " * (columns - width(text))
+    return f"{space}{text}" if right else f"{text}{space}"
 
 
 def moment(timestamp: int | None) -> str:

@@ -12,7 +12,7 @@ import click
 
 from node.cli.command import as_typed
 from node.cli.folders import where
-from node.cli.output import coins, counted, fitted, short, style, terminal_width
+from node.cli.output import coins, counted, fitted, padded, short, style, terminal_width, width
 from node.client import Client, ClientError
 from node.text import shown
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from node.net.launch import Curtain
     from node.wallet.keystore import Wallet
 
+_NAME = 8
+"""Columns of an account's name at least."""
 PATIENCE = 30.0
 """Seconds until a node that has not answered is named."""
 _QUIET = 3600.0
@@ -112,11 +114,12 @@ def _accounts(network: Network) -> list[str]:
     else:
         head = f"  Accounts (the wallet is open: `moneyer wallet passphrase{where(network.data)}` encrypts it)"
     rows, room = [fitted(head)], terminal_width()
+    names = max([_NAME, *(width(name) for name in wallet.names)])
     for name, payload in wallet.names.items():
         address = network.coin.address(payload)
         balance = coins(Client(network.urls[0]).account(address)["balance"], network.coin.decimals)
-        row = f"  {name:<8} {balance:>14} {network.coin.symbol}   "
-        rows.append(row + (address if room is None else short(address, room - len(row) - 1)))
+        row = f"  {padded(name, names)} {balance:>14} {network.coin.symbol}   "
+        rows.append(row + (address if room is None else short(address, room - width(row) - 1)))
     return rows
 
 

@@ -275,6 +275,8 @@ class Peers:
         for url, answer in answers.items():
             if isinstance(answer, PeerError):
                 level = logging.WARNING if answer.penalty >= BAN_PENALTY else logging.INFO
+                if isinstance(answer, IsSelf):  # its own address, as a peer that knows it tells: nobody's mistake
+                    level = logging.DEBUG
                 log.log(level, "peer %s: %s", url, answer.message)
         if answers:
             for row in self.store.write(job):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 
 import pytest
 
 from node.cli import output
-from node.cli.output import ago, counted, print_table
+from node.cli.output import ago, counted, fitted, print_pairs, print_table
 
 HEADER = ("name", "coins", "memo", "address")
 ROWS = [("anna", "1000", "for the ice cream that we had at the beach", "beach1" + "q" * 60), ("ben", "2.5", "", "b")]
@@ -91,3 +92,29 @@ def test_how_long_ago(seconds: int, shown: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_one_is_no_plural() -> None:
     assert (counted(1, "block"), counted(0, "block"), counted(2, "block")) == ("1 block", "0 blocks", "2 blocks")
+
+
+WIDE = [("小明", "12", "für die Äpfel 海海海海", "海" * 40), ("e\u0301a", "1000", "🍦🍦 and more", "b")]
+
+
+def columns_of(line: str) -> int:
+    """As a terminal counts them."""
+    return sum(
+        2 if unicodedata.east_asian_width(each) in "WF" else 0 if unicodedata.combining(each) else 1 for each in line
+    )
+
+
+@pytest.mark.parametrize("room", [12, 25, 40, 60])
+def test_letters_that_are_two_columns_wide_fit_too(
+    room: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda stream=None: room)
+    print_table(HEADER, WIDE, right=("coins",), cut=("memo",), below="address")
+    print_pairs(zip(HEADER, WIDE[0], strict=True))
+    print(fitted("海 " * 40))
+    assert [line for line in capsys.readouterr().out.splitlines() if columns_of(line) > room] == []
+
+
+def test_columns_stand_below_each_other_whatever_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "coins"), [(name, coins) for name, coins, _, _ in [*WIDE, *ROWS]], right=("coins",))
+    assert {columns_of(line) for line in capsys.readouterr().out.splitlines()} == {len("name  coins")}

@@ -135,6 +135,14 @@ def test_itself_under_any_name_is_refused(node: Node, serve: Serve, chain: Chain
     assert node.peers.listed() == []
 
 
+def test_its_own_address_that_a_peer_tells_is_no_line_of_the_log(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "moneyer.p2p"):
+        node.peers.blame(parse_peer_url("http://127.0.0.1:5999"), IsSelf("that is this node itself"))
+        assert caplog.messages == []
+        node.peers.blame(parse_peer_url("http://127.0.0.1:5999"), PeerUnreachable("nothing answers"))
+        assert caplog.messages == ["peer http://127.0.0.1:5999: nothing answers"]
+
+
 def test_a_newer_protocol_is_refused(node: Node, serve: Serve, chain: ChainBuilder) -> None:
     with pytest.raises(NewerProtocol):
         node.peers.add(serve(honest(chain, protocol=2)).url)
