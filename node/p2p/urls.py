@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -72,6 +73,7 @@ class PeerUrl:
         return self.url
 
 
+@lru_cache(maxsize=4_096)  # every look at the table of peers reads all of its URLs anew
 def parse_peer_url(text: str) -> PeerUrl:
     """The canonical form of a peer's URL, or of `HOST:PORT`, as this node names its peers.
 
