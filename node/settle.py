@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,9 @@ BACK_AT_ONCE = 2_000
 PORTION = 5_000
 """Transfers that come back in one further transaction, and of one sender more: each writes most pages of the indexes
 by txid and receiver, so that many small ones take longer than few."""
+
+_LOOKS = 8
+"""To look at so many transfers that wait takes as long as to bring one back."""
 
 _TURN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
@@ -78,10 +82,12 @@ def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) ->
         for sender, sequence in rows.unblocked(conn, change.touched):
             eviction.fill_gap(conn, sender, sequence - 1)
     if marked and len(marked) <= len(change.disconnected) and change.gone <= BACK_AT_ONCE:
-        for part in _parts(_off_chain(conn, marked, mempool_bytes)):
-            _return(conn, part, mempool_bytes)
-        returning.mark(conn, [])
-        return False
+        parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
+        if len(parts) < 2:
+            for part in parts:
+                _return(conn, part, mempool_bytes)
+            returning.mark(conn, [])
+            return False
     return bool(marked)
 
 
@@ -93,7 +99,7 @@ def bring_back(store: Store) -> None:
             marked = returning.hashes(conn)
             if not marked:
                 return
-            parts = list(_parts(_off_chain(conn, marked, mempool_bytes)))
+            parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
         began = time.monotonic()
         for part in parts:
             if time.monotonic() - began > _TURN_SECONDS:
@@ -131,8 +137,11 @@ def _unmark(conn: Connection, done: set[bytes]) -> None:
     returning.mark(conn, [each for each in returning.hashes(conn) if each not in done])
 
 
-def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> dict[bytes, list[_Back]]:
-    """Unconfirmed transfers of these blocks by sender: the oldest that fit `room` bytes. Every sender has an entry."""
+def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> tuple[dict[bytes, list[_Back]], Counter[bytes]]:
+    """Unconfirmed transfers of these blocks by sender: the oldest that fit `room` bytes. Every sender has an entry.
+
+    And how many of each sender's transfers are in the pool.
+    """
     back: dict[bytes, list[_Back]] = {}
     following: dict[bytes, int] = {}
     slots: set[tuple[bytes, int]] = set()
@@ -154,16 +163,16 @@ def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> dict[byt
                 continue
             of_sender.append(_Back(order, transfer))
             order += 1
-    return back
+    return back, Counter(sender for sender, _ in slots)
 
 
-def _parts(back: dict[bytes, list[_Back]]) -> Iterator[dict[bytes, list[_Back]]]:
+def _parts(back: dict[bytes, list[_Back]], pooled: Counter[bytes]) -> Iterator[dict[bytes, list[_Back]]]:
     """The same in portions, each sender's together."""
     part: dict[bytes, list[_Back]] = {}
     size = 0
     for sender, of_sender in back.items():
         part[sender] = of_sender
-        size += len(of_sender) + 1
+        size += len(of_sender) + 1 + pooled[sender] // _LOOKS
         if size >= PORTION:
             yield part
             part, size = {}, 0

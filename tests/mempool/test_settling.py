@@ -68,6 +68,7 @@ def portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little comes back at once: here 2 senders' four transfers each."""
     monkeypatch.setattr(settle, "BACK_AT_ONCE", 6)
     monkeypatch.setattr(settle, "PORTION", 6)
+    monkeypatch.setattr(settle, "_LOOKS", 1_000)
 
 
 @pytest.mark.usefixtures("portions")
@@ -107,6 +108,22 @@ def test_between_two_turns_of_portions_the_lock_is_free_for_who_looks_now_and_th
     other.close()
     assert len(served) >= 2
     assert node.pool() == ready_pool()
+
+
+def test_what_waits_counts_for_a_portion_too(open_node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "PORTION", 30)
+    monkeypatch.setattr(settle, "_LOOKS", 1)
+    node = open_node(COIN)
+    node.offer_all(LOSER.blocks[1:])
+    many = [sent(1, sequence) for sequence in range(4, 34)]
+    node.mempool.accept_transfers(many)
+    node.offer_all(WINNER.blocks[1:-1])
+    before = node.store.commits
+    node.offer(WINNER.blocks[-1])
+    assert node.store.commits == before + 4  # the tip; the sender with many and whoever came before; the rest; the end
+    everyone = [sent(person, sequence) for sequence in range(4) for person in range(6)]
+    assert node.pool() == {codec.txid(each): True for each in (*everyone, *many)}
+    assert marked(node) == []
 
 
 def test_a_small_reorg_is_one_transaction(open_node: OpenNode) -> None:
