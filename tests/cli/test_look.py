@@ -49,7 +49,7 @@ def test_a_transaction_is_named_by_its_txid(node: RunningNode) -> None:
     assert (found["memo"], found["height"]) == ("hello", 3)
     assert "alice" in moneyer("tx", txid, "--data", node.config.data).stdout
     assert "no transaction of that txid" in refusal(moneyer("tx", "ab" * 32, "--data", node.config.data))
-    assert "64 hex digits" in refusal(moneyer("tx", "../peers", "--data", node.config.data))
+    assert "is no txid" in refusal(moneyer("tx", "../peers", "--data", node.config.data), 2)
 
 
 @pytest.mark.parametrize(
