@@ -35,7 +35,9 @@ def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
     """What is to be done while the network runs: wait for its nodes, print the screen, then a line a block."""
 
     def work(curtain: Curtain) -> None:
-        late = _wait_for_nodes(network.urls)
+        late = _wait_for_nodes(network.urls, curtain)
+        if curtain.ending.is_set():
+            return
         if late:
             names = ", ".join(f"node{network.urls.index(url) + 1}" for url in late)
             click.echo(
@@ -46,6 +48,8 @@ def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
         try:
             height = _show(network)
         except ClientError as error:
+            if curtain.ending.is_set():
+                return
             click.echo(f"moneyer: {shown(error.message)}", err=True)
             height = 0
         curtain.open(show_held=verbose)
@@ -54,10 +58,10 @@ def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
     return work
 
 
-def _wait_for_nodes(urls: list[str]) -> list[str]:
-    """Those that have not answered when the patience is over."""
+def _wait_for_nodes(urls: list[str], curtain: Curtain) -> list[str]:
+    """Those that have not answered when the patience is over, or the network is told to end."""
     late, deadline = list(urls), time.monotonic() + PATIENCE
-    while late and time.monotonic() < deadline:
+    while late and time.monotonic() < deadline and not curtain.ending.is_set():
         try:
             Client(late[0]).get("/healthz", deadline=2)
             late.pop(0)

@@ -41,6 +41,8 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
         self.last_words: dict[str, str] = {}
         self.lost: OSError | None = None
         """Why nothing can be printed any more: the reader has gone (`moneyer up | head`), or the disk is full."""
+        self.ending = threading.Event()
+        """Set once the processes were told to end: that one of them does not answer any more is no news then."""
         self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
         self._lock = threading.RLock()  # a signal may come to the thread that has it
 
@@ -104,6 +106,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
             self._printer.lose(error)
 
     def terminate(self) -> None:
+        self._printer.ending.set()
         if self.first_ended is None:
             self.first_ended = next((name for name, state in self._processes.items() if "returncode" in state), None)
             if self.first_ended is None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
+import threading
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from honcho.printer import Message
 
+from node.cli.screen import welcome
+from node.cli.up import Network
 from node.locks import is_held
-from node.net.launch import Curtain
+from node.net.launch import Curtain, NetworkManager
 from tests.cli.support import MONEYER, environment
 from tests.ports import free_ports
+from tests.support import easy_coin
 
 
 class Terminal(io.StringIO):
@@ -58,3 +64,36 @@ def test_a_network_whose_lines_nobody_can_have_ends_quietly(reader: str, tmp_pat
     assert up.returncode == 1
     assert said == ("" if reader == "has gone" else "moneyer: No space left on device\n")
     assert not is_held(tmp_path / "net" / "node1" / "node.lock")
+
+
+def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C between a node's first answer and the screen."""
+    curtain = Curtain(sys.stdout)
+    manager = NetworkManager(curtain, lambda: None)
+
+    class Starting(BaseHTTPRequestHandler):
+        """A node that says it is well, and is ended then."""
+
+        def do_GET(self) -> None:
+            is_first = self.path == "/healthz"
+            if is_first:
+                manager.terminate()
+            self.send_response(200 if is_first else 503)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Starting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        network = Network(tmp_path, easy_coin(), [server.server_port], own=True, lan=False)
+        showing = threading.Thread(target=welcome(network, verbose=False), args=(curtain,), daemon=True)
+        showing.start()
+        showing.join(30)
+        server.shutdown()
+    assert not showing.is_alive()
+    assert "".join(capsys.readouterr()) == ""
