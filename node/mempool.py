@@ -115,7 +115,7 @@ class Mempool:
                 try:
                     answers.append(self.take(intake, each.txid, each.transfer, replace=each.replace))
                 except RuleError as error:
-                    answers.append(error)
+                    answers.append(_verdict(error))
         return answers
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[_Answer]:
@@ -193,7 +193,7 @@ class Mempool:
             try:
                 answer = self._foretell(conn, each, states.get(sender, NO_ACCOUNT), costs, is_sure=is_sure)
             except RuleError as error:
-                answers.append(error)
+                answers.append(_verdict(error))
                 continue
             answers.append(answer)
             if isinstance(answer, _Wanted):
@@ -345,8 +345,14 @@ def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
     try:
         check(subject)
     except RuleError as error:
-        return error
+        return _verdict(error)
     return None
+
+
+def _verdict(error: RuleError) -> RuleError:
+    """An error that is kept, without the frames that it came through: those of thousands of refused transfers, each in
+    a circle with the list of all, are much memory and long work for the collector, which stops every thread."""
+    return error.with_traceback(None)
 
 
 def _full() -> MempoolFull:
