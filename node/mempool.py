@@ -5,6 +5,7 @@ The rows are in the database, so that a restart keeps them and the worker sees t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -88,6 +89,9 @@ class Mempool:
         """Senders whose last transfer was taken, each with the sequence that follows it."""
         self._bad_signatures: Recent[bool] = Recent(_MOST_BAD_SIGNATURES)
         """Txids. A txid commits to the signature, so the verdict holds for ever."""
+        self.computing = threading.Lock()
+        """Held by who works through many transfers, never while waiting: the interpreter has one thread compute at a
+        time, and the more of them want to, the longer everybody else waits for each turn."""
 
     def accept_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
@@ -123,15 +127,18 @@ class Mempool:
 
         Blocks wait for that commit: who has more than `AT_ONCE` of them comes again with the rest.
         """
-        problems: list[_Answer | None] = [_problem_of(rules.check_transaction_in_isolation, each) for each in transfers]
-        wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
+        with self.computing:
+            problems: list[_Answer | None] = [
+                _problem_of(rules.check_transaction_in_isolation, each) for each in transfers
+            ]
+            wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
         whole = [each for each, problem in zip(wanted, problems, strict=True) if problem is None]
         taken = iter(self._accept_whole(whole) if whole else ())
         return [next(taken) if problem is None else problem for problem in problems]
 
     def _accept_whole(self, wanted: Sequence[_Wanted]) -> list[_Answer]:
         """The same for transfers that passed the checks in isolation: state first, then signatures, then the write."""
-        with self._store.read() as conn:
+        with self.computing, self._store.read() as conn:
             foreseen = self._foresee(conn, wanted)
         open_ones = [each for each in foreseen if isinstance(each, _Wanted)]
         problems = self._signature_problems(open_ones)

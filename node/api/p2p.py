@@ -202,23 +202,25 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
 )
 def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     node.peers.offenders.check(call.remote)
+    caller = Caller(call.sender, call.remote)
     try:
-        transfers = codec.decode_transfers(call.body)
+        with node.mempool.computing:
+            transfers = codec.decode_transfers(call.body)
+            node.gossip.heard_transfers(caller, transfers)
     except Malformed as error:
         node.peers.offenders.sent_transfers(call.remote, [error.code])
         raise MalformedTransfer(error.message, **error.details) from None
-    caller = Caller(call.sender, call.remote)
-    node.gossip.heard_transfers(caller, transfers)
     answers = [
         answer
         for start in range(0, len(transfers), AT_ONCE)
         for answer in node.mempool.accept_transfers(transfers[start : start + AT_ONCE])
     ]
-    rejected = [
-        wire.Rejected(show(codec.txid(transfer)), answer.code)
-        for transfer, answer in zip(transfers, answers, strict=True)
-        if isinstance(answer, RuleError)
-    ]
+    with node.mempool.computing:
+        rejected = [
+            wire.Rejected(show(codec.txid(transfer)), answer.code)
+            for transfer, answer in zip(transfers, answers, strict=True)
+            if isinstance(answer, RuleError)
+        ]
     node.peers.offenders.sent_transfers(call.remote, [each.code for each in rejected])
     if any(isinstance(answer, Accepted) and not answer.known for answer in answers):
         node.gossip.delivered(caller)

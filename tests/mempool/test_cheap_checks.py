@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -43,6 +44,24 @@ def node(open_node: OpenNode) -> Node:
 
 def codes(answers: Sequence[object]) -> list[str]:
     return [answer.code if isinstance(answer, RuleError) else "taken" for answer in answers]
+
+
+def test_a_refusal_that_is_kept_holds_none_of_the_frames_that_it_came_through(node: Node) -> None:
+    poor = [transfer(COIN, key(f"nobody {number}"), ALICE, 1, 1) for number in range(3)]
+    worse = [replace(sent(0), amount=0), replace(sent(0), signature=bytes(64))]
+    late = [sent(0, amount=10), sent(0, amount=11)]
+    refused = [each for each in node.mempool.accept_transfers([*poor, *worse, *late]) if isinstance(each, RuleError)]
+    assert len(refused) == 6
+    assert all(each.__traceback__ is None for each in refused)
+
+
+def test_one_thread_at_a_time_works_through_many_transfers_and_no_single_one_waits_for_it(node: Node) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with node.mempool.computing:
+            waits = pool.submit(node.mempool.accept_transfers, [sent(0), sent(1)])
+            node.mempool.accept_transfer(sent(2))
+            assert not waits.done()
+        assert codes(waits.result(60)) == ["taken", "taken"]
 
 
 def test_transfers_of_senders_without_funds_cost_no_signature_check_however_often_they_come(
