@@ -73,29 +73,35 @@ def take_in(
     `is_linked`: they are asked from now on, so that they count as connected; else they wait in reserve. `known_as`:
     URL -> the URL in the table of the same node.
     """
-    rows = {row.url: row for row in table.listed(conn)}
+    rows: dict[str, PeerRow] | None = None
+    """All that there are; read where a new one has to find room, for each is a step with the write lock held."""
     results: list[PeerRow | PeerError] = []
     for answer in answers:
         if isinstance(answer, PeerError):
             results.append(answer)
             continue
         url = (known_as or {}).get(answer.url.url, answer.url.url)
-        try:
-            worst = _leaves(list(rows.values()), answer.url, direction) if url not in rows else None
-        except TableFull as full:
-            results.append(full)
-            continue
-        if worst is not None:
-            table.remove(conn, worst.url)
-            del rows[worst.url]
-        before = rows.get(url) or blank(url, direction, now)
+        known = table.get(conn, url)
+        if known is None:
+            if rows is None:
+                rows = {row.url: row for row in table.listed(conn)}
+            try:
+                worst = _leaves(list(rows.values()), answer.url, direction)
+            except TableFull as full:
+                results.append(full)
+                continue
+            if worst is not None:
+                table.remove(conn, worst.url)
+                del rows[worst.url]
+        before = known or blank(url, direction, now)
         row = after(before, answer, now)
         if direction == OUTBOUND:
             row = replace(row, direction=OUTBOUND)
         if not is_linked and before.state != CONNECTED:
             row = replace(row, state=RESERVE)
         table.save(conn, row)
-        rows[url] = row
+        if rows is not None:
+            rows[url] = row
         results.append(row)
     return results
 
