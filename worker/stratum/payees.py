@@ -35,7 +35,7 @@ class Payees:
             if named is not None:
                 return named
         try:
-            payload = self._coin.payload(user[: ends[-1]])
+            payload = self._coin.payload(user[: ends[-1]].strip())
         except BadAddress as error:
             raise StratumError(
                 UNAUTHORIZED,

@@ -28,7 +28,8 @@ MIN_DIFFICULTY: Final = 2.0**-32
 MAX_DIFFICULTY: Final = 1e15
 
 _HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
-_BEFORE_DIFFICULTY: Final = re.compile(r"[/+]")
+_DIFFICULTY: Final = re.compile(r"[/+]([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+)(?=[/+._]|$)")
+"""In a user name: as far as a rig's name, another difficulty or the end."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -126,13 +127,11 @@ def checked_difficulty(given: Any) -> float:
 def split_user(user: str) -> tuple[str, float | None]:
     """Who is paid, with a rig's name or not, and the difficulty behind `/` or `+`. Raises StratumError.
 
-    The forms are those of p2pool, where `NAME/SHARE+PSEUDOSHARE` has two: the last one is that of what miners send.
+    The forms are those of p2pool, where `NAME/SHARE+PSEUDOSHARE` has two: the last one is that of what miners send. A
+    firmware adds its rig's name at the very end: `NAME+0.5.rig`.
     """
-    who, *numbers = _BEFORE_DIFFICULTY.split(user)
-    difficulty = None
-    for number in numbers:
-        try:
-            difficulty = checked_difficulty(float(number))
-        except ValueError:
-            raise StratumError(UNAUTHORIZED, "behind / or + stands a difficulty, as in NAME/0.5") from None
-    return who, difficulty
+    numbers: list[str] = _DIFFICULTY.findall(user)
+    who = _DIFFICULTY.sub("", user)
+    if "/" in who or "+" in who:
+        raise StratumError(UNAUTHORIZED, "behind / or + stands a difficulty, as in NAME/0.5")
+    return who, [checked_difficulty(float(number)) for number in numbers][-1] if numbers else None
