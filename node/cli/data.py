@@ -275,10 +275,15 @@ def _with_database(data: Path | None) -> Config:
 def _up_to_date(data: Path | None) -> Config:
     """Looking must not change a file: an older schema is left to `db upgrade`."""
     from node.advice import typed
+    from node.store.errors import damaged
+    from node.store.schema import revision_in
     from node.store.tables import SCHEMA_REVISION
 
     config = _with_database(data)
-    if (found := _revision(config)) != SCHEMA_REVISION:
+    found = revision_in(config.database)
+    if found is None:
+        raise damaged(config.database, "it has no tables")
+    if found != SCHEMA_REVISION:
         raise click.ClickException(
             f"{config.database} has schema {found}, and this program's is {SCHEMA_REVISION}: "
             f"`moneyer db upgrade --data {typed(config.data)}` first"

@@ -32,10 +32,10 @@ def revision_of(conn: Connection) -> str | None:
 
 def prepare(database: Path) -> None:
     """Make or upgrade `database` in one transaction. Raises StoreRefused, the file unchanged."""
-    if _peek(database) == SCHEMA_REVISION:
+    if revision_in(database) == SCHEMA_REVISION:
         return
     with one_at_a_time(database.parent):  # a node and its worker start at once: the second finds the work done
-        found = _peek(database)
+        found = revision_in(database)
         if found == SCHEMA_REVISION:
             return
         _refuse_unknown(database, found)
@@ -48,8 +48,11 @@ def prepare(database: Path) -> None:
             upgrade(database)
 
 
-def _peek(database: Path) -> str | None:
-    """The revision, read without changing so much as the journal mode; None for a file that is empty or not there."""
+def revision_in(database: Path) -> str | None:
+    """The revision, read without changing so much as the journal mode; None for a file that is empty or not there.
+
+    Raises StoreRefused for what is no database of Moneyer's.
+    """
     size = database.stat().st_size if database.exists() else 0
     if not size:
         return None

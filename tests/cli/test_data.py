@@ -113,6 +113,18 @@ def test_what_is_no_database_is_a_sentence(folder: Path) -> None:
     assert path.read_bytes().startswith(b"not a database")
 
 
+def test_a_database_that_is_not_moneyers_is_told_as_that(folder: Path) -> None:
+    """And not to be upgraded, from a schema None."""
+    database = folder / "chain.db"
+    for sql, words in (("CREATE TABLE t (a)", "a database of another program"), ("VACUUM", "has no tables")):
+        database.unlink()
+        connection = driver.connect(str(database))
+        connection.executescript(f"PRAGMA user_version = 1; {sql}")
+        connection.close()
+        for command in (("verify",), ("db", "check")):
+            assert words in refusal(moneyer(*command, "--data", folder))
+
+
 def test_the_databases_own_words_are_told_to_whoever_looks_for_a_bug(folder: Path) -> None:
     (folder / "chain.db").write_bytes(b"not a database at all" * 1000)
     done = moneyer("db", "check", "--data", folder, env={"MONEYER_DEBUG": "1"})
