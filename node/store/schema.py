@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 import time
@@ -114,10 +113,12 @@ def _backup_name(database: Path, revision: str) -> Path:
 
 def backup(database: Path, target: Path) -> None:
     """A consistent copy of a database that may be in use: whole, or not there. Raises StoreRefused."""
+    if not database.exists():
+        raise StoreRefused(f"there is no file {database}")
     temporary: Path | None = None
     try:
         if target.exists():  # said at once, and not behind minutes of copying
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            raise FileExistsError
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
@@ -125,6 +126,10 @@ def backup(database: Path, target: Path) -> None:
             copy_database(source, copy)
         put_new(temporary, target)
         sync_folder(target.parent)
+    except FileExistsError:
+        raise StoreRefused(f"{target} is there already, and nothing is written over: give another name") from None
+    except FileNotFoundError:
+        raise StoreRefused(f"there is no folder {target.parent} to write the backup to: make it first") from None
     except OSError as error:
         raise StoreRefused(f"the backup {target} cannot be written: {error.strerror}") from None
     except DatabaseError as error:

@@ -95,6 +95,9 @@ def test_what_is_restored_is_checked_first_and_what_was_there_is_kept(tmp_path: 
     wrong = tmp_path / "wrong.db"
     wrong.write_bytes(before[:40_000] + bytes(4096) + before[44_096:])
     assert str(wrong) in refusal(moneyer("db", "restore", wrong, "--data", folder))
+    assert f"there is no file {tmp_path / 'none'}" in refusal(
+        moneyer("db", "restore", tmp_path / "none", "--data", folder)
+    )
     assert (folder / "chain.db").read_bytes() == before
     right = tmp_path / "right.db"
     right.write_bytes(before)

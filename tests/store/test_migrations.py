@@ -187,12 +187,12 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(tmp_path: Path, newer
     folder = made(tmp_path)
     target = tmp_path / "there already"
     target.write_bytes(b"keep me")
-    with pytest.raises(StoreRefused, match="cannot be written"):
+    with pytest.raises(StoreRefused, match="is there already, and nothing is written over: give another name"):
         schema.backup(folder / "chain.db", target)
     assert target.read_bytes() == b"keep me"
-    with pytest.raises(StoreRefused, match="cannot be written"):
+    with pytest.raises(StoreRefused, match=r"there is no folder .*no folder to write the backup to: make it first"):
         schema.backup(folder / "chain.db", tmp_path / "no folder" / "backup")
-    with pytest.raises(StoreRefused):
+    with pytest.raises(StoreRefused, match=r"there is no file .*no database$"):
         schema.backup(folder / "no database", tmp_path / "backup of nothing")
     assert not (tmp_path / "backup of nothing").exists()
 
