@@ -41,6 +41,9 @@ def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:
         switched = moneyer("mining", "continuous", "--node", node.url, "--json")
         assert json.loads(switched.stdout)["mode"] == "continuous"
         wait_until(lambda: node.get("/v1/status").json["height"] > 0, 30, "a block")
+        for typed, mode in (("Instant", "instant"), ("INTERVAL 5", "interval 5")):
+            assert moneyer("mining", typed, "--node", node.url).returncode == 0
+            assert node.get("/v1/mining").json["mode"] == mode
         said = refusal(moneyer("mining", "sometimes", "--node", node.url), 2)
         assert 'there is no mining mode "sometimes"' in said
 

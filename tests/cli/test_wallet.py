@@ -184,6 +184,14 @@ def test_no_key_gets_the_name_of_a_contact(sealed: Path) -> None:
     assert moneyer("wallet", "rename", "savings", "Savings", "--data", sealed, env=SECRET).returncode == 0
 
 
+def test_names_that_are_not_listed_are_counted(sealed: Path) -> None:
+    friend = key("ben").address(COIN)
+    for number in range(9):
+        assert moneyer("wallet", "contact", f"friend {number}", friend, "--data", sealed).returncode == 0
+    said = refusal(moneyer("wallet", "show", "zzzz", "--data", sealed))
+    assert "friend 6 and 2 more (`" in said
+
+
 def test_a_key_is_exported_by_its_name_in_any_case(sealed: Path) -> None:
     assert asked("wallet", "export", "MINER", "--data", sealed, env=SECRET)["name"] == "miner"
 
