@@ -224,7 +224,7 @@ ORPHANS: Final = Bound(
     "a block whose parent is not here yet, in 16 MB in all. The oldest goes: of an address that has its share, or of "
     "the one that holds most where all places are taken",
     total=100,
-    each=30,
+    each=60,
 )
 CONNECTIONS: Final = Bound(
     "connections",

@@ -81,11 +81,11 @@ def test_orphans_are_bounded_by_bytes_too() -> None:
     orphans = Orphans()
     share = MAX_ORPHAN_BYTES * ORPHANS.each // ORPHANS.total
     for number in range(20):
-        last = hold(orphans, number, "192.0.2.1", share // 4)
-    assert len(orphans) == 4
+        last = hold(orphans, number, "192.0.2.1", share // 8)
+    assert len(orphans) == 8
     for number in range(20, 80):
-        hold(orphans, number, f"198.51.100.{number % 6}", share // 4)
-    assert len(orphans) == MAX_ORPHAN_BYTES // (share // 4)
+        hold(orphans, number, f"198.51.100.{number % 6}", share // 8)
+    assert len(orphans) == MAX_ORPHAN_BYTES // (share // 8)
     assert orphans.places.held_by("192.0.2.1") >= 1
     orphans.drop(last)
     orphans.drop(b"not there")
