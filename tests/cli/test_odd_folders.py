@@ -24,8 +24,10 @@ from pathlib import Path
 import click
 import pytest
 
+from node.cli.asking import NodeClient
 from node.cli.exits import MEANINGS, USAGE
 from node.cli.main import run
+from node.client import ClientError
 from node.core.coinfile import coin_to_toml
 from node.locks import hold
 from tests.cli.coins import write_wallet
@@ -405,7 +407,13 @@ GARBAGE = {
 @pytest.fixture(params=GARBAGE)
 def other_program(request: pytest.FixtureRequest) -> Iterator[str]:
     """A URL where something else than a node answers."""
-    answer = GARBAGE[request.param]
+    with answering(GARBAGE[request.param]) as url:
+        yield url
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A URL where whoever connects gets `answer`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -424,6 +432,18 @@ def other_program(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)
+
+
+@pytest.mark.parametrize("odd", ['{"count": "7"}', '{"rows": [{"amount": []}]}', '{"a": {"balance": "\\u202e1"}}'])
+def test_where_a_command_reckons_a_node_gives_numbers(odd: str) -> None:
+    """A text there was a TypeError, told as a bug of ours."""
+    for body, is_nodes in ((odd, False), ('{"count": 7, "rows": [{"hashrate": 0.5, "last_share": null}]}', True)):
+        with answering(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()) as url:
+            if is_nodes:
+                assert NodeClient(url).get("/v1/status") == json.loads(body)
+            else:
+                with pytest.raises(ClientError, match="no Moneyer node"):
+                    NodeClient(url).get("/v1/status")
 
 
 def told_of(url: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
