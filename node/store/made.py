@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 from node.config import Config
 from node.core.coin import Coin
@@ -10,8 +11,8 @@ from node.core.hashing import show
 from node.files import sweep, write_whole
 from node.store.errors import StoreRefused, damaged, ways_out
 
-_SUFFIXES = ("-wal", "-journal")
-"""What SQLite keeps beside a database: left alone, they hold what the lost file lacks."""
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""How a rollback journal begins; its bytes 16 to 19 say how many pages the file had (sqlite.org/fileformat2.html)."""
 
 
 def check_not_lost(config: Config) -> None:
@@ -19,16 +20,27 @@ def check_not_lost(config: Config) -> None:
     database = config.database
     if database.exists() and not database.is_file():
         raise damaged(database, "a folder, or what else is no file, has its name")
-    logs = [database.with_name(f"{database.name}{suffix}") for suffix in _SUFFIXES]
     # The bells are older than the mark: folders of before have them, and only a store makes them.
-    had_chain = (
-        config.chain_marker.exists()
-        or config.bells.exists()
-        or any(log.exists() and log.stat().st_size for log in logs)
-    )
+    had_chain = config.chain_marker.exists() or config.bells.exists() or _has_log(database)
     # The database is looked at last: another process that makes this folder now makes it before what is asked above.
     if had_chain and not (database.exists() and database.stat().st_size):
         raise lost(config)
+
+
+def _has_log(database: Path) -> bool:
+    """Whether SQLite's own files beside the database hold what it lacks.
+
+    While a database is made it has a journal, too, and keeps it where that is killed: of a file without pages.
+    """
+    log, journal = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
+    if log.exists() and log.stat().st_size:
+        return True
+    try:
+        with journal.open("rb") as file:
+            head = file.read(20)
+    except FileNotFoundError:
+        return False
+    return head.startswith(_JOURNAL_MAGIC) and head[16:20] != bytes(4)
 
 
 def lost(config: Config) -> StoreRefused:

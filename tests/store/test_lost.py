@@ -50,6 +50,30 @@ def test_a_database_that_is_lost_is_not_made_anew_in_silence(tmp_path: Path, how
     assert sorted(folder.rglob("*")) == before
 
 
+def leave_journal_of_half_a_transaction(database: Path) -> None:
+    """As a kill leaves it: SQLite has written some of its pages, and the journal says what was there before."""
+    with closing(driver.connect(str(database), isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE half AS SELECT randomblob(100000)")
+        journal = (database.with_name(f"{database.name}-journal")).read_bytes()
+    database.write_bytes(b"")
+    database.with_name("chain.db-journal").write_bytes(journal)
+
+
+def test_a_folder_whose_making_was_killed_has_had_no_chain_and_one_with_a_journal_of_pages_has(tmp_path: Path) -> None:
+    leave_journal_of_half_a_transaction(tmp_path / "chain.db")
+    Store.open(Config(tmp_path), COIN).close()
+
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with closing(driver.connect(str(folder / "chain.db"))) as connection:
+        connection.execute("CREATE TABLE whole (number INTEGER)")
+    leave_journal_of_half_a_transaction(folder / "chain.db")
+    with pytest.raises(StoreRefused, match="has had a chain"):
+        Store.open(Config(folder), COIN)
+
+
 def test_a_database_without_rows_in_the_place_of_a_chain_is_no_new_one(tmp_path: Path) -> None:
     folder, other = made(tmp_path), tmp_path / "other"
     other.mkdir()
