@@ -7,6 +7,9 @@ import signal
 import threading
 from collections.abc import Callable
 
+LAUNCHER = "MONEYER_LAUNCHER"
+"""Environment: the process id of whoever started us and is to outlive us: `moneyer up`, or a worker's keeper."""
+
 THE_REASON_IS_ABOVE = "the node has ended; the reason stands above"
 """What a node's main process says when its serving process, which has said why, has ended by itself."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from node import logs
-from node.lifecycle import watch_parent
+from node.lifecycle import LAUNCHER, watch_parent
 from node.locks import is_held
 
 log = logging.getLogger("moneyer.worker")
@@ -72,6 +72,8 @@ class Keeper:
     def _run_once(self, arguments: Sequence[str]) -> int:
         """Start the worker and wait for its end. Gives its exit status, negative for a signal's number."""
         environment = {name: value for name, value in os.environ.items() if name != "MONEYER_WORKER_KEEP"}
+        # By its number: a worker that looked for its parent once this one had been killed would find another.
+        environment[LAUNCHER] = str(os.getpid())
         if arguments is self._again:
             environment.pop("MONEYER_WORKER_MODE", None)
         command = [sys.executable, "-P", "-m", "node.cli.main", *arguments]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
-from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process
-from node.net.launcher import LAUNCHER
+from node.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
 
 if TYPE_CHECKING:
     from honcho.printer import Message

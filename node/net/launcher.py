@@ -14,10 +14,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from node.lifecycle import end_this_process
+from node.lifecycle import LAUNCHER, end_this_process
 
-LAUNCHER = "MONEYER_LAUNCHER"
-"""Environment: the process id of the `moneyer up` that started us."""
 _HONCHO = "HONCHO_PROCESS_NAME"  # what honcho itself sets
 _GRACE = 0.7  # seconds for an orderly end, of the two that there are
 

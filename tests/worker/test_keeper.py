@@ -111,6 +111,14 @@ def test_when_the_keeper_ends_its_worker_and_its_hashing_processes_end(tmp_path:
         wait_until(lambda: all(map(is_gone, [worker, *hashers])), 20, "the end of all")
 
 
+def test_a_worker_whose_keeper_is_killed_before_it_has_looked_for_it_ends_too(tmp_path: Path) -> None:
+    with kept(tmp_path / "node") as (_, keeper):
+        worker = wait_until(lambda: keeper.worker, 20, "a worker that has only just been started") or 0
+        keeper.process.kill()
+        keeper.process.wait(20)
+        wait_until(lambda: is_gone(worker), 20, "its end")
+
+
 def test_a_worker_that_is_stopped_holds_up_no_end(tmp_path: Path) -> None:
     with kept(tmp_path / "node") as (_, keeper):
         worker = keeper.wait_up()
