@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -46,8 +47,8 @@ of all that wait behind one transfer, as its eviction does, then takes less than
 AT_ONCE = 250
 """Transfers that one commit takes at most, so that no block waits long behind them."""
 
-_MOST_RUNS = 4_096
-_MOST_BAD_SIGNATURES = 8_192
+_MOST_SIGNATURES = 8_192
+_WARY_SECONDS = 10.0
 
 READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
@@ -85,10 +86,12 @@ class Mempool:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.coin = store.coin
-        self._runs: Recent[int] = Recent(_MOST_RUNS)
-        """Senders whose last transfer was taken, each with the sequence that follows it."""
-        self._bad_signatures: Recent[bool] = Recent(_MOST_BAD_SIGNATURES)
-        """Txids. A txid commits to the signature, so the verdict holds for ever."""
+        self._signatures: Recent[bool] = Recent(_MOST_SIGNATURES)
+        """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
+        self._wary_until = 0.0
+        """By the monotonic clock. Until then the database is asked before a signature is looked at: something came that
+        could not be taken. Else a transfer that comes by itself goes on to the writer, which asks in any case: a read
+        costs more than a signature check."""
         self.computing = threading.Lock()
         """Held by who works through many transfers, never while waiting: the interpreter has one thread compute at a
         time, and the more of them want to, the longer everybody else waits for each turn."""
@@ -100,17 +103,24 @@ class Mempool:
         """
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
-        # A read costs more than a signature check. It is spared for whoever goes on with a run that was taken so far:
-        # any answer but "taken" ends that, so a transfer that is known or refused costs no second check.
-        if self._runs.pop(transfer.sender) != transfer.sequence:
-            known = self._foresee_one(wanted)
-            if known is not None:
-                return known
-        self._check_signature(wanted)
-        accepted = self._store.write_item(self._take_all, wanted)
-        if not accepted.known:
-            self._runs.put(transfer.sender, transfer.sequence + 1)
+        try:
+            accepted = self._accept_one(wanted)
+        except RuleError:
+            self._be_wary()
+            raise
+        if accepted.known:
+            self._be_wary()
         return accepted
+
+    def _accept_one(self, wanted: _Wanted) -> Accepted:
+        known = self._foresee_one(wanted) if monotonic() < self._wary_until else None
+        if known is not None:
+            return known
+        self._check_signature(wanted)
+        return self._store.write_item(self._take_all, wanted)
+
+    def _be_wary(self) -> None:
+        self._wary_until = monotonic() + _WARY_SECONDS
 
     def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer]:
         answers: list[_Answer] = []
@@ -134,7 +144,10 @@ class Mempool:
             wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
         whole = [each for each, problem in zip(wanted, problems, strict=True) if problem is None]
         taken = iter(self._accept_whole(whole) if whole else ())
-        return [next(taken) if problem is None else problem for problem in problems]
+        answers = [next(taken) if problem is None else problem for problem in problems]
+        if any(isinstance(answer, RuleError) for answer in answers):
+            self._be_wary()
+        return answers
 
     def _accept_whole(self, wanted: Sequence[_Wanted]) -> list[_Answer]:
         """The same for transfers that passed the checks in isolation: state first, then signatures, then the write."""
@@ -229,16 +242,17 @@ class Mempool:
         (problem,) = self._signature_problems([wanted])
         if problem is not None:
             raise problem
+        self._signatures.put(wanted.txid, True)
 
     def _signature_problems(self, wanted: Sequence[_Wanted]) -> list[RuleError | None]:
-        bad = {each.txid for each in wanted if self._bad_signatures.get(each.txid)}
-        unchecked = [each for each in wanted if not each.is_signed and each.txid not in bad]
-        verdicts = check_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
-        for each, is_valid in zip(unchecked, verdicts, strict=True):
+        verdicts = {each.txid: each.is_signed or self._signatures.get(each.txid) for each in wanted}
+        unchecked = [each for each in wanted if verdicts[each.txid] is None]
+        found = check_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
+        for each, is_valid in zip(unchecked, found, strict=True):
+            verdicts[each.txid] = is_valid
             if not is_valid:
-                bad.add(each.txid)
-                self._bad_signatures.put(each.txid, True)
-        return [_problem_of(ledger.check_signature, each.txid not in bad) for each in wanted]
+                self._signatures.put(each.txid, False)
+        return [_problem_of(ledger.check_signature, bool(verdicts[each.txid])) for each in wanted]
 
     def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.

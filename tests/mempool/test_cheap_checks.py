@@ -117,6 +117,20 @@ def test_what_the_pool_says_of_a_sender_is_asked_before_the_signature_too(node: 
     assert checked == []
 
 
+def test_of_single_transfers_that_cannot_be_taken_only_the_first_costs_a_signature_check(
+    node: Node, checked: list[bytes]
+) -> None:
+    """What comes by itself goes straight to the writer for as long as all can be taken: a read costs more."""
+    poor = [transfer(COIN, key(f"nobody {number}"), ALICE, 1, 1) for number in range(20)]
+    for _ in range(3):
+        for each in poor:
+            with pytest.raises(InsufficientFunds):
+                node.mempool.accept_transfer(each)
+    assert checked == [codec.txid(poor[0])]
+    assert node.mempool.accept_transfer(sent(0)).status == "ready"
+    assert checked == [codec.txid(poor[0]), codec.txid(sent(0))]
+
+
 def test_a_run_of_one_senders_transfers_is_judged_as_it_comes_whole(node: Node, checked: list[bytes]) -> None:
     run = [sent(sequence) for sequence in range(200)]
     assert codes(node.mempool.accept_transfers(run)) == ["taken"] * 200
@@ -131,8 +145,8 @@ def test_what_would_go_first_from_a_full_pool_costs_no_signature_check(
     node.mempool.accept_transfers([sent(sequence) for sequence in range(3)])
     checked.clear()
     for cheap in (transfer(COIN, BOB, CAROL, 1, 5, 0), transfer(COIN, BOB, CAROL, 1, 500, 1)):  # one ready, one waiting
+        assert codes(node.mempool.accept_transfers([cheap] * 3)) == ["mempool_full"] * 3
         with pytest.raises(MempoolFull):
             node.mempool.accept_transfer(cheap)
-        assert codes(node.mempool.accept_transfers([cheap] * 3)) == ["mempool_full"] * 3
     assert checked == []
     assert node.mempool.accept_transfer(transfer(COIN, BOB, CAROL, 1, 6, 0)).status == "ready"
