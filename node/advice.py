@@ -8,7 +8,8 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-_NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
+NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
+"""How the data folders of a network's nodes are called."""
 _MAX_WALLET: Final = 2**20
 
 
@@ -19,7 +20,7 @@ def typed(path: Path | str) -> str:
 
 def start_node(data: Path) -> str:
     """The command that starts the node of a data folder: its network's, where `moneyer up` made one of it."""
-    for folder in (data, data.parent) if _NODE_FOLDER.fullmatch(data.absolute().name) else (data,):
+    for folder in (data, data.parent) if NODE_FOLDER.fullmatch(data.absolute().name) else (data,):
         processes = _processes(folder)
         if processes is not None or (folder / "node1").is_dir():
             manual = " --manual" if " --manual" in (processes or "") else ""

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from node.advice import NODE_FOLDER
 from node.config import NODE_LOCK
 from node.files import write_whole
 from node.locks import is_held
 
-_NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
 _MAX_ENTRIES: Final = 500
 _MAX_PATH: Final = 4_096
 
@@ -70,7 +69,7 @@ def network_of(data: Path) -> Path:
     """The folder that `moneyer up` was given, of the data folder of one of its nodes; else the data folder itself."""
     parent = data.parent
     is_of_network = (parent / "coin.toml").is_file() or (parent / "node1").is_dir()
-    return parent if _NODE_FOLDER.fullmatch(data.name) and is_of_network else data
+    return parent if NODE_FOLDER.fullmatch(data.name) and is_of_network else data
 
 
 def _data_of(entry: Path) -> Path | None:
