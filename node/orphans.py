@@ -68,7 +68,10 @@ class Orphans:
     def _take(self, block_hash: bytes) -> HeldBlock:
         block, place = self._held.pop(block_hash)
         place.release()
-        self._sizes[address_key(block.remote)] -= len(block.raw)
+        key = address_key(block.remote)
+        self._sizes[key] -= len(block.raw)
+        if not self.places.held_by(key):
+            del self._sizes[key]  # else every address that ever brought one would stay
         return block
 
     def _make_room(self, key: str, size: int) -> None:

@@ -77,6 +77,15 @@ def test_a_full_pool_takes_from_whoever_holds_most() -> None:
     assert min(orphans.places.held_by(f"192.0.2.{number}") for number in range(4)) == 20
 
 
+def test_nothing_is_left_of_addresses_whose_orphans_have_gone() -> None:
+    orphans = Orphans()
+    for number in range(3 * ORPHANS.total):
+        hold(orphans, number, f"192.0.2.{number % 250}")
+    assert len(orphans._sizes) == ORPHANS.total
+    orphans.take_children(bytes(32))
+    assert not orphans._sizes
+
+
 def test_orphans_are_bounded_by_bytes_too() -> None:
     orphans = Orphans()
     share = MAX_ORPHAN_BYTES * ORPHANS.each // ORPHANS.total
