@@ -9,7 +9,6 @@ import logging
 import os
 import resource
 import secrets
-import shlex
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from granian.http import HTTP1Settings
 from granian.server import MPServer
 
 from node import locks, logs
+from node.advice import typed
 from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
@@ -240,7 +240,7 @@ def _warn_of_open_wallet(wallet: Wallet, config: Config) -> None:
             "the wallet %s is open: whoever can read that file can spend. `moneyer wallet passphrase --data %s` "
             "encrypts it",
             config.wallet_file,
-            shlex.quote(str(config.data)),
+            typed(config.data),
         )
 
 
