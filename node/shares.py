@@ -85,6 +85,17 @@ class Place:
             shares._release(self._key, self.trusted)
 
 
+class _Waiter:
+    """A caller that waits for a place. `has_place` is set once one is its own, and counted."""
+
+    __slots__ = ("has_place", "key", "trusted")
+
+    def __init__(self, key: str, trusted: bool) -> None:
+        self.key = key
+        self.trusted = trusted
+        self.has_place = threading.Event()
+
+
 class Shares:
     """The places of one bound: who holds them now."""
 
@@ -99,8 +110,9 @@ class Shares:
         self._open = 0
         """Places held by callers that are not trusted."""
         self._waiting: Counter[str] = Counter()
+        self._queue: list[_Waiter] = []
+        """Who waits, in order of coming; none of them can have a place now."""
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
 
     @property
     def count(self) -> int:
@@ -129,29 +141,28 @@ class Shares:
         the bound's.
         """
         key = address_key(address)
+        seconds = self.bound.wait_seconds if wait_seconds is None else wait_seconds
         with self._lock:
-            if not self._is_free(key, trusted):
-                self._wait(key, trusted, self.bound.wait_seconds if wait_seconds is None else wait_seconds)
-            self._held[key] = self._held.get(key, 0) + 1
-            self._count += 1
-            if not trusted:
-                self._open += 1
+            if self._is_free(key, trusted):
+                self._count_in(key, trusted)
+                return Place(self, key, trusted)
+            if seconds <= 0 or not self._may_wait(key):
+                raise self._refusal(key)
+            waiter = _Waiter(key, trusted)
+            self._queue.append(waiter)
+            self._waiting[key] += 1
+        if not waiter.has_place.wait(seconds):
+            with self._lock:
+                if not waiter.has_place.is_set():  # else it came in this very moment
+                    self._queue.remove(waiter)
+                    self._no_longer_waits(key)
+                    raise self._refusal(key)
         return Place(self, key, trusted)
 
-    def _wait(self, key: str, trusted: bool, seconds: float) -> None:
-        """Returns once a place is free. Raises NoPlace."""
-        if seconds > 0 and self._may_wait(key):
-            self._waiting[key] += 1
-            try:
-                if self._changed.wait_for(lambda: self._is_free(key, trusted), seconds):
-                    return
-            finally:
-                self._waiting[key] -= 1
-                if not self._waiting[key]:
-                    del self._waiting[key]
+    def _refusal(self, key: str) -> NoPlace:
         self.refused += 1
         self.refused_at = monotonic()
-        raise NoPlace(self.bound, key, is_own_share=self._held.get(key, 0) >= self.bound.each)
+        return NoPlace(self.bound, key, is_own_share=self._held.get(key, 0) >= self.bound.each)
 
     @contextmanager
     def hold(self, address: str, *, trusted: bool = False, wait_seconds: float | None = None) -> Iterator[Place]:
@@ -172,6 +183,12 @@ class Shares:
         bound = self.bound
         return self._waiting[key] < bound.each * bound.queue and self._waiting.total() < bound.total * bound.queue
 
+    def _count_in(self, key: str, trusted: bool) -> None:
+        self._held[key] = self._held.get(key, 0) + 1
+        self._count += 1
+        if not trusted:
+            self._open += 1
+
     def _release(self, key: str, trusted: bool) -> None:
         with self._lock:
             left = self._held[key] - 1
@@ -182,8 +199,26 @@ class Shares:
             self._count -= 1
             if not trusted:
                 self._open -= 1
-            if self._waiting:
-                self._changed.notify_all()
+            if self._queue:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give what is free to those who wait, and wake them alone: if all woke to look, hundreds would stand in line
+        for this lock, and a caller who finds a place free behind them."""
+        still = []
+        for waiter in self._queue:
+            if self._is_free(waiter.key, waiter.trusted):
+                self._count_in(waiter.key, waiter.trusted)
+                self._no_longer_waits(waiter.key)
+                waiter.has_place.set()
+            else:
+                still.append(waiter)
+        self._queue = still
+
+    def _no_longer_waits(self, key: str) -> None:
+        self._waiting[key] -= 1
+        if not self._waiting[key]:
+            del self._waiting[key]
 
 
 @lru_cache(maxsize=4_096)

@@ -85,6 +85,47 @@ def test_waiting_is_shared_too() -> None:
     assert shares.count == 0
 
 
+def test_a_place_that_becomes_free_is_handed_to_the_first_who_may_have_it() -> None:
+    shares = Shares(Bound("seats", "a guest", total=3, each=2, wait_seconds=60.0, queue=2))
+    mine = [shares.take("127.0.0.1"), shares.take("127.0.0.1")]
+    theirs = shares.take("127.0.0.2")
+    got: list[str] = []
+
+    def wait_for(address: str) -> threading.Thread:
+        before = shares.waiting
+
+        def wait() -> None:
+            shares.take(address)
+            got.append(address)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_until(lambda: shares.waiting == before + 1, message="one more that waits")
+        return thread
+
+    threads = [wait_for(address) for address in ("127.0.0.1", "127.0.0.3", "127.0.0.2")]
+    theirs.release()  # the first has its share already
+    threads[1].join(60)
+    assert (got, shares.waiting) == (["127.0.0.3"], 2)
+    mine[0].release()
+    threads[0].join(60)
+    assert (got, shares.waiting) == (["127.0.0.3", "127.0.0.1"], 1)
+    mine[1].release()
+    threads[2].join(60)
+    assert (got, shares.waiting, shares.count) == (["127.0.0.3", "127.0.0.1", "127.0.0.2"], 0, 3)
+
+
+def test_who_waits_in_vain_leaves_nothing_behind() -> None:
+    shares = Shares(replace(BOUND, wait_seconds=0.01))
+    places = [shares.take("127.0.0.1") for _ in range(3)]
+    with pytest.raises(NoPlace):
+        shares.take("127.0.0.1")
+    assert (shares.waiting, shares.refused) == (0, 1)
+    for place in places:
+        place.release()
+    assert shares.count == shares.held_by("127.0.0.1") == 0
+
+
 @pytest.mark.parametrize(
     ("remote", "key"),
     [
