@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TypeVar
@@ -49,6 +49,7 @@ AT_ONCE = 250
 
 _MOST_SIGNATURES = 8_192
 _WARY_SECONDS = 10.0
+_NO_TURN = nullcontext()
 
 READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
@@ -96,15 +97,18 @@ class Mempool:
         """Held by who works through many transfers, never while waiting: the interpreter has one thread compute at a
         time, and the more of them want to, the longer everybody else waits for each turn."""
 
-    def accept_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
+    def accept_transfer(
+        self, transfer: Transfer, *, replace: bool = True, turn: AbstractContextManager[object] = _NO_TURN
+    ) -> Accepted:
         """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
 
         `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
+        `turn` is held while this computes, and not while it waits for the write; what that raises is raised.
         """
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
         try:
-            accepted = self._accept_one(wanted)
+            accepted = self._accept_one(wanted, turn)
         except RuleError:
             self._be_wary()
             raise
@@ -112,11 +116,12 @@ class Mempool:
             self._be_wary()
         return accepted
 
-    def _accept_one(self, wanted: _Wanted) -> Accepted:
-        known = self._foresee_one(wanted) if monotonic() < self._wary_until else None
-        if known is not None:
-            return known
-        self._check_signature(wanted)
+    def _accept_one(self, wanted: _Wanted, turn: AbstractContextManager[object]) -> Accepted:
+        with turn:
+            known = self._foresee_one(wanted) if monotonic() < self._wary_until else None
+            if known is not None:
+                return known
+            self._check_signature(wanted)
         return self._store.write_item(self._take_all, wanted)
 
     def _be_wary(self) -> None:
@@ -160,14 +165,17 @@ class Mempool:
         checked = iter([next(taken) if problem is None else problem for problem in problems])
         return [next(checked) if isinstance(each, _Wanted) else each for each in foreseen]
 
-    def check_transfer(self, transfer: Transfer, *, replace: bool = True) -> Accepted:
+    def check_transfer(
+        self, transfer: Transfer, *, replace: bool = True, turn: AbstractContextManager[object] = _NO_TURN
+    ) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
-        known = self._foresee_one(wanted)
-        if known is not None:
-            return known
-        self._check_signature(wanted)
+        with turn:
+            known = self._foresee_one(wanted)
+            if known is not None:
+                return known
+            self._check_signature(wanted)
 
         def trial(conn: Connection) -> None:
             with Intake(conn) as intake:

@@ -12,12 +12,13 @@ and for an address, since each of them holds a thread.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from queue import SimpleQueue
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -85,15 +86,45 @@ class Place:
             shares._release(self._key, self.trusted)
 
 
+class _Gate:
+    """`with gate:` lets one thread in at a time, for what takes microseconds and hundreds of threads come by.
+
+    A `threading.Lock` goes straight to one who sleeps at it, who owns it while it waits for the interpreter: some
+    milliseconds for each thread that computes. Meanwhile all others find it taken and sleep too, so that those
+    microseconds are had a few dozen times a second. Here only a thread that has the interpreter gets in. Whoever keeps
+    it longer would starve those who sleep.
+    """
+
+    __slots__ = ("_free",)
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        self._free.put(None)
+
+    def __enter__(self) -> None:
+        self._free.get()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._free.put(None)
+
+
 class _Waiter:
-    """A caller that waits for a place. `has_place` is set once one is its own, and counted."""
+    """A caller that waits for a place. `has_place`: one is its own, and counted."""
 
-    __slots__ = ("has_place", "key", "trusted")
+    __slots__ = ("_woken", "has_place")
 
-    def __init__(self, key: str, trusted: bool) -> None:
-        self.key = key
-        self.trusted = trusted
-        self.has_place = threading.Event()
+    def __init__(self) -> None:
+        self.has_place = False
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def wait(self, seconds: float) -> None:
+        """Until it is given a place, or for as long."""
+        self._woken.acquire(timeout=seconds)
+
+    def give_place(self) -> None:
+        self.has_place = True
+        self._woken.release()
 
 
 class Shares:
@@ -109,10 +140,11 @@ class Shares:
         self._count = 0
         self._open = 0
         """Places held by callers that are not trusted."""
-        self._waiting: Counter[str] = Counter()
-        self._queue: list[_Waiter] = []
-        """Who waits, in order of coming; none of them can have a place now."""
-        self._lock = threading.Lock()
+        self._waiting = 0
+        self._queues: dict[tuple[str, bool], deque[_Waiter]] = {}
+        """Who waits, by address and whether it is trusted: none of them can have a place now. Whose turn is next stands
+        first."""
+        self._lock = _Gate()
 
     @property
     def count(self) -> int:
@@ -122,8 +154,7 @@ class Shares:
     @property
     def waiting(self) -> int:
         """Callers that wait for a place now."""
-        with self._lock:
-            return self._waiting.total()
+        return self._waiting
 
     def held_by(self, address: str) -> int:
         """Places that `address` holds now."""
@@ -148,14 +179,14 @@ class Shares:
                 return Place(self, key, trusted)
             if seconds <= 0 or not self._may_wait(key):
                 raise self._refusal(key)
-            waiter = _Waiter(key, trusted)
-            self._queue.append(waiter)
-            self._waiting[key] += 1
-        if not waiter.has_place.wait(seconds):
+            waiter = _Waiter()
+            self._queues.setdefault((key, trusted), deque()).append(waiter)
+            self._waiting += 1
+        waiter.wait(seconds)
+        if not waiter.has_place:
             with self._lock:
-                if not waiter.has_place.is_set():  # else it came in this very moment
-                    self._queue.remove(waiter)
-                    self._no_longer_waits(key)
+                if not waiter.has_place:  # else it came in this very moment
+                    self._leave_queue(key, trusted, waiter)
                     raise self._refusal(key)
         return Place(self, key, trusted)
 
@@ -181,7 +212,8 @@ class Shares:
 
     def _may_wait(self, key: str) -> bool:
         bound = self.bound
-        return self._waiting[key] < bound.each * bound.queue and self._waiting.total() < bound.total * bound.queue
+        wait_here = sum(len(self._queues.get((key, trusted), ())) for trusted in (False, True))
+        return wait_here < bound.each * bound.queue and self._waiting < bound.total * bound.queue
 
     def _count_in(self, key: str, trusted: bool) -> None:
         self._held[key] = self._held.get(key, 0) + 1
@@ -199,26 +231,29 @@ class Shares:
             self._count -= 1
             if not trusted:
                 self._open -= 1
-            if self._queue:
+            if self._queues:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give what is free to those who wait, and wake them alone: if all woke to look, hundreds would stand in line
-        for this lock, and a caller who finds a place free behind them."""
-        still = []
-        for waiter in self._queue:
-            if self._is_free(waiter.key, waiter.trusted):
-                self._count_in(waiter.key, waiter.trusted)
-                self._no_longer_waits(waiter.key)
-                waiter.has_place.set()
-            else:
-                still.append(waiter)
-        self._queue = still
+        """Give the place that got free to one of those who wait, and wake that one alone: if all woke to look, hundreds
+        would stand in line for the interpreter. Addresses have their turns one after the other."""
+        for key, trusted in self._queues:
+            if self._is_free(key, trusted):
+                queue = self._queues.pop((key, trusted))
+                waiter = queue.popleft()
+                if queue:
+                    self._queues[key, trusted] = queue  # behind all others
+                self._waiting -= 1
+                self._count_in(key, trusted)
+                waiter.give_place()
+                return
 
-    def _no_longer_waits(self, key: str) -> None:
-        self._waiting[key] -= 1
-        if not self._waiting[key]:
-            del self._waiting[key]
+    def _leave_queue(self, key: str, trusted: bool, waiter: _Waiter) -> None:
+        queue = self._queues[key, trusted]
+        queue.remove(waiter)
+        if not queue:
+            del self._queues[key, trusted]
+        self._waiting -= 1
 
 
 @lru_cache(maxsize=4_096)
@@ -293,13 +328,30 @@ LARGE_ANSWERS: Final = Bound(
     wait_seconds=5.0,
     queue=2,
 )
-CALLS: Final = Bound(
-    "calls that use the database",
-    "a call that reads or writes some rows, while the node works on it",
+SHORT_READS: Final = Bound(
+    "short reads",
+    "a call that reads some rows, while the node works on it: few at once, since each wants the interpreter for itself",
+    total=24,
+    each=6,
+    reserve=6,
+    wait_seconds=5.0,
+    queue=11,
+)
+WRITES: Final = Bound(
+    "writes",
+    "a call that changes something, or tries whether it could, until that is on the disk",
     total=120,
     each=36,
     reserve=12,
     wait_seconds=5.0,
+)
+LOOKS: Final = Bound(
+    "looks at a transfer",
+    "a transfer that came by itself, while the node looks whether it can be taken and whether its signature is right",
+    total=12,
+    each=4,
+    wait_seconds=10.0,
+    queue=9,
 )
 DEAR_READS: Final = Bound(
     "dear reads",
@@ -350,7 +402,9 @@ HTTP_BOUNDS: Final = (
     LARGE_BODIES,
     EVENT_STREAMS,
     LARGE_ANSWERS,
-    CALLS,
+    SHORT_READS,
+    WRITES,
+    LOOKS,
     DEAR_READS,
     DELIVERIES,
     BLOCK_WAITS,
@@ -363,7 +417,7 @@ HTTP_BOUNDS: Final = (
 BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, ORPHANS, STRATUM)
 """Every bound of a node and its tools. `docs/api.md` has the table, and a test holds it to this."""
 
-_READING: Final = (CALLS, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
+_READING: Final = (SHORT_READS, WRITES, LOOKS, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
 _OF_THE_NODE: Final = 100
 READERS: Final = sum(bound.total for bound in _READING) + _OF_THE_NODE
 """Connections that read the database, at most: one for each place that needs one, so that nobody waits for a

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from node.api.server import THREADS
-from node.shares import BOUNDS, HTTP_BOUNDS, Bound, NoPlace, Shares, address_key
+from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, Bound, NoPlace, Shares, address_key
 from tests.support import wait_until
 from tools.bounds_table import PAGE, with_table
 
@@ -62,7 +62,7 @@ def test_a_caller_waits_for_a_place_where_the_bound_says_so() -> None:
     got: list[object] = []
     waiter = threading.Thread(target=lambda: got.append(shares.take("127.0.0.1")))
     waiter.start()
-    wait_until(lambda: shares._waiting["127.0.0.1"] == 1, message="a caller that waits")
+    wait_until(lambda: shares.waiting == 1, message="a caller that waits")
     assert not got
     places[0].release()
     waiter.join(60)
@@ -75,7 +75,7 @@ def test_waiting_is_shared_too() -> None:
     waiters = [threading.Thread(target=lambda: shares.take("127.0.0.1").release()) for _ in range(3)]
     for waiter in waiters:
         waiter.start()
-    wait_until(lambda: shares._waiting["127.0.0.1"] == 3, message="three callers that wait")
+    wait_until(lambda: shares.waiting == 3, message="three callers that wait")
     with pytest.raises(NoPlace):  # at once: a fourth may not even wait
         shares.take("127.0.0.1")
     for place in places:
@@ -113,6 +113,53 @@ def test_a_place_that_becomes_free_is_handed_to_the_first_who_may_have_it() -> N
     mine[1].release()
     threads[2].join(60)
     assert (got, shares.waiting, shares.count) == (["127.0.0.3", "127.0.0.1", "127.0.0.2"], 0, 3)
+
+
+def test_addresses_that_wait_have_their_turns_one_after_the_other() -> None:
+    shares = Shares(Bound("seats", "a guest", total=1, each=1, wait_seconds=60.0, queue=9))
+    held = [shares.take("127.0.0.1")]
+    came: list[str] = []
+
+    def wait_for(address: str) -> threading.Thread:
+        def wait() -> None:
+            place = shares.take(address)
+            came.append(address)
+            held.append(place)
+
+        before = shares.waiting
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_until(lambda: shares.waiting == before + 1, message="one more that waits")
+        return thread
+
+    threads = [wait_for(f"127.0.0.{number}") for number in (2, 2, 2, 3, 4)]
+    for number in range(len(threads)):
+        held.pop().release()
+        wait_until(lambda: len(came) == number + 1, message="the next one to come")  # noqa: B023
+        wait_until(lambda: len(held) == 1, message="its place")
+    for thread in threads:
+        thread.join(60)
+    assert came == [f"127.0.0.{number}" for number in (2, 3, 4, 2, 2)]
+
+
+def test_a_crowd_of_threads_never_holds_more_than_there_is_and_each_has_its_place() -> None:
+    shares = Shares(Bound("seats", "a guest", total=5, each=2, reserve=1, wait_seconds=60.0, queue=20))
+    over: list[str] = []
+
+    def come_often(number: int) -> None:
+        address = f"127.0.0.{number % 4}"
+        for turn in range(100):
+            with shares.hold(address, trusted=number == 0 and turn % 2 == 0):
+                if shares.held_by(address) > 2 or shares.count > 5:
+                    over.append(address)
+
+    threads = [threading.Thread(target=come_often, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads)
+    assert (over, shares.count, shares.waiting, shares.refused) == ([], 0, 0, 0)
 
 
 def test_who_waits_in_vain_leaves_nothing_behind() -> None:
@@ -157,4 +204,4 @@ def test_two_addresses_together_leave_a_share_to_a_third(bound: Bound) -> None:
 
 
 def test_the_server_has_more_threads_than_there_are_callers_that_may_hold_or_await_a_place() -> None:
-    assert sum(bound.most for bound in HTTP_BOUNDS) < THREADS
+    assert max(CONNECTIONS.total, sum(bound.most for bound in HTTP_BOUNDS)) < THREADS

@@ -36,6 +36,7 @@ from node.api.metrics import metrics_of
 from node.api.openapi import DOCS_POLICY, docs_page, document
 from node.p2p.gossip import Caller
 from node.p2p.transport import NODE_HEADER
+from node.shares import NoPlace
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -99,6 +100,8 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, NoPlace):
+                self._flights.hold_back(environ[_FLIGHT])
             status, rendered, headers = _render_error(error)
             return status, headers, rendered
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from node.api.context import NodeContext
 from node.api.errors import TooLarge
-from node.shares import CALLS, Bound
+from node.shares import SHORT_READS, WRITES, Bound
 
 if TYPE_CHECKING:
     from node.api.inflight import Flight
@@ -146,11 +147,16 @@ def endpoint(
     changes: bool = False,
     token: bool = False,
     same_site: bool = False,
-    bound: Bound | None = CALLS,
+    bound: Bound | UnsetType | None = UNSET,
     is_health: bool = False,
     limit: int | Callable[[NodeContext], int] = JSON_LIMIT,
 ) -> Callable[[Handler], Handler]:
-    """Register a handler for `methods` (`"GET"`, or several: `"GET POST"`) of `path`."""
+    """Register a handler for `methods` (`"GET"`, or several: `"GET POST"`) of `path`.
+
+    `bound`: as `Endpoint` has it; unless given, `WRITES` for what changes something and `SHORT_READS` for the rest.
+    """
+    if bound is UNSET:
+        bound = WRITES if changes else SHORT_READS
     limit_of = limit if callable(limit) else lambda node: limit
 
     def register(handler: Handler) -> Handler:

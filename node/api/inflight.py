@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from functools import cache
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final
 
 from node.api.connections import (
@@ -32,7 +32,7 @@ from node.api.endpoint import JSON_LIMIT, Chunks
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.large import LARGE_SECONDS, Large
 from node.api.places import Places
-from node.shares import CALLS, LARGE_ANSWERS, LARGE_BODIES, SMALL_BODIES, Place, Shares
+from node.shares import LARGE_ANSWERS, LARGE_BODIES, SHORT_READS, SMALL_BODIES, WRITES, Place, Shares
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
@@ -43,6 +43,9 @@ _RATE_SECONDS: Final = 3.0
 """For so long a connection is watched before its body is called too slow."""
 SMALL_BODY: Final = JSON_LIMIT
 """A body that says that it is no longer than this waits for no larger one."""
+REFUSAL_SECONDS: Final = 1.0
+"""A request that found no place is told so once it is as old as this. Told at once, callers that ask again at once are
+refused thousands of times a second, and nobody else gets the interpreter."""
 _WAITED: Final = 0.25
 """Who waited longer for its place than this may have gone meanwhile."""
 _REST: Final = 6.0
@@ -61,6 +64,8 @@ class Phase(Enum):
     """Its client, which is to send the rest."""
     CLIENT = "client"
     """Its client, which is to take what a stream has for it."""
+    REFUSED = "refused"
+    """Nothing: its answer is held back."""
 
 
 class Flight:
@@ -163,13 +168,20 @@ class Flights:
         asked = monotonic()
         place = shares.take(flight.remote, trusted=flight.trusted)
         # The call of a few rows costs less than a look at who made it.
-        if shares.bound is not CALLS and monotonic() - asked > _WAITED:
+        if shares.bound not in (SHORT_READS, WRITES) and monotonic() - asked > _WAITED:
             try:
                 self.check_caller(flight)
             except CallerGone:
                 place.release()
                 raise
         return place
+
+    def hold_back(self, flight: Flight) -> None:
+        """Until a request that is refused a place may be told so: `REFUSAL_SECONDS`. It holds a thread, asleep."""
+        flight.enter(Phase.REFUSED)
+        left = flight.began + REFUSAL_SECONDS - monotonic()
+        if left > 0:
+            sleep(left)
 
     def check_caller(self, flight: Flight) -> None:
         """Raises CallerGone where nobody waits for the answer any more, as far as that can be known.

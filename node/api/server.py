@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 _ROOM_FOR_CHEAP_CALLS: Final = 128
 THREADS: Final = sum(bound.most for bound in HTTP_BOUNDS) + _ROOM_FOR_CHEAP_CALLS
 """Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
-nothing. As many as can hold a place or wait for one, and some more, so that no number of callers takes them all. They
-are made as they are needed, and go when they have had nothing to do for a while: `docs/performance.md`."""
+nothing. As many as can hold a place or wait for one, and some more, so that no number of callers takes them all: more
+than there may be connections, each of which may be one that is refused. They are made as they are needed, and go when
+they have had nothing to do for a while: `docs/performance.md`."""
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""

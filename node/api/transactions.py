@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Annotated, Final
 
@@ -15,6 +16,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
 from node.api.errors import BadField, MalformedTransfer, NotFound, conflict
 from node.api.identify import parse_hash
+from node.api.inflight import places_of
 from node.api.json import Checked, PoolPage, Proof, Submitted, TransactionView
 from node.api.render import pool_view, stored_view
 from node.core import codec
@@ -22,7 +24,7 @@ from node.core.coin import Coin
 from node.core.errors import Malformed, RuleError
 from node.core.hashing import branch_in, merkle_levels, sha256d, show
 from node.core.types import MAX_MEMO, Transfer
-from node.shares import DEAR_READS
+from node.shares import DEAR_READS, LOOKS, WRITES
 from node.store import blocks, mempool, transactions
 from node.store.errors import StoreDamaged
 
@@ -119,6 +121,11 @@ def _signature(text: str) -> bytes:
     return raw
 
 
+def _turn(node: NodeContext, call: Call) -> AbstractContextManager[object]:
+    """What a call holds while its transfer is looked at. Raises NoPlace as it begins."""
+    return places_of(node).of(LOOKS).hold(call.remote)
+
+
 @endpoint(
     "POST",
     "/v1/transactions",
@@ -134,7 +141,7 @@ def _signature(text: str) -> bytes:
 def submit(node: NodeContext, call: Call) -> Reply:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace)
+        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace, turn=_turn(node, call))
     except RuleError as error:
         raise conflict(error) from None
     return Reply(200 if accepted.known else 201, Submitted(show(accepted.txid), accepted.status))
@@ -147,11 +154,12 @@ def submit(node: NodeContext, call: Call) -> Reply:
     reply=Checked,
     body=TransferBody,
     limit=TRANSFER_LIMIT,
+    bound=WRITES,
 )
 def check(node: NodeContext, call: Call) -> Checked:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace)
+        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace, turn=_turn(node, call))
     except RuleError as error:
         return Checked(accepted=False, code=error.code, message=error.message)
     return Checked(accepted=True, code=None, message=f"it would be taken, and be {accepted.status}")

@@ -32,7 +32,7 @@ from node.p2p.errors import PeerError
 from node.p2p.sync import Replaced
 from node.p2p.threads import OneAtATime
 from node.p2p.urls import MAX_URL, parse_peer_url
-from node.shares import BLOCK_WAITS, CALLS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, NoPlace
+from node.shares import BLOCK_WAITS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, WRITES, NoPlace
 from node.store import blocks, jobs
 from node.store.blocks import BlockRow
 from node.store.engine import Store
@@ -262,7 +262,7 @@ def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
     try:
         place = places.of(BLOCK_WAITS).take(call.remote)
     except NoPlace:  # one more is told its job at once
-        with places.of(CALLS).hold(call.remote):
+        with places.of(WRITES).hold(call.remote):
             await_worker(node)
             job = create_job(node, 1, None)
     else:

@@ -21,12 +21,13 @@ from node.core import codec
 from node.core.hashing import show
 from node.shares import Bound
 from tests.api.running import ALICE, BOB, RunningNode
-from tests.support import Key, block_on, transfer, wait_until
+from tests.support import Key, block_on, key, transfer, wait_until
 
 Request = Callable[[int, str], bytes]
 """What the caller of a number sends from an address, made anew for each of its requests."""
 Preparation = Callable[[RunningNode], contextlib.AbstractContextManager[None]]
 
+POOR = key("poor")
 _PAUSE = 0.5
 """Seconds between two requests of a caller: the machine has to answer others too."""
 
@@ -79,18 +80,21 @@ def nothing(node: RunningNode) -> None:
 
 @dataclass(frozen=True)
 class Crowd:
-    """`large`: it needs a node with large blocks. `prepared`: while the places are filled, so that who has one keeps
-    it. `meanwhile`: done again and again until they are full. `stays`: who got an answer takes no more of it. `more`:
-    callers beyond those that hold a place or wait for one. `is_synced_from`: a new node has to get its chain from a
-    node in this state."""
+    """`large`: it needs a node with large blocks. `floods`: no caller pauses between two requests, as each is over at
+    once. `prepared`: while the places are filled, so that who has one keeps it. `meanwhile`: done again and again until
+    they are full. `stays`: who got an answer takes no more of it. `more`: callers beyond those that hold a place or
+    wait for one. `refuses`: it may be full, as its callers need no place of a smaller bound before. `is_synced_from`: a
+    new node has to get its chain from a node in this state."""
 
     bound: Bound
     requests: Callable[[RunningNode], Request]
     large: bool = False
     stays: bool = False
+    floods: bool = False
     prepared: Preparation = as_it_is
     meanwhile: Callable[[RunningNode], None] = nothing
     more: int = 4
+    refuses: bool = True
     is_synced_from: bool = False
 
     @contextlib.contextmanager
@@ -99,7 +103,10 @@ class Crowd:
         bound = self.bound
         count = bound.each * (1 + bound.queue * bool(bound.wait_seconds)) + self.more
         made = self.requests(node)
-        callers = [Caller(node.port, source, partial(made, number, source), self.stays) for number in range(count)]
+        pause = 0 if self.floods else _PAUSE
+        callers = [
+            Caller(node.port, source, partial(made, number, source), self.stays, pause) for number in range(count)
+        ]
         try:
             yield
         finally:
@@ -112,8 +119,10 @@ class Crowd:
 class Caller:
     """A connection after the other on which one request is sent, and nothing but the status of its answer is read."""
 
-    def __init__(self, port: int, source: str, make: Callable[[], bytes], stays: bool) -> None:
-        self._port, self._source, self._make, self._stays = port, source, make, stays
+    def __init__(
+        self, port: int, source: str, make: Callable[[], bytes], stays: bool = False, pause: float = _PAUSE
+    ) -> None:
+        self._port, self._source, self._make, self._stays, self._pause = port, source, make, stays, pause
         self._sock: socket.socket | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -133,7 +142,7 @@ class Caller:
         while not self._stopped.is_set():
             with contextlib.suppress(OSError):
                 self._call()
-            self._stopped.wait(_PAUSE)
+            self._stopped.wait(self._pause)
 
     def _call(self) -> None:
         with socket.socket() as sock:
@@ -165,6 +174,11 @@ def _half_a_chunked_body(node: RunningNode) -> Request:
     return lambda number, source: sent
 
 
+def _hello(node: RunningNode) -> Request:
+    sent = request("GET", "/p2p/hello")
+    return lambda number, source: sent
+
+
 def _events(node: RunningNode) -> Request:
     return lambda number, source: request("GET", "/v1/events")
 
@@ -184,6 +198,12 @@ def _unsent_transfer(node: RunningNode, who: Key) -> bytes:
 def _trials(node: RunningNode) -> Request:
     """Each waits for the writer, now and the next time: what was submitted before is answered without it."""
     sent = request("POST", "/v1/transactions/check", json.dumps({"raw": _unsent_transfer(node, ALICE).hex()}).encode())
+    return lambda number, source: sent
+
+
+def _unfunded(node: RunningNode) -> Request:
+    raw = codec.encode_transaction(transfer(node.coin, POOR, BOB, 1))
+    sent = request("POST", "/v1/transactions", json.dumps({"raw": raw.hex()}).encode())
     return lambda number, source: sent
 
 
@@ -221,17 +241,17 @@ class Silent:
         return f"http://{host}:{self._listeners[host].getsockname()[1]}"
 
 
-_SILENT = Silent()
+SILENT = Silent()
 
 
 def _add_peer(node: RunningNode) -> Request:
-    return lambda number, source: request("POST", "/v1/peers", json.dumps({"url": _SILENT.url(source)}).encode())
+    return lambda number, source: request("POST", "/v1/peers", json.dumps({"url": SILENT.url(source)}).encode())
 
 
 def _connect(node: RunningNode) -> Request:
     own = {"chain_id": show(node.coin.chain_id), "node_id": "0" * 32}
     return lambda number, source: request(
-        "POST", "/p2p/connect", json.dumps({**own, "url": _SILENT.url(source)}).encode()
+        "POST", "/p2p/connect", json.dumps({**own, "url": SILENT.url(source)}).encode()
     )
 
 
@@ -240,7 +260,9 @@ CROWDS = (
     Crowd(shares.LARGE_BODIES, _half_a_chunked_body),
     Crowd(shares.EVENT_STREAMS, _events, stays=True),
     Crowd(shares.LARGE_ANSWERS, _all_blocks, large=True, stays=True, is_synced_from=True),
-    Crowd(shares.CALLS, _trials, prepared=writing_elsewhere, is_synced_from=True),
+    Crowd(shares.SHORT_READS, _hello, floods=True, is_synced_from=True),
+    Crowd(shares.WRITES, _trials, prepared=writing_elsewhere, is_synced_from=True),
+    Crowd(shares.LOOKS, _unfunded, floods=True, refuses=False),
     # Beyond the large answers of an address, each waits for the place of one in a dear read's.
     Crowd(
         shares.DEAR_READS,
@@ -278,13 +300,13 @@ def places(node: RunningNode, bound: Bound) -> Places:
 
 
 def wait_until_full(node: RunningNode, crowd: Crowd, addresses: int) -> Places:
-    """Until as many addresses hold their shares and somebody was refused."""
+    """Until as many addresses hold their shares and somebody was refused, where anybody is."""
     bound = crowd.bound
     before = places(node, bound).refused
 
     def look() -> Places | None:
         now = places(node, bound)
-        if now.held >= bound.each * addresses and now.refused > before:
+        if now.held >= bound.each * addresses and (now.refused > before or not crowd.refuses):
             return now
         crowd.meanwhile(node)
         return None
@@ -292,3 +314,16 @@ def wait_until_full(node: RunningNode, crowd: Crowd, addresses: int) -> Places:
     found = wait_until(look, 60, f"{addresses} addresses to hold their shares of {bound.name}")
     assert found is not None
     return found
+
+
+def wait_until_in_step(fresh: RunningNode, node: RunningNode) -> None:
+    """Until a node that has just been started has the chain of another."""
+    tip = node.get("/v1/status").json["tip"]
+
+    def is_in_step() -> bool:
+        """A node that is told no, or waits too long on a machine that is this busy, asks again."""
+        fresh.post("/connect_node", {"node": [node.url]})
+        fresh.get("/replace_chain")
+        return bool(fresh.get("/v1/status").json["tip"] == tip)
+
+    wait_until(is_in_step, 120, "the fresh node to be in step")

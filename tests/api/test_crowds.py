@@ -12,7 +12,8 @@ import pytest
 from node.core import codec
 from node.p2p.transport import NODE_HEADER
 from node.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
-from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full
+from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full, wait_until_in_step
+from tests.api.mob import mobs
 from tests.api.running import BOB, CAROL, RunningNode, running
 from tests.api.test_idle_clients import linux
 from tests.api.test_large_answers import fill_with_large_blocks
@@ -21,6 +22,8 @@ from tests.support import transfer, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = ("127.0.0.2", "127.0.0.3")
+SOON = 10.0
+"""Seconds, of a machine that is busy with other tests besides. `bench_crowd` says how long it takes."""
 
 ELSEWHERE = {
     "connections": "tests/api/test_doorkeeper.py::test_an_address_keeps_no_more_connections_than_its_share",
@@ -58,15 +61,7 @@ def others_may_read(node: RunningNode) -> None:
 
 def a_fresh_node_syncs(node: RunningNode, folder: Path) -> None:
     with running(folder, node.coin) as fresh:
-        tip = node.get("/v1/status").json["tip"]
-
-        def is_in_step() -> bool:
-            """A node that is told no, or waits too long on a machine that is this busy, asks again."""
-            fresh.post("/connect_node", {"node": [node.url]})
-            fresh.get("/replace_chain")
-            return bool(fresh.get("/v1/status").json["tip"] == tip)
-
-        wait_until(is_in_step, 120, "the fresh node to be in step")
+        wait_until_in_step(fresh, node)
 
 
 @pytest.mark.timeout(300)
@@ -82,13 +77,31 @@ def test_who_takes_all_the_places_that_one_address_or_two_can_get_takes_none_of_
             with crowd.prepared(target):
                 stack.enter_context(crowd.fill(target, source))
                 assert wait_until_full(target, crowd, number).by_one == bound.each
-                wait_until(lambda: bound.name in target.get("/v1/status").json["busy"], 30, "the status to say so")
+                if crowd.refuses:
+                    wait_until(lambda: bound.name in target.get("/v1/status").json["busy"], 30, "the status to say so")
                 others_may_read(target)
             others_may_read(target)
             post_a_transfer(target)
         assert places(target, bound).by_one <= bound.each
         if crowd.is_synced_from:
             a_fresh_node_syncs(target, tmp_path / "fresh")
+
+
+@pytest.mark.timeout(300)
+def test_who_wants_everything_at_once_from_two_addresses_keeps_nobody_else_waiting(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    for _ in range(20):
+        node.extend()
+    account = node.coin.address(CAROL.payload)
+    sequence = node.get(f"/v1/accounts/{account}").json["pending"]["next_sequence"]
+    with mobs(node, HOSTILE):
+        for number in range(sequence, sequence + 10):
+            others_may_read(node)
+            raw = codec.encode_transaction(transfer(node.coin, CAROL, BOB, 1, sequence=number))
+            sent = node.call("POST", "/v1/transactions", {"raw": raw.hex()}, timeout=SOON)
+            assert sent.status == 201, sent.body
+        a_fresh_node_syncs(node, tmp_path / "fresh")
 
 
 def test_the_reserve_is_for_those_that_this_node_is_connected_with_and_no_word_makes_one_such(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from typing import cast
 
 import pytest
 
+from node.api import inflight
 from node.api.connections import connections_of
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.inflight import Flights, Phase
-from node.shares import CALLS, DEAR_READS, LARGE_BODIES, SMALL_BODIES, Bound, NoPlace
+from node.shares import DEAR_READS, LARGE_BODIES, SHORT_READS, SMALL_BODIES, Bound, NoPlace
 from node.store.driver import has_safe_wal
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
@@ -390,12 +391,37 @@ def test_work_for_a_caller_who_has_gone_is_not_begun(door: Door) -> None:
         assert (begun.is_set(), flights.abandoned) == (True, 1)
 
 
+def test_a_refusal_is_held_back_until_its_request_is_of_an_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who asks again at once is refused thousands of times a second, and has the interpreter for himself."""
+    flights = Flights(1)
+    old, new = flights.begin("127.0.0.1"), flights.begin("127.0.0.1")
+    old.began -= inflight.REFUSAL_SECONDS
+    flights.hold_back(old)  # who waited as long already is told at once
+    monkeypatch.setattr(inflight, "REFUSAL_SECONDS", 60.0)
+    thread = threading.Thread(target=flights.hold_back, args=(new,), daemon=True)
+    thread.start()
+    wait_until(lambda: new.phase is Phase.REFUSED, message="it to be held back")
+    thread.join(0.2)
+    assert thread.is_alive()
+
+
+@linux
+def test_a_request_that_is_held_back_keeps_no_slow_body_of_its_client_alive(door: Door) -> None:
+    flights = Flights(door.port, deadline=0.5)
+    refused = flights.begin("127.0.0.1")
+    refused.enter(Phase.REFUSED)
+    with door.visit() as (_, ours):
+        flight = flights.begin("127.0.0.1")
+        with pytest.raises(TooSlow), flights.reading(flight):
+            assert ours.recv(10) == b""
+
+
 @linux
 def test_for_a_call_of_a_few_rows_nobody_looks_whether_its_caller_is_there(door: Door) -> None:
     """The look costs more than the call."""
     flights = Flights(door.port)
-    shares = flights.places.of(CALLS)
-    places = [shares.take("127.0.0.1") for _ in range(CALLS.each)]
+    shares = flights.places.of(SHORT_READS)
+    places = [shares.take("127.0.0.1") for _ in range(SHORT_READS.each)]
     with ThreadPoolExecutor(1) as pool:
         gone = flights.begin("127.0.0.1")  # on no connection at all
         waits = pool.submit(flights.work, gone, shares)
