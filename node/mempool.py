@@ -49,7 +49,7 @@ AT_ONCE = 250
 
 _MOST_SIGNATURES = 8_192
 _WARY_SECONDS = 10.0
-_NO_TURN = nullcontext()
+_ANY_LOOK = nullcontext()
 
 READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
@@ -98,17 +98,17 @@ class Mempool:
         time, and the more of them want to, the longer everybody else waits for each turn."""
 
     def accept_transfer(
-        self, transfer: Transfer, *, replace: bool = True, turn: AbstractContextManager[object] = _NO_TURN
+        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
     ) -> Accepted:
         """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
 
         `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
-        `turn` is held while this computes, and not while it waits for the write; what that raises is raised.
+        `look` is held while this computes, and not while it waits for the write. Raises what `look` does.
         """
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
         try:
-            accepted = self._accept_one(wanted, turn)
+            accepted = self._accept_one(wanted, look)
         except RuleError:
             self._be_wary()
             raise
@@ -116,8 +116,8 @@ class Mempool:
             self._be_wary()
         return accepted
 
-    def _accept_one(self, wanted: _Wanted, turn: AbstractContextManager[object]) -> Accepted:
-        with turn:
+    def _accept_one(self, wanted: _Wanted, look: AbstractContextManager[object]) -> Accepted:
+        with look:
             known = self._foresee_one(wanted) if monotonic() < self._wary_until else None
             if known is not None:
                 return known
@@ -166,12 +166,12 @@ class Mempool:
         return [next(checked) if isinstance(each, _Wanted) else each for each in foreseen]
 
     def check_transfer(
-        self, transfer: Transfer, *, replace: bool = True, turn: AbstractContextManager[object] = _NO_TURN
+        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
     ) -> Accepted:
         """What `accept_transfer` would say; changes nothing."""
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
-        with turn:
+        with look:
             known = self._foresee_one(wanted)
             if known is not None:
                 return known

@@ -91,8 +91,8 @@ class _Gate:
 
     A `threading.Lock` goes straight to one who sleeps at it, who owns it while it waits for the interpreter: some
     milliseconds for each thread that computes. Meanwhile all others find it taken and sleep too, so that those
-    microseconds are had a few dozen times a second. Here only a thread that has the interpreter gets in. Whoever keeps
-    it longer would starve those who sleep.
+    microseconds are had a few dozen times a second. Here only a thread that has the interpreter gets in. In which order
+    those who sleep get in is not said: it is nothing for what takes longer.
     """
 
     __slots__ = ("_free",)
@@ -235,18 +235,20 @@ class Shares:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give the place that got free to one of those who wait, and wake that one alone: if all woke to look, hundreds
-        would stand in line for the interpreter. Addresses have their turns one after the other."""
-        for key, trusted in self._queues:
-            if self._is_free(key, trusted):
-                queue = self._queues.pop((key, trusted))
-                waiter = queue.popleft()
-                if queue:
-                    self._queues[key, trusted] = queue  # behind all others
-                self._waiting -= 1
-                self._count_in(key, trusted)
-                waiter.give_place()
-                return
+        """Give what is free to those who wait, and wake them alone: if all woke to look, hundreds would stand in line
+        for the interpreter. Addresses have their turns one after the other.
+
+        Nearly always that is one place. Of an untrusted caller's may come of two: its address may have one more, which
+        a trusted one takes, and those that are not trusted elsewhere one more.
+        """
+        while (free := next((whose for whose in self._queues if self._is_free(*whose)), None)) is not None:
+            queue = self._queues.pop(free)
+            waiter = queue.popleft()
+            if queue:
+                self._queues[free] = queue  # behind all others
+            self._waiting -= 1
+            self._count_in(*free)
+            waiter.give_place()
 
     def _leave_queue(self, key: str, trusted: bool, waiter: _Waiter) -> None:
         queue = self._queues[key, trusted]
@@ -302,13 +304,29 @@ CONNECTIONS: Final = Bound(
     total=1_500,
     each=450,
 )
+REQUESTS: Final = Bound(
+    "requests",
+    "a request while the node looks what it wants and takes its body apart; none while it is received, waits or is "
+    "worked on",
+    total=8,
+    each=2,
+    wait_seconds=10.0,
+    queue=56,
+)
+REFUSALS: Final = Bound(
+    "refusals that are held back",
+    "a request that found no place, until it is a second old; one more is told so at once",
+    total=1_200,
+    each=400,
+)
 SMALL_BODIES: Final = Bound(
     "small bodies",
     "a request body of at most 64 KiB, its length declared, that is being received",
     total=192,
-    each=56,
+    each=24,
     reserve=24,
     wait_seconds=1.0,
+    queue=4,
 )
 LARGE_BODIES: Final = Bound(
     "large bodies",
@@ -331,11 +349,11 @@ LARGE_ANSWERS: Final = Bound(
 SHORT_READS: Final = Bound(
     "short reads",
     "a call that reads some rows, while the node works on it: few at once, since each wants the interpreter for itself",
-    total=24,
-    each=6,
-    reserve=6,
+    total=16,
+    each=4,
+    reserve=4,
     wait_seconds=5.0,
-    queue=11,
+    queue=17,
 )
 WRITES: Final = Bound(
     "writes",
@@ -348,10 +366,10 @@ WRITES: Final = Bound(
 LOOKS: Final = Bound(
     "looks at a transfer",
     "a transfer that came by itself, while the node looks whether it can be taken and whether its signature is right",
-    total=12,
-    each=4,
+    total=6,
+    each=2,
     wait_seconds=10.0,
-    queue=9,
+    queue=18,
 )
 DEAR_READS: Final = Bound(
     "dear reads",
@@ -398,6 +416,8 @@ CALLBACKS: Final = Bound(
 )
 
 HTTP_BOUNDS: Final = (
+    REQUESTS,
+    REFUSALS,
     SMALL_BODIES,
     LARGE_BODIES,
     EVENT_STREAMS,
@@ -417,7 +437,7 @@ HTTP_BOUNDS: Final = (
 BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, ORPHANS, STRATUM)
 """Every bound of a node and its tools. `docs/api.md` has the table, and a test holds it to this."""
 
-_READING: Final = (SHORT_READS, WRITES, LOOKS, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
+_READING: Final = (SHORT_READS, WRITES, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
 _OF_THE_NODE: Final = 100
 READERS: Final = sum(bound.total for bound in _READING) + _OF_THE_NODE
 """Connections that read the database, at most: one for each place that needs one, so that nobody waits for a

@@ -41,6 +41,8 @@ SYNONYMS: Final[Mapping[str, str]] = {
 
 _SHOWN: Final = 60
 """Characters of a refused value that an error repeats."""
+_LONGEST_NAME: Final = 40
+"""Of a word that may be meant for a known one; comparing longer ones takes long, and no known one is near."""
 _LONGEST_NUMBER: Final = 40
 """Digits: Python refuses to read numbers of thousands."""
 
@@ -77,7 +79,9 @@ def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] = {}) -
     from difflib import get_close_matches
 
     folded = {each.casefold(): each for each in known}
-    plain = word.strip().casefold()[:_SHOWN]
+    plain = word[: _LONGEST_NAME + 1].strip().casefold()
+    if len(plain) > _LONGEST_NAME:
+        return None
     if plain in folded:
         return folded[plain]
     if synonyms.get(plain) in folded:

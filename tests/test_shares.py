@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from node.api.server import THREADS
-from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, Bound, NoPlace, Shares, address_key
+from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, REFUSALS, Bound, NoPlace, Shares, address_key
 from tests.support import wait_until
 from tools.bounds_table import PAGE, with_table
 
@@ -162,6 +162,23 @@ def test_a_crowd_of_threads_never_holds_more_than_there_is_and_each_has_its_plac
     assert (over, shares.count, shares.waiting, shares.refused) == ([], 0, 0, 0)
 
 
+def test_a_place_that_gets_free_may_be_two_for_those_who_wait() -> None:
+    """One of an address, which a trusted caller of it takes, and one of those for callers that are not trusted."""
+    shares = Shares(Bound("seats", "a guest", total=12, each=3, reserve=3, wait_seconds=60.0, queue=3))
+    first, *_ = [shares.take(f"127.0.0.{number % 3}") for number in range(9)]
+    threads = [
+        threading.Thread(target=lambda: shares.take("127.0.0.0", trusted=True)),
+        threading.Thread(target=lambda: shares.take("127.0.0.7")),
+    ]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda: shares.waiting == number, message="it to wait")  # noqa: B023
+    first.release()
+    for thread in threads:
+        thread.join(60)
+    assert (shares.count, shares.waiting) == (10, 0)
+
+
 def test_who_waits_in_vain_leaves_nothing_behind() -> None:
     shares = Shares(replace(BOUND, wait_seconds=0.01))
     places = [shares.take("127.0.0.1") for _ in range(3)]
@@ -204,4 +221,5 @@ def test_two_addresses_together_leave_a_share_to_a_third(bound: Bound) -> None:
 
 
 def test_the_server_has_more_threads_than_there_are_callers_that_may_hold_or_await_a_place() -> None:
-    assert max(CONNECTIONS.total, sum(bound.most for bound in HTTP_BOUNDS)) < THREADS
+    assert sum(bound.total for bound in HTTP_BOUNDS if bound is not REFUSALS) < THREADS
+    assert 2 * CONNECTIONS.each < THREADS

@@ -23,13 +23,13 @@ import node.api.status
 import node.api.templates
 import node.api.transactions
 import node.api.tutorial  # noqa: F401
-from node.api.body import declared_length, read_binary, read_json, read_query
+from node.api.body import check_binary, declared_length, json_of, read_body, read_query
 from node.api.context import NodeContext
 from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
-from node.api.errors import MethodNotAllowed, NoBody, NotFound, answer_of, status_line
+from node.api.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
 from node.api.fields import encode
 from node.api.guard import check_host, check_same_site, check_token, is_open
-from node.api.inflight import Flight, Flights, Outgoing, flights_of
+from node.api.inflight import Flight, Flights, Outgoing, Phase, flights_of
 from node.api.json import Error, ErrorBody
 from node.api.large import LARGE
 from node.api.metrics import metrics_of
@@ -78,7 +78,7 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         method = environ["REQUEST_METHOD"]
         start_response(status_line(status), headers)
         if flight.large is not None or isinstance(answer, Rendered):
-            seconds = monotonic() - flight.began
+            seconds = (flight.since if flight.phase is Phase.REFUSED else monotonic()) - flight.began
             self._metrics.observe(method, environ.get(_ENDPOINT, ""), status, seconds)
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
@@ -92,7 +92,9 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         return []
 
     def _respond(self, environ: Environ) -> tuple[int, Headers, Rendered | Streamed]:
+        flight: Flight = environ[_FLIGHT]
         try:
+            flight.begin_turn(self._flights.requests)
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
             status, answer = self._answer(environ)
@@ -101,7 +103,7 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
             raise
         except Exception as error:
             if isinstance(error, NoPlace):
-                self._flights.hold_back(environ[_FLIGHT])
+                self._flights.hold_back(flight)
             status, rendered, headers = _render_error(error)
             return status, headers, rendered
 
@@ -190,6 +192,7 @@ def _bind(
             flight=flight,
         )
         if places is None:
+            flight.end_turn()
             return answered(endpoint.handler(node, call))
         place = flights.work(flight, places)
         try:
@@ -222,15 +225,14 @@ def _rendered(answer: Any) -> Rendered | Streamed:
 def _body(endpoint: Endpoint, environ: Environ, limit: int, flights: Flights) -> Any:
     if endpoint.body is None:
         return None
-    with flights.reading(environ[_FLIGHT], declared_length(environ)):
-        return _read(endpoint, environ, limit)
-
-
-def _read(endpoint: Endpoint, environ: Environ, limit: int) -> Any:
-    assert endpoint.body is not None  # noqa: S101 - its only caller has looked
+    flight: Flight = environ[_FLIGHT]
+    oversize = endpoint.body.oversize if isinstance(endpoint.body, Binary) else TooLarge
+    with flights.reading(flight, declared_length(environ)):
+        raw = read_body(environ, limit, oversize)
+    flight.begin_turn(flights.requests)
     if not isinstance(endpoint.body, Binary):
-        return read_json(environ, endpoint.body, limit)
-    raw = read_binary(environ, limit, endpoint.body.oversize)
+        return json_of(environ, raw, endpoint.body)
+    check_binary(environ, raw)
     if not raw:
         raise NoBody(f"this call needs a body: {endpoint.body.about}", expected="application/octet-stream")
     return raw

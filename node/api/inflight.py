@@ -32,7 +32,18 @@ from node.api.endpoint import JSON_LIMIT, Chunks
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.large import LARGE_SECONDS, Large
 from node.api.places import Places
-from node.shares import LARGE_ANSWERS, LARGE_BODIES, SHORT_READS, SMALL_BODIES, WRITES, Place, Shares
+from node.shares import (
+    LARGE_ANSWERS,
+    LARGE_BODIES,
+    REFUSALS,
+    REQUESTS,
+    SHORT_READS,
+    SMALL_BODIES,
+    WRITES,
+    NoPlace,
+    Place,
+    Shares,
+)
 
 DEADLINE: Final = 20.0
 """Seconds for a whole body, and for a client to take what it was sent."""
@@ -65,19 +76,20 @@ class Phase(Enum):
     CLIENT = "client"
     """Its client, which is to take what a stream has for it."""
     REFUSED = "refused"
-    """Nothing: its answer is held back."""
+    """The time to be told that it found no place."""
 
 
 class Flight:
     """One request. `since`: when its phase began."""
 
-    __slots__ = ("began", "is_cut", "large", "large_place", "phase", "remote", "since", "trusted")
+    __slots__ = ("_turn", "began", "is_cut", "large", "large_place", "phase", "remote", "since", "trusted")
 
     def __init__(self, remote: str) -> None:
         self.remote = remote
         self.trusted = False
         """Whether it may use reserves: a peer in good standing, or a look at the node's health."""
         self.large_place: Place | None = None
+        self._turn: Place | None = None
         self.phase = Phase.NODE
         self.began = self.since = monotonic()
         self.is_cut = False
@@ -88,6 +100,16 @@ class Flight:
         self.since = monotonic()
         self.phase = phase
 
+    def begin_turn(self, requests: Shares) -> None:
+        """Wait until the node looks at it, or goes on to do so. Raises NoPlace."""
+        self._turn = requests.take(self.remote)
+
+    def end_turn(self) -> None:
+        """It is looked at, or it waits: others have their turns."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.release()
+
 
 class Flights:
     """`port`: the one that the server listens on; `deadline`, `large_seconds`: seconds (for tests)."""
@@ -96,6 +118,8 @@ class Flights:
         self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS, grace: float = GRACE
     ) -> None:
         self.places = Places()
+        self.requests = self.places.of(REQUESTS)
+        self._refusals = self.places.of(REFUSALS)
         self._small = self.places.of(SMALL_BODIES)
         self._others = self.places.of(LARGE_BODIES)
         self._port = port
@@ -124,6 +148,7 @@ class Flights:
         return flight
 
     def end(self, flight: Flight) -> None:
+        flight.end_turn()
         self._flights.discard(flight)
         if flight.large_place is not None:
             flight.large_place.release()
@@ -144,6 +169,7 @@ class Flights:
         `declared`: its length, where it is known, so that `Incomplete` tells one that was cut off from a whole one.
         """
         shares = self._others if declared is None or declared > SMALL_BODY else self._small
+        flight.end_turn()
         place = shares.take(flight.remote, trusted=flight.trusted)
         may_be_short = declared is None
         try:
@@ -165,6 +191,7 @@ class Flights:
 
     def work(self, flight: Flight, shares: Shares) -> Place:
         """The place in which the node works on a request, to be released with it. Raises NoPlace, CallerGone."""
+        flight.end_turn()
         asked = monotonic()
         place = shares.take(flight.remote, trusted=flight.trusted)
         # The call of a few rows costs less than a look at who made it.
@@ -177,11 +204,17 @@ class Flights:
         return place
 
     def hold_back(self, flight: Flight) -> None:
-        """Until a request that is refused a place may be told so: `REFUSAL_SECONDS`. It holds a thread, asleep."""
+        """Until a request that is refused a place may be told so: `REFUSAL_SECONDS`.
+
+        It holds a thread, asleep, also where its client has gone and so has no connection any more: not more of them
+        than their bound.
+        """
+        flight.end_turn()
         flight.enter(Phase.REFUSED)
         left = flight.began + REFUSAL_SECONDS - monotonic()
         if left > 0:
-            sleep(left)
+            with suppress(NoPlace), self._refusals.hold(flight.remote):
+                sleep(left)
 
     def check_caller(self, flight: Flight) -> None:
         """Raises CallerGone where nobody waits for the answer any more, as far as that can be known.

@@ -21,7 +21,6 @@ from node.api.miners import stratum_status
 from node.api.status import worker_status
 from node.core.hashing import show
 from node.p2p.standing import CONNECTED
-from node.shares import DEAR_READS
 from node.store import blocks, mempool, peers
 
 # Every name here is one that the oldest format knows too, and every Prometheus reads that.
@@ -173,7 +172,6 @@ def metrics_of(node: NodeContext) -> Metrics:
     "/metrics",
     "The node in figures, for Prometheus",
     reply=Text("Prometheus text format 0.0.4", _CONTENT_TYPE),
-    bound=DEAR_READS,
 )
 def metrics(node: NodeContext, call: Call) -> Rendered:
     return Rendered(metrics_of(node).render(), _CONTENT_TYPE)

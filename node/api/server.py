@@ -28,7 +28,7 @@ from node.api.guard import is_loopback, is_open
 from node.config import Config
 from node.core.errors import MoneyerError
 from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
-from node.shares import CONNECTIONS, HTTP_BOUNDS
+from node.shares import CONNECTIONS
 from node.store.fold import fold_log
 from node.text import shown
 from node.words import of_system
@@ -36,20 +36,19 @@ from node.words import of_system
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
 
-_ROOM_FOR_CHEAP_CALLS: Final = 128
-THREADS: Final = sum(bound.most for bound in HTTP_BOUNDS) + _ROOM_FOR_CHEAP_CALLS
-"""Requests that are worked on at once; most of them wait (for a block, a commit, a peer, their client) and cost next to
-nothing. As many as can hold a place or wait for one, and some more, so that no number of callers takes them all: more
-than there may be connections, each of which may be one that is refused. They are made as they are needed, and go when
-they have had nothing to do for a while: `docs/performance.md`."""
+_MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
+"""The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
+THREADS: Final = 1_300
+"""Requests that are worked on at once; most of them wait (for their turn, a block, a commit, a peer, their client) and
+cost next to nothing. As many as there are places and as two addresses may have connections, and some more. Not many
+more: threads that all want the interpreter hinder each other. They are made as they are needed, and go when they have
+had nothing to do for a while: `docs/performance.md`."""
 HEADER_MILLISECONDS: Final = 5_000
 STOP_SECONDS: Final = 2
 """After SIGTERM, for requests that are under way; what is acknowledged is on disk already."""
 log = logging.getLogger("moneyer.node")
 
 _FILES: Final = 8_192
-_MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
-"""The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
 _BACKLOG: Final = 4_096
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7

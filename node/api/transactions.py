@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Final
 
@@ -16,7 +16,7 @@ from node.api.context import NodeContext
 from node.api.endpoint import Call, Reply, endpoint
 from node.api.errors import BadField, MalformedTransfer, NotFound, conflict
 from node.api.identify import parse_hash
-from node.api.inflight import places_of
+from node.api.inflight import flights_of
 from node.api.json import Checked, PoolPage, Proof, Submitted, TransactionView
 from node.api.render import pool_view, stored_view
 from node.core import codec
@@ -121,9 +121,16 @@ def _signature(text: str) -> bytes:
     return raw
 
 
-def _turn(node: NodeContext, call: Call) -> AbstractContextManager[object]:
-    """What a call holds while its transfer is looked at. Raises NoPlace as it begins."""
-    return places_of(node).of(LOOKS).hold(call.remote)
+@contextmanager
+def _look(node: NodeContext, call: Call) -> Iterator[None]:
+    """While a call's transfer is looked at. Raises NoPlace, CallerGone."""
+    assert call.flight is not None  # noqa: S101 - it came over HTTP
+    flights = flights_of(node)
+    place = flights.work(call.flight, flights.places.of(LOOKS))
+    try:
+        yield
+    finally:
+        place.release()
 
 
 @endpoint(
@@ -141,7 +148,7 @@ def _turn(node: NodeContext, call: Call) -> AbstractContextManager[object]:
 def submit(node: NodeContext, call: Call) -> Reply:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace, turn=_turn(node, call))
+        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace, look=_look(node, call))
     except RuleError as error:
         raise conflict(error) from None
     return Reply(200 if accepted.known else 201, Submitted(show(accepted.txid), accepted.status))
@@ -159,7 +166,7 @@ def submit(node: NodeContext, call: Call) -> Reply:
 def check(node: NodeContext, call: Call) -> Checked:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace, turn=_turn(node, call))
+        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace, look=_look(node, call))
     except RuleError as error:
         return Checked(accepted=False, code=error.code, message=error.message)
     return Checked(accepted=True, code=None, message=f"it would be taken, and be {accepted.status}")

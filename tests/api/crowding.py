@@ -98,10 +98,11 @@ class Crowd:
     is_synced_from: bool = False
 
     @contextlib.contextmanager
-    def fill(self, node: RunningNode, source: str) -> Iterator[None]:
-        """All places of an address are wanted, and more, for as long as the block runs."""
+    def fill(self, node: RunningNode, source: str, *, waits: bool = True) -> Iterator[None]:
+        """All places of an address are wanted, and more, for as long as the block runs. `waits`: so many that as many
+        wait as may."""
         bound = self.bound
-        count = bound.each * (1 + bound.queue * bool(bound.wait_seconds)) + self.more
+        count = bound.each * (1 + bound.queue * bool(waits and bound.wait_seconds)) + self.more
         made = self.requests(node)
         pause = 0 if self.floods else _PAUSE
         callers = [
@@ -260,9 +261,9 @@ CROWDS = (
     Crowd(shares.LARGE_BODIES, _half_a_chunked_body),
     Crowd(shares.EVENT_STREAMS, _events, stays=True),
     Crowd(shares.LARGE_ANSWERS, _all_blocks, large=True, stays=True, is_synced_from=True),
-    Crowd(shares.SHORT_READS, _hello, floods=True, is_synced_from=True),
+    Crowd(shares.SHORT_READS, _hello, floods=True, more=40, is_synced_from=True),
     Crowd(shares.WRITES, _trials, prepared=writing_elsewhere, is_synced_from=True),
-    Crowd(shares.LOOKS, _unfunded, floods=True, refuses=False),
+    Crowd(shares.LOOKS, _unfunded, floods=True, more=40, refuses=False),
     # Beyond the large answers of an address, each waits for the place of one in a dear read's.
     Crowd(
         shares.DEAR_READS,

@@ -18,8 +18,8 @@ from tests.api.running import BOB, RunningNode
 from tests.support import transfer, wait_until
 
 _BATCH_BYTES = 900_000
-_SLOW = 1_200
-"""Bytes of a body that come a second: just fast enough not to be ended."""
+_SLOW = 2_400
+"""Bytes of a body that come a second: fast enough not to be ended, and too slow to be whole in time."""
 _PAUSE = 0.05
 """Seconds before a connection that was ended is made again."""
 

@@ -22,10 +22,11 @@ from tests.support import transfer, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = ("127.0.0.2", "127.0.0.3")
-SOON = 10.0
-"""Seconds, of a machine that is busy with other tests besides. `bench_crowd` says how long it takes."""
 
 ELSEWHERE = {
+    "requests": "tests/api/test_idle_clients.py::test_a_request_has_its_turn_until_it_waits_or_is_worked_on",
+    "refusals that are held back": "tests/api/test_idle_clients.py"
+    "::test_of_an_address_no_more_refusals_are_held_back_than_its_share",
     "connections": "tests/api/test_doorkeeper.py::test_an_address_keeps_no_more_connections_than_its_share",
     "orphans": "tests/chain/test_orphans.py::test_a_flood_of_orphans_from_one_address_leaves_those_of_others",
     "inbound links": "tests/p2p/test_keeper_floods.py::test_one_address_has_a_few_of_the_places_for_those_that_ask",
@@ -33,7 +34,7 @@ ELSEWHERE = {
     "Stratum places": "tests/worker/test_stratum_places.py"
     "::test_idle_connections_from_a_few_addresses_keep_no_miner_out",
 }
-"""Bounds of what is no request, and where the tests that fill them are."""
+"""Bounds of what is over at once, or is no request, and where the tests that fill them are."""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_who_wants_everything_at_once_from_two_addresses_keeps_nobody_else_waiti
         for number in range(sequence, sequence + 10):
             others_may_read(node)
             raw = codec.encode_transaction(transfer(node.coin, CAROL, BOB, 1, sequence=number))
-            sent = node.call("POST", "/v1/transactions", {"raw": raw.hex()}, timeout=SOON)
+            sent = node.post("/v1/transactions", {"raw": raw.hex()})
             assert sent.status == 201, sent.body
         a_fresh_node_syncs(node, tmp_path / "fresh")
 
@@ -108,8 +109,9 @@ def test_the_reserve_is_for_those_that_this_node_is_connected_with_and_no_word_m
     crowd = CROWDS[0]
     with gossiping(tmp_path / "peer") as peer, gossiping(tmp_path / "node", [peer.url]) as target, ExitStack() as stack:
         wait_for_peers(target, 1)
-        for number, source in enumerate((*HOSTILE, "127.0.0.4"), 1):
-            stack.enter_context(crowd.fill(target, source))
+        addresses = -(-(crowd.bound.total - crowd.bound.reserve) // crowd.bound.each)
+        for number in range(1, addresses + 1):
+            stack.enter_context(crowd.fill(target, f"127.0.1.{number}", waits=False))
             wait_until_full(target, crowd, number)
         named = {NODE_HEADER: peer.get("/p2p/hello").json["node_id"]}
         body: dict[str, list[str]] = {"locator": []}
@@ -129,8 +131,9 @@ def test_nobody_waits_for_a_block_for_a_caller_who_has_gone(fresh: RunningNode) 
 
 
 def test_every_bound_has_a_crowd_that_fills_it() -> None:
-    assert [crowd.bound for crowd in CROWDS] == list(HTTP_BOUNDS)
-    assert {bound.name for bound in BOUNDS if bound not in HTTP_BOUNDS} == set(ELSEWHERE)
+    filled = [crowd.bound for crowd in CROWDS]
+    assert filled == [bound for bound in HTTP_BOUNDS if bound.name not in ELSEWHERE]
+    assert {bound.name for bound in BOUNDS if bound not in filled} == set(ELSEWHERE)
     for test in ELSEWHERE.values():
         file, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text("utf-8"), test

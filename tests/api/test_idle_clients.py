@@ -21,7 +21,7 @@ from node.api import inflight
 from node.api.connections import connections_of
 from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
 from node.api.inflight import Flights, Phase
-from node.shares import DEAR_READS, LARGE_BODIES, SHORT_READS, SMALL_BODIES, Bound, NoPlace
+from node.shares import DEAR_READS, LARGE_BODIES, REFUSALS, REQUESTS, SHORT_READS, SMALL_BODIES, Bound, NoPlace
 from node.store.driver import has_safe_wal
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
@@ -403,6 +403,38 @@ def test_a_refusal_is_held_back_until_its_request_is_of_an_age(monkeypatch: pyte
     wait_until(lambda: new.phase is Phase.REFUSED, message="it to be held back")
     thread.join(0.2)
     assert thread.is_alive()
+
+
+def test_of_an_address_no_more_refusals_are_held_back_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that has gone has no connection any more, and its request a thread all the same."""
+    monkeypatch.setattr(inflight, "REFUSAL_SECONDS", 60.0)
+    flights = Flights(1)
+    for _ in range(REFUSALS.each):
+        flights.places.of(REFUSALS).take("127.0.0.2")
+    flights.hold_back(flights.begin("127.0.0.2"))
+    thread = threading.Thread(target=flights.hold_back, args=(flights.begin("127.0.0.3"),), daemon=True)
+    thread.start()
+    wait_until(lambda: flights.places.of(REFUSALS).held_by("127.0.0.3") == 1, message="one from elsewhere to be")
+
+
+def test_a_request_has_its_turn_until_it_waits_or_is_worked_on() -> None:
+    flights = Flights(1)
+    requests = flights.requests
+    looked_at = [flights.begin("127.0.0.2") for _ in range(REQUESTS.each)]
+    for flight in looked_at:
+        flight.begin_turn(requests)
+    more = [flights.begin("127.0.0.2") for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        turns = [pool.submit(flight.begin_turn, requests) for flight in more]
+        wait_until(lambda: requests.waiting == 3, message="them to wait")
+        flights.begin("127.0.0.3").begin_turn(requests)
+        with flights.reading(looked_at[0], 10):  # its body may be long in coming
+            turns[0].result(60)
+        flights.work(looked_at[1], flights.places.of(SHORT_READS)).release()
+        turns[1].result(60)
+        flights.end(more[0])
+        turns[2].result(60)
+    assert (requests.held_by("127.0.0.2"), requests.waiting) == (REQUESTS.each, 0)
 
 
 @linux
