@@ -49,11 +49,6 @@ class Bound:
     retry_seconds: int = 1
     """What `Retry-After` tells a caller that was refused."""
 
-    @property
-    def most(self) -> int:
-        """Callers that hold a place or wait for one at once, at most."""
-        return self.total * (1 + self.queue) if self.wait_seconds else self.total
-
 
 class NoPlace(MoneyerError):
     """No place is free for this caller: 503 with `Retry-After` in HTTP."""

@@ -75,6 +75,7 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         except BaseException:
             self._flights.end(flight)
             raise
+        flight.end_turn()
         method = environ["REQUEST_METHOD"]
         start_response(status_line(status), headers)
         if flight.large is not None or isinstance(answer, Rendered):
