@@ -16,11 +16,10 @@ from pathlib import Path
 from bench.common import SHORT, below, folder, plain, report, seconds
 from node.core import codec
 from tests.api.crowding import wait_until_in_step
-from tests.api.mob import mobs
+from tests.api.mob import HOSTILE, mobs
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.support import transfer
 
-HOSTILE = ("127.0.0.2", "127.0.0.3")
 CALLER = "127.0.0.9"
 READS = ("/v1/status", "/healthz", "/p2p/hello", "/v1/blocks", "/v1/peers", "/v1/mempool")
 BLOCKS, TRANSFERS = 60, 40

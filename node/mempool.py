@@ -117,12 +117,19 @@ class Mempool:
         return accepted
 
     def _accept_one(self, wanted: _Wanted, look: AbstractContextManager[object]) -> Accepted:
+        known = self._look_at(wanted, look, asks=monotonic() < self._wary_until)
+        return known if known is not None else self._store.write_item(self._take_all, wanted)
+
+    def _look_at(self, wanted: _Wanted, look: AbstractContextManager[object], *, asks: bool) -> Accepted | None:
+        """What is known of a transfer; else None, and its signature is right. `asks`: whether the database is asked.
+
+        Raises RuleError, PolicyError.
+        """
         with look:
-            known = self._foresee_one(wanted) if monotonic() < self._wary_until else None
-            if known is not None:
-                return known
-            self._check_signature(wanted)
-        return self._store.write_item(self._take_all, wanted)
+            known = self._foresee_one(wanted) if asks else None
+            if known is None:
+                self._check_signature(wanted)
+        return known
 
     def _be_wary(self) -> None:
         self._wary_until = monotonic() + _WARY_SECONDS
@@ -171,11 +178,9 @@ class Mempool:
         """What `accept_transfer` would say; changes nothing."""
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
-        with look:
-            known = self._foresee_one(wanted)
-            if known is not None:
-                return known
-            self._check_signature(wanted)
+        known = self._look_at(wanted, look, asks=True)
+        if known is not None:
+            return known
 
         def trial(conn: Connection) -> None:
             with Intake(conn) as intake:

@@ -66,7 +66,7 @@ class NoPlace(MoneyerError):
 
 
 class Place:
-    """A place that somebody holds, until `release` (which may be called more than once)."""
+    """A place that somebody holds, until `release` (which may be called more than once) or to the end of its `with`."""
 
     __slots__ = ("_key", "_shares", "trusted")
 
@@ -79,6 +79,12 @@ class Place:
         shares, self._shares = self._shares, None
         if shares is not None:
             shares._release(self._key, self.trusted)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.release()
 
 
 class _Gate:
@@ -193,11 +199,8 @@ class Shares:
     @contextmanager
     def hold(self, address: str, *, trusted: bool = False, wait_seconds: float | None = None) -> Iterator[Place]:
         """A place for as long as the `with` block runs. Raises NoPlace."""
-        place = self.take(address, trusted=trusted, wait_seconds=wait_seconds)
-        try:
+        with self.take(address, trusted=trusted, wait_seconds=wait_seconds) as place:
             yield place
-        finally:
-            place.release()
 
     def _is_free(self, key: str, trusted: bool) -> bool:
         bound = self.bound

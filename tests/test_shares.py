@@ -8,11 +8,26 @@ from dataclasses import replace
 import pytest
 
 from node.api.server import THREADS
-from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, REFUSALS, Bound, NoPlace, Shares, address_key
+from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, REFUSALS, Bound, NoPlace, Place, Shares, address_key
 from tests.support import wait_until
 from tools.bounds_table import PAGE, with_table
 
 BOUND = Bound("tables", "a guest", total=6, each=3, reserve=2)
+
+
+def in_line(shares: Shares, address: str, came: list[str], held: list[Place]) -> threading.Thread:
+    """A caller that waits for a place: once it has it, its address and the place stand in the lists."""
+
+    def wait() -> None:
+        place = shares.take(address)
+        came.append(address)
+        held.append(place)
+
+    before = shares.waiting
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(lambda: shares.waiting == before + 1, message="one more that waits")
+    return thread
 
 
 def test_one_address_holds_no_more_than_its_share() -> None:
@@ -91,19 +106,7 @@ def test_a_place_that_becomes_free_is_handed_to_the_first_who_may_have_it() -> N
     theirs = shares.take("127.0.0.2")
     got: list[str] = []
 
-    def wait_for(address: str) -> threading.Thread:
-        before = shares.waiting
-
-        def wait() -> None:
-            shares.take(address)
-            got.append(address)
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        wait_until(lambda: shares.waiting == before + 1, message="one more that waits")
-        return thread
-
-    threads = [wait_for(address) for address in ("127.0.0.1", "127.0.0.3", "127.0.0.2")]
+    threads = [in_line(shares, address, got, []) for address in ("127.0.0.1", "127.0.0.3", "127.0.0.2")]
     theirs.release()  # the first has its share already
     threads[1].join(60)
     assert (got, shares.waiting) == (["127.0.0.3"], 2)
@@ -120,19 +123,7 @@ def test_addresses_that_wait_have_their_turns_one_after_the_other() -> None:
     held = [shares.take("127.0.0.1")]
     came: list[str] = []
 
-    def wait_for(address: str) -> threading.Thread:
-        def wait() -> None:
-            place = shares.take(address)
-            came.append(address)
-            held.append(place)
-
-        before = shares.waiting
-        thread = threading.Thread(target=wait)
-        thread.start()
-        wait_until(lambda: shares.waiting == before + 1, message="one more that waits")
-        return thread
-
-    threads = [wait_for(f"127.0.0.{number}") for number in (2, 2, 2, 3, 4)]
+    threads = [in_line(shares, f"127.0.0.{number}", came, held) for number in (2, 2, 2, 3, 4)]
     for number in range(len(threads)):
         held.pop().release()
         wait_until(lambda: len(came) == number + 1, message="the next one to come")  # noqa: B023
@@ -220,6 +211,6 @@ def test_two_addresses_together_leave_a_share_to_a_third(bound: Bound) -> None:
     assert 3 * bound.each <= bound.total - bound.reserve
 
 
-def test_the_server_has_more_threads_than_there_are_callers_that_may_hold_or_await_a_place() -> None:
+def test_the_server_has_more_threads_than_there_are_places_and_than_two_addresses_have_connections() -> None:
     assert sum(bound.total for bound in HTTP_BOUNDS if bound is not REFUSALS) < THREADS
     assert 2 * CONNECTIONS.each < THREADS

@@ -195,11 +195,8 @@ def _bind(
         if places is None:
             flight.end_turn()
             return answered(endpoint.handler(node, call))
-        place = flights.work(flight, places)
-        try:
+        with flights.work(flight, places):
             return answered(endpoint.handler(node, call))
-        finally:
-            place.release()
 
     def answered(answer: Any) -> tuple[int, Rendered | Streamed]:
         if isinstance(answer, Reply):

@@ -21,7 +21,7 @@ from node.api.errors import (
     TooLarge,
     WrongType,
 )
-from node.words import Problem, explain, joined, nearest, quoted, read_plain
+from node.words import Problem, explain, joined, nearest, quoted, read_plain, type_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 Environ = dict[str, Any]
@@ -240,7 +240,7 @@ def _find_impossible_number(text: str) -> None:
 @cache
 def _integers(kind: type[msgspec.Struct]) -> dict[str, bool]:
     """Field name -> whether it is a whole number."""
-    info = msgspec.inspect.type_info(kind)
+    info = type_of(kind)
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - the parameter's type says so
 
     def whole(held: msgspec.inspect.Type) -> bool:

@@ -36,8 +36,6 @@ from node.words import of_system
 if TYPE_CHECKING:
     from node.wallet.keystore import Wallet
 
-_MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
-"""The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
 THREADS: Final = 1_300
 """Requests that are worked on at once; most of them wait (for their turn, a block, a commit, a peer, their client) and
 cost next to nothing. As many as there are places and as two addresses may have connections, and some more. Not many
@@ -49,6 +47,8 @@ STOP_SECONDS: Final = 2
 log = logging.getLogger("moneyer.node")
 
 _FILES: Final = 8_192
+_MOST_CONNECTIONS: Final = 2 * CONNECTIONS.total
+"""The server takes no more at once: more than there are places, since too many of an address are seen a bit later."""
 _BACKLOG: Final = 4_096
 _LOCK_TRIES: Final = 60  # three seconds, for a predecessor that is just dying
 _GRACE: Final = 0.7

@@ -126,11 +126,8 @@ def _look(node: NodeContext, call: Call) -> Iterator[None]:
     """While a call's transfer is looked at. Raises NoPlace, CallerGone."""
     assert call.flight is not None  # noqa: S101 - it came over HTTP
     flights = flights_of(node)
-    place = flights.work(call.flight, flights.places.of(LOOKS))
-    try:
+    with flights.work(call.flight, flights.places.of(LOOKS)):
         yield
-    finally:
-        place.release()
 
 
 @endpoint(

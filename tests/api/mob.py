@@ -17,7 +17,9 @@ from tests.api.crowding import POOR, SILENT, places, request
 from tests.api.running import BOB, RunningNode
 from tests.support import transfer, wait_until
 
-_BATCH_BYTES = 900_000
+HOSTILE = ("127.0.0.2", "127.0.0.3")
+_BATCH = 4_000
+"""Transfers, of 160 bytes each."""
 _SLOW = 2_400
 """Bytes of a body that come a second: fast enough not to be ended, and too slow to be whole in time."""
 _PAUSE = 0.05
@@ -35,12 +37,9 @@ class Many:
     stays: bool = False
 
 
-def everything(node: RunningNode, source: str) -> list[Many]:
-    """What one address may want: nearly as many connections as it may have."""
-    coin = node.coin
-    unfunded = [codec.encode_transaction(transfer(coin, POOR, BOB, 1, memo=b"%d" % each)) for each in range(4_000)]
-    count = _BATCH_BYTES // max(map(len, unfunded))
-    caller = {"chain_id": show(coin.chain_id), "node_id": "0" * 32, "url": SILENT.url(source)}
+def everything(node: RunningNode, source: str, unfunded: list[bytes]) -> list[Many]:
+    """What one address may want: nearly as many connections as it may have. `unfunded`: transfers."""
+    caller = {"chain_id": show(node.coin.chain_id), "node_id": "0" * 32, "url": SILENT.url(source)}
     many = [
         Many(200, request("POST", "/v1/transactions", b'{"raw": "', length=60_000), is_slow=True),
         Many(60, request("GET", "/v1/events"), stays=True),
@@ -49,7 +48,7 @@ def everything(node: RunningNode, source: str) -> list[Many]:
         Many(40, request("POST", "/v1/transactions", b"[]")),
         Many(20, request("POST", "/v1/transactions", json.dumps({"raw": unfunded[0].hex()}).encode())),
         Many(20, request("POST", "/v1/transactions/check", json.dumps({"raw": unfunded[0].hex()}).encode())),
-        Many(6, request("POST", "/p2p/transactions", b"".join(unfunded[:count]), "application/octet-stream")),
+        Many(6, request("POST", "/p2p/transactions", b"".join(unfunded), "application/octet-stream")),
         Many(2, request("POST", "/p2p/connect", json.dumps(caller).encode())),
     ]
     assert sum(each.count for each in many) < CONNECTIONS.each
@@ -60,9 +59,13 @@ def everything(node: RunningNode, source: str) -> list[Many]:
 def mobs(node: RunningNode, sources: tuple[str, ...]) -> Iterator[None]:
     """A process from each of `sources`, for as long as the block runs. They have what they can get as it begins."""
     spawned = multiprocessing.get_context("spawn")
+    made = [transfer(node.coin, POOR, BOB, 1, memo=b"%d" % number) for number in range(_BATCH)]
+    unfunded = [codec.encode_transaction(each) for each in made]
     with ExitStack() as stack:
         for source in sources:
-            process = spawned.Process(target=_run, args=(node.port, source, everything(node, source)), daemon=True)
+            process = spawned.Process(
+                target=_run, args=(node.port, source, everything(node, source, unfunded)), daemon=True
+            )
             process.start()
             stack.callback(process.join)
             stack.callback(process.kill)

@@ -13,7 +13,7 @@ from node.core import codec
 from node.p2p.transport import NODE_HEADER
 from node.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
 from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full, wait_until_in_step
-from tests.api.mob import mobs
+from tests.api.mob import HOSTILE, mobs
 from tests.api.running import BOB, CAROL, RunningNode, running
 from tests.api.test_idle_clients import linux
 from tests.api.test_large_answers import fill_with_large_blocks
@@ -21,7 +21,6 @@ from tests.p2p.gossiping import gossiping, wait_for_peers
 from tests.support import transfer, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTILE = ("127.0.0.2", "127.0.0.3")
 
 ELSEWHERE = {
     "requests": "tests/api/test_idle_clients.py::test_a_request_has_its_turn_until_it_waits_or_is_worked_on",

@@ -145,7 +145,15 @@ def test_the_words_of_a_refusal(kind: Any, body: Any, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("Instant", "instant"), ("instnat", "instant"), (" demand ", "demand"), ("zebra", None), ("", None)],
+    [
+        ("Instant", "instant"),
+        ("instnat", "instant"),
+        (" demand ", "demand"),
+        (f"{' ' * 60}demand", "demand"),
+        ("zebra", None),
+        ("demand" * 10_000, None),
+        ("", None),
+    ],
 )
 def test_the_nearest_word_is_found(word: str, meant: str | None) -> None:
     assert nearest(word, ["demand", "instant", "continuous"]) == meant
