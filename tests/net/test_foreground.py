@@ -21,7 +21,13 @@ pytestmark = [
 
 _OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"}
 TOOL = REPOSITORY / "tools" / "foreground.py"
-ENDS_WITH_130 = "import signal, sys; print('READY', flush=True); signal.sigwait({signal.SIGINT}); sys.exit(130)"
+ENDS_WITH_130 = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # else it may come before anybody waits for it
+print('READY', flush=True)
+signal.sigwait({signal.SIGINT})
+sys.exit(130)
+"""
 KILLED = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('READY', flush=True); signal.pause()"
 
 
