@@ -36,7 +36,7 @@ fuzz: .venv/.ready-dev
 lint: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy node worker migrations tests bench tools
+	$(BIN)/mypy moneyer tests bench tools
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -m schema tests
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, open_store
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
-from node.chain import Chain
-from node.core import codec
-from node.core.coin import Coin
-from node.core.types import Transfer
-from node.signatures import check_signatures
-from node.store.driver import driver
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.signatures import check_signatures
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.backends.driver import driver
 
 BLOCKS = 3 if SHORT else 10
 TRANSFERS = 2_000

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from bench.common import SHORT, below, folder, plain, report, seconds
-from node.core import codec
+from moneyer.node.core import codec
 from tests.api.crowding import wait_until_in_step
 from tests.api.mob import HOSTILE, mobs
 from tests.api.running import ALICE, BOB, RunningNode, running

@@ -9,14 +9,14 @@ import time
 from hashlib import sha256
 
 from bench.common import SHORT, Figure, at_least, folder, in_turns, plain, ratios, report, seconds
-from node.config import Config
-from node.core.coin import Coin
-from node.store import jobs
-from node.store.engine import Store
-from worker.config import parse_mode
-from worker.engines import ENGINES, Engine, EngineFailed, make
-from worker.miner import Miner
-from worker.pool import HasherPool
+from moneyer.node.config import Config
+from moneyer.node.core.coin import Coin
+from moneyer.node.store import mining
+from moneyer.node.store.engine import Store
+from moneyer.worker.config import parse_mode
+from moneyer.worker.engines import ENGINES, Engine, EngineFailed, make
+from moneyer.worker.miner import Miner
+from moneyer.worker.pool import HasherPool
 
 NONCES = 1 << 16 if SHORT else 1 << 18
 ROUNDS = 5 if SHORT else 11
@@ -64,7 +64,7 @@ def easy_job() -> float:
     with folder() as data:
         store = Store.open(Config(data=data), coin)
         try:
-            job_id = store.write(lambda conn: jobs.create(conn, BLOCKS, None, int(time.time()))).job_id
+            job_id = store.write(lambda conn: mining.create(conn, BLOCKS, None, int(time.time()))).job_id
             miner = Miner(store, HasherPool("hashlib", 1), parse_mode("demand"), lambda: bytes([0]) + _HEADER[:32])
 
             def work() -> None:
@@ -73,8 +73,8 @@ def easy_job() -> float:
 
             rate = BLOCKS / seconds(work)
             with store.read() as conn:
-                job = jobs.get(conn, job_id)
-            if job is None or job.state != jobs.DONE:
+                job = mining.get(conn, job_id)
+            if job is None or job.state != mining.DONE:
                 raise AssertionError(f"the job did not end: {job}")
             return rate
         finally:

@@ -13,11 +13,11 @@ from bench import load
 from bench.chains import Payments, bench_coin, open_store
 from bench.common import SHORT, at_least, folder, in_turns, plain, ratios, report, seconds
 from bench.process import Served, node
-from node.core import codec
-from node.core.coin import Coin
-from node.core.types import Transfer
-from node.mempool import Mempool
-from node.store.driver import driver, journal_mode
+from moneyer.node.chain.mempool import Mempool
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.backends.driver import driver, journal_mode
 
 CONNECTIONS = 8
 ROUNDS = 2 if SHORT else 5

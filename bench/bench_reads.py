@@ -14,19 +14,19 @@ from typing import Any
 
 from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, senders
 from bench.common import SHORT, Figure, below, folder, plain, report
-from node.api.accounts import HistoryQuery, history, show_account
-from node.api.blocks import BlockQuery, list_blocks, show_block, tips
-from node.api.context import NodeContext
-from node.api.endpoint import Call
-from node.api.fields import encode
-from node.api.node import open_node
-from node.api.transactions import PoolQuery, pool, proof
-from node.config import Config
-from node.core import codec
-from node.core.coinfile import coin_to_toml
-from node.core.hashing import show
-from node.core.types import Transfer
-from node.store import mempool
+from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
+from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block, tips
+from moneyer.node.api.calls.v1_transactions import PoolQuery, pool, proof
+from moneyer.node.api.context import NodeContext
+from moneyer.node.api.http.endpoint import Call
+from moneyer.node.api.node import open_node
+from moneyer.node.api.shapes.fields import encode
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.hashing import show
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.unconfirmed import entries
 from tests.support import key
 
 FULL = 4_900
@@ -59,7 +59,7 @@ def fill(node: NodeContext, popular: bytes, next_sequence: int) -> None:
         each = Transfer(sender, receiver, 1, rng.randint(1, 100), sequence, b"", rng.randbytes(64))
         waiting.append((codec.outline(each, codec.txid(each)), True))
     for start in range(0, WAITING, 5_000):
-        node.store.write(partial(mempool.add_many, new=waiting[start : start + 5_000]), clean=True)
+        node.store.write(partial(entries.add_many, new=waiting[start : start + 5_000]), clean=True)
 
 
 def main() -> None:

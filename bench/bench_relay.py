@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.common import SHORT, Figure, below, folder, report
-from node.core import codec
-from node.core.hashing import show
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
 from tests.api.running import ALICE, BOB, RunningNode
 from tests.p2p.gossiping import COIN, line
 from tests.support import transfer

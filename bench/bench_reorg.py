@@ -19,15 +19,16 @@ from sqlalchemy import event
 
 from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, connect, connect_many, open_store
 from bench.common import SHORT, Figure, below, folder, plain, report, seconds
-from node.chain import Chain
-from node.core import codec
-from node.core.coin import Coin
-from node.core.types import Transfer
-from node.outcomes import Reorganized
-from node.signatures import check_signatures
-from node.store import blocks, mempool
-from node.store.connect import open_engine
-from node.store.engine import Store
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.outcomes import Reorganized
+from moneyer.node.chain.signatures import check_signatures
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import Transfer
+from moneyer.node.store import blocks
+from moneyer.node.store.backends.connections import open_engine
+from moneyer.node.store.engine import Store
+from moneyer.node.store.unconfirmed import entries
 
 DEPTH = 20 if SHORT else 200
 TRANSFERS = 5 if SHORT else 20
@@ -73,7 +74,7 @@ def reorganizing(coin: Coin, old: list[bytes], new: list[bytes], returned: int) 
         assert isinstance(outcomes[0], Reorganized), outcomes
         assert outcomes[0].disconnected == DEPTH
         with store.read() as conn:
-            assert mempool.totals(conn)[0] == returned
+            assert entries.totals(conn)[0] == returned
         store.close()
     return took
 
@@ -107,7 +108,7 @@ def watching(store: Store) -> Iterator[Watched]:
     def look() -> None:
         with store.read() as conn:
             blocks.tip(conn)
-            mempool.totals(conn)
+            entries.totals(conn)
 
     def write() -> None:
         with other.begin():
@@ -149,7 +150,7 @@ def fill(store: Store, waiting: list[Transfer]) -> None:
     """Put transfers into the mempool without asking its policy."""
     for start in range(0, len(waiting), 10_000):
         news = [(codec.outline(each, codec.txid(each)), True) for each in waiting[start : start + 10_000]]
-        store.submit(lambda conn, news=news: mempool.add_many(conn, news), alone=True).result()  # type: ignore[misc]
+        store.submit(lambda conn, news=news: entries.add_many(conn, news), alone=True).result()  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def reorg(coin: Coin, case: Case, ready: Prepared) -> tuple[float, Watched]:
             took = seconds(lambda: chain.accept_block(ready.last, FAR, asked=True))
         with store.read() as conn:
             assert blocks.tip(conn).height == case.depth + 1
-            assert mempool.totals(conn)[0] == (case.waiting or case.depth * case.transfers)
+            assert entries.totals(conn)[0] == (case.waiting or case.depth * case.transfers)
         store.close()
     return took, watched
 

@@ -17,16 +17,16 @@ from pathlib import Path
 
 from bench.common import SHORT, below, folder, plain, report
 from bench.wsgi import ThreadServer
-from node.api.app import build_app
-from node.api.context import NodeContext
-from node.api.node import open_node
-from node.config import Config
-from node.core import codec
-from node.core.coinfile import coin_to_toml
-from node.core.hashing import sha256d
-from node.p2p.client import PeerClient
-from node.p2p.threads import in_threads
-from node.store import blocks
+from moneyer.node.api.app import build_app
+from moneyer.node.api.context import NodeContext
+from moneyer.node.api.node import open_node
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.hashing import sha256d
+from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.store import blocks
+from moneyer.node.system.threads import in_threads
 from tests.ports import free_port
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.chains import FAR, Line, Payments, bench_coin, open_store
 from bench.common import SHORT, below, folder, plain, report, seconds
 from bench.process import node
-from node.chain import Chain
+from moneyer.node.chain.accept import Chain
 
 BLOCKS = 2_000 if SHORT else 10_000
 TRANSFERS = 2_000 if SHORT else 20_000

@@ -8,7 +8,7 @@ from bench import load
 from bench.chains import Line, bench_coin, connect, open_store
 from bench.common import SHORT, at_least, folder, in_turns, plain, ratios, report
 from bench.process import Served, node, trivial
-from node.chain import Chain
+from moneyer.node.chain.accept import Chain
 
 CONNECTIONS = 8
 SECONDS = 1.0 if SHORT else 4.0

@@ -20,14 +20,14 @@ from pathlib import Path
 import psutil
 
 from bench.common import SHORT, Figure, below, folder, plain, report
-from node.chain import Chain
-from node.config import Config
-from node.core import codec
-from node.core.coin import Coin
-from node.core.coinfile import coin_to_toml
-from node.locks import hold
-from node.store.engine import Store
-from node.wallet.keystore import ensure_wallet
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.store.engine import Store
+from moneyer.node.system.locks import hold
+from moneyer.node.wallet.keystore import ensure_wallet
 from tests.ports import free_port
 from tests.support import GENESIS_TIME, ChainBuilder, easy_coin, key
 
@@ -37,7 +37,7 @@ ROUNDS = 5 if SHORT else 20
 
 @contextmanager
 def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "node.cli.main", "stratum", "--data", str(data), "--port", str(port)]
+    command = [sys.executable, "-m", "moneyer", "stratum", "--data", str(data), "--port", str(port)]
     # One address may hold a quarter of the places, and all of these miners have one.
     command += ["--max-connections", str(4 * CONNECTIONS)]
     process = subprocess.Popen([*command, "--log-level", "error"])

@@ -18,8 +18,8 @@ from bench.chains import FAR, Line, Payments, bench_coin, open_store
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
 from bench.load import Connection, get_request
 from bench.process import Served, node
-from node.chain import Chain
-from node.core.coin import Coin
+from moneyer.node.chain.accept import Chain
+from moneyer.node.core.coin import Coin
 
 EMPTY = 2_000 if SHORT else 10_000
 BLOCKS = 3 if SHORT else 10

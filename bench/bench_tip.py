@@ -16,16 +16,16 @@ from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 
 from bench.common import SHORT, below, folder, report
-from node.chain import Chain
-from node.config import Config
-from node.core import codec
-from node.core.coin import Coin
-from node.store.engine import Store
-from node.store.mining import parse_mode
-from worker import engines
-from worker.miner import Miner
-from worker.pool import HasherPool
-from worker.work import WorkSource
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.store.engine import Store
+from moneyer.node.store.mining import parse_mode
+from moneyer.worker import engines
+from moneyer.worker.miner import Miner
+from moneyer.worker.offers import WorkSource
+from moneyer.worker.pool import HasherPool
 
 ROUNDS = 10 if SHORT else 40
 PROCESSES = 2

@@ -6,13 +6,13 @@ import random
 from collections import deque
 from pathlib import Path
 
-from node.chain import Chain
-from node.config import Config
-from node.core import codec, keys, pow
-from node.core.coin import Coin
-from node.core.rules import MEDIAN_SPAN
-from node.core.types import Block, Transfer
-from node.store.engine import Store
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.core import codec, pow, signing
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.rules import MEDIAN_SPAN
+from moneyer.node.core.types import Block, Transfer
+from moneyer.node.store.engine import Store
 from tests.support import GENESIS_TIME, Key, block_on, easy_coin, key
 
 FAR = GENESIS_TIME + 10**9
@@ -39,7 +39,7 @@ class Payments:
         self._coin = coin
         self._random = random.Random(group)
         self._senders = senders(group)
-        self._receivers = [bytes([0]) + keys.public_key(key(f"receiver {i}").secret) for i in range(receivers)]
+        self._receivers = [bytes([0]) + signing.public_key(key(f"receiver {i}").secret) for i in range(receivers)]
         self._made = 0
 
     def take(self, count: int) -> list[Transfer]:
@@ -59,7 +59,7 @@ class Payments:
             signature=bytes(64),
         )
         digest = codec.sighash(self._coin.chain_id, unsigned)
-        signature = keys.sign(sender.secret, digest, bytes(32))
+        signature = signing.sign(sender.secret, digest, bytes(32))
         return Transfer(sender.payload, unsigned.receiver, unsigned.amount, unsigned.fee, sequence, b"", signature)
 
 

@@ -21,8 +21,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from node.store.driver import journal_mode
-from node.store.driver import version as sqlite_version
+from moneyer.node.store.backends.driver import journal_mode
+from moneyer.node.store.backends.driver import version as sqlite_version
 
 SHORT = os.environ.get("MONEYER_BENCH") == "short"
 """`MONEYER_BENCH=short`: smaller, some ten seconds a bench; figures are rougher."""

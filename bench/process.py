@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from node.core.coin import Coin
-from node.core.coinfile import coin_to_toml
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
 from tests.ports import free_port
 
 _START = 30

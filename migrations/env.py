@@ -1,11 +1,11 @@
-"""Alembic's entry. The connection comes from `node.store.migrate`, within its one transaction."""
+"""Alembic's entry. The connection comes from `node.store.opening.migrate`, within its one transaction."""
 
 from __future__ import annotations
 
 from alembic import context
 from sqlalchemy import Connection
 
-from node.store.tables import metadata
+from ..node.store.tables import metadata
 
 connection: Connection = context.config.attributes["connection"]
 # SQLite alters by copying a table; the transaction is the caller's, who commits or rolls back the whole upgrade.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.shares import OUTBOUND_LINKS
-
 DEFAULT_PORT = 5001
+DEFAULT_OUTBOUND = 8
+"""Peers that a node keeps connected of its own accord."""
 LOOPBACK = "127.0.0.1"
 NODE_LOCK = "node.lock"
 """In its data folder: held by the node for as long as it lives."""
@@ -24,7 +24,7 @@ class Config:
     peers: tuple[str, ...] = ()
     announce: str | None = None
     """The URL at which other nodes reach this one, where that is not the address that it listens on."""
-    outbound: int = OUTBOUND_LINKS.total
+    outbound: int = DEFAULT_OUTBOUND
     """Peers that this node keeps connected of its own accord; `peers` are among them whatever their number."""
     discovery: bool = False
     """Find nodes of the same coin on the local network, and be found; only where `host` is beyond loopback."""

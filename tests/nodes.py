@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from node.chain import Chain
-from node.config import Config
-from node.core import codec
-from node.core.coin import Coin
-from node.core.types import Account, Block
-from node.mempool import Mempool
-from node.outcomes import Outcome
-from node.store import accounts, blocks
-from node.store import mempool as mempool_rows
-from node.store.engine import Store
-from node.store.tables import account_history, transactions
-from node.store.tables import accounts as account_table
-from node.store.tables import mempool as mempool_table
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.mempool import Mempool
+from moneyer.node.chain.outcomes import Outcome
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import Account, Block
+from moneyer.node.store import accounts, blocks
+from moneyer.node.store.engine import Store
+from moneyer.node.store.tables import account_history, transactions
+from moneyer.node.store.tables import accounts as account_table
+from moneyer.node.store.tables import mempool as mempool_table
+from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.support import GENESIS_TIME, Key, payload_of
 
 NOW = GENESIS_TIME + 10**8

@@ -11,7 +11,7 @@ import socket
 import threading
 from functools import cache
 
-from node.net.ports import taken
+from moneyer.node.devnet.addresses import taken
 
 _FIRST, _END, _BLOCK = 12_000, 32_000, 1_000
 

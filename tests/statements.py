@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from node.store.engine import Store
+from moneyer.node.store.engine import Store
 
 _AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PRAGMA", "--")
 

@@ -12,12 +12,12 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from node.core import codec, fork, keys, ledger, pow
-from node.core.address import encode_address
-from node.core.coin import Coin
-from node.core.hashing import merkle_root
-from node.core.rules import MEDIAN_SPAN
-from node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core import codec, fork, ledger, pow, signing
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.hashing import merkle_root
+from moneyer.node.core.rules import MEDIAN_SPAN
+from moneyer.node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Key:
 def key(name: str) -> Key:
     """The same name, the same key, in every test."""
     secret = sha256(b"moneyer tests: " + name.encode()).digest()
-    return Key(name, secret, bytes([KEY_KIND]) + keys.public_key(secret))
+    return Key(name, secret, bytes([KEY_KIND]) + signing.public_key(secret))
 
 
 def easy_coin(*, premine: Iterable[tuple[Key | str, int]] = (), **changes: Any) -> Coin:
@@ -89,7 +89,7 @@ def payload_of(who: Key | bytes) -> bytes:
 
 def sign(coin: Coin, transfer: Transfer, signer: Key) -> Transfer:
     """The transfer with `signer`'s signature, whoever its sender is."""
-    return replace(transfer, signature=keys.sign(signer.secret, codec.sighash(coin.chain_id, transfer), ZERO_AUX))
+    return replace(transfer, signature=signing.sign(signer.secret, codec.sighash(coin.chain_id, transfer), ZERO_AUX))
 
 
 def transfer(
@@ -227,7 +227,7 @@ class ChainBuilder:
         """Add a block that `next_block` made. Raises the ledger's errors, and is then unusable."""
         height = self.height + 1
         signatures = [
-            keys.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
+            signing.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
             for each in ledger.transfers_of(block)
         ]
         ledger.apply_block(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node.advice import start_node, typed
-from node.cli.main import run
-from node.net.devcoin import ensure_network
+from moneyer.node.cli.main import run
+from moneyer.node.devnet.devcoin import ensure_network
+from moneyer.node.system.advice import start_node, typed
 from tests.conftest import REPOSITORY
 
 
@@ -82,7 +82,7 @@ def test_what_stands_behind_an_option_in_advice_is_quoted() -> None:
         where
         for where, value in found
         if not (isinstance(value, ast.Call) and getattr(value.func, "id", "") == "typed")
-        and not (isinstance(value, ast.Name) and where.startswith("node/net/procfile.py"))  # quoted there already
+        and not (isinstance(value, ast.Name) and where.startswith("node/devnet/procfile.py"))  # quoted there already
     ]
     assert raw == []
     assert typed("a b") == "'a b'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from node.store.driver import has_safe_wal
+from moneyer.node.store.backends.driver import has_safe_wal
 from tests.cli.coins import PASSPHRASE, SECRET, asked, mining, own_node, wait_for_height
 from tests.cli.support import moneyer, open_to_others
 from tests.support import key, wait_until

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import node
+import moneyer
 from tests.conftest import REPOSITORY, vector_file
 
 Project = dict[str, Any]
@@ -97,7 +97,7 @@ def test_the_licence_is_mit(project: Project) -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    assert f"\n## {node.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+    assert f"\n## {moneyer.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_the_projects_vectors_are_the_shared_ones() -> None:
@@ -164,7 +164,7 @@ def away(binaries: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def test_an_installed_wheel_says_its_version(installed: Path) -> None:
     done = away(installed, "moneyer", "--version")
     assert done.returncode == 0, done.stderr
-    assert node.__version__ in done.stdout
+    assert moneyer.__version__ in done.stdout
 
 
 @pytest.mark.timeout(600)
@@ -179,12 +179,12 @@ def test_an_installed_wheel_brings_its_migrations_and_types(installed: Path) -> 
     """All of the three packages, and each module of them imports with the declared dependencies alone."""
     script = """
 import importlib, pkgutil, pathlib
-import node, worker, migrations
+from moneyer import node, worker, migrations
 for package in (node, worker):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    assert pathlib.Path(package.__file__).with_name("py.typed").is_file(), package
+    assert pathlib.Path(package.__file__).with_name("__init__.py").is_file(), package
 folder = pathlib.Path(migrations.__file__).parent
 print(folder)
 print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")))

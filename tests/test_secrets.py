@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.wallet.derive import DEVELOPMENT_PHRASE, Key, key_from_phrase
-from node.wallet.keystore import create_wallet
+from moneyer.node.wallet.derive import DEVELOPMENT_PHRASE, Key, key_from_phrase
+from moneyer.node.wallet.keystore import create_wallet
 from tests.api.running import RunningNode, children, running
 from tests.cli.coins import PASSPHRASE, PEOPLE, RICH, SECRET, mining
 from tests.cli.support import moneyer

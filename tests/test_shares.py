@@ -7,8 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from node.api.server import THREADS
-from node.shares import BOUNDS, CONNECTIONS, HTTP_BOUNDS, REFUSALS, Bound, NoPlace, Place, Shares, address_key
+from moneyer.node.api.server import THREADS
+from moneyer.node.system.shares import (
+    BOUNDS,
+    CONNECTIONS,
+    HTTP_BOUNDS,
+    REFUSALS,
+    Bound,
+    NoPlace,
+    Place,
+    Shares,
+    address_key,
+)
 from tests.support import wait_until
 from tools.bounds_table import PAGE, with_table
 

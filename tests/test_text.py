@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from node.text import is_visible, shown, shown_json
+from moneyer.node.system.text import is_visible, shown, shown_json
 
 HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Co", "Cs", "Cn"}
 FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc"

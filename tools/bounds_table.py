@@ -1,11 +1,11 @@
-"""The table of bounds in `docs/api.md`, made from `node.shares.BOUNDS`: `python -m tools.bounds_table` writes it."""
+"""The table of bounds in `docs/api.md`, of `node.system.shares.BOUNDS`: `python -m tools.bounds_table` writes it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from node.shares import BOUNDS, Bound
+from moneyer.node.system.shares import BOUNDS, Bound
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 _BEGIN, _END = "<!-- bounds: tools/bounds_table.py -->", "<!-- /bounds -->"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from node.cli.exits import MEANINGS
-from node.cli.folders import DEFAULT_FOLDER
-from node.cli.main import COMMANDS, cli
+from moneyer.node.cli.exits import MEANINGS
+from moneyer.node.cli.folders import DEFAULT_FOLDER
+from moneyer.node.cli.main import COMMANDS, cli
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 
@@ -22,7 +22,7 @@ _HEAD = """\
 # The command line
 
 `moneyer COMMAND --help` shows the same. Every option can also be an environment variable, which stands beside it.
-Where the script `moneyer` is not at hand, `python -P -m node.cli.main` is the same; without `-P` Python itself looks
+Where the script `moneyer` is not at hand, `python -P -m moneyer` is the same; without `-P` Python itself looks
 for modules in the current folder, whoever put them there.
 
 ## Exit statuses

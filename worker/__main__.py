@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from node.core.errors import MoneyerError
-from node.lifecycle import import_nothing_from_here
-from node.logs import LEVELS
-from worker.config import MAX_PROCESSES, MODES, ON_BATTERY, WorkerConfig, parse_limit
+from ..node.core.errors import MoneyerError
+from ..node.system.lifecycle import import_nothing_from_here
+from ..node.system.logs import LEVELS
+from .config import MAX_PROCESSES, MODES, ON_BATTERY, WorkerConfig, parse_limit
 
 
 @click.command(context_settings={"auto_envvar_prefix": "MONEYER"})
@@ -30,7 +30,7 @@ from worker.config import MAX_PROCESSES, MODES, ON_BATTERY, WorkerConfig, parse_
 @click.option("--log-json", is_flag=True, help="Each line of the log a JSON object.")
 def main(limit: str, **options: Any) -> None:
     """Run the mining worker of a node on this machine."""
-    from worker.supervisor import run
+    from .supervisor import run
 
     import_nothing_from_here()
     try:

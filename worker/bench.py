@@ -12,8 +12,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from time import perf_counter
 
-from worker import engines
-from worker.pool import no_main_module
+from . import engines
+from .pool import no_main_module
 
 PASSED = "passed"
 

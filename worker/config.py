@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.config import Config
-from node.core.errors import MoneyerError
-from node.store.mining import MODES, BadMode, Kind, Mode, parse_mode
-from node.words import quoted
+from ..node.config import Config
+from ..node.core.errors import MoneyerError
+from ..node.store.mining import MODES, BadMode, Kind, Mode, parse_mode
+from ..node.system.words import quoted
 
 __all__ = ["MAX_PROCESSES", "MODES", "BadMode", "BadWorkerOption", "Kind", "Mode", "WorkerConfig", "parse_mode"]
 

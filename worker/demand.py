@@ -1,14 +1,88 @@
-"""What the node wants of its worker now: read from the database, and decided by the mode."""
+"""When the next block of `interval` is due: by chance, in proportion to hash rate, as if it was hashed for.
+
+A worker waits half of the interval after each tip, and then as long as it would search at some pretended difficulty.
+That difficulty is reckoned from the chain's last timestamps alone, so every worker of a network has the same; it rises
+while blocks come faster than the interval and falls while they come slower. So whoever has a third of the network's
+hash rate finds a third of the blocks, and the network keeps the interval however many workers it has.
+"""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import exp, log
+from time import monotonic
 
-from node.store import blocks, jobs, mempool, mining
-from node.store.engine import Store
-from node.store.jobs import JobRow
-from node.store.mining import Kind, Mode
-from worker.rhythm import SPACINGS, Rhythm
+from ..node.store import blocks, mining
+from ..node.store import mining as jobs
+from ..node.store.engine import Store
+from ..node.store.mining import JobRow, Kind, Mode
+from ..node.store.unconfirmed import entries
+
+SPACINGS = 64
+"""Of the chain's last blocks, by which the difficulty is reckoned."""
+_USUAL_HASHRATE = 2e7
+"""Hashes a second of a network for which nothing has to be put right."""
+_GAIN = 0.4
+_MOST = 12.0
+"""A block that took no time makes the next ones harder by a factor of e^0.4, and no run of them by more than e^12."""
+_LONG = 4.0
+"""Intervals; a longer pause was no search."""
+_LONGEST_WAIT = 2.0
+"""Intervals that a block is waited for: blocks that were asked for make the difficulty rise, and nobody shall wait for
+days because of them."""
+
+
+def hashes_of_block(seconds: float, timestamps: Sequence[int]) -> float:
+    """How many hashes a block shall seem to take. `timestamps`: of the chain's last blocks, the oldest first."""
+    longest = max(_LONG * seconds, 2.0)  # timestamps are whole seconds
+    early = sum(1 - min(after - before, longest) / seconds for before, after in pairwise(timestamps[-SPACINGS - 1 :]))
+    return _USUAL_HASHRATE * seconds / 2 * exp(max(-_MOST, min(_GAIN * early, _MOST)))
+
+
+def draw_wait(seconds: float, hashrate: float, hashes: float, chance: random.Random) -> float:
+    """Seconds until a worker of `hashrate` finds a block that seems to take so many `hashes`."""
+    search = chance.expovariate(max(hashrate, 1.0) / hashes)
+    longest = seconds * (_LONGEST_WAIT - 0.5)
+    if search > longest:  # pressed together, and still in the order in which they would have been found
+        search = longest + seconds * (1 - 1 / (1 + log(search / longest)))
+    return seconds / 2 + search
+
+
+class Rhythm:
+    """The wait of one worker, drawn anew at each tip."""
+
+    def __init__(
+        self,
+        seconds: float,
+        hashrate: float,
+        clock: Callable[[], float] = monotonic,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._seconds = seconds
+        self._hashrate = hashrate
+        self._clock = clock
+        self._chance = chance or random.Random()  # noqa: S311 - no secret
+        self._tip: bytes | None = None
+        self._due = clock() + seconds
+
+    def see(self, tip_hash: bytes, timestamps: Callable[[], Sequence[int]]) -> None:
+        """A new tip stands; one that is known already changes nothing. `timestamps`: of its branch's last blocks."""
+        if tip_hash != self._tip:
+            self._tip = tip_hash
+            self._due = self._clock() + draw_wait(
+                self._seconds, self._hashrate, hashes_of_block(self._seconds, timestamps()), self._chance
+            )
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next block is due; 0 when it is."""
+        return max(0.0, self._due - self._clock())
+
+
+# What the node wants of its worker now: read from the database, and decided by the mode.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +106,7 @@ def look(store: Store) -> Look:
     version = store.data_version()
     with store.read() as conn:
         tip = blocks.tip(conn)
-        pool_count = mempool.totals(conn)[0]
+        pool_count = entries.totals(conn)[0]
         return Look(version, tip.block_hash, tip.height, jobs.next_open(conn), pool_count, mining.mode(conn))
 
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-from node import logs
-from node.lifecycle import LAUNCHER, watch_parent
-from node.locks import is_held
+from ..node.system import logs
+from ..node.system.lifecycle import LAUNCHER, watch_parent
+from ..node.system.locks import is_held
 
 log = logging.getLogger("moneyer.worker")
 
@@ -76,7 +76,7 @@ class Keeper:
         environment[LAUNCHER] = str(os.getpid())
         if arguments is self._again:
             environment.pop("MONEYER_WORKER_MODE", None)
-        command = [sys.executable, "-P", "-m", "node.cli.main", *arguments]
+        command = [sys.executable, "-P", "-m", "moneyer", *arguments]
         try:
             worker = subprocess.Popen(command, env=environment)
         except OSError as error:

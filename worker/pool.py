@@ -20,9 +20,9 @@ from pathlib import Path
 from time import monotonic
 from types import ModuleType
 
-from node.words import of_system
-from worker import hasher
-from worker.messages import Pace, Ready, Report, Unit
+from ..node.system.words import of_system
+from . import hasher
+from .hasher import Pace, Ready, Report, Unit
 
 log = logging.getLogger("moneyer.worker")
 

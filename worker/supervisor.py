@@ -13,23 +13,22 @@ from multiprocessing import active_children
 from multiprocessing.connection import wait as wait_for_any
 from time import monotonic
 
-from node import logs
-from node.core.coin import Coin
-from node.core.errors import BadCoin, MoneyerError
-from node.lifecycle import watch_parent
-from node.locks import Held, LockFile, hold, is_held, wait_released
-from node.store import mining
-from node.store.engine import Store, load_coin
-from node.store.errors import StoreRefused
-from node.wallet.keystore import MINER, open_wallet
-from worker import engines
-from worker.config import BadWorkerOption, Mode, WorkerConfig, parse_mode
-from worker.descriptors import need_descriptors
-from worker.log import Pulse
-from worker.miner import Miner
-from worker.nodewait import NODE_SECONDS, NodeWait
-from worker.pace import Pacer
-from worker.pool import HasherPool
+from ..node.core.coin import Coin
+from ..node.core.errors import BadCoin, MoneyerError
+from ..node.store import mining
+from ..node.store.engine import Store, load_coin
+from ..node.store.errors import StoreRefused
+from ..node.system import logs
+from ..node.system.lifecycle import watch_parent
+from ..node.system.locks import Held, LockFile, hold, is_held, wait_released
+from ..node.wallet.keystore import MINER, open_wallet
+from . import engines
+from .config import BadWorkerOption, Mode, WorkerConfig, parse_mode
+from .miner import Miner
+from .pace import Pacer
+from .pool import HasherPool
+from .reports import Pulse
+from .startup import NODE_SECONDS, NodeWait, need_descriptors
 
 log = logging.getLogger("moneyer.worker")
 

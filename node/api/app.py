@@ -11,32 +11,32 @@ from typing import Any
 import bottle
 import msgspec
 
-# Imported for the endpoints that they register.
-import node.api.accounts
-import node.api.blocks
-import node.api.events
-import node.api.miners
-import node.api.mining
-import node.api.p2p
-import node.api.peers
-import node.api.status
-import node.api.templates
-import node.api.transactions
-import node.api.tutorial  # noqa: F401
-from node.api.body import check_binary, declared_length, json_of, read_body, read_query
-from node.api.context import NodeContext
-from node.api.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
-from node.api.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
-from node.api.fields import encode
-from node.api.guard import check_host, check_same_site, check_token, is_open
-from node.api.inflight import Flight, Flights, Outgoing, Phase, flights_of
-from node.api.json import Error, ErrorBody
-from node.api.large import LARGE
-from node.api.metrics import metrics_of
-from node.api.openapi import DOCS_POLICY, docs_page, document
-from node.p2p.gossip import Caller
-from node.p2p.transport import NODE_HEADER
-from node.shares import NoPlace
+from ..p2p.gossip.gossip import Caller
+from ..p2p.peer.connection import NODE_HEADER
+from ..system.shares import NoPlace
+from .calls import (  # noqa: F401 - imported for the endpoints that they register
+    p2p_calls,
+    tutorial,
+    v1_accounts,
+    v1_blocks,
+    v1_events,
+    v1_mining,
+    v1_peers,
+    v1_status,
+    v1_templates,
+    v1_transactions,
+)
+from .calls.metrics import metrics_of
+from .context import NodeContext
+from .http.body import check_binary, declared_length, json_of, read_body, read_query
+from .http.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
+from .http.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
+from .http.guard import check_host, check_same_site, check_token, is_open
+from .http.inflight import Flight, Flights, Outgoing, Phase, flights_of
+from .http.large import LARGE
+from .openapi import DOCS_POLICY, docs_page, document
+from .shapes.fields import encode
+from .shapes.v1 import Error, ErrorBody
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.api.guard import TokenFile
-from node.chain import Chain
-from node.config import Config
-from node.core.coin import Coin
-from node.mempool import Mempool
-from node.p2p.gossip import Gossip
-from node.p2p.peers import Peers
-from node.p2p.sync import Sync
-from node.store.engine import Store
-from node.wallet.keystore import Wallet
-from node.wallet.live import LiveWallet
+from ..chain.accept import Chain
+from ..chain.mempool import Mempool
+from ..config import Config
+from ..core.coin import Coin
+from ..p2p.gossip.gossip import Gossip
+from ..p2p.sync.sync import Sync
+from ..p2p.table.peer_table import Peers
+from ..store.engine import Store
+from ..system.api_token import TokenFile
+from ..wallet.keystore import Wallet
+from ..wallet.live import LiveWallet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from node.api.context import NodeContext
-from node.api.guard import TokenFile
-from node.chain import Chain
-from node.config import Config
-from node.mempool import Mempool
-from node.p2p.gossip import Gossip
-from node.p2p.peers import Peers
-from node.p2p.sync import Sync
-from node.store import meta
-from node.store.engine import Store, load_coin
-from node.wallet.live import LiveWallet
+from ..chain.accept import Chain
+from ..chain.mempool import Mempool
+from ..config import Config
+from ..p2p.gossip.gossip import Gossip
+from ..p2p.sync.sync import Sync
+from ..p2p.table.peer_table import Peers
+from ..store import meta
+from ..store.engine import Store, load_coin
+from ..system.api_token import TokenFile
+from ..wallet.live import LiveWallet
+from .context import NodeContext
 
 
 def open_node(config: Config) -> NodeContext:

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-import node as program
-from node.api.endpoint import Binary, Endpoint, Text
-from node.api.json import Error
+from ... import __version__
+from .http.endpoint import Binary, Endpoint, Text
+from .shapes.v1 import Error
 
 _REF = "#/components/schemas/{name}"
 _OCTETS = "application/octet-stream"
@@ -61,7 +61,7 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> dict[str, A
         "openapi": "3.1.0",
         "info": {
             "title": "Moneyer node",
-            "version": program.__version__,
+            "version": __version__,
             "description": "Amounts under /v1 are whole base units and heights count from genesis = 0; the tutorial's "
             "calls speak in coins and in index = height + 1.",
         },

@@ -22,19 +22,19 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
-from node import locks, logs
-from node.advice import typed
-from node.api.guard import is_loopback, is_open
-from node.config import Config
-from node.core.errors import MoneyerError
-from node.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
-from node.shares import CONNECTIONS
-from node.store.fold import fold_log
-from node.text import shown
-from node.words import of_system
+from ..config import Config
+from ..core.errors import MoneyerError
+from ..store.backends.driver import fold_log
+from ..system import locks, logs
+from ..system.advice import typed
+from ..system.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
+from ..system.shares import CONNECTIONS
+from ..system.text import shown
+from ..system.words import of_system
+from .http.guard import is_loopback, is_open
 
 if TYPE_CHECKING:
-    from node.wallet.keystore import Wallet
+    from ..wallet.keystore import Wallet
 
 THREADS: Final = 1_300
 """Requests that are worked on at once; most of them wait (for their turn, a block, a commit, a peer, their client) and
@@ -101,8 +101,8 @@ def check_config(config: Config) -> None:
             "(leave out --dev, or --host)"
         )
     if config.announce is not None:
-        from node.p2p.errors import BadUrl
-        from node.p2p.urls import parse_peer_url
+        from ..p2p.peer.errors import BadUrl
+        from ..p2p.peer.urls import parse_peer_url
 
         try:
             parse_peer_url(config.announce)
@@ -190,13 +190,13 @@ def load_app(config: Config, main: int) -> Any:
     watch_parent(partial(os._exit, 1), parent=main)
     logs.configure(config.log_level, config.log_json)
     # Here, not above: the main process stays small without them.
-    from node.api.app import build_app
-    from node.api.doorkeeper import Doorkeeper
-    from node.api.feed import feed_of
-    from node.api.node import open_node
-    from node.api.syncshow import SyncShow
-    from node.p2p.discovery import Discovery
-    from node.store.driver import warning as sqlite_warning
+    from ..p2p.lan import Discovery
+    from ..store.backends.driver import warning as sqlite_warning
+    from .app import build_app
+    from .feed.feed import feed_of
+    from .http.doorkeeper import Doorkeeper
+    from .node import open_node
+    from .sync_console import SyncShow
 
     try:
         node = open_node(config)
@@ -266,7 +266,7 @@ def _freeze_what_stands() -> None:
 
 
 def _height(node: Any) -> int:
-    from node.store import blocks
+    from ..store import blocks
 
     with node.store.read() as conn:
         return blocks.tip(conn).height
@@ -274,7 +274,7 @@ def _height(node: Any) -> int:
 
 def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: int) -> str:
     """What a node says when it begins: one line."""
-    from node.core.hashing import show
+    from ..core.hashing import show
 
     host = f"[{config.host}]" if ":" in config.host else config.host
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"

@@ -18,7 +18,7 @@ def moneyer() -> str:
     """The words that start this very installation: `moneyer` where the shell finds it, else its path."""
     script = Path(sys.executable).parent / "moneyer"
     if not script.exists():
-        return f"{shlex.quote(sys.executable)} -P -m node.cli.main"
+        return f"{shlex.quote(sys.executable)} -P -m moneyer"
     found = shutil.which("moneyer")
     if found is not None and Path(found).resolve() == script.resolve():
         return "moneyer"

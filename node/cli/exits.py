@@ -50,7 +50,7 @@ class Outcome:
     @contextmanager
     def asking(self, change: str, look: str) -> Iterator[None]:
         """Around one request that changes something: `change` says what, `look` how to see whether it was done."""
-        from node.client import ClientError, Unanswered
+        from ..client import ClientError, Unanswered
 
         before = self.status, self.sentence
         self.is_now(UNKNOWN, look)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import click
 
-from node.advice import typed
-from node.cli.holder import holder_of
-from node.net.running import running_networks
+from ..devnet.running import running_networks
+from ..system.advice import typed
+from .holder import holder_of
 
 DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
 """One development network a person, whatever folder they are in: the next `moneyer up` finds it."""
@@ -116,7 +116,7 @@ def running_url(folder: Path) -> str | None:
 
 def where(folder: Path) -> str:
     """` --data DIR` as it is to be typed for a folder's network, or nothing where commands find it by themselves."""
-    from node.net.running import network_of
+    from ..devnet.running import network_of
 
     if network_of(folder) in (Path(DEFAULT_FOLDER).expanduser(), Path.cwd() / _HERE, Path.cwd()):
         return ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.config import NODE_LOCK
+from ..config import NODE_LOCK
 
 _MAX_LOCK = 1_000
 _WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - compared, not bound
@@ -22,7 +22,7 @@ _WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - 
 
 def holder_of(folder: Path) -> dict[str, Any] | None:
     """What the node that runs on a data folder wrote into its lock; None where none does, or it could write nothing."""
-    from node.locks import is_held
+    from ..system.locks import is_held
 
     lock = folder / NODE_LOCK
     try:
@@ -58,7 +58,7 @@ class FolderToken:
         return holder_of(self.folder)
 
     def token(self, seen: object, sock: socket.socket) -> str | None:
-        from node.api.guard import read_token
+        from ..system.api_token import read_token
 
         holder = holder_of(self.folder)
         if holder is None or holder != seen or "start" not in holder or not _listens_at(holder, sock):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from node.cli.place import Place
+    from .place import Place
 
 _STARTING = 20.0
 """Seconds that a worker may need which was started together with its node."""
@@ -20,7 +20,7 @@ def mining_of(place: Place, seconds: float, is_over: Callable[[], bool] = lambda
 
     It is waited for until `is_over` says that nobody wants to know any more, for `seconds` at most. Raises ClientError.
     """
-    from node.advice import has_workers
+    from ..system.advice import has_workers
 
     is_coming = place.folder is not None and has_workers(place.folder)
     end = time.monotonic() + (min(seconds, _STARTING) if is_coming else 0)
@@ -36,9 +36,9 @@ def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[],
 
     `peers`: how many other nodes are connected, whose workers may. `seconds`, `is_over`: see `mining_of`.
     """
-    from node.advice import typed
-    from node.cli.folders import where
-    from node.client import ClientError
+    from ..client import ClientError
+    from ..system.advice import typed
+    from .folders import where
 
     try:
         mining = mining_of(place, seconds, is_over)

@@ -12,36 +12,36 @@ from io import TextIOWrapper
 
 import click
 
-from node import __version__
-from node.cli.exits import DONE, REFUSED, UNKNOWN, USAGE, Ended, Outcome
-from node.core.errors import MoneyerError
-from node.lifecycle import import_nothing_from_here
+from ... import __version__
+from ..core.errors import MoneyerError
+from ..system.lifecycle import import_nothing_from_here
+from .exits import DONE, REFUSED, UNKNOWN, USAGE, Ended, Outcome
 
 # A module is loaded when one of its commands is wanted, so that `moneyer COMMAND` pays for that command alone. The
 # sentences are those that the commands begin with (a test holds them equal): the list loads none of them.
 COMMANDS = {
-    "up": ("node.cli.up:up", "Run a network on this machine."),
-    "new": ("node.cli.new:new", "Make a coin of your own."),
-    "join": ("node.cli.join:join", "Join the coin of a running node."),
-    "node": ("node.cli.run:node", "Run one node."),
-    "worker": ("node.cli.run:worker", "Run the mining worker of a node on this machine."),
-    "stratum": ("node.cli.stratum:stratum", "Let SHA-256d miners mine for a node (Stratum v1)."),
-    "mine": ("node.cli.mine:mine", "Mine blocks now."),
-    "mining": ("node.cli.mining:mining", "Show or switch when a node's worker mines."),
-    "wallet": ("node.cli.wallet:wallet", "Keys, names and contacts."),
-    "balance": ("node.cli.money:balance", "Show what somebody has."),
-    "send": ("node.cli.send:send", "Send coins."),
-    "history": ("node.cli.money:history", "Show what somebody got and sent."),
-    "status": ("node.cli.look:status", "Show how a node stands."),
-    "peers": ("node.cli.look:peers", "Show the nodes that a node knows."),
-    "mempool": ("node.cli.look:mempool", "Show what waits for a block."),
-    "block": ("node.cli.look:block", "Show a block."),
-    "tx": ("node.cli.look:tx", "Show a transaction."),
-    "verify": ("node.cli.data:verify", "Check every block of a data folder, from genesis on."),
-    "db": ("node.cli.data:db", "The database of a data folder: upgrade, check, back up."),
-    "bench": ("node.cli.bench:bench", "Measure what this machine can do."),
-    "token": ("node.cli.token:token", "Show or renew the token of a node."),
-    "completion": ("node.cli.completion:completion", "Print a script that completes commands in your shell."),
+    "up": (".commands.up:up", "Run a network on this machine."),
+    "new": (".commands.new:new", "Make a coin of your own."),
+    "join": (".commands.join:join", "Join the coin of a running node."),
+    "node": (".commands.run:node", "Run one node."),
+    "worker": (".commands.run:worker", "Run the mining worker of a node on this machine."),
+    "stratum": (".commands.run:stratum", "Let SHA-256d miners mine for a node (Stratum v1)."),
+    "mine": (".commands.mine:mine", "Mine blocks now."),
+    "mining": (".commands.mine:mining", "Show or switch when a node's worker mines."),
+    "wallet": (".commands.wallet:wallet", "Keys, names and contacts."),
+    "balance": (".commands.money:balance", "Show what somebody has."),
+    "send": (".commands.send:send", "Send coins."),
+    "history": (".commands.money:history", "Show what somebody got and sent."),
+    "status": (".commands.look:status", "Show how a node stands."),
+    "peers": (".commands.look:peers", "Show the nodes that a node knows."),
+    "mempool": (".commands.look:mempool", "Show what waits for a block."),
+    "block": (".commands.look:block", "Show a block."),
+    "tx": (".commands.look:tx", "Show a transaction."),
+    "verify": (".commands.data:verify", "Check every block of a data folder, from genesis on."),
+    "db": (".commands.data:db", "The database of a data folder: upgrade, check, back up."),
+    "bench": (".commands.extras:bench", "Measure what this machine can do."),
+    "token": (".commands.extras:token", "Show or renew the token of a node."),
+    "completion": (".commands.extras:completion", "Print a script that completes commands in your shell."),
 }
 
 
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(module, __package__), name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 
 
 def _unknown(name: str) -> str:
-    from node.words import nearest, quoted
+    from ..system.words import nearest, quoted
 
     near = nearest(name, COMMANDS)
     return f"there is no command {quoted(name)}{f': did you mean {near}?' if near else ''}"
@@ -110,7 +110,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """One command; its exit status. What it says goes to stdout, what went wrong to stderr."""
     _open_what_is_closed()
     if os.environ.get("MONEYER_DEBUG"):
-        from node.logs import configure
+        from ..system.logs import configure
 
         configure("debug")
     outcome = Outcome()
@@ -123,8 +123,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.message, err=True)
         return USAGE
     except click.UsageError as error:
-        from node.cli.command import as_typed
-        from node.cli.usage import sentence_of
+        from .command import as_typed
+        from .usage import sentence_of
 
         click.UsageError(as_typed(sentence_of(error)), error.ctx).show()
         return USAGE
@@ -143,7 +143,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO) and not error.filename:
             _give_up_stdout()
-        from node.words import of_system
+        from ..system.words import of_system
 
         return _end(outcome, of_system(error))
     except Exception as error:  # a bug: still no traceback for a person, who can ask for one
@@ -185,9 +185,9 @@ def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
 
 
 def _say(sentence: str, status: int) -> int:
-    from node.cli.command import as_typed
-    from node.cli.output import fitted
-    from node.text import shown
+    from ..system.text import shown
+    from .command import as_typed
+    from .output import fitted
 
     with suppress(OSError):  # stderr may be on the same full disk
         click.echo(fitted(f"moneyer: {shown(as_typed(sentence))}", sys.stderr), err=True)

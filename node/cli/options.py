@@ -6,14 +6,11 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
-from node.core.errors import MoneyerError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from ..core.errors import MoneyerError
 
 T = TypeVar("T")
 
@@ -112,16 +109,3 @@ def usage(parse: Callable[[str], T], text: str) -> T:
         return parse(text)
     except MoneyerError as error:
         raise click.UsageError(error.message) from None
-
-
-def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Names of the wallet and of the contacts, for the shell."""
-    from click.shell_completion import CompletionItem
-
-    from node.cli.place import find_place
-
-    try:
-        names = find_place(ctx.params.get("data"), None).names()
-    except (MoneyerError, click.ClickException, OSError):
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(typed)]

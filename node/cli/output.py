@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs. Text of strangers is shown by `node.text`."""
+"""What commands print: tables for people, JSON for programs. Text of strangers is shown by `node.system.text`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import click
 
-from node.text import shown, shown_json
+from ..system.text import shown, shown_json
 
 _LEAST_COLUMN = 9
 """Characters that a shortened column keeps: enough of a txid to name it by."""
@@ -175,7 +175,7 @@ def number(value: object) -> str:
 
 def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -> str:
     """An amount for people; `group`: with a comma at every thousand."""
-    from node.core.money import format_amount
+    from ..core.money import format_amount
 
     text = format_amount(units, decimals)
     if group:

@@ -3,24 +3,95 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from node.cli.folders import find_folder, running_url
-from node.cli.holder import FolderToken
-from node.core.errors import MoneyerError
-from node.net.running import is_running
-from node.text import shown
-from node.words import nearest, quoted
+from ..client import Client, ClientError
+from ..client.transport import DEADLINE
+from ..core.errors import MoneyerError
+from ..devnet.running import is_running
+from ..system.text import shown
+from ..system.words import nearest, quoted
+from .folders import find_folder, running_url
+from .holder import FolderToken
+
+# The node that a command asks, which may turn out to be another program with JSON of its own.
+
+
+_NUMBERS: Final = frozenset(
+    {
+        "amount",
+        "balance",
+        "bytes",
+        "count",
+        "duplicate",
+        "fee",
+        "fees",
+        "hashrate",
+        "incoming",
+        "last_share",
+        "low_difficulty",
+        "outgoing",
+        "stale",
+    }
+)
+"""What a command calculates with: a number under this name, wherever it stands, or null."""
+
+
+class NodeClient(Client):
+    """A client whose answers are sure to have the keys that a command reads; without one, no node has answered.
+
+    Nor has one where something else stands for a number that is reckoned with. Only for commands: to a program of
+    somebody's own a missing key is a KeyError, as it is in any dictionary.
+    """
+
+    def get(self, path: str, deadline: float = DEADLINE) -> Any:
+        return self._known(super().get(path, deadline))
+
+    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        return self._known(super().post(path, body, deadline))
+
+    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
+        return self._known(super().delete(path, deadline))
+
+    def _known(self, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            raise self._transport.nonsense()
+        return _checked(answer, self._transport.nonsense)
+
+
+class _Object(dict[str, Any]):
+    """A JSON object of an answer; `nonsense` makes the error for a key that it lacks."""
+
+    def __init__(self, held: dict[str, Any], nonsense: Callable[[], ClientError]) -> None:
+        super().__init__(held)
+        self._nonsense = nonsense
+
+    def __missing__(self, key: str) -> Any:
+        raise self._nonsense()
+
+
+def _checked(value: Any, nonsense: Callable[[], ClientError]) -> Any:
+    if isinstance(value, dict):
+        if any(not isinstance(value[key], int | float | None) for key in _NUMBERS & value.keys()):
+            raise nonsense()
+        return _Object({key: _checked(each, nonsense) for key, each in value.items()}, nonsense)
+    if isinstance(value, list):
+        return [_checked(each, nonsense) for each in value]
+    return value
+
 
 if TYPE_CHECKING:
-    from node.client import Client
-    from node.core.coin import Coin
-    from node.wallet.keystore import Wallet
+    from click.shell_completion import CompletionItem
+
+    from ..client import Client
+    from ..core.coin import Coin
+    from ..wallet.keystore import Wallet
 
 _NAMES = 8
 """Names that a sentence lists."""
@@ -51,15 +122,14 @@ class Place:
         """Raises NoAnswer where the folder's node does not run."""
         if self.node is not None:
             return self.node
-        from node.advice import start_node
-        from node.client import NoAnswer
+        from ..client import NoAnswer
+        from ..system.advice import start_node
 
         start = "moneyer up" if self.folder is None else start_node(self.folder)
         raise NoAnswer(f"the node of {self.folder} does not run: start it with `{start}`, or name another with --node")
 
     @cached_property
     def client(self) -> Client:
-        from node.cli.asking import NodeClient
 
         return NodeClient(self.url, token=None if self.folder is None else FolderToken(self.folder))
 
@@ -69,7 +139,7 @@ class Place:
         theirs = self.client.coin
         if self.folder is None or not (self.folder / "coin.toml").is_file():
             return theirs
-        from node.net.coinfiles import read_coin
+        from ..devnet.coinfiles import read_coin
 
         ours = read_coin(self.folder / "coin.toml")
         if ours.chain_id != theirs.chain_id:
@@ -90,8 +160,8 @@ class Place:
     @cached_property
     def wallet(self) -> Wallet | None:
         """The open half of the wallet; None where there is none."""
-        from node.wallet.errors import WalletMissing
-        from node.wallet.keystore import open_wallet
+        from ..wallet.errors import WalletMissing
+        from ..wallet.keystore import open_wallet
 
         if self.folder is None:
             return None
@@ -103,7 +173,7 @@ class Place:
     @property
     def held(self) -> Wallet:
         """The open half of the wallet. Raises WalletMissing."""
-        from node.wallet.errors import WalletMissing
+        from ..wallet.errors import WalletMissing
 
         if self.wallet is None:
             raise WalletMissing(f"there is no wallet at {self.wallet_path()}: `moneyer wallet new` makes one")
@@ -112,7 +182,7 @@ class Place:
     @cached_property
     def local_coin(self) -> Coin:
         """The coin of the data folder; no node is asked. Raises BadCoin, ClickException where there is none."""
-        from node.net.coinfiles import read_coin
+        from ..devnet.coinfiles import read_coin
 
         folder = self.wallet_path().parent
         if not (folder / "coin.toml").is_file():
@@ -122,7 +192,7 @@ class Place:
     @cached_property
     def contacts(self) -> dict[str, str]:
         """Name -> address of other people."""
-        from node.wallet.contacts import read_contacts
+        from ..wallet.contacts import read_contacts
 
         return {} if self.folder is None else dict(read_contacts(self.folder))
 
@@ -132,7 +202,7 @@ class Place:
 
     def payload(self, who: str) -> bytes:
         """The payload of a name or an address. Raises UnknownWho with the nearest name, BadAddress."""
-        from node.wallet.names import find_name
+        from ..wallet.names import find_name
 
         held = self.wallet.payload_of(who) if self.wallet else None
         if held is not None:
@@ -167,8 +237,8 @@ class Place:
 
 def payable(coin: Coin, address: str) -> bytes:
     """The payload of an address that somebody can have the key of. Raises BadAddress."""
-    from node.core.errors import BadAddress
-    from node.core.keys import is_on_curve
+    from ..core.errors import BadAddress
+    from ..core.signing import is_on_curve
 
     payload = coin.payload(address)
     if not is_on_curve(payload[1:]):
@@ -185,8 +255,8 @@ def find_place(data: Path | None, node: str | None) -> Place:
     """The place that `--data` and `--node` mean, by the rule of `node.cli.folders`. Raises ClickException."""
     url = None
     if node is not None:
-        from node.cli.options import usage
-        from node.client.transport import origin
+        from ..client.transport import origin
+        from .options import usage
 
         url = usage(origin, node)
     folder = find_folder(data, url)
@@ -199,3 +269,14 @@ def find_place(data: Path | None, node: str | None) -> Place:
 def terminal() -> bool:
     """Whether a person can be asked."""
     return sys.stdin.isatty()
+
+
+def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Names of the wallet and of the contacts, for the shell."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        names = find_place(ctx.params.get("data"), None).names()
+    except (MoneyerError, click.ClickException, OSError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]

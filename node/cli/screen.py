@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.command import as_typed
-from node.cli.folders import where
-from node.cli.output import coins, counted, fitted, padded, short, style, terminal_width, width
-from node.client import Client, ClientError
-from node.text import shown
+from ..client import Client, ClientError
+from ..system.text import shown
+from .command import as_typed
+from .folders import where
+from .output import coins, counted, fitted, padded, short, style, terminal_width, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from node.cli.up import Network
-    from node.net.launch import Curtain
-    from node.wallet.keystore import Wallet
+    from ..devnet.launch import Curtain
+    from ..devnet.network import Network
+    from ..wallet.keystore import Wallet
 
 _NAME = 8
 """Columns of an account's name at least."""
@@ -83,7 +83,7 @@ def _show(network: Network) -> int:
         lines.append(f"  node {number}   {style(url, fg='cyan')}   height {height}")
     lines += ["", *_accounts(network), "", f"  Data    {network.data}"]
     if network.lan:
-        from node.net.lan import join_line
+        from ..devnet.addresses import join_line
 
         line = join_line("0.0.0.0", network.ports[0])  # noqa: S104 - compared, not bound
         lines.append(f"  Others  {style(line, bold=True) if line else 'this machine has no network: nobody can join'}")
@@ -98,8 +98,8 @@ def _count(network: Network) -> str:
 
 
 def _wallet(folder: Path) -> Wallet | None:
-    from node.core.errors import MoneyerError
-    from node.wallet.keystore import open_wallet
+    from ..core.errors import MoneyerError
+    from ..wallet.keystore import open_wallet
 
     try:
         return open_wallet(folder / "wallet.json")

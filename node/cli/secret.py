@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from node.cli.place import terminal
+from .place import terminal
 
 if TYPE_CHECKING:
-    from node.wallet.keystore import Wallet
+    from ..wallet.keystore import Wallet
 
 _TRIES = 3
 
@@ -21,9 +21,9 @@ def unlock(path: Path, key_file: Path | None) -> tuple[Wallet, str | None]:
 
     Raises WalletMissing, WalletLocked where nobody can be asked, WalletUnreadable for a wrong passphrase.
     """
-    from node.wallet.errors import WalletLocked, WalletUnreadable
-    from node.wallet.keystore import open_wallet
-    from node.wallet.passphrase import given_passphrase
+    from ..wallet.errors import WalletLocked, WalletUnreadable
+    from ..wallet.keystore import open_wallet
+    from ..wallet.seal import given_passphrase
 
     wallet = open_wallet(path)
     if not wallet.locked:
@@ -51,7 +51,7 @@ def new_passphrase(key_file: Path | None, *, may_be_open: bool, variable: str = 
 
     Raises ClickException where none is given and nobody can be asked.
     """
-    from node.wallet.passphrase import given_passphrase
+    from ..wallet.seal import given_passphrase
 
     passphrase = given_passphrase(key_file, variable=variable)
     if passphrase is not None:

@@ -11,8 +11,8 @@ import re
 import click
 from click.core import ParameterSource
 
-from node.cli.options import bound
-from node.words import joined, nearest, quoted
+from ..system.words import joined, nearest, quoted
+from .options import bound
 
 _FOUND = re.compile(r"""(?:File |Directory |Path )?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^ ]+) """)
 """The refused value at the beginning of a click message: a repr, or a number."""

@@ -7,10 +7,10 @@
 `docs/client.md` shows it at work.
 """
 
-from node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
-from node.client.events import Events
-from node.client.node import Client, Sent
-from node.client.sse import Event
+from .client import Client, Sent
+from .errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
+from .events import Events
+from .sse import Event
 
 __all__ = [
     "BadArgument",

@@ -8,14 +8,13 @@ import struct
 from decimal import Decimal
 from typing import Any
 
-from node.client.errors import BadArgument
-from node.core import codec
-from node.core.coin import Coin
-from node.core.errors import BadAmount
-from node.core.keys import is_on_curve
-from node.core.money import format_amount, parse_amount
-from node.core.signing import payload_of
-from node.core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Transfer
+from ..core import codec
+from ..core.coin import Coin
+from ..core.errors import BadAmount
+from ..core.money import format_amount, parse_amount
+from ..core.signing import is_on_curve, payload_of
+from ..core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Transfer
+from .errors import BadArgument
 
 _MOST_SECONDS = 1e9
 _PATH = re.compile(r"/[!-~]*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from node.core.errors import MoneyerError
+from ..core.errors import MoneyerError
 
 
 class ClientError(MoneyerError):

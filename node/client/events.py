@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from node.client.errors import ClientError, NoAnswer, Refused
-from node.client.sse import Event, Stream
-from node.client.transport import DEADLINE
+from .errors import ClientError, NoAnswer, Refused
+from .sse import Event, Stream
+from .transport import DEADLINE
 
 if TYPE_CHECKING:
-    from node.client.transport import Transport
+    from .transport import Transport
 
 PATIENCE = 60.0
 """Seconds for which a node that was there is looked for again."""

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from node.client.errors import NoAnswer
-from node.client.transport import DEADLINE, shut
+from .errors import NoAnswer
+from .transport import DEADLINE, shut
 
 if TYPE_CHECKING:
-    from node.client.transport import Transport
+    from .transport import Transport
 
 MAX_LINE = 262_144
 """Bytes of a line, and of all lines of an event; the longest that a node sends, a transfer with its memo, has some

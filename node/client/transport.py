@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from node.client import arguments
-from node.client.errors import BadArgument, NoAnswer, Refused, Unanswered
-from node.core.errors import quoted
+from ..core.errors import quoted
+from . import arguments
+from .errors import BadArgument, NoAnswer, Refused, Unanswered
 
 MAX_ANSWER = 16_000_000
 """Bytes; an answer of `/get_chain` has at most 8 MB."""

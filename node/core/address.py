@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache, reduce
 from operator import xor
 
-from node.core.errors import BadAddress, quoted
-from node.core.types import KEY_KIND, PAYLOAD_SIZE
+from .errors import BadAddress, quoted
+from .types import KEY_KIND, PAYLOAD_SIZE
 
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE = {symbol: value for value, symbol in enumerate(_CHARSET)}

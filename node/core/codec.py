@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from node.core.errors import Malformed
-from node.core.hashing import sha256d, tag_prefix
-from node.core.types import HEADER_SIZE, MAX_EXTRA, Block, Coinbase, Header, Transaction, Transfer
+from .errors import Malformed
+from .hashing import sha256d, tag_prefix
+from .types import HEADER_SIZE, MAX_EXTRA, Block, Coinbase, Header, Transaction, Transfer
 
 _HEADER: Final = struct.Struct("<I32s32sIII")
 _COINBASE: Final = struct.Struct("<BI33sQB")

@@ -12,11 +12,11 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from node.core import codec, pow
-from node.core.address import decode_address, encode_address
-from node.core.hashing import merkle_root
-from node.core.money import format_amount
-from node.core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Block, Coinbase, Header
+from . import codec, pow
+from .address import decode_address, encode_address
+from .hashing import merkle_root
+from .money import format_amount
+from .types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Block, Coinbase, Header
 
 NOBODY = bytes([KEY_KIND]) + bytes(PAYLOAD_SIZE - 1)
 """Receiver of the genesis block's first coinbase."""

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from node.core import codec, pow
-from node.core.coin import Coin
-from node.core.errors import BadAddress, BadAmount, BadBits, BadCoin, quoted
-from node.core.money import format_amount, parse_amount
-from node.core.types import MAX_MONEY
+from . import codec, pow
+from .coin import Coin
+from .errors import BadAddress, BadAmount, BadBits, BadCoin, quoted
+from .money import format_amount, parse_amount
+from .types import MAX_MONEY
 
 MAX_COIN_BYTES = 4_000_000
 """A larger file is refused before it is parsed. Room for the premine rows that a genesis of 1 MB holds."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from node.core.codec import Outline
-from node.core.errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
-from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
+from .codec import Outline
+from .errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
+from .types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
 
 Accounts = MutableMapping[bytes, Account]
 """Payload (33 bytes) -> confirmed Account; one that is missing is (0, 0)."""

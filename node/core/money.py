@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from node.core.errors import BadAmount
-from node.core.types import MAX_MONEY
+from .errors import BadAmount
+from .types import MAX_MONEY
 
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
 _LONGEST = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from node.core.errors import BadBits
+from .errors import BadBits
 
 _MAX_256 = 2**256 - 1
 

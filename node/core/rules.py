@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from node.core import pow
-from node.core.coin import Coin
-from node.core.errors import (
+from . import pow
+from .coin import Coin
+from .errors import (
     BadAmount,
     BadBits,
     BadMemo,
@@ -30,18 +30,8 @@ from node.core.errors import (
     TimeTooOld,
     WrongGenesis,
 )
-from node.core.hashing import merkle_root, show
-from node.core.types import (
-    HEADER_SIZE,
-    KEY_KIND,
-    MAX_MEMO,
-    MAX_MONEY,
-    Block,
-    Coinbase,
-    Header,
-    Transaction,
-    Transfer,
-)
+from .hashing import merkle_root, show
+from .types import HEADER_SIZE, KEY_KIND, MAX_MEMO, MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
 
 ROLLABLE_VERSION_BITS = 0x1FFFE000
 """Bits 13-28, free for miners (BIP320)."""

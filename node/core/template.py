@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from node.core import codec
-from node.core.coin import Coin
-from node.core.errors import NoTimestamp, RuleError
-from node.core.hashing import merkle_root
-from node.core.ledger import apply_transfer
-from node.core.types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
+from . import codec
+from .coin import Coin
+from .errors import NoTimestamp, RuleError
+from .hashing import merkle_root
+from .ledger import apply_transfer
+from .types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
 
 _COUNT_SIZE = 5  # CompactSize of any count that fits a block
 _LAST_SECOND = 2**32 - 1

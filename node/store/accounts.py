@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, Integer, bindparam, func, select, tuple_
 
-from node.core.types import NO_ACCOUNT, Account
-from node.store.bulk import Among, Query
-from node.store.tables import account_history, accounts
-from node.store.transactions import Confirmed, Place, confirmed, confirmed_at
+from ..core.types import NO_ACCOUNT, Account
+from .bulk import Among, Query
+from .tables import account_history, accounts
+from .transactions import Confirmed, Place, confirmed, confirmed_at
 
 _ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
 _STATES = Among(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence), accounts.c.payload)

@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
-from node.core import codec
-from node.core.errors import Malformed
-from node.core.fork import Tip
-from node.core.hashing import show
-from node.core.types import HEADER_SIZE, Block, Coinbase, Header
-from node.store.bulk import Among, Query
-from node.store.errors import StoreDamaged
-from node.store.tables import blocks, bodies
+from ..core import codec
+from ..core.errors import Malformed
+from ..core.fork import Tip
+from ..core.hashing import show
+from ..core.types import HEADER_SIZE, Block, Coinbase, Header
+from .bulk import Among, Query
+from .errors import StoreDamaged
+from .tables import blocks, bodies
 
 STORED, CONNECTED, INVALID = "stored", "connected", "invalid"
 

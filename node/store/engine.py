@@ -14,19 +14,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from node.config import Config
-from node.core.coin import Coin
-from node.core.coinfile import MAX_COIN_BYTES, coin_from_toml
-from node.core.errors import BadCoin
-from node.store import check, genesis, made, schema
-from node.store import driver as sqlite
-from node.store.connect import BUSY_SECONDS, open_engine, refusing
-from node.store.doorbell import Doorbell
-from node.store.driver import DatabaseError
-from node.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
-from node.store.fold import fold_log
-from node.store.slices import reading_a_copy
-from node.store.writer import Item, ItemsJob, Writer
+from ..config import Config
+from ..core.coin import Coin
+from ..core.coinfile import MAX_COIN_BYTES, coin_from_toml
+from ..core.errors import BadCoin
+from .backends import driver as sqlite
+from .backends.connections import BUSY_SECONDS, open_engine, reading_a_copy, refusing
+from .backends.doorbell import Doorbell
+from .backends.driver import DatabaseError, fold_log
+from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
+from .opening import check, genesis, made, schema
+from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
 

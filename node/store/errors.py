@@ -12,8 +12,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from node.advice import typed
-from node.core.errors import MoneyerError
+from ..core.errors import MoneyerError
+from ..system.advice import typed
 
 log = logging.getLogger("moneyer.store")
 

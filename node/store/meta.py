@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from node.store.errors import StoreDamaged
-from node.store.tables import meta
+from .errors import StoreDamaged
+from .tables import meta
 
 NODE_ID_SIZE = 16
 """Bytes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from node.store.tables import peers
+from .tables import peers
 
 
 @dataclass(frozen=True, slots=True)

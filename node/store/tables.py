@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from node.core.types import MAX_MONEY
+from ..core.types import MAX_MONEY
 
 SCHEMA_REVISION = "0004"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
 
-from node.core import codec
-from node.core.errors import Malformed
-from node.core.types import Transaction
-from node.store.bulk import Query
-from node.store.errors import StoreDamaged
-from node.store.tables import blocks, bodies, transactions
+from ..core import codec
+from ..core.errors import Malformed
+from ..core.types import Transaction
+from .bulk import Query
+from .errors import StoreDamaged
+from .tables import blocks, bodies, transactions
 
 
 class Place(NamedTuple):

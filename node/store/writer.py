@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from node.core.errors import MoneyerError
-from node.store.bulk import execute
-from node.store.errors import StoreBusy, StoreFailed, unavailable
+from ..core.errors import MoneyerError
+from .bulk import execute
+from .errors import StoreBusy, StoreFailed, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from node.advice import typed
-from node.text import shown
-from node.wallet.errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
-from node.wallet.files import locked, read_private, write_private
-from node.wallet.names import check_name, find_name
-from node.wallet.walletfile import Name
-from node.words import place_of
+from ..system.advice import typed
+from ..system.text import shown
+from ..system.words import place_of
+from .errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
+from .names import check_name, find_name
+from .private_files import locked, read_private, write_private
+from .walletfile import Name
 
 CONTACTS_FILE = "contacts.json"
 MAX_FILE = 2**20

@@ -9,11 +9,11 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from node.core.keys import is_secret, public_key
-from node.core.types import KEY_KIND
-from node.wallet.errors import BadPhrase
-from node.wallet.names import check_name, name_key
-from node.words import quoted
+from ..core.signing import is_secret, public_key
+from ..core.types import KEY_KIND
+from ..system.words import quoted
+from .errors import BadPhrase
+from .names import check_name, name_key
 
 if TYPE_CHECKING:
     from mnemonic import Mnemonic

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from node.files import target
-from node.text import shown
-from node.wallet import walletfile
-from node.wallet.contacts import check_no_contact
-from node.wallet.derive import Key, account_path, development_key, key_from_phrase
-from node.wallet.errors import NameTaken, UnknownKey, WalletLocked
-from node.wallet.files import locked, write_private
-from node.wallet.keystore import Wallet, new_account, read_file, view
-from node.wallet.names import check_name, find_name, name_key
-from node.wallet.walletfile import Secrets, WalletFile
+from ..system.files import target
+from ..system.text import shown
+from . import walletfile
+from .contacts import check_no_contact
+from .derive import Key, account_path, development_key, key_from_phrase
+from .errors import NameTaken, UnknownKey, WalletLocked
+from .keystore import Wallet, new_account, read_file, view
+from .names import check_name, find_name, name_key
+from .private_files import locked, write_private
+from .walletfile import Secrets, WalletFile
 
 Change = Callable[[WalletFile, Secrets], tuple[WalletFile, Secrets]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.core.errors import MoneyerError
+from ..core.errors import MoneyerError
 
 
 class WalletError(MoneyerError):

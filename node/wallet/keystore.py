@@ -5,35 +5,23 @@ A `Wallet` is a frozen view of the file as it was read; whoever adds a key gets 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from node.core.types import KEY_KIND
-from node.files import target
-from node.wallet import walletfile
-from node.wallet.contacts import check_no_contact
-from node.wallet.derive import (
-    DEVELOPMENT_PHRASE,
-    Key,
-    development_keys,
-    key_from_phrase,
-    new_phrase,
-    random_key,
-)
-from node.wallet.errors import (
-    NameTaken,
-    UnknownKey,
-    WalletExists,
-    WalletLocked,
-    WalletMissing,
-    WrongWallet,
-)
-from node.wallet.files import locked, read_private, write_private
-from node.wallet.names import check_name, find_name, name_key
-from node.wallet.walletfile import Account, Secrets, WalletFile
+from ..core import signing
+from ..core.types import KEY_KIND, Transfer
+from ..system.files import target
+from . import walletfile
+from .contacts import check_no_contact
+from .derive import DEVELOPMENT_PHRASE, Key, development_keys, key_from_phrase, new_phrase, random_key
+from .errors import NameTaken, UnknownKey, WalletExists, WalletLocked, WalletMissing, WrongWallet
+from .names import check_name, find_name, name_key
+from .private_files import locked, read_private, write_private
+from .walletfile import Account, Secrets, WalletFile
 
 WALLET_FILE = "wallet.json"
 MINER = "miner"
@@ -199,3 +187,22 @@ def view(file: WalletFile, secrets: Secrets | None) -> Wallet:
     held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
     is_sealed = file.encryption is not None
     return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held), is_sealed)
+
+
+# Make a signed transfer: `node.core.signing` with fresh randomness.
+
+
+def sign_transfer(
+    secret: bytes,
+    chain_id: bytes,
+    receiver: bytes,
+    amount: int,
+    fee: int,
+    sequence: int,
+    memo: bytes = b"",
+    *,
+    aux_rand: bytes | None = None,
+) -> Transfer:
+    """As `node.core.signing.sign_transfer`; `aux_rand`: fresh unless a vector says otherwise."""
+    fresh = aux_rand or os.urandom(32)
+    return signing.sign_transfer(secret, chain_id, receiver, amount, fee, sequence, memo, aux_rand=fresh)

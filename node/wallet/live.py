@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from node.wallet.errors import WalletError, WalletMissing, WalletUnreadable
-from node.wallet.keystore import WALLET_FILE, Wallet, ensure_wallet, open_wallet
-from node.wallet.passphrase import given_passphrase
+from .errors import WalletError, WalletMissing, WalletUnreadable
+from .keystore import WALLET_FILE, Wallet, ensure_wallet, open_wallet
+from .seal import given_passphrase
 
 log = logging.getLogger("moneyer.wallet")
 

@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from node.text import is_visible, shown
-from node.wallet.errors import BadName
-from node.words import quoted
+from ..system.text import is_visible, shown
+from ..system.words import quoted
+from .errors import BadName
 
 MAX_NAME: Final = 32
 """Code points, in NFC. The shortest address has 61, so no name can pass for one."""

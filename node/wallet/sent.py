@@ -12,11 +12,11 @@ from typing import Literal
 
 import msgspec
 
-from node.core import codec
-from node.core.errors import Malformed
-from node.core.types import Transfer
-from node.wallet.errors import WalletMissing, WalletUnreadable
-from node.wallet.files import read_private, write_private
+from ..core import codec
+from ..core.errors import Malformed
+from ..core.types import Transfer
+from .errors import WalletMissing, WalletUnreadable
+from .private_files import read_private, write_private
 
 FOLDER = "sent"
 MAX_KEY = 200

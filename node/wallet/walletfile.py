@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from node.wallet.derive import Key
-from node.wallet.errors import WalletUnreadable
-from node.wallet.names import MAX_NAME, is_name, name_key
-from node.wallet.seal import Encryption, fresh_encryption, seal, unseal
-from node.words import place_of
+from ..system.words import place_of
+from .derive import Key
+from .errors import WalletUnreadable
+from .names import MAX_NAME, is_name, name_key
+from .seal import Encryption, fresh_encryption, seal, unseal
 
 FORMAT: Literal["moneyer-wallet"] = "moneyer-wallet"
 VERSION = 1

@@ -1,6 +1,6 @@
 """Callers that take every place that they can get, from addresses of their own, for as long as a test wants.
 
-One `Crowd` for each bound of `node.shares.BOUNDS`: what its callers send, and how they stay.
+One `Crowd` for each bound of `node.system.shares.BOUNDS`: what its callers send, and how they stay.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from node import locks, shares
-from node.core import codec
-from node.core.hashing import show
-from node.shares import Bound
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.system import locks, shares
+from moneyer.node.system.shares import Bound
 from tests.api.running import ALICE, BOB, RunningNode
 from tests.support import Key, block_on, key, transfer, wait_until
 

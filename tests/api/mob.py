@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from node.core import codec
-from node.core.hashing import show
-from node.shares import CONNECTIONS, DEAR_READS, EVENT_STREAMS, SMALL_BODIES
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.system.shares import CONNECTIONS, DEAR_READS, EVENT_STREAMS, SMALL_BODIES
 from tests.api.crowding import POOR, SILENT, places, request
 from tests.api.running import BOB, RunningNode
 from tests.support import transfer, wait_until

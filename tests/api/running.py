@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node.config import Config
-from node.core import codec
-from node.core.coin import Coin
-from node.core.coinfile import coin_to_toml
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
 from tests.ports import free_port
 from tests.support import ChainBuilder, easy_coin, key, wait_until
 
@@ -32,8 +32,8 @@ after five, slow ones after twenty: who had to wait for that would wait longer."
 _RUN = """
 import sys
 from pathlib import Path
-from node.api.server import NodeRefused, serve
-from node.config import Config
+from moneyer.node.api.server import NodeRefused, serve
+from moneyer.node.config import Config
 options = eval(sys.argv[1])
 options["data"] = Path(options["data"])
 try:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.p2p.transport import NODE_HEADER
-from node.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
+from moneyer.node.core import codec
+from moneyer.node.p2p.peer.connection import NODE_HEADER
+from moneyer.node.system.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
 from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full, wait_until_in_step
 from tests.api.mob import HOSTILE, mobs
 from tests.api.running import BOB, CAROL, RunningNode, running

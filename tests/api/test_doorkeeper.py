@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.api.doorkeeper import Doorkeeper
-from node.shares import CONNECTIONS, Bound
+from moneyer.node.api.http.doorkeeper import Doorkeeper
+from moneyer.node.system.shares import CONNECTIONS, Bound
 from tests.api.running import RunningNode
 from tests.api.test_crowds import post_a_transfer
 from tests.api.test_idle_clients import linux

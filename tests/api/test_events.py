@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from node.api.changes import MAX_BLOCKS
-from node.api.feed import Behind, Feed
-from node.api.node import open_node
-from node.config import Config
-from node.core import codec
-from node.core.hashing import show
-from node.core.types import Block
-from node.shares import EVENT_STREAMS
+from moneyer.node.api.feed.changes import MAX_BLOCKS
+from moneyer.node.api.feed.feed import Behind, Feed
+from moneyer.node.api.node import open_node
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.core.types import Block
+from moneyer.node.system.shares import EVENT_STREAMS
 from tests.api.listening import Listener, listening
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
 from tests.support import ChainBuilder, transfer, wait_until
@@ -30,9 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _ACCEPT = """
 import sys, time
 from pathlib import Path
-from node.chain import Chain
-from node.config import Config
-from node.store.engine import Store, load_coin
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.store.engine import Store, load_coin
 config = Config(data=Path(sys.argv[1]))
 store = Store.open(config, load_coin(config), check_file=False)
 raws = [bytes.fromhex(line) for line in sys.stdin]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from node.core.coin import Coin
-from node.wallet.derive import development_key, development_keys
-from node.wallet.keystore import open_wallet
+from moneyer.node.core.coin import Coin
+from moneyer.node.wallet.derive import development_key, development_keys
+from moneyer.node.wallet.keystore import open_wallet
 from tests.api.running import RunningNode, running
 from tests.api.test_mining import worker
 from tests.support import easy_coin
@@ -20,7 +20,7 @@ UNIT = 10**6
 
 
 def coin_with_a_faucet() -> Coin:
-    from node.core.address import encode_address
+    from moneyer.node.core.address import encode_address
 
     held = {**dict.fromkeys(development_keys().values(), 1000), development_key("faucet"): 1_000_000}
     return easy_coin(premine=[(encode_address("easy", key.payload), coins * UNIT) for key, coins in held.items()])

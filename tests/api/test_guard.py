@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from node.api.guard import answers_to, ensure_token, is_loopback
+from moneyer.node.api.http.guard import answers_to, is_loopback
+from moneyer.node.system.api_token import ensure_token
 from tests.api.running import RunningNode, running
 
 CHANGING = [

@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from node.core import codec
+from moneyer.node.core import codec
 from tests.api.running import ALICE, BOB, RunningNode
 from tests.support import transfer
 

@@ -17,12 +17,21 @@ from typing import cast
 
 import pytest
 
-from node.api import inflight
-from node.api.connections import connections_of
-from node.api.errors import CallerGone, Incomplete, NotNow, TooSlow
-from node.api.inflight import Flights, Phase
-from node.shares import DEAR_READS, LARGE_BODIES, REFUSALS, REQUESTS, SHORT_READS, SMALL_BODIES, Bound, NoPlace
-from node.store.driver import has_safe_wal
+from moneyer.node.api.http import inflight
+from moneyer.node.api.http.connections import connections_of
+from moneyer.node.api.http.errors import CallerGone, Incomplete, NotNow, TooSlow
+from moneyer.node.api.http.inflight import Flights, Phase
+from moneyer.node.store.backends.driver import has_safe_wal
+from moneyer.node.system.shares import (
+    DEAR_READS,
+    LARGE_BODIES,
+    REFUSALS,
+    REQUESTS,
+    SHORT_READS,
+    SMALL_BODIES,
+    Bound,
+    NoPlace,
+)
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
 from tests.support import transfer, wait_until
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from node.api.inflight import Flights, Outgoing
-from node.api.large import LARGE, Large
-from node.core import codec
-from node.core.hashing import show
-from node.p2p import wire
-from node.shares import LARGE_ANSWERS, NoPlace
+from moneyer.node.api.http.inflight import Flights, Outgoing
+from moneyer.node.api.http.large import LARGE, Large
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer import wire
+from moneyer.node.system.shares import LARGE_ANSWERS, NoPlace
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.api.test_idle_clients import Door, linux
 from tests.support import transfer, wait_until

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from node.core import codec
+from moneyer.node.core import codec
 from tests.api.listening import listening
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.api.test_mining import worker

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
-from node.core.types import Coinbase
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.core.types import Coinbase
 from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.api.test_mining import height, worker
 from tests.nodes import Node

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from node import locks
-from node.api.node import open_node
-from node.store import jobs
-from node.store.engine import Store
+from moneyer.node.api.node import open_node
+from moneyer.node.store import mining
+from moneyer.node.store.engine import Store
+from moneyer.node.system import locks
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.support import easy_coin, transfer, wait_until
 
@@ -21,10 +21,10 @@ from tests.support import easy_coin, transfer, wait_until
 @contextlib.contextmanager
 def worker(node: RunningNode) -> Iterator[None]:
     """A real mining worker of a node."""
-    log = node.config.data.with_name("worker.log")
+    log = node.config.data.with_name("worker.reports")
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "--data", str(node.config.data), "--engine", "hashlib"],
+            [sys.executable, "-m", "moneyer.worker", "--data", str(node.config.data), "--engine", "hashlib"],
             stdout=output,
             stderr=output,
             cwd=Path(__file__).resolve().parents[2],
@@ -120,7 +120,7 @@ def test_without_a_worker_it_says_so_and_does_nothing(node: RunningNode) -> None
     assert int(answer.headers["retry-after"]) >= 1
     assert node.get("/v1/status").json["worker"]["alive"] is False
     with Store.open(node.config, node.coin).read() as conn:
-        assert jobs.next_open(conn) is None
+        assert mining.next_open(conn) is None
 
 
 def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
@@ -130,13 +130,13 @@ def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
         from threading import Thread
 
         def refuse() -> None:
-            def found() -> jobs.JobRow | None:
+            def found() -> mining.JobRow | None:
                 with here.store.read() as conn:
-                    return jobs.next_open(conn)
+                    return mining.next_open(conn)
 
             job = wait_until(found, 20)
             assert job is not None
-            here.store.write(lambda conn: jobs.fail(conn, job.job_id, "the machine is on fire", 0))
+            here.store.write(lambda conn: mining.fail(conn, job.job_id, "the machine is on fire", 0))
 
         refuser = Thread(target=refuse)
         refuser.start()

@@ -15,10 +15,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from node.api.app import build_app
-from node.api.endpoint import ENDPOINTS
-from node.api.node import open_node
-from node.config import Config
+from moneyer.node.api.app import build_app
+from moneyer.node.api.http.endpoint import ENDPOINTS
+from moneyer.node.api.node import open_node
+from moneyer.node.config import Config
 from tests.api.running import RunningNode, place_coin, rich_coin, running
 
 SETTINGS = settings(

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from node.core import codec
-from node.core.coinfile import coin_from_json
-from node.core.hashing import show
-from node.p2p import wire
-from node.p2p.client import PeerClient
-from node.shares import CALLBACKS
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_from_json
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer import wire
+from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.system.shares import CALLBACKS
 from tests.api.running import ALICE, BOB, RICH, RunningNode, running
 from tests.ports import free_port
 from tests.support import transfer, wait_until

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from node.api.accounts import HistoryQuery, history
-from node.api.blocks import BlockQuery, list_blocks, show_block
-from node.api.context import NodeContext
-from node.api.endpoint import Call
-from node.api.node import open_node
-from node.api.transactions import MerkleTrees, proof, show_transaction
-from node.api.tutorial import ChainQuery, get_chain
-from node.config import Config
-from node.core import codec
-from node.core.hashing import branch_in, merkle_branch, merkle_levels, show
-from node.core.types import Transaction, Transfer
-from node.store import tree
-from node.store.check import root_of
+from moneyer.node.api.calls.tutorial import ChainQuery, get_chain
+from moneyer.node.api.calls.v1_accounts import HistoryQuery, history
+from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block
+from moneyer.node.api.calls.v1_transactions import MerkleTrees, proof, show_transaction
+from moneyer.node.api.context import NodeContext
+from moneyer.node.api.http.endpoint import Call
+from moneyer.node.api.node import open_node
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import branch_in, merkle_branch, merkle_levels, show
+from moneyer.node.core.types import Transaction, Transfer
+from moneyer.node.store import tree
+from moneyer.node.store.opening.check import root_of
 from tests.api.running import ALICE, BOB, place_coin, rich_coin
 from tests.nodes import NOW
 from tests.statements import statements

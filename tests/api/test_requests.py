@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
 from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.support import transfer
 

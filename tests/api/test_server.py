@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from node.api.server import NodeRefused, check_config, take_port
-from node.config import Config
+from moneyer.node.api.server import NodeRefused, check_config, take_port
+from moneyer.node.config import Config
 from tests.api.running import (
     RunningNode,
     alive,

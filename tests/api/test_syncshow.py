@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.api import syncshow
-from node.api.syncshow import SyncShow, line_of
-from node.p2p.progress import Meter, SyncProgress
+from moneyer.node.api import sync_console
+from moneyer.node.api.sync_console import SyncShow, line_of
+from moneyer.node.p2p.sync.progress import Meter, SyncProgress
 from tests.support import wait_until
 from tests.terminals import shown_on
 
 
 @pytest.fixture
 def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Meter]:
-    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 0.0)
     meter = Meter()
     yield meter
     meter.end()
@@ -77,13 +77,13 @@ class Screen:
 def test_a_short_sync_is_not_worth_a_word(
     meter: Meter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 30.0)
+    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 30.0)
     caplog.set_level(logging.INFO, "moneyer.sync")
     SyncShow(meter, bar=False).start()
     half_way(meter)
     meter.end()
     # At once: a show that still looked at the first must see that it is over, though another runs.
-    monkeypatch.setattr(syncshow, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 0.0)
     meter.begin(7, 9)
     wait_until(lambda: "of 9" in caplog.text)
     assert "5,000" not in caplog.text

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from node.api.blocks import tips
-from node.api.endpoint import Call
-from node.api.node import open_node
-from node.core import codec
-from node.p2p.threads import in_threads
-from node.store import blocks
-from node.store.engine import Store
-from node.store.leaves import Leaves
+from moneyer.node.api.calls.v1_blocks import tips
+from moneyer.node.api.http.endpoint import Call
+from moneyer.node.api.node import open_node
+from moneyer.node.core import codec
+from moneyer.node.store import blocks
+from moneyer.node.store.engine import Store
+from moneyer.node.store.tree import Leaves
+from moneyer.node.system.threads import in_threads
 from tests.api.running import RunningNode, running
 from tests.support import ChainBuilder, block_on
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from node.core import codec, keys
-from node.core.address import encode_address
-from node.core.hashing import show
-from node.core.types import MAX_MONEY, Transfer
+from moneyer.node.core import codec, signing
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.hashing import show
+from moneyer.node.core.types import MAX_MONEY, Transfer
 from tests.api.running import ALICE, BOB, CAROL, RICH, Answer, RunningNode, rich_coin, running
 from tests.support import Key, key, sign, transfer
 
@@ -164,7 +164,9 @@ def test_a_signature_of_another_length_is_not_understood(node: RunningNode, size
 
 def test_a_sender_whose_key_is_off_the_curve_is_refused(node: RunningNode) -> None:
     before = node.state()
-    off = next(bytes([0]) + n.to_bytes(32, "big") for n in range(1, 100) if not keys.is_on_curve(n.to_bytes(32, "big")))
+    off = next(
+        bytes([0]) + n.to_bytes(32, "big") for n in range(1, 100) if not signing.is_on_curve(n.to_bytes(32, "big"))
+    )
     signed = sign(node.coin, replace(transfer(node.coin, ALICE, BOB, 5), sender=off), ALICE)
     # No money can ever be there, and that is asked before the signature.
     is_refused(node, submit(node, signed), 422, "insufficient_funds", before)
@@ -172,7 +174,7 @@ def test_a_sender_whose_key_is_off_the_curve_is_refused(node: RunningNode) -> No
 
 def bech32(hrp: str, payload: bytes) -> str:
     """The address with the checksum of bech32, which came before bech32m."""
-    from node.core import address
+    from moneyer.node.core import address
 
     values = address._expand(hrp)
     symbols = encode_address(hrp, payload)[len(hrp) + 1 : -6]

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from node.api import tutorial
-from node.api.node import open_node
-from node.core import codec
-from node.core.hashing import show
-from node.store.engine import Store
-from node.verify import Verified, verify_chain
-from node.wallet.derive import development_keys
+from moneyer.node.api.calls import tutorial
+from moneyer.node.api.node import open_node
+from moneyer.node.chain.verify import Verified, verify_chain
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.store.engine import Store
+from moneyer.node.wallet.derive import development_keys
 from tests.api.running import RunningNode, running
 from tests.support import easy_coin, key, transfer
 
@@ -27,7 +27,7 @@ UNIT = 10**6
 
 
 def developers_coin() -> Any:
-    from node.core.address import encode_address
+    from moneyer.node.core.address import encode_address
 
     return easy_coin(premine=[(encode_address("easy", each.payload), 1000 * UNIT) for each in DEVELOPERS.values()])
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from node.api.endpoint import Call, Reply
-from node.api.json import Health
-from node.api.node import open_node
-from node.api.status import healthz
-from node.core import codec
-from node.core.coinfile import coin_from_json
-from node.core.hashing import merkle_root_of_branch, show, unshow
-from node.core.types import Transfer
+from moneyer.node.api.calls.v1_status import healthz
+from moneyer.node.api.http.endpoint import Call, Reply
+from moneyer.node.api.node import open_node
+from moneyer.node.api.shapes.v1 import Health
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_from_json
+from moneyer.node.core.hashing import merkle_root_of_branch, show, unshow
+from moneyer.node.core.types import Transfer
 from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, running
 from tests.ports import free_port
 from tests.support import key, transfer, wait_until

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-import node.api.app  # noqa: F401 - registers the endpoints
-from node.api.body import decode_json
-from node.api.endpoint import ENDPOINTS, Binary, Endpoint, Text
-from node.api.errors import HttpError
-from node.api.miners import ModeBody
-from node.api.mining import MineBody
-from node.words import describe, explain, nearest
+from moneyer.node.api import app  # noqa: F401 - registers the endpoints
+from moneyer.node.api.calls.v1_mining import MineBody, ModeBody
+from moneyer.node.api.http.body import decode_json
+from moneyer.node.api.http.endpoint import ENDPOINTS, Binary, Endpoint, Text
+from moneyer.node.api.http.errors import HttpError
+from moneyer.node.system.words import describe, explain, nearest
 from tests.api.running import Answer, RunningNode, running
 from tests.words import NOT_FOR_PEOPLE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.core.coin import Coin
-from node.core.errors import RuleError
-from node.store import accounts, blocks
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.errors import RuleError
+from moneyer.node.store import accounts, blocks
 from tests.nodes import Node
 from tests.processes import Pipe
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from node.core import codec, keys, ledger
-from node.core.coin import Coin
-from node.core.types import NO_ACCOUNT, Account, Block, Transfer
+from moneyer.node.core import codec, ledger, signing
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Transfer
 from tests.support import Key, block_on, transfer
 
 
@@ -80,7 +80,7 @@ class Model:
         """The block joins the tree: what the node must answer."""
         accounts = dict(parent.accounts)
         for each in ledger.transfers_of(block):
-            assert keys.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
+            assert signing.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
         subsidy = self.coin.subsidy(parent.height + 1)
         signatures = [True] * (len(block.transactions) - 1)
         ledger.apply_block(accounts, block, height=parent.height + 1, subsidy=subsidy, signatures=signatures)

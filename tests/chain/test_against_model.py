@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from btclib_secp256k1 import ssa, xonly
 
-from node.core.address import encode_address
-from node.core.coinfile import coin_from_json
-from node.core.errors import RuleError
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coinfile import coin_from_json
+from moneyer.node.core.errors import RuleError
 from tests.chain.protocol_model import MAX_MONEY, Model, Place, Refused, State, decode_bits, merkle_root, sha256d
 from tests.nodes import Node
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from node.core import codec, ledger
-from node.core.errors import (
+from moneyer.node.chain.outcomes import Extended
+from moneyer.node.core import codec, ledger
+from moneyer.node.core.errors import (
     BadCoinbaseAmount,
     BadSequence,
     BadSignature,
@@ -19,9 +20,8 @@ from node.core.errors import (
     RuleError,
     TimeTooNew,
 )
-from node.core.types import HEADER_SIZE, MAX_MONEY, Block, Transfer
-from node.outcomes import Extended
-from node.store import blocks
+from moneyer.node.core.types import HEADER_SIZE, MAX_MONEY, Block, Transfer
+from moneyer.node.store import blocks
 from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -201,7 +201,7 @@ def test_a_bug_met_by_one_block_costs_the_others_of_its_batch_nothing(
             raise OverflowError(fees)
         return fees
 
-    monkeypatch.setattr("node.store.tree.fees_of", overflows)
+    monkeypatch.setattr("moneyer.node.store.tree.fees_of", overflows)
     raws = [codec.encode_block(block) for block in [*good, met, *chain.grow(3)]]
     with pytest.raises(OverflowError):
         node.chain.accept_blocks(raws, NOW)

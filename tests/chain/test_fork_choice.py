@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from node.ahead import Ahead, Candidate
-from node.chain import MAX_UNASKED_DEPTH
-from node.core import codec, ledger
-from node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
-from node.core.types import Transfer
-from node.outcomes import Reorganized
-from node.sidebranches import ROW_BYTES
-from node.store import blocks, tree
-from node.store.errors import StoreBusy
-from node.verify import verify_chain
+from moneyer.node.chain.accept import MAX_UNASKED_DEPTH
+from moneyer.node.chain.ahead import Ahead, Candidate
+from moneyer.node.chain.outcomes import Reorganized
+from moneyer.node.chain.side_branches import ROW_BYTES
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec, ledger
+from moneyer.node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
+from moneyer.node.core.types import Transfer
+from moneyer.node.store import blocks, tree
+from moneyer.node.store.errors import StoreBusy
 from tests.nodes import NOW, Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 

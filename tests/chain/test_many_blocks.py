@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from node import chain as chain_module
-from node.core import codec
-from node.core.errors import BadCoinbaseAmount, InvalidParent, TimeTooOld
-from node.core.types import Block
-from node.outcomes import AlreadyKnown, Extended, Orphan, Reorganized, SideBranch
-from node.verify import verify_chain
+from moneyer.node.chain import accept as chain_module
+from moneyer.node.chain.outcomes import AlreadyKnown, Extended, Orphan, Reorganized, SideBranch
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.core.errors import BadCoinbaseAmount, InvalidParent, TimeTooOld
+from moneyer.node.core.types import Block
 from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key
 

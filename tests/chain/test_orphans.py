@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from node.core import codec
-from node.core.errors import BadCoinbaseAmount, RuleError
-from node.core.hashing import merkle_root
-from node.orphans import MAX_ORPHAN_BYTES, HeldBlock, Orphans
-from node.shares import ORPHANS
+from moneyer.node.chain.orphans import MAX_ORPHAN_BYTES, HeldBlock, Orphans
+from moneyer.node.core import codec
+from moneyer.node.core.errors import BadCoinbaseAmount, RuleError
+from moneyer.node.core.hashing import merkle_root
+from moneyer.node.system.shares import ORPHANS
 from tests.nodes import NOW, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
-from node.core import codec
-from node.core.errors import RuleError
-from node.core.types import Block
-from node.store import accounts
-from node.store.tables import mempool
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.core.errors import RuleError
+from moneyer.node.core.types import Block
+from moneyer.node.store import accounts
+from moneyer.node.store.tables import mempool
 from tests.chain.model import Model, Place
 from tests.nodes import NOW, Node, OpenNode
 from tests.support import block_on, easy_coin, key, mine

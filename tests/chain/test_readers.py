@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from node.core import codec
-from node.core.hashing import show
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
 from tests.api.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 from tests.support import ChainBuilder, wait_until
 

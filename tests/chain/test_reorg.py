@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from node import advance, settle
-from node import ahead as ahead_module
-from node.ahead import Ahead
-from node.core import codec
-from node.core.types import Account, Transfer
-from node.outcomes import Reorganized
-from node.store import accounts, blocks, leaving, transactions
-from node.store import mempool as mempool_rows
-from node.verify import verify_chain
+from moneyer.node.chain import advance, settle
+from moneyer.node.chain import ahead as ahead_module
+from moneyer.node.chain.ahead import Ahead
+from moneyer.node.chain.outcomes import Reorganized
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.core.types import Account, Transfer
+from moneyer.node.store import accounts, blocks, connecting, transactions
+from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.chain.children import read_until_told
 from tests.nodes import NOW, Node, OpenNode
 from tests.processes import Child, children
@@ -79,8 +79,8 @@ def test_a_reorg_of_a_thousand_blocks_and_back_while_another_process_reads(
 def test_there_and_back_leaves_every_row_as_it_was(
     open_node: OpenNode, monkeypatch: pytest.MonkeyPatch, most: int, ahead_of_it: int, kept: int
 ) -> None:
-    monkeypatch.setattr(leaving, "MOST_TRANSACTIONS", most)
-    monkeypatch.setattr(leaving, "_BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(connecting, "MOST_TRANSACTIONS", most)
+    monkeypatch.setattr(connecting, "_BLOCKS_AT_ONCE", 1)
     monkeypatch.setattr(ahead_module, "_MOST_LEAVING", ahead_of_it)
     monkeypatch.setattr(ahead_module, "_MOST_KEPT", kept)
     coin = easy_coin(premine=[(ALICE, 1000)])

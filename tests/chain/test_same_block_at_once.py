@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from node.chain import Chain
-from node.core import codec
-from node.core.errors import RuleError
-from node.outcomes import Outcome
-from node.turns import Turns
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.outcomes import Outcome
+from moneyer.node.core import codec
+from moneyer.node.core.errors import RuleError
+from moneyer.node.system.threads import Turns
 from tests.nodes import Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.core import codec
-from node.store import blocks
-from node.store.leaves import Leaves
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.store import blocks
+from moneyer.node.store.tree import Leaves
 from tests.chain.children import accept_when_told
 from tests.nodes import OpenNode
 from tests.processes import Child, children

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from node.core import coinfile
-from node.core.coin import Coin
-from node.core.errors import RuleError
-from node.core.hashing import show
-from node.core.types import Account
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import coinfile
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.errors import RuleError
+from moneyer.node.core.hashing import show
+from moneyer.node.core.types import Account
 from tests.conftest import REPOSITORY
 from tests.nodes import Node, OpenNode
 

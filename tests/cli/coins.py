@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from node.core.coin import Coin
-from node.wallet.derive import Key
-from node.wallet.keystore import create_wallet
+from moneyer.node.core.coin import Coin
+from moneyer.node.wallet.derive import Key
+from moneyer.node.wallet.keystore import create_wallet
 from tests.api.running import RunningNode, running
 from tests.cli.support import MONEYER, environment, moneyer
 from tests.support import easy_coin, key, wait_until
@@ -50,7 +50,7 @@ def own_node(
 @contextmanager
 def mining(data: Path, mode: str = "instant") -> Iterator[subprocess.Popen[bytes]]:
     """The worker of the node of `data`."""
-    with (data.parent / "worker.log").open("ab") as log:
+    with (data.parent / "worker.reports").open("ab") as log:
         worker = subprocess.Popen(
             [*MONEYER, "worker", "--data", str(data), "--mode", mode],
             stdout=log,
@@ -75,7 +75,7 @@ def asked(*arguments: str | Path, env: dict[str, str] | None = None, typed: str 
 def start(*arguments: str | Path, **env: str) -> subprocess.Popen[str]:
     """A command that goes on meanwhile."""
     return subprocess.Popen(
-        [sys.executable, "-m", "node.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "moneyer", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

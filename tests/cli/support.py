@@ -20,7 +20,7 @@ from tests.terminals import shown_on
 NOWHERE = Path(tempfile.mkdtemp(prefix="moneyer-nowhere-"))
 """Where a command runs unless a test says where: no data folder is there, whatever the checkout holds."""
 atexit.register(shutil.rmtree, NOWHERE, ignore_errors=True)
-MONEYER = [sys.executable, "-m", "node.cli.main"]
+MONEYER = [sys.executable, "-m", "moneyer"]
 
 
 def environment(**changes: str) -> dict[str, str]:

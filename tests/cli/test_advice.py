@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from node.cli.command import as_typed, moneyer
-from node.cli.main import cli
+from moneyer.node.cli.command import as_typed, moneyer
+from moneyer.node.cli.main import cli
 from tests.conftest import REPOSITORY
 
 _IN_BACKTICKS = re.compile(r"`moneyer ([^`\n]+)`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.cli.exits import MEANINGS
+from moneyer.node.cli.exits import MEANINGS
 from tools.cli_docs import PAGE, page
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from node.client import Client, NoAnswer, Refused
-from node.client.transport import MAX_ANSWER
+from moneyer.node.client import Client, NoAnswer, Refused
+from moneyer.node.client.transport import MAX_ANSWER
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.cli import main as cli_main
-from node.core.coinfile import coin_to_toml
+from moneyer.node.cli import main as cli_main
+from moneyer.node.core.coinfile import coin_to_toml
 from tests.cli.coins import own_coin
 from tests.cli.support import moneyer, refusal
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import Chain
-from node.config import Config
-from node.core.coinfile import coin_to_toml
-from node.locks import hold
-from node.store.driver import driver
-from node.store.engine import Store, load_coin
-from node.store.tables import SCHEMA_REVISION
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.engine import Store, load_coin
+from moneyer.node.store.tables import SCHEMA_REVISION
+from moneyer.node.system.locks import hold
 from tests.cli.support import moneyer, refusal
 from tests.support import ChainBuilder, easy_coin, key
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import pytest
 
-from node.core import codec
+from moneyer.node.core import codec
 from tests.api.running import RunningNode
 from tests.cli.coins import RICH, own_node, start
 from tests.cli.support import MONEYER, environment, moneyer, no_room, refusal

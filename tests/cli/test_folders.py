@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.net import running as register
+from moneyer.node.devnet import running as register
 from tests.api.running import RunningNode, running
 from tests.cli.coins import own_coin, own_node
 from tests.cli.support import moneyer, refusal

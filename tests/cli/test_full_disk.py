@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.core.coinfile import coin_to_toml
+from moneyer.node.core.coinfile import coin_to_toml
 from tests.cli.coins import SECRET, own_coin, own_node, write_wallet
 from tests.cli.support import moneyer, no_room, refusal
 from tests.support import key

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import node.api.app  # noqa: F401 - it registers every endpoint
-from node.api.endpoint import ENDPOINTS
-from node.api.guard import ensure_token
-from node.cli.holder import FolderToken, holder_of
-from node.client.transport import needs_token
-from node.core.coinfile import coin_to_toml
-from node.locks import hold
+from moneyer.node.api import app  # noqa: F401 - it registers every endpoint
+from moneyer.node.api.http.endpoint import ENDPOINTS
+from moneyer.node.cli.holder import FolderToken, holder_of
+from moneyer.node.client.transport import needs_token
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.system.api_token import ensure_token
+from moneyer.node.system.locks import hold
 from tests.cli.coins import own_coin, own_node, write_wallet
 from tests.cli.support import moneyer, refusal
 from tests.cli.test_exits import in_front

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.net.coinfiles import read_coin
-from node.text import is_visible
-from node.wallet.keystore import open_wallet
+from moneyer.node.devnet.coinfiles import read_coin
+from moneyer.node.system.text import is_visible
+from moneyer.node.wallet.keystore import open_wallet
 from tests.api.running import answers
 from tests.cli.coins import SECRET, asked, mining, own_coin, own_node, start
 from tests.cli.support import moneyer, no_room, refusal

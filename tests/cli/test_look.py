@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from node.core.coinfile import coin_to_toml
+from moneyer.node.core.coinfile import coin_to_toml
 from tests.api.running import RunningNode
 from tests.cli.coins import asked, own_coin, own_node, write_wallet
 from tests.cli.support import MONEYER, environment, moneyer, refusal, talk

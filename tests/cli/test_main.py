@@ -12,13 +12,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from node import __version__
-from node.cli import main as cli_main
-from node.cli import run
-from node.cli.main import COMMANDS, cli
-from node.core.errors import MoneyerError
+from moneyer import __version__
+from moneyer.node.cli import main as cli_main
+from moneyer.node.cli.commands import run
+from moneyer.node.cli.main import COMMANDS, cli
+from moneyer.node.core.errors import MoneyerError
+from moneyer.worker import engines as worker_engines
 from tests.cli.support import environment, moneyer, refusal
-from worker import engines as worker_engines
 
 HEAVY = [
     "sqlalchemy",
@@ -42,7 +42,7 @@ def test_version() -> None:
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     program = f"""
 import sys
-from node.cli.main import run
+from moneyer.node.cli.main import run
 status = run(["--help"])
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 sys.exit(status)
@@ -184,7 +184,7 @@ def test_a_failure_becomes_one_sentence(
 
 
 def test_a_reader_that_went_away_is_no_traceback() -> None:
-    command = f"{sys.executable} -m node.cli.main node --help | true"
+    command = f"{sys.executable} -m moneyer node --help | true"
     done = subprocess.run(
         command, shell=True, capture_output=True, text=True, env=environment(), timeout=60, check=False
     )

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from node.cli.output import activity
+from moneyer.node.cli.output import activity
+from moneyer.worker.reports import shown_rate
 from tests.api.running import RunningNode, rich_coin, running
 from tests.api.test_mining import worker
 from tests.cli.support import MONEYER, environment, moneyer, refusal
 from tests.support import wait_until
-from worker.log import shown_rate
 
 
 @pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from node.core.coinfile import coin_to_toml
-from node.core.pow import block_work, decode_bits
-from node.net.coinfiles import read_coin
-from node.net.newcoin import YEAR, Wishes, default_symbol, easiest_bits, make_coin, prospect, slug
-from node.wallet.keystore import open_wallet
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.pow import block_work, decode_bits
+from moneyer.node.devnet.coinfiles import read_coin
+from moneyer.node.devnet.newcoin import YEAR, Wishes, default_symbol, easiest_bits, make_coin, prospect, slug
+from moneyer.node.wallet.keystore import open_wallet
 from tests.cli.support import moneyer, no_room, refusal, talk
 
 SECRET = {"MONEYER_PASSPHRASE": "sand and shells"}

@@ -24,12 +24,12 @@ from pathlib import Path
 import click
 import pytest
 
-from node.cli.asking import NodeClient
-from node.cli.exits import MEANINGS, USAGE
-from node.cli.main import run
-from node.client import ClientError
-from node.core.coinfile import coin_to_toml
-from node.locks import hold
+from moneyer.node.cli.exits import MEANINGS, USAGE
+from moneyer.node.cli.main import run
+from moneyer.node.cli.place import NodeClient
+from moneyer.node.client import ClientError
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.system.locks import hold
 from tests.cli.coins import write_wallet
 from tests.cli.support import MONEYER, NOWHERE, environment
 from tests.cli.test_main import all_commands

@@ -7,8 +7,8 @@ import unicodedata
 
 import pytest
 
-from node.cli import output
-from node.cli.output import ago, counted, fitted, print_pairs, print_table
+from moneyer.node.cli import output
+from moneyer.node.cli.output import ago, counted, fitted, print_pairs, print_table
 
 HEADER = ("name", "coins", "memo", "address")
 ROWS = [("anna", "1000", "for the ice cream that we had at the beach", "beach1" + "q" * 60), ("ben", "2.5", "", "b")]

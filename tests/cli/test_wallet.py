@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from node.core.address import encode_address
-from node.core.coinfile import coin_to_toml
-from node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, development_keys, key_from_phrase
-from node.wallet.keystore import create_wallet, open_wallet
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, development_keys, key_from_phrase
+from moneyer.node.wallet.keystore import create_wallet, open_wallet
 from tests.cli.coins import PASSPHRASE, SECRET, asked, own_coin, own_node, start
 from tests.cli.support import moneyer, no_room, refusal, talk
 from tests.support import easy_coin, key

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from node.cli.main import run
+from moneyer.node.cli.main import run
 from tests.cli.test_main import all_commands
 from tests.conftest import REPOSITORY
 from tests.words import NOT_FOR_PEOPLE
@@ -145,7 +145,7 @@ def test_what_is_wrong_is_said_in_words_of_ours(
 
 
 def test_no_sentence_has_a_repr() -> None:
-    """Somebody's text stands in quotes, escaped, by `node.words.quoted`."""
+    """Somebody's text stands in quotes, escaped, by `node.system.words.quoted`."""
     found = [
         f"{path.relative_to(REPOSITORY)}:{each.lineno}"
         for folder in ("node", "worker")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from node.client import BadArgument, Client, NoAnswer
-from node.client.sse import MAX_LINE, Stream
-from node.client.transport import Transport
-from node.core.errors import BadAmount, MoneyerError
-from node.core.types import MAX_MONEY, Transfer
+from moneyer.node.client import BadArgument, Client, NoAnswer
+from moneyer.node.client.sse import MAX_LINE, Stream
+from moneyer.node.client.transport import Transport
+from moneyer.node.core.errors import BadAmount, MoneyerError
+from moneyer.node.core.types import MAX_MONEY, Transfer
 from tests.api.running import ALICE, BOB, RICH, RunningNode, rich_coin, running
 from tests.p2p.hostile import PeerServer, flood
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from node.client import Client, ClientError, Event, NoAnswer, NotConfirmed
-from node.core import codec
-from node.core.hashing import show
-from node.net.chaos import Proxy
-from node.shares import EVENT_STREAMS
+from moneyer.node.client import Client, ClientError, Event, NoAnswer, NotConfirmed
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.devnet.chaos import Proxy
+from moneyer.node.system.shares import EVENT_STREAMS
 from tests.api.listening import listening
 from tests.api.running import ALICE, BOB, RunningNode, answers, launch, rich_coin, running
 from tests.support import wait_until
@@ -174,7 +174,7 @@ def test_a_transfer_that_another_replaced_is_known_at_once(node: RunningNode) ->
 def test_a_full_node_is_asked_now_and_then_and_listened_to_when_there_is_room(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.client.events._POLL", 0.5)
+    monkeypatch.setattr("moneyer.node.client.events._POLL", 0.5)
     client = Client(node.url)
     with ExitStack() as others:
         for _ in range(EVENT_STREAMS.each):
@@ -278,7 +278,7 @@ def test_what_is_no_nodes_answer_ends_in_a_sentence(answer: bytes) -> None:
 
 
 def test_a_server_that_only_listens_is_not_waited_for_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.client.events.DEADLINE", 1.0)
-    monkeypatch.setattr("node.client.sse.DEADLINE", 1.0)
+    monkeypatch.setattr("moneyer.node.client.events.DEADLINE", 1.0)
+    monkeypatch.setattr("moneyer.node.client.sse.DEADLINE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(NoAnswer):
         Client(f"http://127.0.0.1:{server.getsockname()[1]}").events()

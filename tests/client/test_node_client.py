@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from node.client import BadArgument, Client, NoAnswer, NotConfirmed, OutOfFunds, Refused
-from node.client.fees import next_block_fee
-from node.core import codec
-from node.core.errors import BadMemo
-from node.core.hashing import show
+from moneyer.node.client import BadArgument, Client, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from moneyer.node.client.client import next_block_fee
+from moneyer.node.core import codec
+from moneyer.node.core.errors import BadMemo
+from moneyer.node.core.hashing import show
 from tests.api.running import RICH, RunningNode, rich_coin, running
 from tests.conftest import REPOSITORY
 from tests.support import key, transfer, wait_until

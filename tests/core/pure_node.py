@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from node.core import codec, fork, keys, ledger, pow, rules
-from node.core.coin import Coin
-from node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
-from node.core.types import HEADER_SIZE, Account, Block
+from moneyer.node.core import codec, fork, ledger, pow, rules, signing
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
+from moneyer.node.core.types import HEADER_SIZE, Account, Block
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class PureNode:
             entry.block,
             height=entry.tip.height,
             subsidy=self.coin.subsidy(entry.tip.height),
-            signatures=keys.verify_many(checks),
+            signatures=signing.verify_many(checks),
         )
 
     def context(self, parent: bytes) -> rules.HeaderContext:

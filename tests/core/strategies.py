@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from node.core.address import encode_address
-from node.core.coin import Coin
-from node.core.types import MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)

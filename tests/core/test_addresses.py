@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node.core.address import decode_address, encode_address
-from node.core.errors import BadAddress
+from moneyer.node.core.address import decode_address, encode_address
+from moneyer.node.core.errors import BadAddress
 from tests.support import key
 
 ALICE = encode_address("easy", key("alice").payload)

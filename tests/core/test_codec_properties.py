@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core import codec
-from node.core.errors import Malformed
-from node.core.types import HEADER_SIZE, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core import codec
+from moneyer.node.core.errors import Malformed
+from moneyer.node.core.types import HEADER_SIZE, Block, Coinbase, Header, Transaction, Transfer
 from tests.core import strategies as values
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.address import encode_address
-from node.core.coin import Coin
-from node.core.coinfile import coin_from_json, coin_from_toml, coin_to_toml
-from node.core.errors import BadCoin
-from node.core.types import MAX_MONEY
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_from_json, coin_from_toml, coin_to_toml
+from moneyer.node.core.errors import BadCoin
+from moneyer.node.core.types import MAX_MONEY
 from tests.core.strategies import coins
 from tests.support import EASY_BITS, GENESIS_TIME, ChainBuilder, easy_coin, key
 

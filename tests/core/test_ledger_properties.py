@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core import codec, fork, ledger
-from node.core.errors import (
+from moneyer.node.core import codec, fork, ledger
+from moneyer.node.core.errors import (
     BadCoinbaseAmount,
     BadCoinbaseHeight,
     BadSequence,
@@ -18,7 +18,7 @@ from node.core.errors import (
     InsufficientFunds,
     RuleError,
 )
-from node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
+from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
 from tests.support import ChainBuilder, easy_coin, key, rebuild, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol", "dave")]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import node.core
 from tests.conftest import REPOSITORY
 
-CORE = Path(node.core.__file__).parent
+CORE = REPOSITORY / "node" / "core"
 FORBIDDEN = {
     *("sqlalchemy", "alembic", "bottle", "requests", "logging", "os", "random", "socket", "sqlite3", "threading"),
     *("time", "secrets", "pathlib", "io", "subprocess", "multiprocessing", "asyncio", "urllib", "http", "uuid"),
@@ -47,7 +46,7 @@ def test_a_module_of_core_imports_only_core_the_curve_and_pure_standard_library(
 
 def test_core_without_its_curve_loads_nothing_that_is_forbidden() -> None:
     """What the interpreter itself and the curve library load is not ours to judge."""
-    modules = [f"node.core.{path.stem}" for path in CORE.glob("*.py") if path.stem != "__init__"]
+    modules = [f"moneyer.node.core.{path.stem}" for path in CORE.glob("*.py") if path.stem != "__init__"]
     script = (
         f"import sys, importlib, {CURVE}.ssa, {CURVE}.xonly, {CURVE}.keys\n"
         "import json, re, tomllib, datetime, dataclasses, functools, typing, hashlib, struct, decimal\n"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core import codec, keys, pow, rules
-from node.core.address import decode_address
-from node.core.errors import (
+from moneyer.node.core import codec, pow, rules, signing
+from moneyer.node.core.address import decode_address
+from moneyer.node.core.errors import (
     NOT_THE_HEADERS_FAULT,
     RULES,
     BadAddress,
@@ -29,9 +29,9 @@ from node.core.errors import (
     TimeTooNew,
     TimeTooOld,
 )
-from node.core.hashing import merkle_branch, merkle_root, merkle_root_of_branch, show, unshow
-from node.core.money import format_amount, parse_amount
-from node.core.types import MAX_MONEY, Coinbase, Header, Transaction
+from moneyer.node.core.hashing import merkle_branch, merkle_root, merkle_root_of_branch, show, unshow
+from moneyer.node.core.money import format_amount, parse_amount
+from moneyer.node.core.types import MAX_MONEY, Coinbase, Header, Transaction
 from tests.core import strategies as values
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -154,28 +154,28 @@ def test_every_bit_of_a_signed_transfer_counts() -> None:
             other = codec.decode_transfer(bytes(changed))
         except Malformed:
             continue
-        assert not keys.verify(other.public_key, codec.sighash(COIN.chain_id, other), other.signature), bit
+        assert not signing.verify(other.public_key, codec.sighash(COIN.chain_id, other), other.signature), bit
 
 
 @pytest.mark.parametrize("size", [0, 31, 33, 64, 65])
 def test_a_key_of_another_length_is_none(size: int) -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
     prefix = (b"\x02" + GOOD.public_key + bytes(32))[:size]
-    assert not keys.verify(prefix, digest, GOOD.signature)
-    assert not keys.is_on_curve(prefix)
-    assert not keys.is_secret(bytes([1]) * size)
+    assert not signing.verify(prefix, digest, GOOD.signature)
+    assert not signing.is_on_curve(prefix)
+    assert not signing.is_secret(bytes([1]) * size)
 
 
 @pytest.mark.parametrize("size", [0, 63, 65])
 def test_a_signature_of_another_length_is_none(size: int) -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
-    assert not keys.verify(GOOD.public_key, digest, (GOOD.signature + b"\0")[:size])
+    assert not signing.verify(GOOD.public_key, digest, (GOOD.signature + b"\0")[:size])
 
 
 def test_verifying_many_tells_of_each() -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
     good = (GOOD.public_key, digest, GOOD.signature)
-    assert keys.verify_many([good, (b"\xff" * 32, digest, GOOD.signature), good]) == [True, False, True]
+    assert signing.verify_many([good, (b"\xff" * 32, digest, GOOD.signature), good]) == [True, False, True]
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.coin import Coin
-from node.core.types import MAX_MONEY
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.types import MAX_MONEY
 from tests.core.strategies import coins
 from tests.support import easy_coin
 

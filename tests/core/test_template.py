@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core import codec, ledger, rules, template
-from node.core.errors import NoTimestamp
-from node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
+from moneyer.node.core import codec, ledger, rules, template
+from moneyer.node.core.errors import NoTimestamp
+from moneyer.node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol")]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from node.core import codec, keys, pow, rules
-from node.core.address import decode_address, encode_address
-from node.core.coin import Coin
-from node.core.coinfile import coin_from_json, coin_from_toml, coin_to_toml
-from node.core.errors import BadAddress, BadBits, RuleError
-from node.core.hashing import merkle_branch, merkle_root, merkle_root_of_branch, sha256d, show, unshow
-from node.core.ledger import check_signature
+from moneyer.node.core import codec, pow, rules, signing
+from moneyer.node.core.address import decode_address, encode_address
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_from_json, coin_from_toml, coin_to_toml
+from moneyer.node.core.errors import BadAddress, BadBits, RuleError
+from moneyer.node.core.hashing import merkle_branch, merkle_root, merkle_root_of_branch, sha256d, show, unshow
+from moneyer.node.core.ledger import check_signature
 from tests.conftest import REPOSITORY, vector_file
 from tests.core.pure_node import PureNode
 
@@ -156,14 +156,14 @@ def test_a_transfer_is_signed_and_encoded_to_these_bytes(row: Vectors) -> None:
     transfer = codec.decode_transfer(bytes.fromhex(row["raw"]))
     digest = codec.sighash(bytes.fromhex(row["chain_id"]), transfer)
     secret = bytes.fromhex(row["secret_key"])
-    assert transfer.sender == decode_address("vec", row["sender"]) == b"\x00" + keys.public_key(secret)
+    assert transfer.sender == decode_address("vec", row["sender"]) == b"\x00" + signing.public_key(secret)
     assert transfer.receiver == decode_address("vec", row["receiver"])
     assert (transfer.amount, transfer.fee, transfer.sequence) == (row["amount"], row["fee"], row["sequence"])
     assert transfer.memo.decode() == row["memo"]
     assert digest.hex() == row["sighash"]
-    assert keys.sign(secret, digest, bytes.fromhex(row["aux_rand"])) == transfer.signature
+    assert signing.sign(secret, digest, bytes.fromhex(row["aux_rand"])) == transfer.signature
     assert transfer.signature.hex() == row["signature"]
-    assert keys.verify(transfer.public_key, digest, transfer.signature)
+    assert signing.verify(transfer.public_key, digest, transfer.signature)
     assert codec.encode_transaction(transfer).hex() == row["raw"]
     assert codec.transaction_size(transfer) == row["size"]
     assert show(codec.txid(transfer)) == row["txid_shown"]
@@ -176,7 +176,7 @@ def test_a_bad_transfer_is_refused_with_its_code(row: Vectors, coin: Coin) -> No
     def check(raw: bytes) -> None:
         transfer = codec.decode_transfer(raw)
         rules.check_transaction_in_isolation(transfer)
-        check_signature(keys.verify(transfer.public_key, codec.sighash(coin.chain_id, transfer), transfer.signature))
+        check_signature(signing.verify(transfer.public_key, codec.sighash(coin.chain_id, transfer), transfer.signature))
 
     with pytest.raises(RuleError) as refused:
         check(bytes.fromhex(row["raw"]))
@@ -259,12 +259,12 @@ def test_bip340_signatures() -> None:
     assert len(table) >= 15
     for row in table:
         key, message, signature = (bytes.fromhex(row[name]) for name in ("public key", "message", "signature"))
-        assert keys.verify(key, message, signature) is (row["verification result"] == "TRUE"), row
+        assert signing.verify(key, message, signature) is (row["verification result"] == "TRUE"), row
         if row["secret key"]:
             secret = bytes.fromhex(row["secret key"])
-            assert keys.public_key(secret) == key
+            assert signing.public_key(secret) == key
             if len(message) == 32:  # what we sign is always a digest
-                assert keys.sign(secret, message, bytes.fromhex(row["aux_rand"])) == signature
+                assert signing.sign(secret, message, bytes.fromhex(row["aux_rand"])) == signature
 
 
 def test_bitcoins_own_headers_show_their_work() -> None:

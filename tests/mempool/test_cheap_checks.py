@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from node import signatures
-from node.core import codec
-from node.core.errors import BadSignature, InsufficientFunds, MempoolFull, RuleError
-from node.core.types import Transfer
+from moneyer.node.chain import signatures
+from moneyer.node.core import codec
+from moneyer.node.core.errors import BadSignature, InsufficientFunds, MempoolFull, RuleError
+from moneyer.node.core.types import Transfer
 from tests.nodes import Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 
@@ -33,7 +33,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.extend(map(codec.txid, transfers))
         return check(chain_id, transfers)
 
-    monkeypatch.setattr("node.mempool.check_signatures", counting)
+    monkeypatch.setattr("moneyer.node.chain.mempool.check_signatures", counting)
     return seen
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from node.core import codec
-from node.core.errors import MempoolFull
-from node.core.types import Transfer
-from node.store import mempool as rows
+from moneyer.node.core import codec
+from moneyer.node.core.errors import MempoolFull
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.unconfirmed import entries as rows
 from tests.nodes import Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from node.core import codec
-from node.core.errors import (
+from moneyer.node.chain.mempool import MAX_GAP, Accepted
+from moneyer.node.core import codec
+from moneyer.node.core.errors import (
     BadAmount,
     BadMemo,
     BadReceiver,
@@ -21,10 +22,9 @@ from node.core.errors import (
     RuleError,
     SequenceGap,
 )
-from node.core.types import MAX_MONEY, Transfer
-from node.mempool import MAX_GAP, Accepted
-from node.store import mempool as rows
-from node.store.tables import mempool
+from moneyer.node.core.types import MAX_MONEY, Transfer
+from moneyer.node.store.tables import mempool
+from moneyer.node.store.unconfirmed import entries as rows
 from tests.nodes import Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, sign, transfer
 

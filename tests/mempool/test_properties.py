@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from node.core import codec
-from node.core.errors import RuleError
-from node.core.types import Account
-from node.mempool import MAX_GAP
-from node.store import accounts
-from node.store import mempool as rows
-from node.store.tables import mempool
+from moneyer.node.chain.mempool import MAX_GAP
+from moneyer.node.core import codec
+from moneyer.node.core.errors import RuleError
+from moneyer.node.core.types import Account
+from moneyer.node.store import accounts
+from moneyer.node.store.tables import mempool
+from moneyer.node.store.unconfirmed import entries as rows
 from tests.nodes import Node
 from tests.support import ChainBuilder, easy_coin, key, mine, transfer
 

@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
-from node.core import codec
-from node.core.template import select_transfers
-from node.core.types import Transfer
-from node.store import accounts, selection
-from node.store import mempool as rows
+from moneyer.node.core import codec
+from moneyer.node.core.template import select_transfers
+from moneyer.node.core.types import Transfer
+from moneyer.node.store import accounts
+from moneyer.node.store.unconfirmed import entries as rows
+from moneyer.node.store.unconfirmed import order as selection
 from tests.nodes import NOW, Node, OpenNode
 from tests.statements import statements
 from tests.support import ChainBuilder, Key, easy_coin, key, mine, transfer

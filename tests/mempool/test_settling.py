@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from node import advance, mempool, settle
-from node.core import codec
-from node.core.errors import MempoolFull
-from node.core.types import Transfer
-from node.store import mempool as rows
-from node.store import returning
-from node.store.engine import Store
-from node.store.tables import mempool as table
+from moneyer.node.chain import advance, mempool, settle
+from moneyer.node.core import codec
+from moneyer.node.core.errors import MempoolFull
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.engine import Store
+from moneyer.node.store.tables import mempool as table
+from moneyer.node.store.unconfirmed import entries as rows
+from moneyer.node.store.unconfirmed import intake
 from tests.nodes import NOW, Node, OpenNode
 from tests.processes import Child, children
 from tests.statements import statements
@@ -60,7 +60,7 @@ def ready_pool() -> dict[bytes, bool]:
 
 def marked(node: Node) -> list[bytes]:
     with node.store.read() as conn:
-        return returning.hashes(conn)
+        return intake.hashes(conn)
 
 
 @pytest.fixture

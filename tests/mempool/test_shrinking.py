@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from node.core import codec
-from node.core.types import Transfer
-from node.store import eviction
-from node.store import mempool as rows
+from moneyer.node.core import codec
+from moneyer.node.core.types import Transfer
+from moneyer.node.store.unconfirmed import entries as rows
+from moneyer.node.store.unconfirmed import eviction
 from tests.nodes import Node, OpenNode
 from tests.statements import plan, statements
 from tests.support import easy_coin, key, transfer

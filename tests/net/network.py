@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import requests
 
-from node.net.procfile import commands, render
+from moneyer.node.devnet.procfile import commands, render
 from tests.cli.support import MONEYER, environment
 from tests.ports import free_ports
 from tests.support import wait_until

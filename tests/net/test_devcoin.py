@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from node.core.coinfile import coin_from_toml, coin_to_toml
-from node.core.errors import BadCoin
-from node.core.pow import decode_bits
-from node.net.coinfiles import make_once, place_coin, read_coin
-from node.net.devcoin import POW_LIMIT, development_coin, ensure_network, node_folder, prepare_folder
-from node.wallet.derive import DEVELOPMENT_NAMES, development_key, development_keys
+from moneyer.node.core.coinfile import coin_from_toml, coin_to_toml
+from moneyer.node.core.errors import BadCoin
+from moneyer.node.core.pow import decode_bits
+from moneyer.node.devnet.coinfiles import make_once, place_coin, read_coin
+from moneyer.node.devnet.devcoin import POW_LIMIT, development_coin, ensure_network, node_folder, prepare_folder
+from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, development_key, development_keys
 
 NOW = 1_800_000_000
 
@@ -68,8 +68,8 @@ def test_nodes_that_start_at_once_get_one_coin(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from node.net.coinfiles import make_once, place_coin
-from node.net.devcoin import development_coin
+from moneyer.node.devnet.coinfiles import make_once, place_coin
+from moneyer.node.devnet.devcoin import development_coin
 
 shared, number = Path(sys.argv[1]) / "coin.toml", int(sys.argv[2])
 coin = development_coin(1_800_000_000 + number)

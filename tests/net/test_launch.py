@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from honcho.printer import Message
 
-from node.cli.screen import welcome
-from node.cli.up import Network
-from node.locks import is_held
-from node.net.launch import Curtain, NetworkManager
+from moneyer.node.cli.screen import welcome
+from moneyer.node.devnet.launch import Curtain, NetworkManager
+from moneyer.node.devnet.network import Network
+from moneyer.node.system.locks import is_held
 from tests.cli.support import MONEYER, environment
 from tests.ports import free_ports
 from tests.support import easy_coin

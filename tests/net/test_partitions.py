@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from node.core import codec
-from node.core.hashing import unshow
-from node.core.ledger import transfers_of
-from node.core.types import Block, Transfer
-from node.store import accounts, blocks
-from node.store.engine import Store
-from node.store.tables import mempool, transactions
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import unshow
+from moneyer.node.core.ledger import transfers_of
+from moneyer.node.core.types import Block, Transfer
+from moneyer.node.store import accounts, blocks
+from moneyer.node.store.engine import Store
+from moneyer.node.store.tables import mempool, transactions
 from tests.api.running import ALICE, BOB, CAROL
 from tests.p2p.gossiping import COIN, Member, heal, post_transfer, tear, torn_network
 from tests.support import ChainBuilder, transfer, wait_until

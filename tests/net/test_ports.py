@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from node.net.ports import is_free, taken
+from moneyer.node.devnet.addresses import is_free, taken
 
 
 def listener(*, share: bool) -> socket.socket:

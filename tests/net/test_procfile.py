@@ -7,7 +7,7 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
-from node.net.procfile import commands, render, repository_procfile, this_moneyer
+from moneyer.node.devnet.procfile import commands, render, repository_procfile, this_moneyer
 from tests.conftest import REPOSITORY
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.net.ports import is_free
+from moneyer.node.devnet.addresses import is_free
 from tests.cli.support import environment
 from tests.net.network import Network
 from tests.ports import free_port

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.wallet.derive import development_key
+from moneyer.node.wallet.derive import development_key
 from tests.net.network import Network
 from tests.words import NOT_FOR_PEOPLE
 
@@ -59,6 +59,6 @@ def test_the_original_tutorials_calls_work_from_the_first_to_the_last(tmp_path: 
 
 
 def _address(name: str) -> str:
-    from node.core.address import encode_address
+    from moneyer.node.core.address import encode_address
 
     return encode_address("dev", development_key(name).payload)

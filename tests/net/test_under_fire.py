@@ -15,13 +15,13 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from node.client import Client, ClientError
-from node.config import Config
-from node.core import codec
-from node.core.hashing import show
-from node.store.engine import Store
-from node.store.tables import transactions
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.client import Client, ClientError
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.store.engine import Store
+from moneyer.node.store.tables import transactions
 from tests.api.running import ALICE, BOB, CAROL, RunningNode, answers, launch, place_coin
 from tests.cli.support import moneyer
 from tests.p2p.gossiping import COIN

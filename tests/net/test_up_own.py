@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from node.net.coinfiles import read_coin
-from node.net.devcoin import ALICE, development_coin, is_development
-from node.net.lan import join_line
-from node.net.ports import free_ports
-from node.wallet.derive import development_keys
+from moneyer.node.devnet.addresses import free_ports, join_line
+from moneyer.node.devnet.coinfiles import read_coin
+from moneyer.node.devnet.devcoin import ALICE, development_coin, is_development
+from moneyer.node.wallet.derive import development_keys
 from tests.cli.coins import asked
 from tests.cli.support import MONEYER, moneyer, no_room, refusal
 from tests.net.network import BUSY, START, Launcher

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import Chain
-from node.config import Config
-from node.core.coin import Coin
-from node.p2p.peers import Peers
-from node.p2p.sync import Sync
-from node.store import blocks
-from node.store.blocks import BlockRow
-from node.store.engine import Store
-from node.store.peers import PeerRow
+from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
+from moneyer.node.core.coin import Coin
+from moneyer.node.p2p.sync.sync import Sync
+from moneyer.node.p2p.table.peer_table import Peers
+from moneyer.node.store import blocks
+from moneyer.node.store.blocks import BlockRow
+from moneyer.node.store.engine import Store
+from moneyer.node.store.peers import PeerRow
 from tests.p2p.hostile import PeerServer, Route
 from tests.support import ChainBuilder, easy_coin
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.core import codec
-from node.core.coin import Coin
-from node.core.hashing import sha256d, show
-from node.core.types import Transfer
-from node.net.chaos import Proxy
-from node.p2p.client import PeerClient
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.hashing import sha256d, show
+from moneyer.node.core.types import Transfer
+from moneyer.node.devnet.chaos import Proxy
+from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.api.running import RunningNode, rich_coin, running
 from tests.p2p.hostile import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
 from tests.ports import free_port

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
 
-from node.core import codec
-from node.core.hashing import show, unshow
-from node.core.types import Block
-from node.p2p import wire
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show, unshow
+from moneyer.node.core.types import Block
+from moneyer.node.p2p.peer import wire
 from tests.support import ChainBuilder
 
 OCTETS = "application/octet-stream"

@@ -6,14 +6,13 @@ import json
 
 import pytest
 
-from node.core import codec
-from node.p2p import bodies as bodies_module
-from node.p2p import window as window_module
-from node.p2p.bodies import Bodies
-from node.p2p.client import PeerClient
-from node.p2p.errors import PeerError
-from node.p2p.urls import PeerUrl
-from node.p2p.window import Source
+from moneyer.node.core import codec
+from moneyer.node.p2p.peer.errors import PeerError
+from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.p2p.peer.urls import PeerUrl
+from moneyer.node.p2p.sync import bodies as bodies_module
+from moneyer.node.p2p.sync import bodies as window_module
+from moneyer.node.p2p.sync.bodies import Bodies, Source
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import BLOCKS, Answer, honest
 from tests.p2p.test_sync import grown

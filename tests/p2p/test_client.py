@@ -4,17 +4,11 @@ import json
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
-from node.p2p import wire
-from node.p2p.client import PeerClient
-from node.p2p.errors import (
-    BadAnswer,
-    NewerProtocol,
-    PeerUnreachable,
-    Refused,
-    TooLarge,
-)
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer import wire
+from moneyer.node.p2p.peer.errors import BadAnswer, NewerProtocol, PeerUnreachable, Refused, TooLarge
+from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import HELLO, Answer, Wire, as_bytes, as_json, hello_of, honest
 from tests.support import ChainBuilder, key, transfer

@@ -10,16 +10,10 @@ from contextlib import suppress
 
 import pytest
 
-from node.core import codec
-from node.p2p.client import PeerClient
-from node.p2p.errors import (
-    BadAnswer,
-    PeerError,
-    PeerTimeout,
-    PeerUnreachable,
-    TooLarge,
-)
-from node.p2p.wire import MAX_MEMPOOL_BYTES, split_transfers
+from moneyer.node.core import codec
+from moneyer.node.p2p.peer.errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, TooLarge
+from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.p2p.peer.wire import MAX_MEMPOOL_BYTES, split_transfers
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import HELLO, Wire, as_bytes, drip, flood, honest
 from tests.support import ChainBuilder, easy_coin, key, transfer

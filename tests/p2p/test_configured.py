@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.p2p.configured import Configured
-from node.p2p.errors import Duplicate, OtherCoin
+from moneyer.node.config import Config
+from moneyer.node.p2p.peer.errors import Duplicate, OtherCoin
+from moneyer.node.p2p.table.configured import Configured
 from tests.api.running import rich_coin, running
 from tests.p2p.gossiping import COIN, SOON, peers_of
 from tests.ports import free_port

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from node.config import Config
-from node.core.coin import Coin
-from node.core.coinfile import coin_to_toml
-from node.core.hashing import show
-from node.p2p.discovery import Discovery, read_record
-from node.p2p.localnet import local_networks
+from moneyer.node.config import Config
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.lan import Discovery, local_networks, read_record
 from tests.lan import Host, lan
 from tests.support import easy_coin, wait_until
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.core import codec
-from node.core.hashing import show
-from node.p2p.keeper import MAX_INBOUND
-from node.p2p.standing import MAX_PEERS
-from node.shares import ORPHANS
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.gossip.outbound import MAX_INBOUND
+from moneyer.node.p2p.table.standing import MAX_PEERS
+from moneyer.node.system.shares import ORPHANS
 from tests.api.running import rich_coin, running
 from tests.p2p.conftest import Serve
 from tests.p2p.crowd import Crowd

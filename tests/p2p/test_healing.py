@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.core import codec
-from node.core.hashing import show
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
 from tests.api.running import ALICE, BOB, CAROL, rich_coin
 from tests.p2p.gossiping import (
     SOON,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.core import codec
-from node.core.hashing import sha256d, show
-from node.p2p.backoff import Backoff
-from node.p2p.known import Known
-from node.p2p.reach import may_tell, own_url, url_towards
-from node.p2p.urls import parse_peer_url
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import sha256d, show
+from moneyer.node.p2p.gossip.outbox import Known
+from moneyer.node.p2p.peer.urls import parse_peer_url
+from moneyer.node.p2p.table.configured import Backoff
+from moneyer.node.p2p.table.reach import may_tell, own_url, url_towards
 from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
 from tests.p2p.conftest import Clock, Serve
 from tests.p2p.gossiping import (

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from node.chain import Chain
-from node.config import Config
-from node.mempool import Mempool
-from node.p2p.configured import Configured
-from node.p2p.errors import OtherCoin, TableFull
-from node.p2p.gossip import Gossip
-from node.p2p.keeper import MAX_INBOUND, MAX_INBOUND_EACH, MAX_LEARNED, Keeper
-from node.p2p.links import Link
-from node.p2p.peers import Peers
-from node.p2p.standing import INBOUND, OUTBOUND, blank
-from node.p2p.sync import Sync
-from node.p2p.urls import PeerUrl
-from node.shares import INBOUND_LINKS
-from node.store import peers as table
-from node.store.engine import Store
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.mempool import Mempool
+from moneyer.node.config import Config
+from moneyer.node.p2p.gossip.gossip import Gossip
+from moneyer.node.p2p.gossip.links import Link
+from moneyer.node.p2p.gossip.outbound import MAX_INBOUND, MAX_INBOUND_EACH, MAX_LEARNED, Keeper
+from moneyer.node.p2p.peer.errors import OtherCoin, TableFull
+from moneyer.node.p2p.peer.urls import PeerUrl
+from moneyer.node.p2p.sync.sync import Sync
+from moneyer.node.p2p.table.configured import Configured
+from moneyer.node.p2p.table.peer_table import Peers
+from moneyer.node.p2p.table.standing import INBOUND, OUTBOUND, blank
+from moneyer.node.store import peers as table
+from moneyer.node.store.engine import Store
+from moneyer.node.system.shares import INBOUND_LINKS
 from tests.p2p.conftest import NOW, Clock, Serve
 from tests.p2p.gossiping import COIN, SOON
 from tests.support import wait_until

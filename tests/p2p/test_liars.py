@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from node.core import codec
-from node.core.coin import Coin
-from node.core.hashing import sha256d
-from node.p2p import wire
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.hashing import sha256d
+from moneyer.node.p2p.peer import wire
 from tests.api.running import RunningNode, children, rich_coin, running
 from tests.p2p.conftest import Serve
 from tests.p2p.gossiping import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.core.coinfile import coin_to_toml
-from node.core.errors import BadCoinbaseAmount, BadMerkleRoot, RuleError, TimeTooNew, TooDeep
-from node.p2p.errors import BadChain, Banned
-from node.p2p.offenders import MAX_HOSTS, SECONDS, Offenders
-from node.p2p.standing import OUTBOUND, blank
-from node.p2p.urls import parse_peer_url
-from node.store import peers as table
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.errors import BadCoinbaseAmount, BadMerkleRoot, RuleError, TimeTooNew, TooDeep
+from moneyer.node.p2p.peer.errors import BadChain, Banned
+from moneyer.node.p2p.peer.urls import parse_peer_url
+from moneyer.node.p2p.table.offenders import MAX_HOSTS, SECONDS, Offenders
+from moneyer.node.p2p.table.standing import OUTBOUND, blank
+from moneyer.node.store import peers as table
 from tests.api.running import ALICE, BOB, rich_coin
 from tests.lan import Host, lan
 from tests.p2p.conftest import Clock, MakeNode

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from node.core.hashing import show
-from node.p2p import peers as peers_module
-from node.p2p import standing
-from node.p2p.errors import (
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer.errors import (
     BadChain,
     BadUrl,
     Banned,
@@ -21,10 +19,12 @@ from node.p2p.errors import (
     PeerUnreachable,
     TableFull,
 )
-from node.p2p.standing import BAN_SECONDS
-from node.p2p.threads import OneAtATime, in_threads
-from node.p2p.urls import parse_peer_url
-from node.store import peers as table
+from moneyer.node.p2p.peer.urls import parse_peer_url
+from moneyer.node.p2p.table import peer_table as peers_module
+from moneyer.node.p2p.table import standing
+from moneyer.node.p2p.table.standing import BAN_SECONDS
+from moneyer.node.store import peers as table
+from moneyer.node.system.threads import OneAtATime, in_threads
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Route, as_bytes, as_json, drip, hello_of, honest
 from tests.support import ChainBuilder, easy_coin, wait_until

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from node.chain import Chain
-from node.core import codec
-from node.core.hashing import show
-from node.outcomes import Extended
-from node.store.engine import Store
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.outcomes import Extended
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.store.engine import Store
 from tests.api.running import ALICE, BOB, CAROL, running
 from tests.p2p.conftest import Serve
 from tests.p2p.gossiping import (

@@ -9,15 +9,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from node.chain import Chain
-from node.config import Config
-from node.mempool import Mempool
-from node.p2p.gossip import Gossip
-from node.p2p.peers import Peers
-from node.p2p.standing import CONNECTED, DOWN, OUTBOUND, blank
-from node.p2p.sync import Sync
-from node.store import peers as table
-from node.store.engine import Store
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.mempool import Mempool
+from moneyer.node.config import Config
+from moneyer.node.p2p.gossip.gossip import Gossip
+from moneyer.node.p2p.sync.sync import Sync
+from moneyer.node.p2p.table.peer_table import Peers
+from moneyer.node.p2p.table.standing import CONNECTED, DOWN, OUTBOUND, blank
+from moneyer.node.store import peers as table
+from moneyer.node.store.engine import Store
 from tests.api.running import place_coin, rich_coin, running
 from tests.p2p.conftest import Clock, Serve
 from tests.p2p.gossiping import SOON, gossiping, peers_of, wait_for_tip

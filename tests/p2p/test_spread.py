@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from node.p2p.keeper import Keeper
-from node.p2p.spread import Crowding, Spread, spot_of, spot_of_any
-from node.p2p.standing import CONNECTED, OUTBOUND, blank
-from node.store import peers as table
+from moneyer.node.p2p.gossip.outbound import Keeper
+from moneyer.node.p2p.table.spread import Crowding, Spread, spot_of, spot_of_any
+from moneyer.node.p2p.table.standing import CONNECTED, OUTBOUND, blank
+from moneyer.node.store import peers as table
 from tests.api.running import RunningNode
 from tests.p2p.conftest import NOW, Serve
 from tests.p2p.crowd import Crowd

@@ -7,13 +7,22 @@ from collections.abc import Iterable
 import pytest
 from sqlalchemy import Connection
 
-from node.p2p import standing
-from node.p2p.client import PeerClient
-from node.p2p.errors import PeerError, TableFull
-from node.p2p.standing import CONNECTED, INBOUND, INBOUND_EACH, OUTBOUND, RESERVE, Greeting, home_of, take_in
-from node.p2p.urls import parse_peer_url
-from node.p2p.wire import Hello
-from node.store.peers import PeerRow
+from moneyer.node.p2p.peer.errors import PeerError, TableFull
+from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.p2p.peer.urls import parse_peer_url
+from moneyer.node.p2p.peer.wire import Hello
+from moneyer.node.p2p.table import standing
+from moneyer.node.p2p.table.standing import (
+    CONNECTED,
+    INBOUND,
+    INBOUND_EACH,
+    OUTBOUND,
+    RESERVE,
+    Greeting,
+    home_of,
+    take_in,
+)
+from moneyer.node.store.peers import PeerRow
 from tests.p2p.conftest import NOW, MakeNode, Node
 from tests.p2p.hostile import hello_of
 from tests.support import ChainBuilder, easy_coin

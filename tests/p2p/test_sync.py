@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from node.core import codec
-from node.core.coin import Coin
-from node.core.hashing import show
-from node.p2p import survey as survey_module
-from node.p2p import wire
-from node.store import accounts, blocks, tree
-from node.store.leaves import Leaves
+from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer import wire
+from moneyer.node.p2p.sync import survey as survey_module
+from moneyer.node.store import accounts, blocks, tree
+from moneyer.node.store.tree import Leaves
 from tests.nodes import NOW
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, honest

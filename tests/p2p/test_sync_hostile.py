@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from node.core import codec
-from node.core.types import Block
-from node.p2p import wire
+from moneyer.node.core import codec
+from moneyer.node.core.types import Block
+from moneyer.node.p2p.peer import wire
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, Route, as_bytes, as_json, drip, hello_of, honest, raw_headers
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown, rows

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
 from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import BLOCKS, Gate, PeerServer, honest

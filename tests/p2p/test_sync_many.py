@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
-from node.p2p import bodies as bodies_module
-from node.p2p import survey as survey_module
-from node.p2p import window as window_module
-from node.store import mempool as pool
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.sync import bodies as bodies_module
+from moneyer.node.p2p.sync import bodies as window_module
+from moneyer.node.p2p.sync import survey as survey_module
+from moneyer.node.store.unconfirmed import entries as pool
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import BLOCKS, Gate, PeerServer, Route, drip, honest
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown

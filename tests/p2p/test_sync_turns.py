@@ -10,12 +10,12 @@ from typing import Final
 
 import pytest
 
-from node.p2p import survey as survey_module
-from node.p2p import turn as turn_module
-from node.p2p.catchup import CatchUp
-from node.p2p.standing import CONNECTED
-from node.p2p.turn import Line, Turn
-from node.p2p.urls import PeerUrl
+from moneyer.node.p2p.peer.urls import PeerUrl
+from moneyer.node.p2p.sync import survey as survey_module
+from moneyer.node.p2p.sync import turn as turn_module
+from moneyer.node.p2p.sync.catchup import CatchUp
+from moneyer.node.p2p.sync.turn import Line, Turn
+from moneyer.node.p2p.table.standing import CONNECTED
 from tests.api.running import RunningNode, running
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.gossiping import COIN, gossiping, listener, wait_for_tip, wait_until_told

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.core.hashing import show
-from node.p2p.client import PeerClient
-from node.p2p.errors import Refused
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import show
+from moneyer.node.p2p.peer.errors import Refused
+from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.ports import free_port
 from tests.support import ChainBuilder

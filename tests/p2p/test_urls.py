@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from node.p2p import urls
-from node.p2p.errors import BadUrl, PeerUnreachable
-from node.p2p.urls import parse_peer_url
+from moneyer.node.p2p.peer import urls
+from moneyer.node.p2p.peer.errors import BadUrl, PeerUnreachable
+from moneyer.node.p2p.peer.urls import parse_peer_url
 
 
 @pytest.mark.parametrize(

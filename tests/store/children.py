@@ -13,14 +13,15 @@ from typing import Any
 
 from sqlalchemy import Connection as Rows
 
-import migrations
-from node.config import Config
-from node.core.coin import Coin
-from node.core.errors import MoneyerError, RuleError
-from node.core.types import Block, Transfer
-from node.store import blocks, engine, meta, migrate, schema
-from node.store.driver import driver
-from node.store.engine import Store
+from moneyer import migrations
+from moneyer.node.config import Config
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.errors import MoneyerError, RuleError
+from moneyer.node.core.types import Block, Transfer
+from moneyer.node.store import blocks, engine, meta
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.engine import Store
+from moneyer.node.store.opening import migrate, schema
 from tests.nodes import Node
 from tests.processes import Pipe
 from tests.support import block_on, key, mine, transfer

@@ -8,8 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from node.core.coin import Coin
-from node.store.driver import driver
+from moneyer.node.core.coin import Coin
+from moneyer.node.store.backends.driver import driver
 from tests.nodes import Node
 from tests.support import ChainBuilder, easy_coin, key, transfer
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.store import meta
-from node.store.driver import driver, has_safe_wal
-from node.store.engine import Store
-from node.store.errors import StoreBusy, StoreRefused
+from moneyer.node.config import Config
+from moneyer.node.store import meta
+from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreBusy, StoreRefused
 from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import write_and_stay_inside
@@ -58,9 +58,9 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
 def test_a_new_folder_that_another_process_has_locked_for_long_is_refused_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from node.store import connect
+    from moneyer.node.store.backends import connections
 
-    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
     folder = made(tmp_path)
     other = driver.connect(str(folder / "chain.db"), isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")

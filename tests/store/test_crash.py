@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from node.store import blocks, transactions
-from node.store import mempool as mempool_rows
-from node.store.driver import driver
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.store import blocks, transactions
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import SENDERS, leave_a_journal, work_until_killed

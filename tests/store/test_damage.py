@@ -10,16 +10,16 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
-from node.cli.main import cli
-from node.config import Config
-from node.core import codec
-from node.core.coinfile import coin_to_toml
-from node.core.errors import MoneyerError
-from node.store import blocks
-from node.store.driver import driver, has_safe_wal
-from node.store.engine import Store
-from node.store.errors import StoreDamaged, StoreRefused
-from node.verify import ChainBroken, verify_chain
+from moneyer.node.chain.verify import ChainBroken, verify_chain
+from moneyer.node.cli.main import cli
+from moneyer.node.config import Config
+from moneyer.node.core import codec
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.errors import MoneyerError
+from moneyer.node.store import blocks
+from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreDamaged, StoreRefused
 from tests.nodes import Node
 from tests.processes import Child
 from tests.store.children import work_until_killed

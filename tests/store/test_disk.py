@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.store import meta
-from node.store.driver import driver
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.store import meta
+from moneyer.node.store.backends.driver import driver
 from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import fill_the_disk, open_as_a_stranger

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.store import doorbell, engine, meta
-from node.store.doorbell import Doorbell
-from node.store.engine import Store
+from moneyer.node.config import Config
+from moneyer.node.store import engine, meta
+from moneyer.node.store.backends import doorbell
+from moneyer.node.store.backends.doorbell import Doorbell
+from moneyer.node.store.engine import Store
 from tests.processes import Child, children
 from tests.store.children import commit_when_told, wait_for_changes
 from tests.store.folders import CHAIN

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection
 
-from node.config import Config
-from node.core.hashing import sha256d
-from node.store import accounts, blocks, mempool, transactions
-from node.store.engine import Store
-from node.store.leaves import Leaves
-from node.store.transactions import Place
+from moneyer.node.config import Config
+from moneyer.node.core.hashing import sha256d
+from moneyer.node.store import accounts, blocks, transactions
+from moneyer.node.store.engine import Store
+from moneyer.node.store.transactions import Place
+from moneyer.node.store.tree import Leaves
+from moneyer.node.store.unconfirmed import entries
 from tests.support import easy_coin
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "a history from its middle": lambda conn: accounts.history(conn, BUSY, MIDDLE, PAGE),
     "a page of blocks": lambda conn: blocks.newest_first(conn, None, PAGE),
     "a page of blocks from the middle": lambda conn: blocks.newest_first(conn, BLOCKS // 2, PAGE),
-    "the mempool by fee rate": lambda conn: list(mempool.raws_by_fee_rate(conn, PAGE)),
+    "the mempool by fee rate": lambda conn: list(entries.raws_by_fee_rate(conn, PAGE)),
 }
 
 
@@ -127,5 +128,5 @@ def test_the_tips_of_a_tree_that_was_seen_cost_what_joined_since(store: Store) -
 
 
 def test_the_whole_pool_can_be_asked_for(store: Store) -> None:
-    found, _ = steps(store, lambda conn: list(mempool.raws_by_fee_rate(conn, WAITING + 5)))
+    found, _ = steps(store, lambda conn: list(entries.raws_by_fee_rate(conn, WAITING + 5)))
     assert len(found) == WAITING

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.core.coinfile import coin_to_toml
-from node.store import blocks
-from node.store.driver import driver, has_safe_wal
-from node.store.engine import Store
-from node.store.errors import StoreRefused
-from node.store.fold import fold_log
+from moneyer.node.config import Config
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.store import blocks
+from moneyer.node.store.backends.driver import driver, fold_log, has_safe_wal
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreRefused
 from tests.api.running import running
 from tests.cli.support import moneyer, refusal
 from tests.nodes import Node
@@ -77,7 +76,7 @@ def test_a_folder_whose_making_was_killed_has_had_no_chain_and_one_with_a_journa
 def test_a_database_without_rows_in_the_place_of_a_chain_is_no_new_one(tmp_path: Path) -> None:
     folder, other = made(tmp_path), tmp_path / "other"
     other.mkdir()
-    from node.store import schema
+    from moneyer.node.store.opening import schema
 
     schema.prepare(other / "chain.db")
     shutil.copy(other / "chain.db", folder / "chain.db")

@@ -13,15 +13,16 @@ import pytest
 from alembic import command
 from sqlalchemy import inspect
 
-import migrations
-from node.config import Config
-from node.store import blocks, check, migrate, schema
-from node.store.connect import open_engine
-from node.store.driver import driver
-from node.store.engine import Store
-from node.store.errors import StoreRefused
-from node.store.tables import SCHEMA_REVISION
-from node.verify import verify_chain
+from moneyer import migrations
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.config import Config
+from moneyer.node.store import blocks
+from moneyer.node.store.backends.connections import open_engine
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreRefused
+from moneyer.node.store.opening import check, migrate, schema
+from moneyer.node.store.tables import SCHEMA_REVISION
 from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations

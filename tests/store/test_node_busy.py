@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.store.driver import has_safe_wal
+from moneyer.node.core import codec
+from moneyer.node.store.backends.driver import has_safe_wal
 from tests.api.running import ALICE, BOB, Answer, rich_coin, running
 from tests.processes import Child, children
 from tests.store.children import write_and_stay_inside

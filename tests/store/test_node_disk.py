@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from node.core import codec
-from node.store.driver import driver
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core import codec
+from moneyer.node.store.backends.driver import driver
 from tests.api.running import ALICE, BOB, Answer, RunningNode, children, rich_coin, running
 from tests.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.nodes import Node

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.store.driver import driver
+from moneyer.node.config import Config
+from moneyer.node.store.backends.driver import driver
 from tests.api.running import launch, log_of, place_coin
 from tests.ports import free_port
 from tests.store.folders import CHAIN, bytes_of, made

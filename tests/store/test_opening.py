@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.core.coinfile import coin_to_toml
-from node.core.errors import BadCoin
-from node.store import driver, meta, schema
-from node.store.engine import Store, load_coin
-from node.store.errors import StoreFailed, StoreRefused
+from moneyer.node.config import Config
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.errors import BadCoin
+from moneyer.node.store import meta
+from moneyer.node.store.backends import driver
+from moneyer.node.store.engine import Store, load_coin
+from moneyer.node.store.errors import StoreFailed, StoreRefused
+from moneyer.node.store.opening import schema
 from tests.nodes import Node
 from tests.processes import Child, children
 from tests.store.children import open_when_told

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from node.core import codec
-from node.store import accounts, blocks, eviction, jobs, mempool, transactions
-from node.store.leaves import Leaves
+from moneyer.node.core import codec
+from moneyer.node.store import accounts, blocks, mining, transactions
+from moneyer.node.store.tree import Leaves
+from moneyer.node.store.unconfirmed import entries, eviction
 from tests.nodes import NOW, Node, OpenNode
 from tests.statements import plan, statements
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -47,12 +48,12 @@ def use(node: Node) -> None:
         list(blocks.oldest_whole(conn, 3, 2))
         assert blocks.raw(conn, tip.block_hash)
         blocks.fork_heights(conn, Leaves().look(conn))
-        mempool.by_fee_rate(conn, 3)
-        mempool.raws_by_fee_rate(conn, 3)
+        entries.by_fee_rate(conn, 3)
+        entries.raws_by_fee_rate(conn, 3)
         eviction.worst(conn)
-        mempool.of_sender(conn, ALICE.payload)
-        mempool.incoming(conn, ALICE.payload)
-        jobs.next_open(conn)
+        entries.of_sender(conn, ALICE.payload)
+        entries.incoming(conn, ALICE.payload)
+        mining.next_open(conn)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_full_pool_is_read_by_indexes_that_hold_all_that_is_asked(open_node: O
 def test_what_waits_for_an_account_is_summed_from_an_index_alone(node: Node) -> None:
     """However many wait: a row of the pool is some 300 bytes, and one of an index 50."""
     with statements(node.store) as seen, node.store.read() as conn:
-        mempool.incoming(conn, ALICE.payload)
+        entries.incoming(conn, ALICE.payload)
     (statement,) = [each for each in seen if "mempool" in each]
     assert plan(node.store, statement) == ["SEARCH mempool USING COVERING INDEX ix_mempool_receiver_cost (receiver=?)"]
 

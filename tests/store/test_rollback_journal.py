@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from node.store import connect, schema, slices
-from node.store import driver as sqlite
-from node.store.driver import driver
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.store.backends import connections
+from moneyer.node.store.backends import driver as sqlite
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.opening import schema
 from tests.nodes import Node
 from tests.store.folders import CHAIN, made
 
@@ -21,7 +22,7 @@ from tests.store.folders import CHAIN, made
 def journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with an SQLite before 3.51.3."""
     monkeypatch.setattr(sqlite, "has_safe_wal", False)
-    monkeypatch.setattr(connect, "journal_mode", "TRUNCATE")
+    monkeypatch.setattr(connections, "journal_mode", "TRUNCATE")
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_block_is_written_while_the_whole_chain_is_checked(node: Node) -> None
 def test_a_copy_that_is_overtaken_again_and_again_is_made_in_one_go(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slices, "_SLICE_PAGES", 1)
+    monkeypatch.setattr(connections, "_SLICE_PAGES", 1)
     database = node.store.config.database
     chain = CHAIN.branch(CHAIN.height, "meanwhile")
 
@@ -69,15 +70,18 @@ def test_a_copy_that_is_overtaken_again_and_again_is_made_in_one_go(
                 options["progress"] = write_and_look
             self.source.backup(target, **options)  # type: ignore[attr-defined]
 
-    with closing(connect.connect_to_look(database)) as source, closing(driver.connect(str(tmp_path / "c.db"))) as copy:
-        slices.copy_database(Busy(source), copy)
+    with (
+        closing(connections.connect_to_look(database)) as source,
+        closing(driver.connect(str(tmp_path / "c.db"))) as copy,
+    ):
+        connections.copy_database(Busy(source), copy)
         (height,) = copy.execute("SELECT max(height) FROM blocks").fetchone()
     assert height == chain.height > CHAIN.height + 3
 
 
 def test_a_backup_is_made_in_slices_too(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    really = slices.copy_database
+    really = connections.copy_database
 
     def noting(source: Any, target: Any) -> None:
         seen.append(source)

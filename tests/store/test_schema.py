@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from node.store import migrate, schema
-from node.store.connect import open_engine
-from node.store.tables import SCHEMA_REVISION, metadata
+from moneyer.node.store.backends.connections import open_engine
+from moneyer.node.store.opening import migrate, schema
+from moneyer.node.store.tables import SCHEMA_REVISION, metadata
 
 pytestmark = pytest.mark.schema
 
@@ -92,7 +92,7 @@ def test_every_connection_is_durable_and_checks_foreign_keys(tmp_path: Path) -> 
 
 
 def test_the_journal_is_wal_exactly_where_sqlite_has_the_fix(tmp_path: Path) -> None:
-    from node.store import driver
+    from moneyer.node.store.backends import driver
 
     engine = open_new(tmp_path / "chain.db", write=True)
     with engine.connect() as conn:

@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-from node.config import Config
-from node.core.coinfile import coin_to_toml
-from node.core.errors import MoneyerError
-from node.store.engine import Store
-from node.store.errors import StoreRefused
-from node.verify import ChainBroken, verify_chain
+from moneyer.node.chain.verify import ChainBroken, verify_chain
+from moneyer.node.config import Config
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.core.errors import MoneyerError
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreRefused
 from tests.cli.support import moneyer
 from tests.nodes import Node
 from tests.store.folders import ALICE, BOB, CHAIN, change, made

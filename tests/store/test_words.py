@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from node.store import errors
-from node.store.driver import DatabaseError, driver
-from node.store.errors import Fault, StoreBusy, StoreFailed, cause_of, refused, unavailable
+from moneyer.node.store import errors
+from moneyer.node.store.backends.driver import DatabaseError, driver
+from moneyer.node.store.errors import Fault, StoreBusy, StoreFailed, cause_of, refused, unavailable
 from tests.words import NOT_FOR_PEOPLE
 
 DATABASE = Path("/data/chain.db")

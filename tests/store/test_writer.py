@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from node.core.errors import BadSequence, MoneyerError
-from node.store import meta, schema
-from node.store.connect import open_engine
-from node.store.driver import driver
-from node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
-from node.store.writer import MAX_WAITING, Writer
+from moneyer.node.core.errors import BadSequence, MoneyerError
+from moneyer.node.store import meta
+from moneyer.node.store.backends.connections import open_engine
+from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
+from moneyer.node.store.opening import schema
+from moneyer.node.store.writer import MAX_WAITING, Writer
 from tests.support import wait_until
 
 Job = Callable[[Connection], object]

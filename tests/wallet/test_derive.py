@@ -12,9 +12,9 @@ import pytest
 from mnemonic import Mnemonic
 from slip10 import SLIP10
 
-from node.core.address import encode_address
-from node.wallet import derive
-from node.wallet.errors import BadPhrase
+from moneyer.node.core.address import encode_address
+from moneyer.node.wallet import derive
+from moneyer.node.wallet.errors import BadPhrase
 from tests.conftest import vector_file
 
 # Pinned for good: published addresses, and every development coin's genesis, hang on them.

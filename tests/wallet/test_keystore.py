@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from node.core.address import MAX_ADDRESS, decode_address, encode_address
-from node.core.errors import BadAddress
-from node.wallet import derive
-from node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, Key, key_from_phrase, random_key
-from node.wallet.errors import (
+from moneyer.node.core.address import MAX_ADDRESS, decode_address, encode_address
+from moneyer.node.core.errors import BadAddress
+from moneyer.node.wallet import derive
+from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, Key, key_from_phrase, random_key
+from moneyer.node.wallet.errors import (
     NameTaken,
     UnknownKey,
     WalletExists,
@@ -29,8 +29,8 @@ from node.wallet.errors import (
     WalletUnreadable,
     WrongWallet,
 )
-from node.wallet.keystore import add_key, create_wallet, ensure_wallet, open_wallet
-from node.wallet.names import check_name
+from moneyer.node.wallet.keystore import add_key, create_wallet, ensure_wallet, open_wallet
+from moneyer.node.wallet.names import check_name
 
 PASSPHRASE = "correct horse"
 
@@ -89,7 +89,7 @@ def test_a_development_wallet_and_one_of_ones_own_are_not_taken_for_each_other(t
 
 def test_processes_that_start_at_once_agree_on_one_wallet(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from node.wallet.keystore import ensure_wallet\n"
+        "import sys; from pathlib import Path; from moneyer.node.wallet.keystore import ensure_wallet\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "print(ensure_wallet(Path(sys.argv[1]), development=False).payload_of('miner').hex())"
     )
@@ -166,8 +166,8 @@ def test_keys_added_at_once_are_all_kept(path: Path) -> None:
 def test_a_writer_killed_at_any_moment_leaves_a_whole_wallet(path: Path) -> None:
     create_wallet(path, {}, development=False)
     script = (
-        "import sys; from pathlib import Path; from node.wallet.keystore import add_key\n"
-        "from node.wallet.derive import random_key\n"
+        "import sys; from pathlib import Path; from moneyer.node.wallet.keystore import add_key\n"
+        "from moneyer.node.wallet.derive import random_key\n"
         "for number in range(10_000):\n"
         "    add_key(Path(sys.argv[1]), f'{sys.argv[2]}-{number}', random_key())\n"
         "    print(number, flush=True)"

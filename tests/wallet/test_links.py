@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from node.api.guard import ensure_token, read_token, renew_token
-from node.core.coinfile import coin_to_toml
-from node.files import write_whole
-from node.net.coinfiles import make_once, read_coin
-from node.wallet.contacts import add_contact, read_contacts
-from node.wallet.derive import Key
-from node.wallet.keystore import add_key, open_wallet
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.devnet.coinfiles import make_once, read_coin
+from moneyer.node.system.api_token import ensure_token, read_token, renew_token
+from moneyer.node.system.files import write_whole
+from moneyer.node.wallet.contacts import add_contact, read_contacts
+from moneyer.node.wallet.derive import Key
+from moneyer.node.wallet.keystore import add_key, open_wallet
 from tests.cli.coins import own_coin, write_wallet
 from tests.cli.support import moneyer, refusal
 from tests.support import key

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from node.wallet import edit
-from node.wallet.derive import Key, key_from_phrase, new_phrase
-from node.wallet.errors import UnknownKey, WalletLocked
-from node.wallet.keystore import add_key, create_wallet
-from node.wallet.live import LiveWallet
+from moneyer.node.wallet import edit
+from moneyer.node.wallet.derive import Key, key_from_phrase, new_phrase
+from moneyer.node.wallet.errors import UnknownKey, WalletLocked
+from moneyer.node.wallet.keystore import add_key, create_wallet
+from moneyer.node.wallet.live import LiveWallet
 from tests.api.running import RunningNode, place_coin, rich_coin, running
 from tests.cli.support import moneyer
 from tests.support import key

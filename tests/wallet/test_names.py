@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from node.wallet.contacts import add_contact, read_contacts, remove_contact
-from node.wallet.derive import DEVELOPMENT_NAMES, Key, development_key, development_keys, random_key
-from node.wallet.edit import derive_key, rename
-from node.wallet.errors import BadName, NameTaken
-from node.wallet.keystore import add_key, create_wallet, ensure_wallet, open_wallet
-from node.wallet.names import check_name, name_key
+from moneyer.node.wallet.contacts import add_contact, read_contacts, remove_contact
+from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, Key, development_key, development_keys, random_key
+from moneyer.node.wallet.edit import derive_key, rename
+from moneyer.node.wallet.errors import BadName, NameTaken
+from moneyer.node.wallet.keystore import add_key, create_wallet, ensure_wallet, open_wallet
+from moneyer.node.wallet.names import check_name, name_key
 
 ADDRESS = f"easy1{'q' * 59}"
 

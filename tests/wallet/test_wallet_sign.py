@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from node.core.codec import sighash
-from node.core.errors import BadAmount, BadMemo, BadReceiver, BadSequence, MoneyerError
-from node.core.keys import verify
-from node.core.types import MAX_MONEY
-from node.wallet.derive import development_keys, random_key
-from node.wallet.sign import sign_transfer
+from moneyer.node.core.codec import sighash
+from moneyer.node.core.errors import BadAmount, BadMemo, BadReceiver, BadSequence, MoneyerError
+from moneyer.node.core.signing import verify
+from moneyer.node.core.types import MAX_MONEY
+from moneyer.node.wallet.derive import development_keys, random_key
+from moneyer.node.wallet.keystore import sign_transfer
 
 ALICE, BOB = (development_keys()[name] for name in ("alice", "bob"))
 CHAIN = bytes(range(32))

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from node.config import Config
-from node.locks import hold
+from moneyer.node.config import Config
+from moneyer.node.system.locks import hold
 
 if __name__ == "__main__":
     lock = hold(Config(data=Path(sys.argv[1])).node_lock)

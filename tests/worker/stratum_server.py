@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from node.core.coin import Coin
-from node.locks import is_held
+from moneyer.node.core.coin import Coin
+from moneyer.node.system.locks import is_held
 from tests.cli.support import MONEYER, environment
 from tests.ports import free_port
 from tests.support import wait_until

@@ -16,18 +16,18 @@ from typing import Any
 
 import psutil
 
-from node.chain import Chain
-from node.config import Config
-from node.core.coin import Coin
-from node.core.coinfile import coin_to_toml
-from node.locks import LockFile, hold, is_held
-from node.mempool import Mempool
-from node.store import blocks, jobs
-from node.store.engine import Store
-from node.store.jobs import JobRow
-from node.wallet.keystore import ensure_wallet
+from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.mempool import Mempool
+from moneyer.node.config import Config
+from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.store import blocks, mining
+from moneyer.node.store.engine import Store
+from moneyer.node.store.mining import JobRow
+from moneyer.node.system.locks import LockFile, hold, is_held
+from moneyer.node.wallet.keystore import ensure_wallet
+from moneyer.worker.hasher import main as hasher_main
 from tests.support import wait_until
-from worker.hasher import main as hasher_main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MILD = 0x1F00FFFF
@@ -35,7 +35,7 @@ MILD = 0x1F00FFFF
 HARD = 0x1E00FFFF
 """16.8 million hashes to a block: some ten seconds of one process."""
 HOPELESS = 0x1A00FFFF
-assert hasher_main.__module__ == "worker.hasher"
+assert hasher_main.__module__ == "moneyer.worker.hasher"
 
 
 class NodeFolder:
@@ -100,16 +100,16 @@ class NodeFolder:
 
     def ask(self, wanted: int, receiver: bytes | None = None) -> str:
         """A new mining job's id."""
-        return self.store.write(lambda conn: jobs.create(conn, wanted, receiver, int(time.time()))).job_id
+        return self.store.write(lambda conn: mining.create(conn, wanted, receiver, int(time.time()))).job_id
 
     def job(self, job_id: str) -> JobRow:
         with self.store.read() as conn:
-            row = jobs.get(conn, job_id)
+            row = mining.get(conn, job_id)
         assert row is not None
         return row
 
     def wait_done(self, job_id: str, timeout: float = 30) -> JobRow:
-        wait_until(lambda: self.job(job_id).state != jobs.OPEN, timeout, "the job to end")
+        wait_until(lambda: self.job(job_id).state != mining.OPEN, timeout, "the job to end")
         return self.job(job_id)
 
 
@@ -118,7 +118,7 @@ class WorkerProcess:
         """`through`: a command that starts the worker's command as its child."""
         self.config = config
         self._errors = config.data / f"worker-{time.monotonic_ns()}.log"
-        command = [*(through or []), sys.executable, "-m", "worker", "--data", str(config.data), *options]
+        command = [*(through or []), sys.executable, "-m", "moneyer.worker", "--data", str(config.data), *options]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors)
 

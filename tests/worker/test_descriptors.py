@@ -20,8 +20,11 @@ _START = "import resource, runpy, sys; n = int(sys.argv.pop(1)); resource.setrli
 
 def refused(limit: int, *words: str) -> str:
     """What a command says that ends with status 1, its descriptors limited when all of its modules are loaded."""
-    loaded = "import node.cli.main, node.cli.run, node.cli.stratum, worker.supervisor, worker.stratum.run"
-    code = f"{loaded}; {_START}; node.cli.main.main()"
+    loaded = (
+        "from moneyer.node.cli import main; import moneyer.node.cli.commands.run; "
+        "import moneyer.worker.supervisor, moneyer.worker.stratum.start"
+    )
+    code = f"{loaded}; {_START}; main.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, str(limit), *words], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.core.hashing import sha256d
-from worker import engines
-from worker.bench import PASSED, bench_engines
-from worker.engines import ENGINES, NONCES, Engine, EngineFailed
-from worker.engines.hashlib_engine import HashlibEngine
+from moneyer.node.core.hashing import sha256d
+from moneyer.worker import engines
+from moneyer.worker.bench import PASSED, bench_engines
+from moneyer.worker.engines import ENGINES, NONCES, Engine, EngineFailed
+from moneyer.worker.engines.hashlib_engine import HashlibEngine
 
 _made: dict[str, Engine | str] = {}
 
@@ -139,7 +139,7 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(ENGINES, "another", lambda _cache: _Slow())
-    monkeypatch.setattr("worker.bench.measure_together", lambda *_: 1.0)  # its processes know no engine of a test's
+    monkeypatch.setattr("moneyer.worker.bench.measure_together", lambda *_: 1.0)
     name, speed = engines.choose_measured("another")
     assert (name, speed > 0) == ("another", True)
     (said,) = [record.getMessage() for record in caplog.records]

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moneyer.worker import engines
+from moneyer.worker.bench import PASSED, bench_engines
+from moneyer.worker.engines import NONCES, EngineFailed, solves
+from moneyer.worker.engines.compiled import CompiledEngine, Processor
+from moneyer.worker.engines.mixed import MixedEngine
+from moneyer.worker.engines.sha import NoInstructions, ShaEngine
+from moneyer.worker.engines.simd import SimdEngine
 from tests.support import easy_coin, wait_until
 from tests.worker.support import MILD, NodeFolder
-from worker import engines
-from worker.bench import PASSED, bench_engines
-from worker.engines import NONCES, EngineFailed, solves
-from worker.engines.compiled import CompiledEngine, Processor
-from worker.engines.mixed import MixedEngine
-from worker.engines.sha import NoInstructions, ShaEngine
-from worker.engines.simd import SimdEngine
 
 pytest.importorskip("llvmlite", reason="llvmlite has no wheel here: hashlib is the engine")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from node.core.coin import Coin
-from node.store.driver import driver, has_safe_wal
-from node.verify import verify_chain
+from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core.coin import Coin
+from moneyer.node.store.backends.driver import driver, has_safe_wal
 from tests.support import easy_coin, wait_until
 from tests.worker.support import (
     HOPELESS,

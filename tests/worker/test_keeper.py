@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.worker.keeper import _without_mode
 from tests.cli.support import MONEYER, environment
 from tests.support import easy_coin, wait_until
 from tests.worker.support import HOPELESS, ROOT, NodeFolder, WorkerProcess, children, is_gone, kill
-from worker.keeper import _without_mode
 
 STARTED_AGAIN = "it is started again"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from node.api.errors import answer_of
-from node.config import Config
-from node.locks import hold, is_held
+from moneyer.node.api.http.errors import answer_of
+from moneyer.node.config import Config
+from moneyer.node.system.locks import hold, is_held
+from moneyer.worker.stratum.link import NodeLink
 from tests.api.running import children, running
-from worker.stratum.link import NodeLink
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.meter import Meter
+from moneyer.worker.miner import Meter
 
 
 class Clock:

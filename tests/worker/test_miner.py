@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec, pow
-from node.core.types import Block
-from node.store import jobs
+from moneyer.node.core import codec, pow
+from moneyer.node.core.types import Block
+from moneyer.node.store import mining
+from moneyer.worker.config import parse_mode
+from moneyer.worker.engines.hashlib_engine import HashlibEngine
+from moneyer.worker.hasher import Unit
+from moneyer.worker.miner import Miner
+from moneyer.worker.offers import new_extra
+from moneyer.worker.pool import HasherPool
 from tests.support import easy_coin, key, wait_until
 from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
-from worker.config import parse_mode
-from worker.engines.hashlib_engine import HashlibEngine
-from worker.messages import Unit
-from worker.miner import Miner
-from worker.pool import HasherPool
-from worker.work import new_extra
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def test_once_a_block_is_found_that_was_asked_for_no_process_searches_on(tmp_pat
         pool.start()
         steps(miner, pool, lambda: all(slot.ready for slot in pool._slots))
         job_id = node.ask(1)
-        steps(miner, pool, lambda: node.job(job_id).state == jobs.DONE, 120)
+        steps(miner, pool, lambda: node.job(job_id).state == mining.DONE, 120)
         assert [slot.unit for slot in pool._slots] == [None, None]
         assert miner.hashrate == 0
 
@@ -109,7 +109,7 @@ def test_the_extra_moves_on_for_a_target_that_the_supervisor_searches_itself(tmp
 
 
 def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.miner.AGE", 600.0)  # a new template would begin anew
+    monkeypatch.setattr("moneyer.worker.miner.AGE", 600.0)  # a new template would begin anew
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node) as (miner, pool):
         steps(miner, pool, lambda: searched(pool))
         (slot,) = pool._slots
@@ -126,8 +126,8 @@ def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It rests for a while, and the miner that sleeps on must not outsleep it: nothing else would wake it."""
-    monkeypatch.setattr("worker.pool._SHORT_LIFE", 60.0)
-    monkeypatch.setattr("worker.pool._PAUSE", 4.0)  # less than the miner sleeps when it hears nothing
+    monkeypatch.setattr("moneyer.worker.pool._SHORT_LIFE", 60.0)
+    monkeypatch.setattr("moneyer.worker.pool._PAUSE", 4.0)  # less than the miner sleeps when it hears nothing
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node, "demand") as both:
         miner, pool = both
         pool.start()
@@ -192,7 +192,7 @@ def test_a_job_whose_blocks_the_chain_refuses_fails_and_says_why(tmp_path: Path)
 def test_without_a_wallet_the_worker_says_so_and_mines_once_there_is_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from node.wallet.keystore import open_wallet
+    from moneyer.node.wallet.keystore import open_wallet
 
     with NodeFolder(tmp_path / "node", easy_coin()) as node:
         wallet, away = node.config.wallet_file, tmp_path / "away.json"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec, keys
-from node.core.codec import sighash
-from node.core.types import Transfer
-from node.store import mining
-from node.store.mining import parse_mode
+from moneyer.node.core import codec, signing
+from moneyer.node.core.codec import sighash
+from moneyer.node.core.types import Transfer
+from moneyer.node.store import mining
+from moneyer.node.store.mining import parse_mode
 from tests.support import EASY_BITS, ChainBuilder, easy_coin, key, transfer, wait_until
 from tests.worker.support import MILD, NodeFolder
 
@@ -96,7 +96,7 @@ def test_a_new_transfer_gets_into_the_block_that_is_being_searched(tmp_path: Pat
         before = node.height
         wait_until(lambda: node.height >= before + 2, 90, "blocks")
         with node.store.read() as conn:
-            from node.store.accounts import account
+            from moneyer.node.store.accounts import account
 
             assert account(conn, BOB.payload).balance == 10
 
@@ -137,7 +137,7 @@ def test_the_wallets_own_signature_is_what_the_blocks_carry(tmp_path: Path) -> N
         miner = node.wallet.payload_of("miner")
         assert miner is not None
         spend = Transfer(miner, BOB.payload, 5, 1, 0, b"", bytes(64))
-        signature = keys.sign(node.wallet.secret_for(miner), sighash(coin.chain_id, spend), bytes(32))
+        signature = signing.sign(node.wallet.secret_for(miner), sighash(coin.chain_id, spend), bytes(32))
         node.mempool.accept_transfer(Transfer(miner, BOB.payload, 5, 1, 0, b"", signature))
         wait_until(lambda: node.height == 2, 10, "the block")
         assert node.block(2).fees == 1

@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from node.store import mining
-from node.store.mining import parse_mode
+from moneyer.node.store import mining
+from moneyer.node.store.mining import parse_mode
+from moneyer.worker.config import BadWorkerOption, parse_limit
+from moneyer.worker.hasher import Unit
+from moneyer.worker.pace import Pacer, runs_on_battery
+from moneyer.worker.pool import HasherPool
 from tests.support import easy_coin, wait_until
 from tests.worker.support import HOPELESS, MILD, NodeFolder
-from worker.config import BadWorkerOption, parse_limit
-from worker.messages import Unit
-from worker.pace import Pacer, runs_on_battery
-from worker.pool import HasherPool
 
 
 @pytest.mark.parametrize(

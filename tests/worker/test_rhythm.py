@@ -9,7 +9,7 @@ from math import sqrt
 
 import pytest
 
-from worker.rhythm import SPACINGS, Rhythm, draw_wait, hashes_of_block
+from moneyer.worker.demand import SPACINGS, Rhythm, draw_wait, hashes_of_block
 
 BLOCKS = 6000
 SIGMAS = 7.0

@@ -10,10 +10,10 @@ from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 from time import monotonic
 
+from moneyer.worker.hasher import Unit
+from moneyer.worker.pool import HasherPool
 from tests.support import easy_coin, wait_until
 from tests.worker.support import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed, is_gone, kill
-from worker.messages import Unit
-from worker.pool import HasherPool
 
 
 def hopeless(template_id: int) -> Unit:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.core import codec
-from node.store import accounts
-from node.store.leaves import Leaves
+from moneyer.node.core import codec
+from moneyer.node.store import accounts
+from moneyer.node.store.tree import Leaves
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 from tests.worker.stratum_client import DIFFICULTY_1, Miner
 from tests.worker.stratum_server import Stratum, serving
@@ -214,7 +214,7 @@ def test_it_ends_at_once_on_sigterm_while_miners_are_connected(tmp_path: Path) -
 
 
 def test_the_server_waits_for_its_node_to_come_back_and_miners_stay_connected(tmp_path: Path) -> None:
-    from node.locks import hold
+    from moneyer.node.system.locks import hold
 
     coin = easy_coin(pow_limit=MILD)
     with serving(tmp_path / "node", coin) as (node, server), server.started() as miner:

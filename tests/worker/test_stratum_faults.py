@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.worker.stratum.start import StratumRefused, node_is_up
+from moneyer.worker.stratum.stratum_server import StratumConfig
 from tests.support import easy_coin, key, wait_until
 from tests.worker.stratum_client import Miner
 from tests.worker.stratum_server import Stratum, serving
 from tests.worker.support import HOPELESS
-from worker.stratum.run import StratumRefused, node_is_up
-from worker.stratum.server import StratumConfig
 
 EASY_SHARES = ("--difficulty", "0.000001")
 

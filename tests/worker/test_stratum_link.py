@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from node.chain import Chain
-from node.core import codec
-from node.store.driver import driver
+from moneyer.node.chain.accept import Chain
+from moneyer.node.core import codec
+from moneyer.node.store.backends.driver import driver
+from moneyer.worker.stratum import link as link_module
+from moneyer.worker.stratum.link import NodeLink
 from tests.support import ChainBuilder, easy_coin, wait_until
 from tests.worker.support import NodeFolder
-from worker.stratum import link as link_module
-from worker.stratum.link import NodeLink
 
 COIN = easy_coin()
 

@@ -9,17 +9,24 @@ from itertools import count, islice
 
 import pytest
 
-from node.chain import Template
-from node.core import codec
-from node.core.hashing import sha256d
-from node.core.pow import hash_number
-from node.core.template import Parent, build_template
-from node.core.types import Account, Coinbase
+from moneyer.node.chain.accept import Template
+from moneyer.node.core import codec
+from moneyer.node.core.hashing import sha256d
+from moneyer.node.core.pow import hash_number
+from moneyer.node.core.template import Parent, build_template
+from moneyer.node.core.types import Account, Coinbase
+from moneyer.worker.stratum.accounting import Rate, Shares
+from moneyer.worker.stratum.jobs import EXTRA_SIZE, Job, JobBook, swap_words
+from moneyer.worker.stratum.protocol import (
+    DIFFICULTY_1,
+    HASHES_OF_1,
+    MIN_DIFFICULTY,
+    StratumError,
+    difficulty_of,
+    target_of,
+)
+from moneyer.worker.stratum.session import _MAX_SHARES, Session
 from tests.support import easy_coin, key, transfer
-from worker.stratum.jobs import EXTRA_SIZE, Job, JobBook, swap_words
-from worker.stratum.protocol import DIFFICULTY_1, HASHES_OF_1, MIN_DIFFICULTY, StratumError, difficulty_of, target_of
-from worker.stratum.session import _MAX_SHARES, Session
-from worker.stratum.shares import Rate, Shares
 
 ALICE, BOB = key("alice"), key("bob")
 
@@ -48,7 +55,7 @@ def test_a_job_and_its_extranonces_make_the_block_that_the_core_makes(transfers:
     assert (first.receiver, len(first.extra)) == (BOB.payload, EXTRA_SIZE)
     assert first.amount == easy_coin().subsidy(7) + transfers
     assert block.transactions[1:] == template.block.transactions[1:]
-    from node.core.hashing import merkle_root
+    from moneyer.node.core.hashing import merkle_root
 
     assert block.header.merkle_root == merkle_root([codec.txid(each) for each in block.transactions])
 

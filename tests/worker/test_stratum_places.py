@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.worker.reports import Sparing
 from tests.support import easy_coin, wait_until
 from tests.worker.stratum_client import Miner
 from tests.worker.stratum_server import Stratum, serving
 from tests.worker.support import HOPELESS
-from worker.log import Sparing
 
 COIN = easy_coin(pow_limit=HOPELESS)
 EASY_SHARES = ("--difficulty", "0.000001")

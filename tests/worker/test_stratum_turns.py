@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.worker.stratum.stratum_server import StratumConfig, StratumServer
+from moneyer.worker.stratum.turns import SLICE, Turns
 from tests.ports import free_port
 from tests.support import easy_coin, wait_until
-from worker.stratum.server import StratumConfig, StratumServer
-from worker.stratum.turns import SLICE, Turns
 
 PING = b'{"id":1,"method":"mining.ping"}\n'
 PINGS = 200

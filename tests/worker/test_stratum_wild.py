@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from node.wallet.derive import random_key
-from node.wallet.keystore import add_key
+from moneyer.node.wallet.derive import random_key
+from moneyer.node.wallet.keystore import add_key
+from moneyer.worker.stratum.payees import Payees
+from moneyer.worker.stratum.protocol import StratumError, split_user
 from tests.support import easy_coin, key, wait_until
 from tests.worker.stratum_client import DIFFICULTY_1, Share
 from tests.worker.stratum_server import Stratum, serving
 from tests.worker.support import HOPELESS, MILD, NodeFolder
-from worker.stratum.payees import Payees
-from worker.stratum.protocol import StratumError, split_user
 
 COIN = easy_coin(pow_limit=HOPELESS)
 ALICE = key("alice")

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from worker.stratum.protocol import HASHES_OF_1
-from worker.stratum.vardiff import FLOOR, SPACING, STEP, Vardiff
+from moneyer.worker.stratum.protocol import HASHES_OF_1
+from moneyer.worker.stratum.vardiff import FLOOR, SPACING, STEP, Vardiff
 
 HOUR = 3600.0
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from node.core import codec
-from node.core.template import Parent, build_template
-from node.core.types import Block, Coinbase
+from moneyer.node.core import codec
+from moneyer.node.core.template import Parent, build_template
+from moneyer.node.core.types import Block, Coinbase
+from moneyer.worker.config import BadMode, BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
+from moneyer.worker.hasher import Unit
+from moneyer.worker.offers import EXTRA_SIZE, WorkSource, new_extra
 from tests.support import easy_coin, key
-from worker.config import BadMode, BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
-from worker.messages import Unit
-from worker.work import EXTRA_SIZE, WorkSource, new_extra
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from worker.engines.hashlib_engine import HashlibEngine
-from worker.engines.mixed import MixedEngine
-from worker.engines.proof import NONCES, solves
-from worker.engines.sha import ShaEngine
-from worker.engines.simd import SimdEngine
+from .hashlib_engine import HashlibEngine
+from .mixed import MixedEngine
+from .proof import NONCES, solves
+from .sha import ShaEngine
+from .simd import SimdEngine
 
 __all__ = [
     "AUTO",

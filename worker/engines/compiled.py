@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from worker.engines.code_cache import CodeCache
-from worker.engines.proof import NONCES, solves
-from worker.engines.scan_ir import FUNCTION
+from .code_cache import CodeCache
+from .proof import NONCES, solves
+from .scan_ir import FUNCTION
 
 # A CFUNCTYPE lets go of the GIL while it runs.
 _Scan = CFUNCTYPE(c_int64, c_char_p, c_uint32, c_uint32, c_uint64)

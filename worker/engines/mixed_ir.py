@@ -22,10 +22,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from worker.engines import sha_ir
-from worker.engines.scan_ir import scan
-from worker.engines.sha256_ir import INITIAL, K, Register, VectorCode, Word
-from worker.engines.sha_sets import QUAD, X86, Quad, State, constant
+from . import sha_ir
+from .scan_ir import scan
+from .sha256_ir import INITIAL, K, Register, VectorCode, Word
+from .sha_sets import QUAD, X86, Quad, State, constant
 
 LANES = 8
 """16 ran a fifth slower: a wide rotation takes both of the pipes of which `sha256rnds2` needs one."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.engines.scan_ir import scan
+from .scan_ir import scan
 
 _MASK = 0xFFFFFFFF
 

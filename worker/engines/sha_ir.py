@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worker.engines.scan_ir import scan
-from worker.engines.sha256_ir import INITIAL, K
-from worker.engines.sha_sets import QUAD, Instructions, Quad, State, constant
+from .scan_ir import scan
+from .sha256_ir import INITIAL, K
+from .sha_sets import QUAD, Instructions, Quad, State, constant
 
 
 def module(instructions: Callable[[], Instructions], streams: int) -> str:

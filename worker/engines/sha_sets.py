@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.engines.sha256_ir import INITIAL
+from .sha256_ir import INITIAL
 
 QUAD = "<4 x i32>"
 

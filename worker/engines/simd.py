@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.engines import sha256_ir
-from worker.engines.compiled import CompiledEngine, Processor
+from . import sha256_ir
+from .compiled import CompiledEngine, Processor
 
 
 class SimdEngine(CompiledEngine):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 
-from node.chain import Template
-from node.core import codec, pow
-from node.core.hashing import merkle_branch, merkle_root_of_branch, sha256d
-from node.core.types import Coinbase
-from worker.stratum.protocol import difficulty_of, notification
+from ...node.chain.accept import Template
+from ...node.core import codec, pow
+from ...node.core.hashing import merkle_branch, merkle_root_of_branch, sha256d
+from ...node.core.types import Coinbase
+from .protocol import difficulty_of, notification
 
 EXTRANONCE1_SIZE = 4
 EXTRANONCE2_SIZE = 4

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from node.chain import Chain, Template
-from node.config import Config
-from node.core.coin import Coin
-from node.core.errors import BadCoin, MoneyerError, NoTimestamp, RuleError
-from node.locks import is_held, wait_released
-from node.outcomes import Extended, Reorganized
-from node.store import blocks
-from node.store.engine import Store, load_coin
-from node.store.errors import StoreRefused, StoreUnavailable
-from worker.log import Summary, Trouble
-from worker.nodewait import NODE_SECONDS
-from worker.stratum.jobs import EXTRA_SIZE
+from ...node.chain.accept import Chain, Template
+from ...node.chain.outcomes import Extended, Reorganized
+from ...node.config import Config
+from ...node.core.coin import Coin
+from ...node.core.errors import BadCoin, MoneyerError, NoTimestamp, RuleError
+from ...node.store import blocks
+from ...node.store.engine import Store, load_coin
+from ...node.store.errors import StoreRefused, StoreUnavailable
+from ...node.system.locks import is_held, wait_released
+from ..reports import Summary, Trouble
+from ..startup import NODE_SECONDS
+from .jobs import EXTRA_SIZE
 
 log = logging.getLogger("moneyer.stratum")
 

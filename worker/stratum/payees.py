@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from time import monotonic
 
-from node.config import Config
-from node.core.coin import Coin
-from node.core.errors import BadAddress, MoneyerError
-from node.core.keys import is_on_curve
-from node.wallet.keystore import read_file, view
-from node.wallet.names import name_key
-from worker.stratum.protocol import UNAUTHORIZED, StratumError
+from ...node.config import Config
+from ...node.core.coin import Coin
+from ...node.core.errors import BadAddress, MoneyerError
+from ...node.core.signing import is_on_curve
+from ...node.wallet.keystore import read_file, view
+from ...node.wallet.names import name_key
+from .protocol import UNAUTHORIZED, StratumError
 
 _BEFORE_RIG = "._"
 """Neither is in an address."""

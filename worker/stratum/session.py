@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from node.core import pow
-from node.core.hashing import sha256d
-from node.text import is_visible, shown
-from node.words import quoted
-from worker.stratum import protocol
-from worker.stratum.jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
-from worker.stratum.protocol import StratumError, hex_bytes, hex_number
-from worker.stratum.vardiff import Vardiff
+from ...node.core import pow
+from ...node.core.hashing import sha256d
+from ...node.system.text import is_visible, shown
+from ...node.system.words import quoted
+from . import protocol
+from .jobs import EXTRANONCE2_SIZE, VERSION_MASK, Base, Job
+from .protocol import StratumError, hex_bytes, hex_number
+from .vardiff import Vardiff
 
 _KEPT_JOBS = 16
 _MAX_USERS = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-from worker.stratum.protocol import MAX_DIFFICULTY, MIN_DIFFICULTY
+from .protocol import MAX_DIFFICULTY, MIN_DIFFICULTY
 
 SPACING = 5.0
 """Seconds wanted between two shares of a connection."""

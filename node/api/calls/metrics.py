@@ -1,0 +1,178 @@
+"""What Prometheus reads: rows and states as they are when it asks, and what was counted since this process began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from .... import __version__
+from ...core.hashing import show
+from ...p2p.table.standing import CONNECTED
+from ...store import blocks, peers
+from ...store.unconfirmed import entries
+from ..context import NodeContext
+from ..feed.changes import TipMove
+from ..feed.feed import feed_of
+from ..http.endpoint import Call, Rendered, Text, endpoint
+from ..http.inflight import flights_of
+from .v1_mining import stratum_status
+from .v1_status import worker_status
+
+# Every name here is one that the oldest format knows too, and every Prometheus reads that.
+_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
+_DEPTHS: Final = (1, 2, 3, 6, 12, 50, 100, 1_000)
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # one series less for each count; nobody here asks when it began
+
+
+class Metrics:
+    """One node's registry. Its names begin with `moneyer_`, those of the process with `process_`."""
+
+    def __init__(self, node: NodeContext) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "moneyer_request_seconds",
+            "Time to answer, by endpoint (as /openapi.json names it) and class of status; streams are not in it.",
+            ("method", "endpoint", "status"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._depths = Histogram(
+            "moneyer_reorg_depth",
+            "Blocks that left the main chain in a reorg, whichever process of the node did it.",
+            buckets=_DEPTHS,
+            registry=self._registry,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self.blocks_connected = 0
+        self._registry.register(_Now(node, self))
+        ProcessCollector(registry=self._registry)
+        feed_of(node).on_move(self._note_move)
+
+    def _note_move(self, move: TipMove) -> None:
+        self.blocks_connected += move.connected
+        if move.disconnected:
+            self._depths.observe(move.disconnected)
+
+    def observe(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request was answered. `path`: the endpoint's own, empty where there is none."""
+        # A caller's own words never become labels: there is no end to them.
+        key = (method if method in _METHODS else "other", path or "none", status // 100)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._requests.labels(*key[:2], f"{key[2]}xx")
+        child.observe(seconds)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _Now(Collector):
+    """What is read when it is asked for. Raises StoreUnavailable."""
+
+    def __init__(self, node: NodeContext, metrics: Metrics) -> None:
+        self._node = node
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: so that nobody collects in order to register."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._rows()
+        yield from self._sync()
+        yield from self._worker()
+        yield from self._process()
+
+    def _rows(self) -> Iterator[Metric]:
+        with self._node.store.read() as conn:
+            tip = blocks.tip(conn)
+            count, size = entries.totals(conn)
+            states = Counter(peers.states(conn).values())
+        info = GaugeMetricFamily("moneyer_info", "Always 1.", labels=("version", "coin", "chain_id"))
+        info.add_metric((__version__, self._node.coin.name, show(self._node.coin.chain_id)), 1)
+        yield info
+        yield _gauge("moneyer_height", "Height of the tip; genesis is 0.", tip.height)
+        yield _gauge("moneyer_work", "Cumulative work of the main chain, in expected hashes.", tip.work)
+        yield _gauge("moneyer_tip_timestamp_seconds", "When the tip says it was made.", tip.header.timestamp)
+        yield _gauge("moneyer_difficulty", "Of the tip.", self._node.coin.difficulty(tip.header.bits))
+        yield _gauge("moneyer_mempool_transfers", "Transfers that wait for a block.", count)
+        yield _gauge("moneyer_mempool_bytes", "Their size.", size)
+        by_state = GaugeMetricFamily("moneyer_peers", "Peers in the table, by state.", labels=("state",))
+        for state in sorted({*states, CONNECTED}):
+            by_state.add_metric((state,), states[state])
+        yield by_state
+
+    def _sync(self) -> Iterator[Metric]:
+        sync = self._node.sync
+        progress = sync.progress
+        yield _gauge("moneyer_syncing", "1 while blocks are fetched from peers.", sync.syncing)
+        rate = progress.blocks_per_second if progress else 0.0
+        yield _gauge("moneyer_sync_blocks_per_second", "Lately, in a sync; else 0.", rate)
+
+    def _worker(self) -> Iterator[Metric]:
+        worker = worker_status(self._node)
+        yield _gauge("moneyer_worker_alive", "1 while a mining worker lives.", worker.alive)
+        yield _gauge("moneyer_worker_hashrate", "Hashes a second, as the worker says.", worker.hashrate)
+        yield _counter("moneyer_worker_blocks", "Blocks that the worker found since it began.", worker.blocks)
+        yield _counter("moneyer_worker_stale", "Blocks of it that came too late.", worker.stale)
+        stratum = stratum_status(self._node.config)
+        yield _gauge("moneyer_stratum_alive", "1 while a Stratum server runs.", stratum is not None)
+        if stratum is not None:
+            yield _gauge("moneyer_stratum_miners", "Connections that have a user.", stratum.connections)
+            yield _gauge("moneyer_stratum_hashrate", "Hashes a second, by the shares that came.", stratum.hashrate)
+            yield _counter("moneyer_stratum_shares", "Shares that were taken.", stratum.accepted)
+            yield _counter("moneyer_stratum_refused", "Shares that were not.", stratum.rejected)
+            yield _counter("moneyer_stratum_blocks", "Blocks that miners found.", stratum.blocks)
+
+    def _process(self) -> Iterator[Metric]:
+        feed, flights = feed_of(self._node), flights_of(self._node)
+        yield _counter("moneyer_blocks_connected", "Blocks that joined the main chain.", self._metrics.blocks_connected)
+        yield _counter("moneyer_commits", "Commits of the node's serving process.", self._node.store.commits)
+        yield _gauge("moneyer_requests_in_flight", "Requests that are worked on or wait, streams too.", flights.count)
+        yield _counter("moneyer_slow_connections_cut", "Connections ended for their client's slowness.", flights.cut)
+        yield _counter("moneyer_requests_abandoned", "Not worked on, for their callers had gone.", flights.abandoned)
+        held = GaugeMetricFamily("moneyer_places_held", "Places that callers hold, by kind.", labels=("kind",))
+        most = GaugeMetricFamily("moneyer_places_held_by_one", "Most that one address holds.", labels=("kind",))
+        waiting = GaugeMetricFamily("moneyer_places_waiting", "Callers that wait for one.", labels=("kind",))
+        refused = CounterMetricFamily("moneyer_places_refused", "Callers that got none.", labels=("kind",))
+        for shares in (*flights.places, self._node.gossip.inbound, self._node.chain.orphans.places):
+            kind = (shares.bound.name.replace(" ", "_"),)
+            held.add_metric(kind, shares.count)
+            most.add_metric(kind, shares.largest()[1])
+            waiting.add_metric(kind, shares.waiting)
+            refused.add_metric(kind, shares.refused)
+        yield from (held, most, waiting, refused)
+        yield _gauge("moneyer_event_clients", "Clients that listen to /v1/events.", feed.clients)
+        yield _counter("moneyer_event_clients_dropped", "Those that were let go as too slow.", feed.dropped)
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=float(value))
+
+
+def _counter(name: str, about: str, value: int) -> Metric:
+    return CounterMetricFamily(name, about, value=value)
+
+
+@cache
+def metrics_of(node: NodeContext) -> Metrics:
+    return Metrics(node)
+
+
+@endpoint(
+    "GET",
+    "/metrics",
+    "The node in figures, for Prometheus",
+    reply=Text("Prometheus text format 0.0.4", _CONTENT_TYPE),
+)
+def metrics(node: NodeContext, call: Call) -> Rendered:
+    return Rendered(metrics_of(node).render(), _CONTENT_TYPE)

@@ -1,0 +1,246 @@
+"""What nodes ask each other. Shapes and framing are those of `node.p2p.peer.wire`, which the other side reads with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
+
+from .... import __version__
+from ...chain.mempool import AT_ONCE, Accepted
+from ...chain.outcomes import Extended, Orphan, Reorganized
+from ...core import codec
+from ...core.errors import Malformed, RuleError
+from ...core.hashing import show, unshow
+from ...p2p.gossip.gossip import Caller
+from ...p2p.peer import wire
+from ...p2p.peer.urls import MAX_URL, parse_peer_url, unmapped
+from ...p2p.table.reach import own_url
+from ...store import blocks
+from ...store.peers import PeerRow
+from ...store.unconfirmed import entries
+from ...system.shares import CALLBACKS, DEAR_READS, DELIVERIES
+from ..context import NodeContext
+from ..http.endpoint import Binary, Call, endpoint
+from ..http.errors import BadField, BlockOverCap, MalformedTransfer, NotTheCaller
+from ..http.guard import is_loopback
+from ..http.inflight import flights_of
+from ..http.large import LARGE
+from ..shapes.render import work
+
+MAX_LOCATOR: Final = 101
+MAX_TRANSACTIONS: Final = 1_000_000
+"""Bytes of transfers in one call."""
+_SLACK: Final = 65_536
+"""Bytes over the size limit of a block that are still read, so that a block a little too large meets the rule."""
+_SHARED_PEERS: Final = 100
+
+
+# A newer node may say more than these name: unlike those of people's requests, unknown keys are passed over.
+class LocatorBody(Struct):
+    """Hashes of the caller's main chain, newest first."""
+
+    locator: Annotated[list[wire.Hash], Meta(max_length=MAX_LOCATOR)]
+
+
+class BlocksBody(Struct):
+    hashes: Annotated[list[wire.Hash], Meta(min_length=1, max_length=wire.MAX_BLOCKS)]
+
+
+class ConnectBody(Struct):
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
+    chain_id: wire.Hash
+    node_id: wire.NodeId
+
+
+class Connected(Struct):
+    url: str
+    state: str
+
+
+def agent() -> str:
+    return f"moneyer/{__version__}"
+
+
+@endpoint("GET", "/p2p/hello", "Who this node is, and how far its chain has come", reply=wire.Hello, is_health=True)
+def hello(node: NodeContext, call: Call) -> wire.Hello:
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+    return wire.Hello(
+        protocol=wire.PROTOCOL,
+        chain_id=show(node.coin.chain_id),
+        node_id=node.node_id,
+        height=tip.height,
+        tip=show(tip.block_hash),
+        work=work(tip.work),
+        agent=agent(),
+        url=own_url(node.config),
+        symbol=node.coin.symbol,
+    )
+
+
+@endpoint(
+    "POST",
+    "/p2p/connect",
+    "The caller wants to be a peer; it is called back at its own address before it is believed",
+    reply=Connected,
+    body=ConnectBody,
+    changes=True,
+    errors=(403, 422, 503),
+    bound=CALLBACKS,
+)
+def connect(node: NodeContext, call: Call) -> Connected:
+    body: ConnectBody = call.body
+    url = parse_peer_url(body.url)
+    if not _is_callers(url.host, call.remote):
+        raise NotTheCaller(
+            "name your own address: a node is called back only where it calls from", expected=call.remote
+        )
+    node.peers.offenders.check(call.remote)
+    row: PeerRow = node.peers.add(url.url, inbound=True)
+    return Connected(row.url, row.state)
+
+
+def _is_callers(host: str, remote: str) -> bool:
+    """Whether `host` is the address that a call came from; no name is looked up for a stranger."""
+    if host == "localhost":
+        return is_loopback(remote)
+    try:
+        return ip_address(host) == unmapped(ip_address(remote))
+    except ValueError:
+        return False
+
+
+@endpoint("GET", "/p2p/peers", "URLs of peers that this node knows and that answered", reply=wire.PeersAnswer)
+def share_peers(node: NodeContext, call: Call) -> wire.PeersAnswer:
+    rows = [row for row in node.peers.listed() if row.last_seen is not None]
+    rows.sort(key=lambda row: row.last_seen or 0, reverse=True)
+    return wire.PeersAnswer([row.url for row in rows[:_SHARED_PEERS]])
+
+
+@endpoint(
+    "POST",
+    "/p2p/headers",
+    "80-byte headers that follow the first locator hash found on the main chain, at most 2,000",
+    reply=Binary("headers of 80 bytes, end to end"),
+    body=LocatorBody,
+    bound=DEAR_READS,
+)
+def headers(node: NodeContext, call: Call) -> bytes:
+    locator = [unshow(block_hash) for block_hash in call.body.locator]
+    with node.store.read() as conn:
+        return b"".join(blocks.headers_after(conn, locator, wire.MAX_HEADERS))
+
+
+@endpoint(
+    "POST",
+    "/p2p/blocks",
+    "Whole blocks in the order asked, cut after 8 MB, one at least",
+    reply=Binary("for each: u32 length (little-endian; 0 where the block is not here), then the block"),
+    body=BlocksBody,
+    bound=DEAR_READS,
+)
+def send_blocks(node: NodeContext, call: Call) -> bytes:
+    hashes: list[str] = call.body.hashes
+    if len(set(hashes)) < len(hashes):
+        raise BadField("hashes: each block is sent once: name each hash once", field="hashes")
+    with node.store.read() as conn:
+        return wire.frame_blocks(_gather(node, conn, call))
+
+
+def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes | None]:
+    """Raises NoPlace as soon as it is known that it would be for nothing."""
+    assert call.flight is not None  # noqa: S101 - every request is one
+    size = 0
+    for block_hash in call.body.hashes:
+        raw = blocks.raw(conn, unshow(block_hash))
+        size += len(raw or b"")
+        if size >= LARGE:
+            flights_of(node).expect_large(call.flight)
+        yield raw
+
+
+@endpoint(
+    "POST",
+    "/p2p/block",
+    "One new block",
+    reply=wire.BlockAnswer,
+    body=Binary("one block", BlockOverCap),
+    changes=True,
+    errors=(422,),
+    limit=lambda node: node.coin.max_block_bytes + _SLACK,
+    bound=DELIVERIES,
+)
+def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
+    caller = Caller(call.sender, call.remote)
+    node.peers.offenders.check(call.remote)
+    node.gossip.heard_block(caller, call.body)
+    try:
+        outcome = node.chain.accept_block(call.body, int(time.time()), remote=call.remote)
+    except RuleError as error:
+        node.peers.offenders.sent_block(call.remote, error)
+        raise
+    if isinstance(outcome, Orphan):
+        node.gossip.heard_orphan(caller)
+    elif isinstance(outcome, Extended | Reorganized):
+        node.gossip.delivered(caller)
+    return wire.BlockAnswer(outcome.status)
+
+
+@endpoint(
+    "POST",
+    "/p2p/transactions",
+    "Transfers end to end",
+    reply=wire.TransactionsAnswer,
+    body=Binary("signed transfers, end to end"),
+    changes=True,
+    limit=MAX_TRANSACTIONS,
+    bound=DELIVERIES,
+)
+def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
+    node.peers.offenders.check(call.remote)
+    caller = Caller(call.sender, call.remote)
+    try:
+        with node.mempool.computing:
+            transfers = codec.decode_transfers(call.body)
+            node.gossip.heard_transfers(caller, transfers)
+    except Malformed as error:
+        node.peers.offenders.sent_transfers(call.remote, [error.code])
+        raise MalformedTransfer(error.message, **error.details) from None
+    answers = [
+        answer
+        for start in range(0, len(transfers), AT_ONCE)
+        for answer in node.mempool.accept_transfers(transfers[start : start + AT_ONCE])
+    ]
+    with node.mempool.computing:
+        rejected = [
+            wire.Rejected(show(codec.txid(transfer)), answer.code)
+            for transfer, answer in zip(transfers, answers, strict=True)
+            if isinstance(answer, RuleError)
+        ]
+    node.peers.offenders.sent_transfers(call.remote, [each.code for each in rejected])
+    if any(isinstance(answer, Accepted) and not answer.known for answer in answers):
+        node.gossip.delivered(caller)
+    return wire.TransactionsAnswer(accepted=len(answers) - len(rejected), rejected=rejected)
+
+
+@endpoint(
+    "GET",
+    "/p2p/mempool",
+    "The mempool, best-paying first",
+    reply=Binary("signed transfers, end to end"),
+    bound=DEAR_READS,
+)
+def send_mempool(node: NodeContext, call: Call) -> bytes:
+    parts, size = [], 0
+    with node.store.read() as conn:
+        for raw in entries.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):
+            size += len(raw)
+            if size > wire.MAX_MEMPOOL_BYTES:
+                break
+            parts.append(raw)
+    return b"".join(parts)

@@ -1,0 +1,429 @@
+"""The calls of a beginner's tutorial, in its words (`index` = height + 1, `proof`, `chain`) and in coins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from time import monotonic
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ...chain.verify import ChainBroken, verify_chain
+from ...core import codec
+from ...core.coin import Coin
+from ...core.errors import RuleError
+from ...core.hashing import show
+from ...core.types import Block, Coinbase, Transaction
+from ...p2p.peer.errors import PeerError
+from ...p2p.peer.urls import MAX_URL, parse_peer_url
+from ...p2p.sync.sync import Replaced
+from ...store import blocks, mining
+from ...store.blocks import BlockRow
+from ...store.engine import Store
+from ...system.shares import BLOCK_WAITS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, WRITES, NoPlace
+from ...system.threads import OneAtATime
+from ..context import NodeContext
+from ..http.endpoint import Call, Reply, endpoint
+from ..http.errors import JobFailed, MissingFields, NoNode, conflict
+from ..http.inflight import places_of
+from ..shapes.fields import Count, Hash, encode
+from ..shapes.render import address
+from .tutorial_wallet import Coins, FirstUse, find_or_make, give_first_coins, read_coins, send, write_coins
+from .v1_mining import await_job, await_worker, create_job
+from .v1_transactions import check_memo
+
+CHAIN_LIMIT: Final = 1_000
+"""Blocks in an answer unless asked."""
+CHAIN_BYTES: Final = 8_000_000
+MINE_SECONDS: Final = 30.0
+"""After this the caller is told the job and no longer kept waiting."""
+CHECK_SECONDS: Final = 60.0
+"""What a check of the chain said is said again for so long, unless the tip has changed."""
+
+
+class TutorialTransaction(Struct):
+    sender: str
+    receiver: str
+    amount: Coins
+    fee: Coins
+    memo: str
+    txid: Hash
+
+
+class TutorialBlock(Struct):
+    """`index` is the tutorial's count, from 1; `height` is what the log and `/v1` count by, from 0."""
+
+    index: Annotated[int, Meta(ge=1)]
+    height: Count
+    timestamp: str
+    proof: Count
+    previous_hash: Hash
+    hash: Hash
+    transactions: list[TutorialTransaction]
+
+
+class ChainPage(Struct, omit_defaults=True):
+    """`length`: of the whole chain; `next`: the index that the next page begins `from`, where there is more."""
+
+    chain: list[TutorialBlock]
+    length: Count
+    next: int | None = None
+
+
+class ChainQuery(Struct):
+    from_: Annotated[int, Meta(ge=1, le=2**32)] = msgspec.field(default=1, name="from")
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = CHAIN_LIMIT
+
+
+class MinedBlock(TutorialBlock):
+    message: str = ""
+
+
+class MiningJob(Struct):
+    message: str
+    job: str
+
+
+class Validity(Struct):
+    """`height` and `index`: of the tip, or of the block that is not valid."""
+
+    valid: bool
+    message: str
+    index: Count
+    height: Count
+
+
+class AddTransactionBody(Struct):
+    """`sender` and `receiver`: names of this node's wallet, or addresses; `amount` and `fee` in coins.
+
+    `from` is taken for `sender`, `recipient` and `to` for `receiver`; other keys are left out.
+    """
+
+    spellings: ClassVar[Mapping[str, str]] = {
+        "from": "sender",
+        "to": "receiver",
+        "recipient": "receiver",
+        "reciever": "receiver",
+    }
+    """As copies of the tutorial have them, in any case (`Sender` too)."""
+    sender: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    receiver: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    amount: Coins | UnsetType = UNSET
+    fee: Coins | UnsetType = UNSET
+    memo: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class MadeAccount(Struct, omit_defaults=True):
+    """An account that was made for this call, or given its first `coins`: by the faucet, in the block at `index`."""
+
+    name: str
+    address: str
+    coins: Coins | UnsetType = UNSET
+    index: Count | UnsetType = UNSET
+    height: Count | UnsetType = UNSET
+
+
+class AddedTransaction(Struct, omit_defaults=True):
+    """`index` and `height`: of the next block. `made`: accounts that came to be by this call."""
+
+    message: str
+    index: Count
+    height: Count
+    txid: Hash
+    made: list[MadeAccount] = []
+
+
+NodeUrl = Annotated[str, Meta(max_length=1000, description="a node's URL, such as http://127.0.0.1:5002")]
+
+
+class ConnectNodeBody(Struct):
+    """`node`: URLs of nodes, or one URL. `nodes` is taken for `node`; other keys are left out."""
+
+    spellings: ClassVar[Mapping[str, str]] = {"nodes": "node"}
+    node: Annotated[
+        Annotated[list[NodeUrl], Meta(max_length=64)] | NodeUrl | UnsetType | None,
+        Meta(description="a list of at most 64 URLs, such as http://127.0.0.1:5002, or one of them"),
+    ] = UNSET
+
+
+class FailedNode(Struct):
+    node: str
+    code: str
+    message: str
+
+
+class ConnectedNodes(Struct, omit_defaults=True):
+    """`nodes`: every node that is known now, as host:port; `failed`: those of this call that were not taken."""
+
+    message: str
+    nodes: list[str]
+    failed: list[FailedNode] = []
+
+
+class ReplacedChain(Struct, omit_defaults=True):
+    """`asked`, `answered`: nodes."""
+
+    message: str
+    new_chain: list[TutorialBlock]
+    asked: Count
+    answered: Count
+    next: int | None = None
+
+
+def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> TutorialBlock:
+    return TutorialBlock(
+        index=height + 1,
+        height=height,
+        timestamp=datetime.fromtimestamp(block.header.timestamp, UTC).isoformat(),
+        proof=block.header.nonce,
+        previous_hash=show(block.header.prev_hash),
+        hash=show(block_hash),
+        transactions=[_transaction(coin, transaction) for transaction in block.transactions],
+    )
+
+
+def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
+    mint = isinstance(transaction, Coinbase)
+    return TutorialTransaction(
+        sender="coinbase" if isinstance(transaction, Coinbase) else address(coin, transaction.sender),
+        receiver=address(coin, transaction.receiver),
+        amount=write_coins(transaction.amount, coin.decimals),
+        fee=write_coins(0 if mint else transaction.fee, coin.decimals),  # type: ignore[union-attr] # as above
+        memo="" if isinstance(transaction, Coinbase) else transaction.memo.decode(),
+        txid=show(codec.txid(transaction)),
+    )
+
+
+def _chain(store: Store, first: int, limit: int) -> tuple[list[Any], int, int | None]:
+    """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next.
+
+    One query, and nothing is rendered within its snapshot: on a rollback journal, whoever writes waits for readers.
+    """
+    coin = store.coin
+    with store.read() as conn:
+        length = blocks.tip(conn).height + 1
+        found = _at_most(blocks.oldest_whole(conn, first - 1, limit), CHAIN_BYTES)
+    rendered: list[msgspec.Raw] = []
+    size = 0
+    for row, raw in found:
+        block = tutorial_block(coin, blocks.decode(raw, row.block_hash), row.block_hash, row.height)
+        answer = encode(block)
+        size += len(answer) + 1
+        if size > CHAIN_BYTES - 1_000 and rendered:
+            return rendered, length, row.height + 1
+        rendered.append(msgspec.Raw(answer))
+    following = found[-1][0].height + 2 if found else length + 1
+    return rendered, length, following if following <= length else None
+
+
+def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[BlockRow, bytes]]:
+    """The first of them, `most` bytes and one block at most. As JSON no block is shorter than on the wire."""
+    taken, size = [], 0
+    for row, raw in found:
+        taken.append((row, raw))
+        size += len(raw)
+        if size > most:
+            break
+    return taken
+
+
+@endpoint(
+    "GET",
+    "/get_chain",
+    "The chain, oldest block first: 1,000 blocks unless asked",
+    reply=ChainPage,
+    query=ChainQuery,
+    bound=DEAR_READS,
+)
+def get_chain(node: NodeContext, call: Call) -> ChainPage:
+    query: ChainQuery = call.query
+    return ChainPage(*_chain(node.store, query.from_, query.limit))
+
+
+@endpoint(
+    "GET POST",
+    "/mine_block",
+    "Mine one block with what waits in the mempool",
+    reply=MinedBlock,
+    also={202: MiningJob},
+    errors=(503,),
+    changes=True,
+    token=True,
+    bound=None,  # it waits in a place of its own
+)
+def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
+    places = places_of(node)
+    try:
+        place = places.of(BLOCK_WAITS).take(call.remote)
+    except NoPlace:  # one more is told its job at once
+        with places.of(WRITES).hold(call.remote):
+            await_worker(node)
+            job = create_job(node, 1, None)
+    else:
+        try:
+            await_worker(node)
+            job = await_job(node, create_job(node, 1, None).job_id, MINE_SECONDS, call)
+        finally:
+            place.release()
+    if job.state == mining.FAILED:
+        raise JobFailed(f"the block could not be mined: {job.message}", job=job.job_id)
+    if job.last_hash is None:
+        message = f"the worker is still at it: GET /v1/jobs/{job.job_id} tells how far it is"
+        return Reply(202, MiningJob(message, job.job_id))
+    with node.store.read() as conn:
+        row = blocks.by_hash(conn, job.last_hash)
+        assert row is not None  # noqa: S101 - a job's block was written with it
+        block = tutorial_block(node.coin, blocks.load(conn, row.block_hash), row.block_hash, row.height)
+    values = {name: getattr(block, name) for name in block.__struct_fields__}
+    return MinedBlock(**values, message="congratulations, you just mined a block!")
+
+
+class Checks:
+    """Checks of the whole chain: one at a time, for all who ask, and not again while its answer still holds."""
+
+    def __init__(self, node: NodeContext) -> None:
+        self._store = node.store
+        # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
+        self._runs = OneAtATime(self._look, rests=True)
+        self._last: tuple[bytes, float, Validity] | None = None
+
+    def answer(self) -> Validity:
+        """What a check says, or the last one said. Raises StoreUnavailable."""
+        return self._still(self._tip()) or self._runs.run()
+
+    def _still(self, tip: bytes) -> Validity | None:
+        last = self._last
+        return last[2] if last is not None and last[0] == tip and monotonic() < last[1] else None
+
+    def _look(self) -> Validity:
+        tip, began = self._tip(), monotonic()
+        if (known := self._still(tip)) is not None:  # by who came a moment before
+            return known
+        try:
+            height = verify_chain(self._store).height
+        except ChainBroken as error:
+            height = int(error.details.get("height", 0))
+            said = Validity(False, f"the chain is not valid: {error.message}", height + 1, height)
+        else:
+            message = f"all good: every block up to index {height + 1} (height {height}) is valid"
+            said = Validity(True, message, height + 1, height)
+        self._last = tip, began + CHECK_SECONDS, said
+        return said
+
+    def _tip(self) -> bytes:
+        with self._store.read() as conn:
+            return blocks.tip(conn).block_hash
+
+
+@cache
+def checks_of(node: NodeContext) -> Checks:
+    return Checks(node)
+
+
+@endpoint(
+    "GET",
+    "/is_valid",
+    "Check every block from genesis; within a minute, and at the same tip, the last answer holds",
+    reply=Validity,
+    errors=(503,),
+    same_site=True,
+    bound=CHAIN_CHECKS,
+)
+def is_valid(node: NodeContext, call: Call) -> Validity:
+    return checks_of(node).answer()
+
+
+@endpoint(
+    "POST",
+    "/add_transaction",
+    "Send coins from an account of this node's wallet",
+    reply=AddedTransaction,
+    status=201,
+    body=AddTransactionBody,
+    changes=True,
+    token=True,
+    errors=(409, 422),
+)
+def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
+    body: AddTransactionBody = call.body
+    missing = [name for name in ("sender", "receiver", "amount") if getattr(body, name) is UNSET]
+    if missing:
+        raise MissingFields(f"some fields are missing: {', '.join(missing)}", missing=missing)
+    amount = read_coins(body.amount, "amount", node.coin.decimals)  # type: ignore[arg-type] # not UNSET, see above
+    fee = node.config.min_fee if body.fee is UNSET else read_coins(body.fee, "fee", node.coin.decimals)
+    memo, first = check_memo(body.memo), FirstUse()
+    sender = find_or_make(node, str(body.sender), "sender", first)
+    receiver = find_or_make(node, str(body.receiver), "receiver", first)
+    try:
+        give_first_coins(node, call, str(body.sender), sender, amount + fee, first)
+        accepted = send(node, sender, receiver, amount, fee, memo)
+    except RuleError as error:
+        raise conflict(error) from None
+    with node.store.read() as conn:
+        height = blocks.tip(conn).height + 1
+    message = f"transaction added in the block {height + 1}"
+    return AddedTransaction(message, height + 1, height, show(accepted.txid), _made(node, first))
+
+
+def _made(node: NodeContext, first: FirstUse) -> list[MadeAccount]:
+    made = []
+    for name in dict.fromkeys([*first.made, *([first.paid[0]] if first.paid else [])]):
+        account = MadeAccount(name, address(node.coin, node.wallet.payload_of(name) or b""))
+        if first.paid and first.paid[0] == name:
+            _, account_coins, height = first.paid
+            account.coins = write_coins(account_coins, node.coin.decimals)
+            account.index, account.height = height + 1, height
+        made.append(account)
+    return made
+
+
+@endpoint(
+    "POST",
+    "/connect_node",
+    "Connect this node to others",
+    reply=ConnectedNodes,
+    status=201,
+    body=ConnectNodeBody,
+    changes=True,
+    token=True,
+    bound=PEER_WAITS,
+)
+def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
+    given = call.body.node
+    urls = [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
+    if urls is UNSET or not urls:
+        raise NoNode('no node: name some, as in {"node": ["http://127.0.0.1:5002"]}', field="node")
+    failed = [
+        FailedNode(url[:MAX_URL], answer.code, answer.message)
+        for url, answer in zip(urls, node.peers.add_many(urls), strict=True)
+        if isinstance(answer, PeerError)
+    ]
+    count = len(urls) - len(failed)
+    message = f"{count} of {len(urls)} nodes connected" if failed else "all the nodes are now connected"
+    return ConnectedNodes(message, [parse_peer_url(row.url).host_port for row in node.peers.listed()], failed)
+
+
+@endpoint(
+    "GET POST",
+    "/replace_chain",
+    "Ask every peer now, and take the valid chain with the most work",
+    reply=ReplacedChain,
+    changes=True,
+    token=True,
+    bound=PEER_WAITS,
+)
+def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
+    replaced = node.sync.ask_everyone()
+    chain, _, following = _chain(node.store, 1, CHAIN_LIMIT)
+    return ReplacedChain(_outcome(replaced), chain, replaced.asked, replaced.answered, following)
+
+
+def _outcome(replaced: Replaced) -> str:
+    if replaced.asked and not replaced.answered:
+        who = "the other node" if replaced.asked == 1 else f"any of the {replaced.asked} other nodes"
+        return f"no answer from {who}: the chain stays as it was, and may not be the largest. Are they running?"
+    return "nodes updated." if replaced.changed else "already largest chain"

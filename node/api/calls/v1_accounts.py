@@ -1,0 +1,73 @@
+"""Accounts: what an address has, and its history."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ...store import accounts, blocks
+from ...store.transactions import Place
+from ...store.unconfirmed import entries
+from ...system.shares import DEAR_READS
+from ..context import NodeContext
+from ..http.endpoint import Call, endpoint
+from ..http.errors import BadField
+from ..shapes.render import address
+from ..shapes.v1 import AccountView, History, Pending
+from .v1_blocks import Limit
+from .v1_transactions import confirmed_view
+
+_CURSOR = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})", re.ASCII)
+
+
+class HistoryQuery(Struct):
+    before: Annotated[str, Meta(max_length=40)] | None = None
+    """A page's `next`."""
+    limit: Limit = 50
+
+
+@endpoint("GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView)
+def show_account(node: NodeContext, call: Call) -> AccountView:
+    payload = node.coin.payload(call.path["address"])
+    with node.store.read() as conn:
+        view = entries.view(conn, payload, 0)
+        incoming = entries.incoming(conn, payload)
+    return AccountView(
+        address=address(node.coin, payload),
+        balance=view.account.balance,
+        sequence=view.account.sequence,
+        pending=Pending(incoming, view.pool_cost, view.run_end),
+    )
+
+
+@endpoint(
+    "GET",
+    "/v1/accounts/{address}/transactions",
+    "The confirmed transactions that touch an address, newest first",
+    reply=History,
+    query=HistoryQuery,
+    bound=DEAR_READS,
+)
+def history(node: NodeContext, call: Call) -> History:
+    payload = node.coin.payload(call.path["address"])
+    query: HistoryQuery = call.query
+    before = None if query.before is None else _parse_cursor(query.before)
+    with node.store.read() as conn:
+        found = accounts.history(conn, payload, before, query.limit + 1)
+        tip = blocks.tip(conn).height
+    page = found[: query.limit]
+    return History(
+        transactions=[confirmed_view(node.coin, each, tip) for each in page],
+        next="{}.{}".format(*page[-1].place) if len(found) > query.limit else None,
+    )
+
+
+def _parse_cursor(text: str) -> Place:
+    match = _CURSOR.fullmatch(text)
+    if not match or max(int(match[1]), int(match[2])) >= 2**32:
+        raise BadField(
+            "before: give what `next` of a page said", field="before", expected="HEIGHT.POSITION", found=text
+        )
+    return Place(int(match[1]), int(match[2]))

@@ -1,0 +1,104 @@
+"""Blocks: pages of the main chain, one block whole, its bytes, and every branch's tip."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ...core.hashing import show
+from ...store import blocks, transactions
+from ...store.blocks import INVALID, BlockRow
+from ...store.tree import Leaves
+from ...system.shares import DEAR_READS
+from ...system.threads import OneAtATime
+from ..context import NodeContext
+from ..http.endpoint import Binary, Call, endpoint
+from ..http.errors import NotFound
+from ..shapes.render import block_detail, block_summary, work
+from ..shapes.v1 import BlockDetail, BlockPage, Tips, TipView
+from .identify import find_block
+
+MAX_PAGE = 1_000
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class BlockQuery(Struct):
+    before: Height | None = None
+    """Only blocks below this height."""
+    limit: Limit = 20
+
+
+@endpoint(
+    "GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery, bound=DEAR_READS
+)
+def list_blocks(node: NodeContext, call: Call) -> BlockPage:
+    query: BlockQuery = call.query
+    with node.store.read() as conn:
+        rows = blocks.newest_first(conn, query.before, query.limit)
+    return BlockPage([block_summary(node.coin, row) for row in rows])
+
+
+@endpoint(
+    "GET",
+    "/v1/blocks/{block}",
+    "One block, by hash or height, with its transactions",
+    reply=BlockDetail,
+    errors=(404,),
+    bound=DEAR_READS,
+)
+def show_block(node: NodeContext, call: Call) -> BlockDetail:
+    with node.store.read() as conn:
+        row = find_block(conn, call.path["block"])
+        raws = transactions.of_block(conn, row.joined)
+        tip = blocks.tip(conn).height
+    return block_detail(node.coin, row, raws, tip)
+
+
+@endpoint(
+    "GET",
+    "/v1/blocks/{block}/raw",
+    "The block's bytes, as on the wire",
+    reply=Binary("one block"),
+    errors=(404,),
+    bound=DEAR_READS,
+)
+def raw_block(node: NodeContext, call: Call) -> bytes:
+    with node.store.read() as conn:
+        row = find_block(conn, call.path["block"])
+        raw = blocks.raw(conn, row.block_hash)
+    if raw is None:
+        raise NotFound("that block is invalid, and its body is not kept", hash=show(row.block_hash))
+    return raw
+
+
+@endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips, bound=DEAR_READS)
+def tips(node: NodeContext, call: Call) -> Tips:
+    return _tips_of(node).run()
+
+
+@cache
+def _tips_of(node: NodeContext) -> OneAtATime[Tips]:
+    """However many ask, it is looked once at a time, and that holds one connection."""
+    leaves = Leaves()
+
+    def look() -> Tips:
+        with node.store.read() as conn:
+            rows = leaves.look(conn, MAX_PAGE)
+            forks = blocks.fork_heights(conn, rows)
+        return Tips(
+            [
+                TipView(show(row.block_hash), row.height, work(row.work), _status(row), fork)
+                for row, fork in zip(rows, forks, strict=True)
+            ]
+        )
+
+    return OneAtATime(look)
+
+
+def _status(row: BlockRow) -> str:
+    if row.main_chain:
+        return "active"
+    return "invalid" if row.status == INVALID else "side_branch"

@@ -1,0 +1,177 @@
+"""Ask the worker for blocks: a job is a row that outlives a restart; the worker takes the oldest first."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ...config import Config
+from ...store import mining
+from ...store.mining import BadMode, JobRow
+from ...system import locks
+from ...system.advice import typed
+from ..context import NodeContext
+from ..http.endpoint import Call, endpoint
+from ..http.errors import BadField, NotFound, NoWorker
+from ..http.inflight import flights_of
+from ..shapes.mining_shapes import Job, MiningView, StratumStatus
+from ..shapes.render import job_view
+from .identify import payable
+from .v1_status import worker_status
+
+MAX_JOB: Final = 100_000
+"""Blocks in one job."""
+WORKER_SECONDS: Final = 4.0
+"""How long a job waits for a worker that is just starting."""
+_LOOK_SECONDS: Final = 0.1
+_CALLER_SECONDS: Final = 2.0
+"""Between two looks whether who waits for a job is still there."""
+_JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+
+
+class MineBody(Struct, forbid_unknown_fields=True):
+    blocks: Annotated[int, Meta(ge=1, le=MAX_JOB)] = 1
+    address: Annotated[str, Meta(max_length=200)] | None = None
+    """Who is paid; the worker's own account where none is named."""
+
+
+def create_job(node: NodeContext, wanted: int, receiver: bytes | None) -> JobRow:
+    """A job that is durable when this returns."""
+    now = int(time.time())
+    return node.store.write(lambda conn: mining.create(conn, wanted, receiver, now))
+
+
+def read_job(node: NodeContext, job_id: str) -> JobRow | None:
+    with node.store.read() as conn:
+        return mining.get(conn, job_id)
+
+
+def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
+    """Return once a worker lives. Raises NoWorker when none has come in time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not locks.is_held(node.config.worker_lock):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            folder = node.config.data.absolute()
+            raise NoWorker(
+                f"no worker mines for this node: start one with `moneyer worker --data {typed(folder)}`",
+                data=str(node.config.data),
+            )
+        pause.wait(min(left, _LOOK_SECONDS))
+
+
+def await_job(node: NodeContext, job_id: str, seconds: float, call: Call) -> JobRow:
+    """The job once it is over, or as it is after `seconds`. Raises CallerGone once nobody waits for `call` any more."""
+    assert call.flight is not None  # noqa: S101 - every request is one
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = node.store.data_version()
+        job = read_job(node, job_id)
+        if job is None:
+            raise NotFound("this job is gone", job=job_id)
+        left = deadline - time.monotonic()
+        if job.state != mining.OPEN or left <= 0:
+            return job
+        node.store.wait_for_change(seen, min(left, _CALLER_SECONDS))
+        flights_of(node).check_caller(call.flight)
+
+
+@endpoint(
+    "POST",
+    "/v1/mine",
+    "Ask for blocks; they are mined one after the other",
+    reply=Job,
+    status=202,
+    body=MineBody,
+    changes=True,
+    token=True,
+)
+def mine(node: NodeContext, call: Call) -> Job:
+    body: MineBody = call.body
+    receiver = None if body.address is None else payable(node.coin, body.address)
+    return job_view(node.coin, create_job(node, body.blocks, receiver))
+
+
+@endpoint("GET", "/v1/jobs/{job}", "How far a job is", reply=Job, errors=(404,))
+def show_job(node: NodeContext, call: Call) -> Job:
+    job_id = call.path["job"]
+    if not _JOB_ID.fullmatch(job_id):
+        raise BadField("a job is named by the `job` that asking for it answered", field="job", found=job_id[:80])
+    row = read_job(node, job_id)
+    if row is None:
+        raise NotFound("there is no such job", job=job_id)
+    return job_view(node.coin, row)
+
+
+# Who mines for this node: its worker and when it does, and other people's miners.
+
+
+_MAX_STRATUM_STATUS: Final = 262_144
+_SWITCH_SECONDS: Final = 2.0
+"""How long an answer waits for the worker to say that it does what it was told."""
+_SWITCH_LOOK_SECONDS: Final = 0.02
+
+
+MODE_PATTERN: Final = r"^(demand|instant|continuous|interval[: ][0-9]{1,5}([.][0-9]{1,6})?)$"
+
+
+class ModeBody(Struct, forbid_unknown_fields=True):
+    mode: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            pattern=MODE_PATTERN,
+            description=mining.MODES,
+            extra={"known": ("demand", "instant", "continuous", "interval:5")},
+        ),
+    ]
+
+
+def stratum_status(config: Config) -> StratumStatus | None:
+    """What the Stratum server says of itself; None where none runs, or none has said anything yet."""
+    if not locks.is_held(config.stratum_lock):
+        return None
+    try:
+        with config.stratum_status.open("rb") as file:
+            return msgspec.json.decode(file.read(_MAX_STRATUM_STATUS), type=StratumStatus)
+    except (OSError, ValueError):
+        return None
+
+
+def mining_view(node: NodeContext) -> MiningView:
+    with node.store.read() as conn:
+        mode = mining.mode(conn) or mining.DEFAULT
+    return MiningView(mode=str(mode), worker=worker_status(node), stratum=stratum_status(node.config))
+
+
+@endpoint("GET", "/v1/mining", "Who mines, how fast, and when", reply=MiningView)
+def show_mining(node: NodeContext, call: Call) -> MiningView:
+    return mining_view(node)
+
+
+@endpoint(
+    "POST",
+    "/v1/mining",
+    "Switch when the worker mines: demand, instant, continuous or interval:SECONDS",
+    reply=MiningView,
+    body=ModeBody,
+    changes=True,
+    token=True,
+)
+def switch_mining(node: NodeContext, call: Call) -> MiningView:
+    body: ModeBody = call.body
+    try:
+        wanted = mining.parse_mode(body.mode)
+    except BadMode as error:
+        raise BadField(error.message, **error.details) from None
+    node.store.write(lambda conn: mining.set_mode(conn, wanted))
+    deadline, pause = time.monotonic() + _SWITCH_SECONDS, threading.Event()
+    while (view := mining_view(node)).worker.mode not in (None, str(wanted)) and time.monotonic() < deadline:
+        pause.wait(_SWITCH_LOOK_SECONDS)
+    return view

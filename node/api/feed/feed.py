@@ -1,0 +1,239 @@
+"""What happens on this node, told as it happens: one thread that waits for commits, and a ring of the latest events.
+
+Each client reads the ring at its own pace, so that nothing is kept for one alone; one that falls behind the ring is
+told so and let go. While nobody listens only the tip is watched, for the counts in `/metrics`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import islice
+from secrets import token_hex
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import Connection
+
+from ...store import blocks
+from ...store.errors import StoreUnavailable
+from ..context import NodeContext
+from ..http.errors import NotNow
+from ..shapes.fields import encode
+from .changes import RESET, Event, Pool, Table, TipMove, move_events, reset, tip_move
+
+MAX_EVENTS: Final = 4_096
+MAX_BYTES: Final = 4_000_000
+"""What the ring holds at most."""
+LINGER: Final = 120.0
+"""Seconds for which events are still gathered when the last client has gone: it may come back for them."""
+_PART: Final = 65_536
+"""Bytes that a client is given at once, about."""
+_LOOK: Final = 5.0
+_PAUSE: Final = 0.02
+_IDLE_PAUSE: Final = 0.25
+"""Between two looks: commits that come faster are looked at together."""
+_ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})", re.ASCII)
+
+log = logging.getLogger("moneyer.api")
+
+
+class Behind(Exception):
+    """The client was so slow that events it has not had are gone."""
+
+
+class Feed:
+    """`ring`: events that are kept."""
+
+    def __init__(self, node: NodeContext, ring: int = MAX_EVENTS) -> None:
+        self._store = node.store
+        self._coin = node.coin
+        self._boot = token_hex(4)  # numbers begin anew with each process
+        self._step = threading.Lock()  # guards what was last seen: _tip, _pool, _table
+        with node.store.read() as conn:
+            self._tip = blocks.tip(conn)
+        self._followers: tuple[Pool, Table] | None = None
+        self._stumbled = False
+        self._news = threading.Condition()  # guards what follows
+        self._ring: deque[bytes] = deque()
+        self._most = ring
+        self._bytes = 0
+        self._last = 0
+        self._clients = 0
+        self._idle_since = monotonic()
+        self._closed = False
+        self._listeners: list[Callable[[TipMove], None]] = []
+        self.dropped = 0
+        """Clients let go because they were too slow."""
+
+    @property
+    def clients(self) -> int:
+        return self._clients
+
+    def on_move(self, listener: Callable[[TipMove], None]) -> None:
+        """Have every move of the tip told, in the feed's thread."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="feed", daemon=True).start()
+
+    def close(self) -> None:
+        """End every stream."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+        self._store.wake()
+
+    def join(self, last_event_id: str | None) -> tuple[int, bytes]:
+        """A client more: the position that it begins at, and what it is sent first. It must `leave`.
+
+        Raises NotNow (the node is stopping), StoreUnavailable.
+        """
+        with self._news:
+            if self._closed:
+                raise NotNow("the node is stopping")
+            self._clients += 1
+        try:
+            with self._step:
+                if self._followers is None:
+                    self._begin()
+                try:
+                    self._look()  # what is so now is known to who comes now, and no event
+                except BaseException:
+                    self._stumbled = True  # some of it may have been read and not told
+                    raise
+                return self._position(last_event_id)
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        with self._news:
+            self._clients -= 1
+            self._idle_since = monotonic()
+
+    def after(self, position: int, seconds: float) -> tuple[int, bytes] | None:
+        """Events behind `position`, waiting up to `seconds` for one: the new position, and the bytes (none: empty).
+
+        None when the feed is closed. Raises Behind.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._closed or self._last > position, seconds)
+            if self._closed:
+                return None
+            skip = position - (self._last - len(self._ring))
+            if skip < 0:
+                self.dropped += 1
+                raise Behind
+            parts, size = [], 0
+            for data in islice(self._ring, skip, None):
+                parts.append(data)
+                size += len(data)
+                if size >= _PART:
+                    break
+            return position + len(parts), b"".join(parts)
+
+    def _position(self, last_event_id: str | None) -> tuple[int, bytes]:
+        with self._news:
+            first, last = self._last - len(self._ring), self._last
+            if last_event_id is None:
+                return last, b"id: %s\n\n" % self._id(last)
+            match = _ID.fullmatch(last_event_id)
+            if match and match[1] == self._boot and first <= int(match[2]) <= last:
+                return int(match[2]), b""
+        event = reset(self._tip, "the events behind that Last-Event-ID are not kept any more")
+        return last, self._render(last, (RESET, event))
+
+    def _id(self, number: int) -> bytes:
+        return f"{self._boot}-{number}".encode()
+
+    def _render(self, number: int, event: Event) -> bytes:
+        kind, content = event
+        # JSON has no line break in it, whatever stands in a memo: nothing can pose as another event.
+        return b"id: %s\nevent: %s\ndata: %s\n\n" % (self._id(number), kind.encode(), encode(content))
+
+    def _begin(self) -> None:
+        """Somebody listens: from here on everything is followed."""
+        with self._store.read() as conn:
+            followers = Pool(conn, self._coin), Table(conn)
+        with self._news:
+            self._last += 1  # nobody's last event: who had one before this cannot be told what came since
+        self._followers = followers
+
+    def _rest(self) -> None:
+        """Nobody has listened for a while."""
+        with self._news:
+            if self._clients or monotonic() - self._idle_since < LINGER:
+                return
+            self._ring.clear()
+            self._bytes = 0
+            self._followers = None
+
+    def _run(self) -> None:
+        seen, pause = -1, threading.Event()
+        while not self._closed:
+            try:
+                version = self._store.wait_for_change(seen, _LOOK)
+                with self._step:
+                    if version != seen:
+                        self._look()
+                    if self._followers:
+                        self._rest()
+                seen = version
+            except StoreUnavailable as error:
+                self._stumble(error.message, pause)
+            except Exception as error:  # whatever it is: who listens must hear of it, and the next look may go well
+                log.error("events: a mistake of the node", exc_info=error)
+                self._stumble(type(error).__name__, pause)
+            pause.wait(_PAUSE if self._followers else _IDLE_PAUSE)
+
+    def _stumble(self, why: str, pause: threading.Event) -> None:
+        log.warning("events: %s; looking again", why)
+        self._stumbled = True
+        pause.wait(_LOOK)
+
+    def _look(self) -> None:
+        with self._store.read() as conn:
+            move = tip_move(conn, self._tip)
+            if self._stumbled and self._followers is not None:
+                self._followers = Pool(conn, self._coin), Table(conn)
+                news: list[Event] = [
+                    (RESET, reset(move.new if move else self._tip, "the database could not be read for a while"))
+                ]
+            else:
+                news = list(self._events(conn, move))
+        self._stumbled = False
+        if move is not None:
+            self._tip = move.new
+            for listener in self._listeners:
+                listener(move)
+        if news:
+            self._publish(news)
+
+    def _events(self, conn: Connection, move: TipMove | None) -> Iterator[Event]:
+        if self._followers is None:
+            return
+        if move is not None:
+            yield from move_events(conn, self._coin, move)
+        for follower in self._followers:
+            yield from follower.events(conn)
+
+    def _publish(self, news: list[Event]) -> None:
+        with self._news:
+            for event in news:
+                self._last += 1
+                data = self._render(self._last, event)
+                self._ring.append(data)
+                self._bytes += len(data)
+            while len(self._ring) > self._most or self._bytes > MAX_BYTES:
+                self._bytes -= len(self._ring.popleft())
+            self._news.notify_all()
+
+
+@cache
+def feed_of(node: NodeContext) -> Feed:
+    return Feed(node)

@@ -1,0 +1,106 @@
+"""A look at the connections of a node, again and again: no address keeps more of them than its share.
+
+The server takes whoever connects, and gives a silent one five seconds; so many at once it takes, and no more. Where a
+system does not show a process its own connections (all but Linux), nobody is sent away.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from time import monotonic
+from typing import Final
+
+from ...system.shares import CONNECTIONS, HTTP_BOUNDS, Bound, Shares, address_key
+from .connections import connections_of, count_files, shut
+
+# The places that a node's HTTP server has for its callers: one `Shares` for each bound of `HTTP_BOUNDS`.
+
+
+BUSY_SECONDS: Final = 10.0
+"""For so long after a caller was refused, the places that it wanted are called busy."""
+
+
+class Places:
+    """Who holds which places of one node."""
+
+    def __init__(self) -> None:
+        self._shares = {bound.name: Shares(bound) for bound in HTTP_BOUNDS}
+
+    def of(self, bound: Bound) -> Shares:
+        return self._shares[bound.name]
+
+    def __iter__(self) -> Iterator[Shares]:
+        return iter(self._shares.values())
+
+    def busy(self) -> tuple[str, ...]:
+        """Names of the bounds by which somebody was refused lately."""
+        since = monotonic() - BUSY_SECONDS
+        return tuple(shares.bound.name for shares in self._shares.values() if shares.refused_at > since)
+
+
+_LOOK: Final = 0.5
+_NOTE_SECONDS: Final = 60.0
+
+log = logging.getLogger("moneyer.api")
+
+
+class Doorkeeper:
+    """`port`: the one that the server listens on."""
+
+    def __init__(self, port: int, bound: Bound = CONNECTIONS) -> None:
+        self._port = port
+        self._bound = bound
+        self._note_at = 0.0
+        self.sent_away = 0
+        """Connections that were ended, for their address had more than its share."""
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="doorkeeper", daemon=True).start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(_LOOK)
+            try:
+                self.look()
+            except Exception:
+                log.error("a look at the connections failed; there will be another", exc_info=True)
+
+    def look(self) -> None:
+        """End the connections of each address that are over its share, the newest first."""
+        if count_files() <= self._bound.each:  # nearly always
+            return
+        had: Counter[str] = Counter()
+        for connection in connections_of(self._port):
+            with closing(connection), suppress(OSError):
+                had[address_key(connection.getpeername()[0])] += 1
+        allowed = self._allowed(had)
+        if all(count <= allowed for count in had.values()):
+            return
+        kept: Counter[str] = Counter()
+        before = self.sent_away
+        for connection in connections_of(self._port):  # those that were opened first have the lower numbers, mostly
+            with closing(connection), suppress(OSError):
+                address = address_key(connection.getpeername()[0])
+                kept[address] += 1
+                if kept[address] > allowed:
+                    self.sent_away += shut([connection], socket.SHUT_RDWR)
+        if monotonic() >= self._note_at:
+            self._note_at = monotonic() + _NOTE_SECONDS
+            address, count = had.most_common(1)[0]
+            log.info(
+                "%d connections ended: an address may have %d now, and %s had %d",
+                *(self.sent_away - before, allowed, address, count),
+            )
+
+    def _allowed(self, had: Counter[str]) -> int:
+        """Connections that one address may keep: its share, or less while there are more than the total with it."""
+        allowed = self._bound.each
+        while allowed > 1 and sum(min(count, allowed) for count in had.values()) > self._bound.total:
+            allowed //= 2
+        return allowed

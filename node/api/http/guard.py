@@ -1,0 +1,113 @@
+"""Who may do what: the Host that was asked for, the site that asks, the token."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Any
+
+from ...config import Config
+from .errors import BadHost, CrossSite, Unauthorized
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an IP) is this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_open(config: Config) -> bool:
+    """Whether wallet, mining and peers need no token: a development network on loopback."""
+    return config.development and is_loopback(config.host)
+
+
+def _name_in(host: str) -> str:
+    """The name or address of a `Host` header, without its port; empty where it is no such thing."""
+    match = _HOST.fullmatch(host)
+    return match[1].lower().rstrip(".") if match else ""
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
+@lru_cache(maxsize=256)
+def answers_to(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a node is meant by this `Host` header: a loopback name, any IP literal, or an allowed name."""
+    name = _name_in(host)
+    if not name:
+        return False
+    if _is_localhost(name) or name in (each.lower() for each in allowed):
+        return True
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trustworthy(host: str) -> bool:
+    """Whether browsers take a `Host` for this machine's own, and so mark what they send there."""
+    name = _name_in(host)
+    if _is_localhost(name):
+        return True
+    try:
+        address = ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
+def check_host(environ: dict[str, Any], config: Config) -> None:
+    """Raises BadHost: so a page elsewhere cannot reach this node by a name of its own (DNS rebinding)."""
+    host = environ.get("HTTP_HOST") or ""
+    if not answers_to(host, config.allow_hosts):
+        raise BadHost(
+            "this node does not answer to that Host: use its IP address, or start it with --allow-host NAME",
+            found=host[:80],
+        )
+
+
+def check_same_site(environ: dict[str, Any], config: Config) -> None:
+    """Raises CrossSite when a browser says that another site asks, or that nobody does (a prefetch).
+
+    Or when it may be one that says nothing: browsers mark requests to trustworthy addresses only
+    (https://www.w3.org/TR/fetch-metadata/), and a plain GET names no origin either.
+    """
+    if "HTTP_SEC_PURPOSE" in environ or "prefetch" in _joined(environ, "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ"):
+        raise CrossSite("a prefetch never changes anything")
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    is_unmarked = site is None and environ.get("REQUEST_METHOD") == "GET" and "HTTP_AUTHORIZATION" not in environ
+    if is_unmarked and is_open(config) and not _is_trustworthy(environ.get("HTTP_HOST") or ""):
+        raise CrossSite("what changes something is called by localhost, 127.0.0.1 or [::1], or with the node's token")
+    if site is not None and site.strip().lower() not in ("same-origin", "none"):
+        raise CrossSite("another site may not change anything here", found=site[:80])
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and not _is_own(origin, environ.get("HTTP_HOST") or ""):
+        raise CrossSite("another site may not change anything here", found=origin[:80])
+
+
+def _joined(environ: dict[str, Any], *names: str) -> str:
+    return " ".join(str(environ.get(name, "")) for name in names).lower()
+
+
+def _is_own(origin: str, host: str) -> bool:
+    scheme, separator, rest = origin.strip().lower().partition("://")
+    return bool(separator) and scheme in ("http", "https") and rest == host.strip().lower()
+
+
+def check_token(environ: dict[str, Any], token: str) -> None:
+    """Raises Unauthorized unless the request carries the node's token."""
+    scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+    if scheme.lower() != "bearer" or not compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
+        raise Unauthorized(
+            "this call needs the header Authorization: Bearer TOKEN; the token stands in the node's api.token"
+        )

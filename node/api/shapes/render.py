@@ -1,0 +1,172 @@
+"""From the node's own values to the shapes of `json.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from ...core import codec
+from ...core.address import encode_address
+from ...core.coin import Coin
+from ...core.hashing import sha256d, show
+from ...core.types import Coinbase, Transaction
+from ...p2p.gossip.links import LinkNow
+from ...store import transactions
+from ...store.blocks import BlockRow
+from ...store.mining import JobRow
+from ...store.peers import PeerRow
+from ...store.unconfirmed.entries import MempoolRow
+from .mining_shapes import Job
+from .v1 import BlockDetail, BlockSummary, PeerView, TransactionView
+
+
+@lru_cache(maxsize=8192)
+def _address(hrp: str, payload: bytes) -> str:
+    return encode_address(hrp, payload)
+
+
+def address(coin: Coin, payload: bytes) -> str:
+    """The address of a payload; kept, since one is 60 µs of arithmetic and pages name the same ones over and over."""
+    return _address(coin.hrp, payload)
+
+
+def work(number: int) -> str:
+    """64 hex digits."""
+    return f"{number:064x}"
+
+
+def block_keys(coin: Coin, row: BlockRow) -> dict[str, Any]:
+    """What `BlockSummary` and `BlockDetail` have in common."""
+    return {
+        "hash": show(row.block_hash),
+        "height": row.height,
+        "timestamp": row.header.timestamp,
+        "bits": f"{row.header.bits:08x}",
+        "nonce": row.header.nonce,
+        "prev_hash": show(row.header.prev_hash),
+        "merkle_root": show(row.header.merkle_root),
+        "version": row.header.version,
+        "work": work(row.work),
+        "size": row.size,
+        "tx_count": row.tx_count,
+        "miner": address(coin, row.miner),
+        "reward": row.reward,
+        "fees": row.fees,
+    }
+
+
+def block_summary(coin: Coin, row: BlockRow) -> BlockSummary:
+    return BlockSummary(**block_keys(coin, row))
+
+
+def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: int) -> BlockDetail:
+    """`raws`: its transactions as stored; none where the body is not kept (an invalid block)."""
+    confirmations = tip_height - row.height + 1 if row.main_chain else 0
+    status = "confirmed" if row.main_chain else "side_branch"
+    block_hash = show(row.block_hash)
+    views = [
+        stored_view(coin, raw, status, (block_hash, row.height, position), row.header.timestamp, confirmations)
+        for position, raw in enumerate(raws)
+    ]
+    return BlockDetail(
+        **block_keys(coin, row), confirmations=confirmations, main_chain=row.main_chain, transactions=views
+    )
+
+
+def stored_view(
+    coin: Coin, raw: bytes, status: str, place: tuple[str, int, int], timestamp: int, confirmations: int
+) -> TransactionView:
+    """`transaction_view` from a block's own bytes: decoded once, and not encoded again for its txid."""
+    return transaction_view(
+        coin,
+        transactions.decode(raw),
+        status=status,
+        txid=sha256d(raw),
+        place=place,
+        timestamp=timestamp,
+        confirmations=confirmations,
+    )
+
+
+def transaction_view(
+    coin: Coin,
+    transaction: Transaction,
+    *,
+    status: str,
+    txid: bytes,
+    place: tuple[str, int, int] | None = None,
+    timestamp: int | None = None,
+    confirmations: int = 0,
+) -> TransactionView:
+    """`place`: (block hash as shown, height, position) of a transaction in a block, `timestamp` that block's."""
+    block_hash, height, position = place or (None, None, None)
+    common: dict[str, Any] = {
+        "txid": show(txid),
+        "receiver": address(coin, transaction.receiver),
+        "amount": transaction.amount,
+        "size": codec.transaction_size(transaction),
+        "status": status,
+        "block_hash": block_hash,
+        "height": height,
+        "position": position,
+        "timestamp": timestamp,
+        "confirmations": confirmations,
+    }
+    if isinstance(transaction, Coinbase):
+        return TransactionView(
+            kind="coinbase",
+            sender=None,
+            fee=0,
+            sequence=None,
+            memo=None,
+            signature=None,
+            extra=transaction.extra.hex(),
+            **common,
+        )
+    return TransactionView(
+        kind="transfer",
+        sender=address(coin, transaction.sender),
+        fee=transaction.fee,
+        sequence=transaction.sequence,
+        memo=transaction.memo.decode(),
+        signature=transaction.signature.hex(),
+        **common,
+    )
+
+
+def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
+    return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
+
+
+def peer_view(row: PeerRow, link: LinkNow | None = None) -> PeerView:
+    """`link`: what is known by now, where the peer is connected; the row holds what was written down."""
+    if link is not None:
+        last_seen = max(filter(None, (row.last_seen, link.heard_at)), default=None)
+        row = replace(row, height=link.height, work=link.work, latency_ms=link.latency_ms, last_seen=last_seen)
+    return PeerView(
+        url=row.url,
+        state=row.state,
+        height=row.height,
+        work=work(row.work),
+        agent=row.agent,
+        direction=row.direction,
+        last_seen=row.last_seen,
+        latency_ms=row.latency_ms,
+        score=row.score,
+    )
+
+
+def job_view(coin: Coin, row: JobRow) -> Job:
+    return Job(
+        job=row.job_id,
+        state=row.state,
+        wanted=row.wanted,
+        mined=row.mined,
+        address=None if row.receiver is None else address(coin, row.receiver),
+        message=row.message,
+        last_hash=None if row.last_hash is None else show(row.last_hash),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

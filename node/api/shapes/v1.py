@@ -1,0 +1,254 @@
+"""The shapes of `/v1`: the only spelling of its JSON keys (`render.py` fills them from the node's own values).
+
+Amounts in base units, times in whole Unix seconds, heights from genesis = 0. Those of mining are in `miningjson.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from .fields import Address, Bits, Count, Hash, Hex, Units
+from .mining_shapes import WorkerStatus
+
+
+class ErrorBody(Struct):
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Error(Struct):
+    """Every answer from 400 up."""
+
+    error: ErrorBody
+
+
+class CoinSummary(Struct):
+    name: str
+    symbol: str
+    hrp: str
+    decimals: Count
+    block_time: Count
+
+
+class CoinFields(Struct):
+    """`node.core.coin.Coin.as_json`: exactly what the coin's digest is made of."""
+
+    name: str
+    symbol: str
+    hrp: str
+    decimals: Count
+    message: str
+    timestamp: Count
+    block_time: Count
+    retarget: bool
+    difficulty_window: Count
+    pow_limit: Bits
+    max_block_bytes: Count
+    clock_tolerance: Count
+    reward: Units
+    halving_interval: Count
+    max_supply: Units
+    premine: list[Annotated[list[Address | Units], Meta(min_length=2, max_length=2)]]
+
+
+class PoolTotals(Struct):
+    """`min_fee`: the least fee of a transfer that this node takes, base units."""
+
+    count: Count
+    bytes: Count
+    min_fee: Units
+
+
+class SyncStatus(Struct):
+    """A sync under way: headers, then blocks, are checked up to these heights; rates a second, lately."""
+
+    headers_height: Count
+    target_height: Count
+    connected_height: Count
+    blocks_per_second: float
+    transfers_per_second: float
+    peers: Count
+
+
+class Status(Struct):
+    coin: CoinSummary
+    chain_id: Hash
+    height: Count
+    tip: Hash
+    work: Hash
+    bits: Bits
+    difficulty: float
+    issued: Units
+    mempool: PoolTotals
+    peers: Count
+    worker: WorkerStatus
+    syncing: bool
+    sync: SyncStatus | None
+    version: str
+    busy: list[str]
+    """What callers were refused lately, for all places were taken: names of bounds."""
+
+
+class Health(Struct):
+    """`status`: ok, or failing where the node cannot do its work; `problem`: why. `peers`: of `known` ones `connected`
+    answered when they were asked last, which makes no node fail."""
+
+    status: str
+    height: Count | None
+    database: bool
+    writer: bool
+    peers: PeerCounts
+    busy: list[str]
+    problem: str | None
+
+
+class PeerCounts(Struct):
+    known: Count
+    connected: Count
+
+
+class BlockSummary(Struct):
+    hash: Hash
+    height: Count
+    timestamp: Count
+    bits: Bits
+    nonce: Count
+    prev_hash: Hash
+    merkle_root: Hash
+    version: Count
+    work: Hash
+    size: Count
+    tx_count: Count
+    miner: Address
+    reward: Units
+    fees: Units
+
+
+class BlockPage(Struct):
+    blocks: list[BlockSummary]
+
+
+class TransactionView(Struct):
+    """`kind` is `coinbase` (then sender, sequence, memo and signature are null) or `transfer`."""
+
+    txid: Hash
+    kind: str
+    sender: Address | None
+    receiver: Address
+    amount: Units
+    fee: Units
+    sequence: Count | None
+    memo: str | None
+    signature: Hex | None
+    size: Count
+    status: str
+    block_hash: Hash | None
+    height: Count | None
+    position: Count | None
+    timestamp: Count | None
+    """Of the block."""
+    confirmations: Count
+    extra: Hex | None = None
+
+
+class BlockDetail(BlockSummary):
+    confirmations: Count
+    main_chain: bool
+    transactions: list[TransactionView]
+
+
+class TipView(Struct):
+    hash: Hash
+    height: Count
+    work: Hash
+    status: str
+    fork_height: Count
+
+
+class Tips(Struct):
+    tips: list[TipView]
+
+
+class Proof(Struct):
+    txid: Hash
+    block_hash: Hash
+    height: Count
+    header: Hex
+    position: Count
+    branch: list[Hash]
+
+
+class Submitted(Struct):
+    txid: Hash
+    status: str
+
+
+class Checked(Struct):
+    accepted: bool
+    code: str | None
+    message: str
+
+
+class PoolPage(Struct):
+    count: Count
+    bytes: Count
+    transactions: list[TransactionView]
+
+
+class Pending(Struct):
+    incoming: Units
+    outgoing: Units
+    next_sequence: Count
+
+
+class AccountView(Struct):
+    address: Address
+    balance: Units
+    sequence: Count
+    pending: Pending
+
+
+class History(Struct):
+    transactions: list[TransactionView]
+    next: str | None
+
+
+class PeerView(Struct):
+    url: str
+    state: str
+    height: Count
+    work: Hash
+    agent: str
+    direction: str
+    last_seen: Count | None
+    latency_ms: Count | None
+    score: int
+
+
+class PeerPage(Struct):
+    peers: list[PeerView]
+
+
+class RemovedPeer(Struct):
+    removed: str
+
+
+class ReorgEvent(Struct):
+    """`disconnected` blocks above `fork_height` left the main chain; `height` is the new tip's."""
+
+    fork_height: Count
+    disconnected: Count
+    old_tip: Hash
+    new_tip: Hash
+    height: Count
+
+
+class ResetEvent(Struct):
+    """Some events are not told, of any kind: read again what you keep. `height` and `tip` as they are now."""
+
+    reason: str
+    height: Count
+    tip: Hash

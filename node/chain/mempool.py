@@ -1,0 +1,444 @@
+"""The mempool's policy (`docs/protocol.md`, Mempool): which transfers wait for a block, and which go first.
+
+The rows are in the database, so that a restart keeps them and the worker sees them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from ..core import codec, ledger, rules
+from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap
+from ..core.hashing import show
+from ..core.template import fee_rate
+from ..core.types import NO_ACCOUNT, Account, Transfer
+from ..store import accounts
+from ..store.engine import Store
+from ..store.errors import StoreUnavailable
+from ..store.unconfirmed import entries as rows
+from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
+from ..store.unconfirmed.intake import Intake
+from .signatures import check_signatures
+
+# A bounded memory of what was seen last.
+
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """The `most` keys that were put last, each with its value. May be used by several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[bytes, V] = OrderedDict()
+
+    def get(self, key: bytes) -> V | None:
+        return self._values.get(key)
+
+    def put(self, key: bytes, value: V) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            if len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+    def pop(self, key: bytes) -> V | None:
+        """Take the value out; None where there is none."""
+        with self._lock:
+            return self._values.pop(key, None)
+
+
+T = TypeVar("T")
+
+MAX_GAP = 64
+"""Sequences that a waiting transfer may be ahead of the sender's next one."""
+
+MAX_OF_SENDER = 5_000
+"""Sequences from a sender's confirmed one on that the pool keeps: nearly a block of 1 MB full. What changes the state
+of all that wait behind one transfer, as its eviction does, then takes less than 0.1 s of the write lock."""
+
+AT_ONCE = 250
+"""Transfers that one commit takes at most, so that no block waits long behind them."""
+
+_MOST_SIGNATURES = 8_192
+_WARY_SECONDS = 10.0
+_ANY_LOOK = nullcontext()
+
+READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`status`: ready, waiting or confirmed; `known`: it was here before."""
+
+    txid: bytes
+    status: str
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A transfer that is offered. `is_signed`: it is in the pool or confirmed, so its signature was checked before."""
+
+    txid: bytes
+    transfer: Transfer
+    replace: bool = True
+    is_signed: bool = False
+
+
+_Answer = Accepted | RuleError
+
+
+class _CheckOnly(Exception):
+    """Rolls a trial back."""
+
+    def __init__(self, accepted: Accepted) -> None:
+        self.accepted = accepted
+
+
+class Mempool:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.coin = store.coin
+        self._signatures: Recent[bool] = Recent(_MOST_SIGNATURES)
+        """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
+        self._wary_until = 0.0
+        """By the monotonic clock. Until then the database is asked before a signature is looked at: something came that
+        could not be taken. Else a transfer that comes by itself goes on to the writer, which asks in any case: a read
+        costs more than a signature check."""
+        self.computing = threading.Lock()
+        """Held by who works through many transfers, never while waiting: the interpreter has one thread compute at a
+        time, and the more of them want to, the longer everybody else waits for each turn."""
+
+    def accept_transfer(
+        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
+    ) -> Accepted:
+        """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
+
+        `replace`: whether it may take the place of a waiting one with its sequence; if not, that is BadSequence.
+        `look` is held while this computes, and not while it waits for the write. Raises what `look` does.
+        """
+        wanted = _Wanted(codec.txid(transfer), transfer, replace)
+        rules.check_transaction_in_isolation(transfer)
+        try:
+            accepted = self._accept_one(wanted, look)
+        except RuleError:
+            self._be_wary()
+            raise
+        if accepted.known:
+            self._be_wary()
+        return accepted
+
+    def _accept_one(self, wanted: _Wanted, look: AbstractContextManager[object]) -> Accepted:
+        known = self._look_at(wanted, look, asks=monotonic() < self._wary_until)
+        return known if known is not None else self._store.write_item(self._take_all, wanted)
+
+    def _look_at(self, wanted: _Wanted, look: AbstractContextManager[object], *, asks: bool) -> Accepted | None:
+        """What is known of a transfer; else None, and its signature is right. `asks`: whether the database is asked.
+
+        Raises RuleError, PolicyError.
+        """
+        with look:
+            known = self._foresee_one(wanted) if asks else None
+            if known is None:
+                self._check_signature(wanted)
+        return known
+
+    def _be_wary(self) -> None:
+        self._wary_until = monotonic() + _WARY_SECONDS
+
+    def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer]:
+        answers: list[_Answer] = []
+        with Intake(conn) as intake:
+            for each in wanted:
+                try:
+                    answers.append(self.take(intake, each.txid, each.transfer, replace=each.replace))
+                except RuleError as error:
+                    answers.append(_verdict(error))
+        return answers
+
+    def accept_transfers(self, transfers: Sequence[Transfer]) -> list[_Answer]:
+        """Several in one commit, in order; what was refused stands as its error.
+
+        Blocks wait for that commit: who has more than `AT_ONCE` of them comes again with the rest.
+        """
+        with self.computing:
+            problems: list[_Answer | None] = [
+                _problem_of(rules.check_transaction_in_isolation, each) for each in transfers
+            ]
+            wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
+        whole = [each for each, problem in zip(wanted, problems, strict=True) if problem is None]
+        taken = iter(self._accept_whole(whole) if whole else ())
+        answers = [next(taken) if problem is None else problem for problem in problems]
+        if any(isinstance(answer, RuleError) for answer in answers):
+            self._be_wary()
+        return answers
+
+    def _accept_whole(self, wanted: Sequence[_Wanted]) -> list[_Answer]:
+        """The same for transfers that passed the checks in isolation: state first, then signatures, then the write."""
+        with self.computing, self._store.read() as conn:
+            foreseen = self._foresee(conn, wanted)
+        open_ones = [each for each in foreseen if isinstance(each, _Wanted)]
+        problems = self._signature_problems(open_ones)
+        good = [each for each, problem in zip(open_ones, problems, strict=True) if problem is None]
+        taken = iter(self._store.write(lambda conn: self._take_all(conn, good), clean=True) if good else ())
+        checked = iter([next(taken) if problem is None else problem for problem in problems])
+        return [next(checked) if isinstance(each, _Wanted) else each for each in foreseen]
+
+    def check_transfer(
+        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
+    ) -> Accepted:
+        """What `accept_transfer` would say; changes nothing."""
+        wanted = _Wanted(codec.txid(transfer), transfer, replace)
+        rules.check_transaction_in_isolation(transfer)
+        known = self._look_at(wanted, look, asks=True)
+        if known is not None:
+            return known
+
+        def trial(conn: Connection) -> None:
+            with Intake(conn) as intake:
+                raise _CheckOnly(self.take(intake, wanted.txid, transfer, replace=replace))
+
+        try:
+            self._store.write(trial)
+        except _CheckOnly as answer:
+            return answer.accepted
+        raise StoreUnavailable("the trial did not run")
+
+    def next_sequence(self, payload: bytes) -> int:
+        """The sequence of the sender's next transfer, behind what is ready in the pool."""
+        with self._store.read() as conn:
+            return rows.view(conn, payload, 0, pool_cost=0).run_end
+
+    def _foresee_one(self, wanted: _Wanted) -> Accepted | None:
+        """What is known of a transfer before its signature is looked at; None where only a write can tell.
+
+        Raises RuleError or PolicyError where the database says already that it cannot be taken.
+        """
+        transfer = wanted.transfer
+        with self._store.read() as conn:
+            view = rows.view(conn, transfer.sender, transfer.sequence, wanted.txid)
+            known = _known(wanted.txid, view)
+            if known is None:
+                self._check(transfer, view, replace=wanted.replace)
+                self._check_room(conn, transfer, view)
+        return known
+
+    def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
+        """For each what `take` will say whatever its signature is; itself where that is open."""
+        states = accounts.states(conn, {each.transfer.sender for each in wanted})
+        room = self._store.config.mempool_bytes - rows.totals(conn)[1]
+        is_tight = room < sum(codec.transaction_size(each.transfer) for each in wanted)
+        open_senders: set[bytes] = set()
+        costs: dict[bytes, int] = {}
+        answers: list[_Answer | _Wanted] = []
+        for each in wanted:
+            sender = each.transfer.sender
+            # One that is still open may change the sender's run; where the pool may get full, anybody's.
+            is_sure = sender not in open_senders and not (is_tight and open_senders)
+            try:
+                answer = self._foretell(conn, each, states.get(sender, NO_ACCOUNT), costs, is_sure=is_sure)
+            except RuleError as error:
+                answers.append(_verdict(error))
+                continue
+            answers.append(answer)
+            if isinstance(answer, _Wanted):
+                open_senders.add(sender)
+        return answers
+
+    def _foretell(
+        self, conn: Connection, wanted: _Wanted, account: Account, costs: dict[bytes, int], *, is_sure: bool
+    ) -> Accepted | _Wanted:
+        """`costs`: of what senders have in the pool, as far as it was summed; `is_sure`: nothing changes it before."""
+        transfer = wanted.transfer
+        if transfer.sequence >= account.sequence and transfer.cost > account.balance:
+            raise self._unfunded(transfer, account.balance, account.balance)
+        sender = transfer.sender
+        view = rows.view(conn, sender, transfer.sequence, wanted.txid, pool_cost=costs.get(sender))
+        costs[sender] = view.pool_cost
+        known = _known(wanted.txid, view)
+        if known is not None:
+            return known if is_sure else replace(wanted, is_signed=True)
+        if is_sure:
+            self._check(transfer, view, replace=wanted.replace)
+            self._check_room(conn, transfer, view)
+        return wanted
+
+    def _check_signature(self, wanted: _Wanted) -> None:
+        (problem,) = self._signature_problems([wanted])
+        if problem is not None:
+            raise problem
+        self._signatures.put(wanted.txid, True)
+
+    def _signature_problems(self, wanted: Sequence[_Wanted]) -> list[RuleError | None]:
+        verdicts = {each.txid: each.is_signed or self._signatures.get(each.txid) for each in wanted}
+        unchecked = [each for each in wanted if verdicts[each.txid] is None]
+        found = check_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
+        for each, is_valid in zip(unchecked, found, strict=True):
+            verdicts[each.txid] = is_valid
+            if not is_valid:
+                self._signatures.put(each.txid, False)
+        return [_problem_of(ledger.check_signature, bool(verdicts[each.txid])) for each in wanted]
+
+    def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
+        """Policy, within a write transaction, for a transfer that passed every check on its own.
+
+        Raises RuleError or PolicyError, and nothing has changed then.
+        """
+        view = intake.view(txid, transfer)
+        known = _known(txid, view)
+        if known is not None:
+            return known
+        self._check(transfer, view, replace=replace)
+        is_ready = transfer.sequence <= view.run_end
+        is_full = self._is_full(transfer, view, intake.size)
+        if is_full:
+            self._check_room(intake.insert(), transfer, view)
+        fills_gap = is_ready and view.is_followed
+        if not (is_full or fills_gap or view.slot_txid is not None):
+            intake.add(txid, transfer, ready=is_ready)
+        else:
+            conn = intake.insert()
+            evicted: list[Victim] = []
+            with conn.begin_nested() if is_full else nullcontext():
+                if view.slot_txid is not None:
+                    rows.remove(conn, [view.slot_txid])
+                rows.add(conn, txid, transfer, ready=is_ready)
+                if fills_gap:
+                    fill_gap(conn, transfer.sender, transfer.sequence)
+                if is_full:
+                    evicted = self._make_room(conn, txid, transfer)
+            for victim in evicted:
+                intake.spend(victim.sender, -victim.cost)
+        intake.spend(transfer.sender, transfer.cost - view.slot_cost)
+        return Accepted(txid, READY if is_ready else WAITING, known=False)
+
+    def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:
+        """What the sender's state and its transfers in the pool say."""
+        _check_sequence(transfer, view)
+        if not replace and view.slot_txid is not None:
+            raise BadSequence(
+                f"a transfer with the sender's sequence {transfer.sequence} waits already: the next is {view.run_end}",
+                expected=view.run_end,
+                found=transfer.sequence,
+            )
+        self._check_fee(transfer, view)
+        self._check_funds(transfer, view)
+
+    def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
+        least = self._store.config.min_fee
+        if transfer.fee < least:
+            raise FeeTooLow(
+                f"this node asks a fee of at least {self.coin.in_coins(least)}", expected=least, found=transfer.fee
+            )
+        if view.slot_txid is not None:
+            least = max(view.slot_fee + 1, -(-view.slot_fee * 11 // 10))
+            if transfer.fee < least:
+                raise FeeTooLow(
+                    f"another transfer has sequence {transfer.sequence}: "
+                    f"to replace it takes a fee of at least {self.coin.in_coins(least)}",
+                    expected=least,
+                    found=transfer.fee,
+                    replaces=show(view.slot_txid),
+                )
+
+    def _check_funds(self, transfer: Transfer, view: rows.SenderView) -> None:
+        free = view.account.balance - (view.pool_cost - view.slot_cost)
+        if transfer.cost > free:
+            raise self._unfunded(transfer, view.account.balance, free)
+
+    def _unfunded(self, transfer: Transfer, balance: int, free: int) -> InsufficientFunds:
+        has, spendable, cost = map(self.coin.in_coins, (balance, free, transfer.cost))
+        return InsufficientFunds(
+            f"the sender has {has} confirmed, of which {spendable} are not spoken for; amount and fee are {cost}",
+            expected=f"at most {free}",
+            found=transfer.cost,
+        )
+
+    def _is_full(self, transfer: Transfer, view: rows.SenderView, size: int) -> bool:
+        """Whether somebody has to go for the transfer. `size`: bytes that the pool's totals lack."""
+        return view.pool_bytes + size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
+
+    def _check_room(self, conn: Connection, transfer: Transfer, view: rows.SenderView) -> None:
+        """Raises MempoolFull where the transfer itself would be the first to go. Everything added is inserted."""
+        if view.slot_txid is not None or not self._is_full(transfer, view, 0):
+            return
+        first = worst(conn)
+        is_ready = transfer.sequence <= view.run_end
+        if first is not None and (is_ready, fee_rate(transfer)) <= (first.ready, first.fee_rate):
+            raise _full()
+
+    def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> list[Victim]:
+        """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
+        evicted = []
+        for victim in self._victims(conn):
+            stands_on = victim.ready and victim.sender == newcomer.sender
+            if victim.txid == txid or (stands_on and victim.sequence < newcomer.sequence):
+                raise _full()
+            evict(conn, victim)
+            evicted.append(victim)
+        return evicted
+
+    def _victims(self, conn: Connection) -> Iterator[Victim]:
+        """Who has to go while the pool is too large: waiting before ready, the lowest fee per byte first."""
+        while rows.totals(conn)[1] > self._store.config.mempool_bytes:
+            victim = worst(conn)
+            if victim is None:
+                return
+            yield victim
+
+
+def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
+    try:
+        check(subject)
+    except RuleError as error:
+        return _verdict(error)
+    return None
+
+
+def _verdict(error: RuleError) -> RuleError:
+    """An error that is kept, without the frames that it came through: those of thousands of refused transfers, each in
+    a circle with the list of all, are much memory and long work for the collector, which stops every thread."""
+    return error.with_traceback(None)
+
+
+def _full() -> MempoolFull:
+    return MempoolFull("the mempool is full of transfers that pay more: a higher fee gets in")
+
+
+def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:
+    if view.pool_ready is not None:
+        return Accepted(txid, READY if view.pool_ready else WAITING, known=True)
+    return Accepted(txid, CONFIRMED, known=True) if view.is_confirmed else None
+
+
+def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
+    if transfer.sequence < view.account.sequence:
+        raise BadSequence(
+            f"the sender's sequence {transfer.sequence} is used: the next one is {view.account.sequence}",
+            expected=view.run_end,
+            found=transfer.sequence,
+        )
+    if transfer.sequence >= view.account.sequence + MAX_OF_SENDER:
+        raise MempoolFull(
+            f"the mempool keeps {MAX_OF_SENDER:,} transfers of a sender, and its next one to be confirmed is "
+            f"{view.account.sequence}: wait for blocks",
+            expected=f"below {view.account.sequence + MAX_OF_SENDER}",
+            found=transfer.sequence,
+        )
+    if transfer.sequence > view.run_end + MAX_GAP:
+        raise SequenceGap(
+            f"the sender's next sequence is {view.run_end}: {transfer.sequence} is more than {MAX_GAP} ahead",
+            expected=f"{view.run_end} to {view.run_end + MAX_GAP}",
+            found=transfer.sequence,
+        )

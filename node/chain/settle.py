@@ -1,0 +1,240 @@
+"""The mempool in step with a new tip.
+
+The transaction that moves the tip also drops what the new state made impossible: a few statements over the accounts
+that the blocks touched; no waiting transfer is decoded. What a reorg took off the chain comes back in the same
+transaction where that is little, else in further ones, each bounded, so that nobody waits long for the database. Until
+they are done the blocks are marked in the database, and a process that was killed meanwhile is followed by one that
+goes on. Meanwhile the transfers behind those that are to come back keep their `ready`; a template takes none of them,
+as they do not apply yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from ..core.codec import Outline
+from ..core.hashing import show
+from ..core.types import NO_ACCOUNT, Account
+from ..store import accounts, blocks
+from ..store.engine import Store
+from ..store.errors import StoreUnavailable
+from ..store.unconfirmed import entries as rows
+from ..store.unconfirmed import eviction, intake
+from .mempool import MAX_OF_SENDER
+
+BACK_AT_ONCE = 2_000
+"""Transfers that come back in the transaction that moves the tip, at most: some 0.1 s of the write lock."""
+
+PORTION = 5_000
+"""Transfers that come back in one further transaction, and of one sender more: each writes most pages of the indexes
+by txid and receiver, so that many small ones take longer than few."""
+
+_LOOKS = 8
+"""To look at so many transfers that wait takes as long as to bring one back."""
+
+_TURN_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
+"""Whoever waits in another process for the right to write looks every 0.1 s whether it is free (SQLite's busy
+handler): after a turn of portions it stays free for that long."""
+
+log = logging.getLogger("moneyer.mempool")
+
+
+@dataclass(frozen=True, slots=True)
+class TipChange:
+    """What became of the main chain. Hashes of blocks, oldest first; `touched`: accounts that lost money or sent some.
+
+    `gone`: transfers in the disconnected blocks.
+    """
+
+    connected: Sequence[bytes]
+    disconnected: Sequence[bytes]
+    touched: Collection[bytes]
+    gone: int
+
+
+class _Back(NamedTuple):
+    """A transfer that a reorg took off the chain. `order`: its place among them, oldest first."""
+
+    order: int
+    transfer: Outline
+
+
+def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) -> bool:
+    """Bring the pool in step with a new tip; True where transfers are still to come back: see `bring_back`."""
+    marked = intake.hashes(conn)
+    if change.disconnected or marked:
+        connected = set(change.connected)
+        marked = [each for each in (*marked, *change.disconnected) if each not in connected]
+        intake.mark(conn, list(dict.fromkeys(marked)))
+    if not rows.is_empty(conn):
+        rows.remove(conn, rows.used(conn, change.touched))
+        for sender in rows.overdrawn(conn, change.touched):
+            _settle(conn, {sender: []})
+        rows.set_heads(conn, change.touched)
+        for sender, sequence in rows.unblocked(conn, change.touched):
+            eviction.fill_gap(conn, sender, sequence - 1)
+    if marked and len(marked) <= len(change.disconnected) and change.gone <= BACK_AT_ONCE:
+        parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
+        if len(parts) < 2:
+            for part in parts:
+                _return(conn, part, mempool_bytes)
+            intake.mark(conn, [])
+            return False
+    return bool(marked)
+
+
+def bring_back(store: Store) -> None:
+    """Readmit what reorgs took off the chain. Raises StoreUnavailable; what is left is still marked then."""
+    mempool_bytes = store.config.mempool_bytes
+    while True:
+        with store.read() as conn:
+            marked = intake.hashes(conn)
+            if not marked:
+                return
+            parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
+        began = time.monotonic()
+        for part in parts:
+            if time.monotonic() - began > _TURN_SECONDS:
+                time.sleep(_PAUSE_SECONDS)
+                began = time.monotonic()
+            store.submit(partial(_return, part=part, mempool_bytes=mempool_bytes), alone=True).result()
+        store.submit(partial(_unmark, done=set(marked)), alone=True).result()
+
+
+def resume(store: Store) -> None:
+    """`bring_back` of what a process that is gone has left; where it cannot be done now, the next block sees to it."""
+    try:
+        bring_back(store)
+    except StoreUnavailable as error:
+        log.warning("transfers of a reorg come back to the mempool later: %s", error.message)
+
+
+def drop_damaged(store: Store, txids: Sequence[bytes]) -> None:
+    """Drop rows of the mempool whose bytes are no longer those of their txid. Raises StoreUnavailable."""
+
+    def drop(conn: Connection) -> None:
+        senders = rows.senders_of(conn, txids)
+        rows.remove(conn, txids)
+        _settle(conn, {sender: [] for sender in senders})
+
+    store.submit(drop, alone=True).result()
+    log.warning(
+        "%d damaged transfers were dropped from the mempool (the first: %s): see the disk, and run `moneyer verify`",
+        len(txids),
+        show(txids[0]),
+    )
+
+
+def _unmark(conn: Connection, done: set[bytes]) -> None:
+    intake.mark(conn, [each for each in intake.hashes(conn) if each not in done])
+
+
+def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> tuple[dict[bytes, list[_Back]], Counter[bytes]]:
+    """Unconfirmed transfers of these blocks by sender: the oldest that fit `room` bytes. Every sender has an entry.
+
+    And how many of each sender's transfers are in the pool.
+    """
+    back: dict[bytes, list[_Back]] = {}
+    following: dict[bytes, int] = {}
+    slots: set[tuple[bytes, int]] = set()
+    order = 0
+    for block_hash in hashes:
+        _, _, transfers = blocks.outline(conn, block_hash)
+        senders = {transfer.sender for transfer in transfers} - following.keys()
+        states = accounts.states(conn, senders)
+        following.update((sender, states.get(sender, NO_ACCOUNT).sequence) for sender in senders)
+        slots |= rows.slots_of(conn, senders)
+        for transfer in transfers:
+            if transfer.sequence < following[transfer.sender]:
+                continue
+            of_sender = back.setdefault(transfer.sender, [])
+            if room < 0 or (transfer.sender, transfer.sequence) in slots:
+                continue
+            room -= len(transfer.raw)
+            if room < 0:  # nor does any after it come back: its sender's would wait for it
+                continue
+            of_sender.append(_Back(order, transfer))
+            order += 1
+    return back, Counter(sender for sender, _ in slots)
+
+
+def _parts(back: dict[bytes, list[_Back]], pooled: Counter[bytes]) -> Iterator[dict[bytes, list[_Back]]]:
+    """The same in portions, each sender's together."""
+    part: dict[bytes, list[_Back]] = {}
+    size = 0
+    for sender, of_sender in back.items():
+        part[sender] = of_sender
+        size += len(of_sender) + 1 + pooled[sender] // _LOOKS
+        if size >= PORTION:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
+
+
+def _return(conn: Connection, part: dict[bytes, list[_Back]], mempool_bytes: int) -> None:
+    """Transfers are in the pool again as far as they apply and there is room; no fee is asked."""
+    _settle(conn, part)
+    eviction.shrink(conn, mempool_bytes)
+
+
+def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
+    """Give senders their transfers back, drop what their confirmed state no longer allows, mark the rest.
+
+    A returned transfer goes before what its sender sent after it: both are there when money is counted.
+    """
+    states = accounts.states(conn, part)
+    pooled: dict[bytes, list[rows.Waiting]] = {}
+    for waiting in rows.waiting_of(conn, part):
+        pooled.setdefault(waiting.sender, []).append(waiting)
+    gone: list[int] = []
+    changes: list[tuple[int, bool]] = []
+    new: list[tuple[_Back, bool]] = []
+    for sender, of_sender in part.items():
+        merged = _merged(pooled.get(sender, ()), of_sender)
+        for each, is_ready in _verdicts(states.get(sender, NO_ACCOUNT), merged):
+            if isinstance(each, _Back):
+                if is_ready is not None:
+                    new.append((each, is_ready))
+            elif is_ready is None:
+                gone.append(each.arrived)
+            elif is_ready != each.ready:
+                changes.append((each.arrived, is_ready))
+    rows.remove_numbered(conn, gone)
+    rows.set_ready(conn, changes)
+    new.sort(key=lambda entry: entry[0].order)
+    rows.add_many(conn, [(each.transfer, is_ready) for each, is_ready in new])
+
+
+def _merged(pooled: Iterable[rows.Waiting], back: Iterable[_Back]) -> list[tuple[int, int, rows.Waiting | _Back]]:
+    """(sequence, cost, which), in order of sequence; what took a slot meanwhile keeps it."""
+    slots: dict[int, tuple[int, int, rows.Waiting | _Back]] = {
+        each.transfer.sequence: (each.transfer.sequence, each.transfer.amount + each.transfer.fee, each)
+        for each in back
+    }
+    slots.update((each.sequence, (each.sequence, each.cost, each)) for each in pooled)
+    return [slots[sequence] for sequence in sorted(slots)]
+
+
+def _verdicts(
+    account: Account, merged: Iterable[tuple[int, int, rows.Waiting | _Back]]
+) -> Iterator[tuple[rows.Waiting | _Back, bool | None]]:
+    """Whether each is ready, or waits; None where it has to go."""
+    left, following = account.balance, account.sequence
+    for sequence, cost, each in merged:
+        if not account.sequence <= sequence < account.sequence + MAX_OF_SENDER or cost > left:
+            yield each, None
+            continue
+        left -= cost
+        is_ready = sequence == following
+        following += is_ready
+        yield each, is_ready

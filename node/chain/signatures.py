@@ -1,0 +1,33 @@
+"""Signature checks of many transfers, in threads: the curve library releases the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from ..core.codec import sighash
+from ..core.signing import verify_many
+from ..core.types import Transfer
+
+_CORES = os.cpu_count() or 1
+"""Asked once: the system opens a file to answer."""
+_LEAST = 64
+"""Fewer checks than this in a part cost more to hand over than to do."""
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_CORES, thread_name_prefix="signatures")
+
+
+def check_signatures(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
+    """Whether each transfer's signature is its sender's on this chain, in order."""
+    checks = [(transfer.public_key, sighash(chain_id, transfer), transfer.signature) for transfer in transfers]
+    parts = min(_CORES, len(checks) // _LEAST)
+    if parts < 2:
+        return verify_many(checks)
+    step = -(-len(checks) // parts)
+    slices = [checks[start : start + step] for start in range(0, len(checks), step)]
+    return [is_valid for part in _pool().map(verify_many, slices) for is_valid in part]

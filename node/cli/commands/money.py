@@ -1,0 +1,131 @@
+"""`moneyer balance` and `moneyer history`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..options import IntRange, as_json, node_url, option, wallet_folder
+from ..place import complete_names
+
+if TYPE_CHECKING:
+    from ..place import Place
+
+
+@click.command()
+@click.argument("who", required=False, shell_complete=complete_names)
+@wallet_folder
+@node_url
+@as_json
+def balance(who: str | None, data: Path | None, node: str | None, json: bool) -> None:
+    """Show what somebody has.
+
+    WHO is a name of the wallet or of a contact, or an address; without it, everyone in the wallet.
+
+    \b
+    moneyer balance
+    moneyer balance alice
+    moneyer balance beach1q… --node http://192.168.1.20:5001
+    """
+    from ..output import coins, print_json, print_table, short
+    from ..place import find_place
+
+    place = find_place(data, node)
+    coin = place.coin
+    if who is not None:
+        accounts = {who: place.client.account(coin.address(place.payload(who)))}
+    else:
+        accounts = {name: place.client.account(coin.address(payload)) for name, payload in _own(place).items()}
+    if json:
+        print_json(next(iter(accounts.values())) if who else {"accounts": accounts})
+        return
+    rows = [
+        (
+            short(name, 34),
+            coins(account["balance"], coin.decimals),
+            _pending(account["pending"], coin.decimals),
+            account["address"],
+        )
+        for name, account in accounts.items()
+    ]
+    header = ("name", coin.symbol, "waiting", "address")
+    print_table(header, rows, right=(coin.symbol, "waiting"), below="address")
+
+
+def _own(place: Place) -> dict[str, bytes]:
+    if place.wallet is None:
+        raise click.ClickException(
+            "there is no wallet here: say whose balance (an address), name a data folder with --data, or make a "
+            "wallet with `moneyer wallet new`"
+        )
+    return dict(place.wallet.names)
+
+
+def _pending(pending: dict[str, Any], decimals: int) -> str:
+    """What waits in the mempool: `+2 -0.5`."""
+    from ..output import coins
+
+    signs = (("+", "incoming"), ("-", "outgoing"))
+    return " ".join(f"{sign}{coins(pending[key], decimals)}" for sign, key in signs if pending[key])
+
+
+@click.command()
+@click.argument("who", shell_complete=complete_names)
+@option("--limit", type=IntRange(1, 10_000), default=20, show_default=True, help="Confirmed ones at most.")
+@wallet_folder
+@node_url
+@as_json
+def history(who: str, limit: int, data: Path | None, node: str | None, json: bool) -> None:
+    """Show what somebody got and sent.
+
+    Newest first, what waits for a block above it.
+
+    \b
+    moneyer history alice
+    moneyer history alice --limit 100 --json
+    """
+    from itertools import islice
+
+    from ..output import print_json, print_table
+    from ..place import find_place
+
+    place = find_place(data, node)
+    address = place.coin.address(place.payload(who))
+    confirmed = list(islice(place.client.history(address, limit), limit))
+    pool = place.client.mempool()["transactions"]
+    waiting = [each for each in pool if address in (each["sender"], each["receiver"])]
+    if json:
+        print_json({"address": address, "waiting": waiting, "transactions": confirmed})
+        return
+    rows = [_row(place, each, address) for each in [*waiting, *confirmed]]
+    if not rows:
+        click.echo(f"nothing yet: {who} has neither got nor sent any {place.coin.symbol}")
+        return
+    header = ("when", "height", place.coin.symbol, "fee", "from or to", "memo", "txid")
+    right, cut = ("height", place.coin.symbol, "fee"), ("from or to", "memo", "txid")
+    print_table(header, rows, right=right, cut=cut, drop=("memo", "fee", "height", "when"))
+
+
+def _origin(transaction: dict[str, Any]) -> str:
+    """Where coins that nobody sent come from."""
+    return "premine" if transaction["height"] == 0 else "block reward"
+
+
+def _row(place: Place, each: dict[str, Any], address: str) -> tuple[object, ...]:
+    from ..output import coins, moment, short
+
+    decimals, sent = place.coin.decimals, each["sender"] == address
+    to_self = sent and each["receiver"] == address
+    amount = coins(each["amount"], decimals)
+    other = each["receiver"] if sent else each["sender"]
+    return (
+        moment(each.get("timestamp")) if each["height"] is not None else "waiting",
+        "" if each["height"] is None else each["height"],
+        amount if to_self else f"{'-' if sent else '+'}{amount}",
+        coins(each["fee"], decimals) if sent else "",
+        _origin(each) if other is None else short(place.name_of(other), 20),
+        short(each["memo"] or "", 40),
+        short(each["txid"]),
+    )

@@ -1,0 +1,266 @@
+"""`moneyer node` and `moneyer worker`: the two processes of a node. honcho and systemd start these too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...system.shares import OUTBOUND_LINKS
+from ..options import (
+    FILE,
+    FOLDER,
+    PORT,
+    FloatRange,
+    IntRange,
+    data_folder,
+    log_json,
+    log_level,
+    no_discovery,
+    option,
+    passphrase_file,
+    usage,
+)
+
+if TYPE_CHECKING:
+    from ...config import Config
+
+
+ENGINES = "hashlib, simd, sha, mixed"
+
+
+@click.command()
+@option(
+    "--data",
+    type=FOLDER,
+    envvar="MONEYER_DATA",
+    metavar="DIR",
+    help="The data folder; made where there is none.  [default: this folder, where it holds a coin]",
+)
+@option("--coin", type=FILE, metavar="FILE", help="The coin of a new data folder.")
+@option("--port", type=PORT, default=5001, show_default=True)
+@option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
+@option("--peer", multiple=True, metavar="URL", help="A node to know; may be given more than once.")
+@option("--announce", metavar="URL", help="Where other nodes reach this one, if not where it listens.")
+@option(
+    "--outbound", type=IntRange(0, 64), default=OUTBOUND_LINKS.total, show_default=True, help="Peers to keep connected."
+)
+@no_discovery
+@option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
+@option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")
+@option("--allow-host", multiple=True, metavar="H", help="A host name that the node answers to; may be repeated.")
+@passphrase_file
+@log_level
+@log_json
+def node(
+    data: Path | None,
+    coin: Path | None,
+    port: int,
+    host: str,
+    peer: tuple[str, ...],
+    announce: str | None,
+    outbound: int,
+    no_discovery: bool,
+    manual: bool,
+    dev: bool,
+    allow_host: tuple[str, ...],
+    passphrase_file: Path | None,
+    log_level: str,
+    log_json: bool,
+) -> None:
+    """Run one node.
+
+    \b
+    moneyer node --data ~/beach --coin beach.toml
+    moneyer node --data ~/beach --peer http://192.168.1.20:5001
+    moneyer node --data data/node1 --dev          a development coin, made once
+    """
+    from ...config import Config
+    from ...devnet.devcoin import prepare_folder
+    from ...devnet.launcher import watch_launcher
+    from ...devnet.running import register
+
+    watch_launcher()
+    data = data or _this_folder()
+    config = Config(
+        data=data,
+        host=host,
+        port=port,
+        peers=peer,
+        announce=announce,
+        outbound=outbound,
+        discovery=not no_discovery,
+        manual=manual,
+        development=dev,
+        allow_hosts=allow_host,
+        min_fee=0 if dev else 1,
+        passphrase_file=passphrase_file,
+        log_level=log_level,
+        log_json=log_json,
+    )
+    _check_reach(config)
+    prepare_folder(data, coin, development=dev)
+    if not config.coin_file.exists():
+        raise click.ClickException(
+            f"{data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
+        )
+    from ...api.server import serve
+    from ...devnet.addresses import join_line
+    from ...devnet.coinfiles import read_coin
+
+    read_coin(config.coin_file)  # what is wrong with it should be said here, and once
+    line = join_line(host, port)
+    if line is not None and not log_json:
+        click.echo(f"to join from another machine:  {line}")
+    register(data)
+    serve(config)
+
+
+def _this_folder() -> Path:
+    """The current folder: a node is started nowhere else unless told. Raises UsageError where it holds no coin."""
+    here = Path.cwd()
+    if not (here / "coin.toml").is_file():
+        raise click.UsageError(
+            "say which data folder with --data DIR: this one holds no coin.toml (`moneyer up` runs a whole network)"
+        )
+    return here
+
+
+def _check_reach(config: Config) -> None:
+    """Whoever reaches a development node can spend its money: that may be this machine only."""
+    if config.development and config.host not in ("127.0.0.1", "::1", "localhost"):
+        raise click.UsageError(
+            f"--dev opens the wallet to whoever reaches the node: it cannot go with --host {config.host}"
+        )
+
+
+@click.command()
+@data_folder
+@option(
+    "--engine", metavar="E", default="auto", show_default=True, help=f"What hashes: auto is the fastest of {ENGINES}."
+)
+@option("--processes", type=IntRange(1, 1024), default=1, show_default=True, help="Hashing processes.")
+@option("--address", metavar="A", help="Who gets the rewards.  [default: the node's own miner account]")
+@option(
+    "--mode",
+    metavar="M",
+    help="demand: mines what is asked for; instant: as soon as a transfer is ready; interval:SECONDS; continuous.  "
+    "[default: as `moneyer mining` set it, else demand]",
+)
+@option("--nice", type=IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
+@option("--limit", default="100%", show_default=True, metavar="SHARE", help="Hash for this share of the time only.")
+@option(
+    "--on-battery",
+    type=click.Choice(("full", "half", "stop")),
+    default="half",
+    show_default=True,
+    help="How much a laptop hashes while it runs on battery; stop: only what is asked for.",
+)
+@option("--keep", is_flag=True, help="Start it again when it is killed, for as long as its node runs.")
+@log_level
+@log_json
+def worker(
+    data: Path | None,
+    engine: str,
+    processes: int,
+    address: str | None,
+    mode: str | None,
+    nice: int,
+    limit: str,
+    on_battery: str,
+    keep: bool,
+    log_level: str,
+    log_json: bool,
+) -> int:
+    """Run the mining worker of a node on this machine.
+
+    \b
+    moneyer worker --data ~/beach --mode continuous
+    moneyer worker --data ~/beach --mode interval:5
+    moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
+    """
+    from ...devnet.launcher import watch_launcher
+
+    watch_launcher()
+    from ....worker.config import WorkerConfig, parse_limit, parse_mode
+    from ..folders import folder_to_be
+
+    share = usage(parse_limit, limit)
+    if mode is not None:
+        usage(parse_mode, mode)
+    from ...system.words import joined, quoted
+
+    if engine not in ("auto", *ENGINES.split(", ")):
+        raise click.UsageError(f"there is no engine {quoted(engine)}: take auto, {joined(ENGINES.split(', '))}")
+    folder = folder_to_be(data)
+    if keep:
+        from ....worker.keeper import Keeper
+        from ...config import Config
+
+        return Keeper(sys.argv[1:], Config(data=folder).node_lock, log_level, log_json=log_json).run()
+    from ....worker.supervisor import run
+
+    return run(
+        WorkerConfig(
+            data=folder,
+            engine=engine,
+            processes=processes,
+            address=address,
+            mode=mode,
+            nice=nice,
+            limit=share,
+            on_battery=on_battery,
+            log_level=log_level,
+            log_json=log_json,
+        )
+    )
+
+
+# `moneyer stratum`: anyone's miners, on any machine, mine for a node.
+
+
+@click.command()
+@data_folder
+@option("--port", type=PORT, default=3333, show_default=True)
+@option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
+@option(
+    "--difficulty",
+    type=FloatRange(2.0**-32, 1e15),
+    default=0.01,
+    show_default=True,
+    help="Of a miner's first shares; it fits itself to each miner then.",
+)
+@option("--max-connections", type=IntRange(1, 50_000), default=1_000, show_default=True)
+@option("--with-node", is_flag=True, help="End when the node ends, instead of waiting for it to come back.")
+@log_level
+@log_json
+def stratum(
+    data: Path | None,
+    port: int,
+    host: str,
+    difficulty: float,
+    max_connections: int,
+    with_node: bool,
+    log_level: str,
+    log_json: bool,
+) -> int:
+    """Let SHA-256d miners mine for a node (Stratum v1).
+
+    A miner's user name is who gets the coins: an address or a name of the node's wallet, with .NAME behind it or not.
+
+    \b
+    moneyer stratum --data ~/beach
+    moneyer stratum --data ~/beach --host 0.0.0.0     for other machines, too
+    """
+    from ...devnet.launcher import watch_launcher
+
+    watch_launcher()
+    from ....worker.stratum.start import run
+    from ....worker.stratum.stratum_server import StratumConfig
+    from ..folders import folder_to_be
+
+    return run(
+        StratumConfig(folder_to_be(data), host, port, difficulty, max_connections, with_node, log_level, log_json)
+    )

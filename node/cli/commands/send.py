@@ -1,0 +1,475 @@
+"""`moneyer send`: signed here, with the wallet of the data folder; the node only gets the finished transfer."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...client.errors import ClientError, NotConfirmed
+from ...core.errors import MoneyerError
+from ...system.words import quoted
+from ..exits import UNCONFIRMED, UNKNOWN, Ended, outcome
+from ..options import IntRange, as_json, node_url, option, passphrase_file, wallet_folder
+from ..place import complete_names
+
+if TYPE_CHECKING:
+    from ...client import Sent
+    from ...core.types import Transfer
+    from ..place import Place
+
+_SEEN_SECONDS = 5.0
+"""How long peers are asked whether they have it; a network that gossips takes some hundredths of a second."""
+
+
+class _Send(click.Command):
+    """A negative amount is no unknown option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name[1:2].isdigit() or error.option_name[1:2] == ".":
+                raise click.UsageError("the amount is below 0: who gets coins sends none", ctx) from None
+            raise
+
+
+@click.command(cls=_Send)
+@click.argument("sender", metavar="FROM", shell_complete=complete_names)
+@click.argument("receiver", metavar="TO", shell_complete=complete_names)
+@click.argument("amount")
+@option("--fee", metavar="COINS", help="What the miner gets.  [default: what gets it into the next block]")
+@option("--memo", default="", metavar="TEXT", help="A line for all to read, at most 140 bytes.")
+@option("--wait", is_flag=True, help="Show its way into a block.")
+@option("--confirmations", type=IntRange(1, 10_000), default=1, show_default=True, help="To wait for.")
+@option("--timeout", type=IntRange(1, 86_400), default=600, show_default=True, help="Seconds to wait.")
+@option("--idempotency", metavar="KEY", help="A text of yours for this payment: a repeat with it pays nothing twice.")
+@wallet_folder
+@node_url
+@passphrase_file
+@as_json
+def send(
+    sender: str,
+    receiver: str,
+    amount: str,
+    data: Path | None,
+    node: str | None,
+    passphrase_file: Path | None,
+    **how: Any,
+) -> None:
+    """Send coins.
+
+    FROM is a name of your wallet (or its address), TO a name, a contact or an address, AMOUNT in coins.
+
+    Exit status: 0 accepted (with --wait: confirmed), 1 refused and nothing was sent, 2 usage, 3 accepted but not
+    confirmed in time, 4 unknown. With --json stdout has the txid and the `status` for 0, 3 and 4.
+
+    \b
+    moneyer send alice bob 2.5 --wait
+    moneyer send miner beach1q… 10 --fee 0.001 --memo "for the ice cream"
+    moneyer send alice bob 2.5 --wait --json --idempotency invoice-1417
+    """
+    from ..command import as_typed
+    from ..place import find_place
+
+    _check_key(how["idempotency"])
+    place = find_place(data, node)
+    named = (("--data", data), ("--node", node))
+    where = "".join(f" {name} {shlex.quote(str(value))}" for name, value in named if value is not None)
+    order = _Order(place, sender, receiver, amount, how["fee"], how["memo"], where)
+    _end_by_interrupt()
+    try:
+        sent = order.carry_out(passphrase_file, how["idempotency"])
+    except (ClientError, KeyboardInterrupt) as error:
+        raise _unsent(order, error, as_json=how["json"]) from None
+    if how["json"]:
+        _tell_as_json(place, order, sent, how)
+        return
+    order.print_sent(sent)
+    if how["wait"]:
+        found = _watch(place, order, sent, how, say=click.echo)
+        if found.trouble is not None:
+            raise found.trouble
+    else:
+        click.echo(as_typed(f"see it:  moneyer tx {sent.txid[:12]}{where}\n         {order.url(sent.txid)}"))
+
+
+def _check_key(key: str | None) -> None:
+    from ...wallet.sent import MAX_KEY
+
+    if key is not None and not (key.isprintable() and 1 <= len(key.encode()) <= MAX_KEY):
+        raise click.UsageError(f"--idempotency: a text of 1 to {MAX_KEY} bytes without control characters")
+
+
+def _end_by_interrupt() -> None:
+    """Let SIGTERM (`timeout`, a service that is stopped) and SIGHUP end this as Ctrl-C does: with a txid."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _unsent(order: _Order, error: BaseException, *, as_json: bool) -> BaseException:
+    """What to raise where `carry_out` was cut off; the JSON where nobody knows what came of it."""
+    from ..output import print_json
+
+    ended = outcome()
+    if order.signed is None or ended.status != UNKNOWN:
+        return error
+    if as_json:
+        print_json(order.report(order.signed, "unknown"))
+    return Ended(f"{_sentence(error)}. {ended.sentence}", UNKNOWN)
+
+
+def _sentence(error: BaseException) -> str:
+    return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
+
+
+def _tell_as_json(place: Place, order: _Order, sent: Sent, how: dict[str, Any]) -> None:
+    from ..output import print_json
+
+    report = order.report(sent.transfer, sent.status)
+    trouble = None
+    if how["wait"]:
+        found = _watch(place, order, sent, how, say=lambda line: None)
+        report.update(found.report)
+        trouble = found.trouble
+    print_json(report)
+    if trouble is not None:
+        raise trouble
+
+
+class _Order:
+    """What is to be sent, checked before a passphrase is asked for. Amounts in base units.
+
+    `where`: the options that a person has to repeat to look at it.
+    """
+
+    def __init__(
+        self, place: Place, sender: str, receiver: str, amount: str, fee: str | None, memo: str, where: str
+    ) -> None:
+        self.place, self.where, self.memo = place, where, _checked_memo(memo)
+        self.coin = place.coin
+        self.amount = _amount(amount, "the amount", self.coin.decimals)
+        self.fee = self.given_fee = None if fee is None else _amount(fee, "the fee", self.coin.decimals)
+        if self.amount == 0:
+            raise click.UsageError("the amount is 0: there is nothing to send")
+        self.sender_name, self.receiver_name = sender, receiver
+        self.sender = self._own(sender)
+        self.receiver = place.payload(receiver)
+        self.signed: Transfer | None = None
+        """What was signed, from when on it may have been sent."""
+
+    def _own(self, who: str) -> bytes:
+        wallet = self.place.wallet
+        if wallet is None:
+            raise click.ClickException(
+                f"there is no wallet to send from{f' in {self.place.folder}' if self.place.folder else ''}: "
+                "name its data folder with --data, or make one with `moneyer wallet new`"
+            )
+        payload = self.place.payload(who)
+        if wallet.name_of(payload) is None:
+            raise click.ClickException(
+                f"the key of {who[:80]} is not in this wallet, so nothing can be sent from there. "
+                f"It holds: {', '.join(list(wallet.names)[:8])}"
+            )
+        return payload
+
+    def carry_out(self, key_file: Path | None, idempotency: str | None) -> Sent:
+        """Sign and submit, or submit again what was signed under the key `idempotency`.
+
+        Raises OutOfFunds with what is missing, Refused, Unanswered, and what `unlock` raises.
+        """
+        from ...wallet.private_files import locked
+
+        folder = self.place.wallet_path().parent
+        if idempotency is not None:
+            with locked(folder):
+                again = self._again(folder, idempotency)
+            if again is not None:
+                return again
+        self._check_funds()
+        secret = self._secret(key_file)
+        # Two sends at once from one wallet go one after the other; the node refuses what still meets.
+        with locked(folder):
+            # A passphrase may have been typed meanwhile, and another process have sent it.
+            again = None if idempotency is None else self._again(folder, idempotency)
+            return again or self._first(secret, folder, idempotency)
+
+    def _secret(self, key_file: Path | None) -> bytes:
+        from ..secret import unlock
+
+        wallet, _ = unlock(self.place.wallet_path(), key_file)
+        return wallet.secret_for(self.sender)
+
+    def _first(self, secret: bytes, folder: Path, key: str | None) -> Sent:
+        """Sign and submit; what is signed is kept under `key` before it is sent."""
+        from ...wallet.sent import keep
+
+        def signed(transfer: Transfer) -> None:
+            if key is not None:
+                keep(folder, key, self.coin.chain_id, transfer)
+            self._may_be_sent(transfer)
+
+        return self._submitted(
+            lambda: self.place.client.send(
+                secret, self.receiver, self.amount, fee=self.fee, memo=self.memo, signed=signed
+            )
+        )
+
+    def _again(self, folder: Path, key: str) -> Sent | None:
+        """Submit what was signed under `key` before; None where nothing was."""
+        from ...client import Refused
+        from ...wallet.sent import recall
+
+        kept = recall(folder, key, self.coin.chain_id)
+        if kept is None:
+            return None
+        if not self._means(kept):
+            raise click.ClickException(
+                f"the key {quoted(key)} was used for another payment: {self._shown(kept.amount)} from "
+                f"{self.place.name_of(self.coin.address(kept.sender))} to "
+                f"{self.place.name_of(self.coin.address(kept.receiver))} (txid {txid_of(kept)}). Nothing was sent: "
+                "give this payment a key of its own"
+            )
+        self._may_be_sent(kept)
+        try:
+            return self._submitted(lambda: self.place.client.submit(kept, replace=False))
+        except Refused as error:
+            if error.node_code != "bad_sequence":
+                raise
+            raise click.ClickException(
+                f"what was signed under the key {quoted(key)} (txid {txid_of(kept)}) can't be taken any more: another "
+                "transfer of the same sender came first. It was not paid; send it with another key"
+            ) from None
+
+    def _means(self, kept: Transfer) -> bool:
+        """Whether this order is the one that was signed."""
+        same = (kept.sender, kept.receiver, kept.amount, kept.memo) == (
+            self.sender,
+            self.receiver,
+            self.amount,
+            self.memo.encode(),
+        )
+        return same and self.given_fee in (None, kept.fee)
+
+    def _may_be_sent(self, transfer: Transfer) -> None:
+        self.signed, txid = transfer, txid_of(transfer)
+        outcome().is_now(
+            UNKNOWN,
+            f"Transfer {txid} may have been taken: `moneyer tx {txid}{self.where}` finds it, or says that the node has "
+            "none",
+        )
+
+    def _submitted(self, submit: Callable[[], Sent]) -> Sent:
+        """Submit, and note what came of it. Raises what `submit` does, in words of this order."""
+        from ...client import OutOfFunds, Refused, Unanswered
+
+        try:
+            sent = submit()
+        except Unanswered:
+            raise
+        except OutOfFunds as error:
+            outcome().nothing()
+            raise self._missing(error) from None
+        except (MoneyerError, OSError) as error:
+            outcome().nothing()
+            least = error.details.get("expected") if isinstance(error, Refused) else None
+            if isinstance(error, Refused) and error.node_code == "fee_too_low" and isinstance(least, int):
+                raise click.ClickException(
+                    f"the fee is too low: this node asks for {self._shown(least)} at least. Give --fee, or leave it out"
+                ) from None
+            raise
+        outcome().is_now(UNCONFIRMED, self.stands(sent.txid))
+        return sent
+
+    def stands(self, txid: str, state: str = "it still waits for a block") -> str:
+        return f"Transfer {txid} was accepted, and {state}: `moneyer tx {txid}{self.where}` shows it"
+
+    def url(self, txid: str) -> str:
+        return f"{self.place.url}/v1/transactions/{txid}"
+
+    def _check_funds(self) -> None:
+        from ...client import OutOfFunds
+        from ...client.client import check_funds
+
+        if self.fee is None:
+            self.fee = self.place.client.fee()
+        try:
+            check_funds(self.place.client.account(self.coin.address(self.sender)), self.amount, self.fee)
+        except OutOfFunds as error:
+            raise self._missing(error) from None
+
+    def _missing(self, error: Any) -> click.ClickException:
+        held = error.details
+        waiting = f" ({self._shown(held['waiting'])} more are on their way out already)" if held["waiting"] else ""
+        return click.ClickException(
+            f"{self._shown(held['missing'])} are missing: {self.sender_name} has {self._shown(held['free'])} to "
+            f"spend{waiting}, and {self._shown(held['needed'])} are needed with the fee"
+        )
+
+    def _shown(self, units: int) -> str:
+        from ..output import coins
+
+        return coins(units, self.coin.decimals, self.coin.symbol)
+
+    def print_sent(self, sent: Sent) -> None:
+        from ...system.text import shown
+        from ..output import style
+
+        state = "accepted" if sent.status != "waiting" else "accepted; it waits for one before it"
+        click.echo(
+            f"{style(state, fg='green')}: {self._shown(self.amount)} from {shown(self.sender_name)} to "
+            f"{shown(self.receiver_name)}, fee {self._shown(sent.transfer.fee)}"
+        )
+        click.echo(f"txid {sent.txid}")
+
+    def report(self, transfer: Transfer, status: str) -> dict[str, Any]:
+        """For `--json`, in the API's words."""
+        txid = txid_of(transfer)
+        return {
+            "txid": txid,
+            "status": status,
+            "sender": self.coin.address(self.sender),
+            "receiver": self.coin.address(self.receiver),
+            "amount": self.amount,
+            "fee": transfer.fee,
+            "sequence": transfer.sequence,
+            "memo": self.memo,
+            "url": self.url(txid),
+        }
+
+
+def txid_of(transfer: Transfer) -> str:
+    from ...core import codec
+    from ...core.hashing import show
+
+    return show(codec.txid(transfer))
+
+
+def _checked_memo(memo: str) -> str:
+    from ...core.types import MAX_MEMO
+
+    try:
+        size = len(memo.encode())
+    except UnicodeEncodeError:
+        raise click.UsageError("the memo is no text that can be sent: it is not UTF-8") from None
+    if size > MAX_MEMO:
+        raise click.UsageError(f"the memo has {size} bytes of UTF-8, and {MAX_MEMO} is the most: shorten it")
+    return memo
+
+
+def _amount(text: str, what: str, decimals: int) -> int:
+    """Base units of an amount in coins. Raises UsageError."""
+    from ...core.errors import BadAmount
+    from ...core.money import parse_amount
+
+    try:
+        return parse_amount(text, decimals)
+    except BadAmount as error:
+        raise click.UsageError(f"{what} {quoted(text)}: {error.message}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What came of waiting: for `--json`, and `trouble`, to be raised, where it was not confirmed."""
+
+    report: dict[str, Any]
+    trouble: Ended | None = None
+
+
+def _watch(place: Place, order: _Order, sent: Sent, how: dict[str, Any], say: Callable[[str], None]) -> _Watched:
+    """Wait for the confirmations and `say` each step. Whatever cuts it off, the transfer was accepted."""
+    wanted, report = how["confirmations"], dict[str, Any]()
+    try:
+        _follow(place, order, sent, wanted, how["timeout"], report, say)
+    except (ClientError, KeyboardInterrupt) as error:
+        count = report.get("confirmations", 0)
+        if isinstance(error, NotConfirmed) and error.details.get("dropped"):
+            report["status"] = "dropped"
+            outcome().done(error.message)
+            return _Watched(report, Ended(error.message, UNKNOWN))
+        reason = f"not confirmed after {how['timeout']} s" if isinstance(error, NotConfirmed) else _sentence(error)
+        state = f"has {count} of {wanted} confirmations" if count else "it still waits for a block"
+        hint = ". Nothing is lost: is a worker mining?" if isinstance(error, NotConfirmed) and not count else ""
+        return _Watched(report, Ended(f"{reason}. {order.stands(sent.txid, state)}{hint}", UNCONFIRMED))
+    outcome().done(order.stands(sent.txid, f"has {report['confirmations']} confirmations"))
+    return _Watched(report)
+
+
+def _follow(
+    place: Place,
+    order: _Order,
+    sent: Sent,
+    wanted: int,
+    timeout: float,
+    report: dict[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """The way of a transfer to its confirmations; `report` has at each step what is known. Raises ClientError."""
+    from ..command import as_typed
+    from ..idle import why_no_block
+    from ..output import coins, confirmations, counted, style
+
+    end = time.monotonic() + timeout
+
+    def left() -> float:
+        return max(0.01, end - time.monotonic())
+
+    seen, peers = _seen_by(place, sent.txid, min(_SEEN_SECONDS, timeout))
+    report.update(seen_by=seen, peers=peers)
+    say(f"seen by {seen} of {counted(peers, 'peer')}" if peers else "this node has no peers yet")
+
+    def is_in_a_block() -> bool:
+        return place.client.transaction(sent.txid)["height"] is not None
+
+    def progress(found: dict[str, Any]) -> None:
+        before = report.get("confirmations", 0)
+        report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
+        if found["confirmations"] == 0:
+            say("waiting for a block …")
+            reason = why_no_block(place, peers, left(), is_in_a_block)
+            if reason is not None:
+                say(as_typed(reason))
+            return
+        if not before:
+            say(f"in block {found['height']} ({found['block_hash']})")
+        say(confirmations(found["confirmations"]))
+
+    place.client.wait_for(sent.txid, wanted, left(), progress=progress)
+    with suppress(ClientError):  # it is confirmed, whether or not the node goes on to answer
+        report["balance"] = place.client.account(order.coin.address(order.sender))["balance"]
+        new = coins(report["balance"], order.coin.decimals, order.coin.symbol)
+        say(f"{order.sender_name} now has {style(new, bold=True)}")
+
+
+def _seen_by(place: Place, txid: str, seconds: float) -> tuple[int, int]:
+    """How many of the node's connected peers have the transfer within `seconds`, and how many there are."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ...client import Client, ClientError
+
+    urls = [str(peer["url"]) for peer in place.client.peers() if peer["state"] == "connected"][:64]
+    if not urls:
+        return 0, 0
+
+    def has_it(url: str) -> bool:
+        try:
+            Client(url).get(f"/v1/transactions/{txid}", deadline=2)
+        except ClientError:
+            return False
+        return True
+
+    left, end = set(urls), time.monotonic() + seconds
+    with ThreadPoolExecutor(8) as threads:
+        while True:
+            asked = list(left)
+            left -= {url for url, has in zip(asked, threads.map(has_it, asked), strict=True) if has}
+            if not left or time.monotonic() > end:
+                return len(urls) - len(left), len(urls)
+            time.sleep(0.1)

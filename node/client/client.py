@@ -1,0 +1,352 @@
+"""One node, and the calls that one needs. Answers are the API's own objects (`/docs` of a node describes them)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from ..core import codec
+from ..core.coin import Coin
+from ..core.coinfile import coin_from_json
+from ..core.errors import BadCoin
+from ..core.hashing import show
+from ..core.signing import payload_of, sign_transfer
+from ..core.types import Transfer
+from . import arguments
+from .errors import NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
+from .events import PATIENCE, Events
+from .transport import DEADLINE, MAX_ANSWER, Credential, Transport
+from .walks import follow_blocks, walk_blocks
+
+# Which fee gets a transfer into the next block, seen from the mempool.
+
+
+TYPICAL_SIZE = 220
+"""Bytes of a transfer with a short memo (185 without one)."""
+
+
+def next_block_fee(
+    waiting: Sequence[dict[str, Any]], total_bytes: int, size: int, *, max_block_bytes: int, least: int
+) -> int:
+    """Base units for a transfer of `size` bytes. `waiting`: of the mempool, by fee per byte, highest first.
+
+    `least` while a block has room for all that waits (`total_bytes`); else a tenth more per byte than what just fits.
+    """
+    room = max_block_bytes * 9 // 10 - size
+    if total_bytes <= room or not waiting:
+        return least
+    used, last = 0, waiting[-1]
+    for each in waiting:
+        used += int(each["size"])
+        if used > room:
+            last = each
+            break
+    return max(least, -(-int(last["fee"]) * size * 11 // (int(last["size"]) * 10)) + 1)
+
+
+DEFAULT_URL = "http://127.0.0.1:5001"
+_LOOK = 5.0
+"""Seconds after which a transfer is looked for though nothing was told: a full mempool drops it without a word."""
+_MOVES = ("block", "reorg", "reset")
+_TRIES = 8  # sends that lose the race for a sequence
+
+Amount = Decimal | str | int
+"""Coins as Decimal or text; a whole number is base units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transfer that the node took. `status`: ready, or waiting for one before it; amounts in base units."""
+
+    txid: str
+    status: str
+    transfer: Transfer
+
+
+class Client:
+    """One node. Calls raise NoAnswer and Refused, and never take longer than their deadline.
+
+    `token`: of `DATA/api.token`; it goes only with calls that spend from the node's wallet, mine, or change its peers.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | Credential | None = None) -> None:
+        self._transport = Transport(url, token)
+        self.url = self._transport.url
+
+    # any call
+
+    def get(self, path: str, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to GET `path`."""
+        return self._transport.call("GET", path, None, deadline)
+
+    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to POST `path` with `body` as JSON."""
+        return self._transport.call("POST", path, body, deadline)
+
+    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to DELETE `path`."""
+        return self._transport.call("DELETE", path, None, deadline)
+
+    def _object(self, path: str, deadline: float = DEADLINE) -> dict[str, Any]:
+        answer = self.get(path, deadline)
+        if not isinstance(answer, dict):
+            raise self._transport.nonsense()
+        return answer
+
+    # looking
+
+    def status(self, deadline: float = DEADLINE) -> dict[str, Any]:
+        """`GET /v1/status`: coin, height, tip, mempool, peers, worker."""
+        answer = self._object("/v1/status", deadline)
+        if not isinstance(answer.get("coin"), dict) or not isinstance(answer.get("height"), int):
+            raise self._transport.nonsense()
+        return answer
+
+    @cached_property
+    def coin(self) -> Coin:
+        """The node's coin, checked field by field. Raises BadCoin where it is not the one of the node's chain."""
+        coin = coin_from_json(self._object("/v1/coin"))
+        if show(coin.chain_id) != self.status().get("chain_id"):
+            raise BadCoin(f"the node at {self.url} runs another chain than its coin makes: don't trust it")
+        return coin
+
+    def account(self, address: str) -> dict[str, Any]:
+        """`balance`, `sequence` and `pending {incoming, outgoing, next_sequence}`; zeros for one never used."""
+        return self._object(f"/v1/accounts/{_segment(address, 'address')}")
+
+    def history(self, address: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Confirmed transactions that touch an address, newest first; pages are fetched as they are needed."""
+        account = _segment(address, "address")
+        return self._history(account, None if limit is None else arguments.whole(limit, "limit", 0, 2**63))
+
+    def _history(self, account: str, left: int | None) -> Iterator[dict[str, Any]]:
+        before = ""
+        while left is None or left > 0:
+            count = 100 if left is None else min(left, 100)
+            page = self._object(f"/v1/accounts/{account}/transactions?limit={count}{before}")
+            yield from page["transactions"]
+            if not page["next"]:
+                return
+            left = None if left is None else left - len(page["transactions"])
+            before = f"&before={quote(str(page['next']), safe='')}"
+
+    def transaction(self, txid: str) -> dict[str, Any]:
+        """A transaction, confirmed or in the mempool. Raises Refused (404) for one that the node does not know."""
+        return self._object(f"/v1/transactions/{_segment(txid, 'txid')}")
+
+    def block(self, block: str | int) -> dict[str, Any]:
+        """A block by hash or height, with its transactions."""
+        if not isinstance(block, str):
+            block = str(arguments.whole(block, "block", 0, 2**32 - 1))
+        return self._object(f"/v1/blocks/{_segment(block, 'block')}")
+
+    def blocks(self, start: int = 0, *, follow: bool = False, patience: float = PATIENCE) -> Iterator[dict[str, Any]]:
+        """The main chain's blocks from height `start`, oldest first; with `follow` it listens for more, for ever.
+
+        After a reorg it goes on with the blocks that took the place of those it gave. `patience`: as for `events`.
+        """
+        start = arguments.whole(start, "start", 0, 2**32 - 1)
+        patience = arguments.seconds(patience, "patience")
+        return follow_blocks(self, start, patience=patience) if follow else walk_blocks(self, start)
+
+    def events(self, *, last_event_id: str | None = None, patience: float = PATIENCE) -> Events:
+        """What happens on the node from now on, or behind an event, as an iterator (`GET /v1/events`).
+
+        Listens when it returns. A connection that is cut is made again, behind the last event; where the node cannot
+        tell all that came since, and where it has no room for one more who listens (then it is asked every 5 seconds),
+        a `reset` says so. Raises Refused; NoAnswer at first, and later after `patience` seconds without the node.
+        """
+        if last_event_id is not None:
+            arguments.event_id(last_event_id)
+        return Events(self._transport, last_event_id, arguments.seconds(patience, "patience"))
+
+    def mempool(self, limit: int = 1000) -> dict[str, Any]:
+        """`count`, `bytes` and `transactions`, by fee per byte."""
+        return self._object(f"/v1/mempool?limit={arguments.whole(limit, 'limit', 1, 1000)}")
+
+    def peers(self) -> list[dict[str, Any]]:
+        """The nodes that this node knows."""
+        peers: list[dict[str, Any]] = self._object("/v1/peers")["peers"]
+        return peers
+
+    # money
+
+    def fee(self, size: int = TYPICAL_SIZE) -> int:
+        """Base units that get a transfer of `size` bytes into the next block, as it looks now."""
+        size = arguments.whole(size, "size", 1, MAX_ANSWER)
+        least = int(self.status()["mempool"].get("min_fee", 1))
+        pool = self.mempool()
+        return next_block_fee(
+            pool["transactions"], pool["bytes"], size, max_block_bytes=self.coin.max_block_bytes, least=least
+        )
+
+    def submit(self, transfer: Transfer, *, replace: bool = True) -> Sent:
+        """Hand over a signed transfer; one that is known already is no error.
+
+        `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee. Raises Unanswered
+        where nobody knows whether it was taken.
+        """
+        raw = arguments.encoded(transfer)
+        txid = show(codec.txid(transfer))
+        body = {"raw": raw.hex(), "replace": bool(replace)}
+        doubt: Unanswered | Refused | None = None
+        for last in (False, True):
+            # The same bytes can't be taken twice, so it is safe to ask again.
+            try:
+                return Sent(txid, str(self.post("/v1/transactions", body)["status"]), transfer)
+            except Unanswered as error:
+                doubt = error
+            except NoAnswer:
+                if last and doubt is None:
+                    raise
+            except Refused as error:
+                if error.status < 500 or (doubt is None and not _in_doubt(error)):
+                    raise
+                doubt = doubt or error
+        assert doubt is not None  # noqa: S101 - the second time ends by an error, or by this one
+        raise Unanswered(f"{doubt.message.rstrip('.')} (transfer {txid} may have been taken)", txid=txid) from None
+
+    def units(self, amount: Amount) -> int:
+        """Base units of an amount: of text or a Decimal in coins; a whole number is base units. Raises BadAmount."""
+        return arguments.units(amount, self.coin.decimals)
+
+    def coins(self, units: int) -> Decimal:
+        """Base units, as answers have them, as coins: exact, and what every amount may be given as."""
+        return arguments.coins(units, self.coin.decimals)
+
+    def send(
+        self,
+        secret: bytes,
+        receiver: bytes | str,
+        amount: Amount,
+        *,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Transfer], None] | None = None,
+    ) -> Sent:
+        """Sign with `secret` and submit, with the sender's next sequence; never replaces a transfer that waits.
+
+        `receiver`: an address, or its payload. `amount`, `fee`: as `units` takes them; without a fee, what gets it into
+        the next block. `signed` is called with the transfer before it is sent, and again where another program took its
+        sequence and it has to be signed anew: whoever keeps it there can `submit` the same bytes later, and it is never
+        paid twice. Raises BadArgument, BadAddress, OutOfFunds, a rule's error, Refused, and Unanswered where nobody
+        knows whether the node took it.
+        """
+        secret, raw = arguments.secret(secret), arguments.text(memo, "memo").encode()
+        coin = self.coin
+        receiver = arguments.receiver(receiver, coin)
+        amount = arguments.units(amount, coin.decimals)
+        if fee is not None:
+            fee = arguments.units(fee, coin.decimals, "fee")
+        else:
+            fee = self.fee(codec.TRANSFER_BASE + len(raw))
+        sender = coin.address(payload_of(secret))
+        for tries in range(_TRIES):
+            account = self.account(sender)
+            check_funds(account, amount, fee)
+            sequence = int(account["pending"]["next_sequence"])
+            transfer = sign_transfer(
+                secret, coin.chain_id, receiver, amount, fee, sequence, raw, aux_rand=os.urandom(32)
+            )
+            if signed is not None:
+                signed(transfer)
+            try:
+                return self.submit(transfer, replace=False)
+            except Refused as error:
+                if error.node_code != "bad_sequence" or tries + 1 == _TRIES:
+                    raise
+        raise AssertionError
+
+    def wait_for(
+        self,
+        txid: str,
+        confirmations: int = 1,
+        timeout: float = 120,
+        *,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """The transaction, once it has that many confirmations. Raises NotConfirmed when it hasn't in time.
+
+        `progress` is called with the transaction at first and whenever its confirmations change.
+        """
+        timeout = arguments.seconds(timeout, "timeout")
+        confirmations = arguments.whole(confirmations, "confirmations", 0, 2**32)
+        _segment(txid, "txid")
+        end, shown = time.monotonic() + timeout, -1
+        with self.events(patience=timeout) as events:
+            while True:
+                try:
+                    found = self._find(txid)
+                except NoAnswer:
+                    if shown < 0 or time.monotonic() >= end:
+                        raise
+                    _await_news(events, found, end)  # it is being started again, and then a `reset` comes
+                    continue
+                if progress is not None and found["confirmations"] != shown:
+                    progress(found)
+                shown = found["confirmations"]
+                if shown >= confirmations:
+                    return found
+                if time.monotonic() >= end:
+                    break
+                _await_news(events, found, end)
+        raise NotConfirmed(
+            f"after {timeout:g} s the transfer has {shown} of {confirmations} confirmations. Nothing is lost, "
+            f"it stays in the mempool: is a worker mining? `moneyer tx {txid}` tells more",
+            txid=txid,
+            confirmations=shown,
+        )
+
+    def _find(self, txid: str) -> dict[str, Any]:
+        try:
+            return self.transaction(txid)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise NotConfirmed(
+                "the node no longer knows the transfer: another of the same sender took its place, or it paid too "
+                "little for a full mempool. It may still come back from a peer: look again before you send it anew",
+                txid=txid,
+                dropped=True,
+            ) from None
+
+
+def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None:
+    """Return when there may be something new about a transaction, at the latest at `end` or after _LOOK seconds."""
+    until = min(end, time.monotonic() + _LOOK)
+    while (left := until - time.monotonic()) > 0:
+        event = events.wait(left)
+        # Another transfer of the same sender may have taken its place.
+        if event is not None and (event.kind in _MOVES or event.data.get("sender") == transaction["sender"]):
+            return
+
+
+def _segment(text: str, name: str) -> str:
+    """What stands between two slashes of a path; no id holds one, so the node refuses what is left of it."""
+    return quote(arguments.text(text, name).replace("/", "-"), safe="")
+
+
+def _in_doubt(error: Refused) -> bool:
+    """Whether the node cannot say that it did nothing: a commit that fails may have come to the disk."""
+    return error.status >= 500 and (error.status != 503 or error.node_code == "storage_failed")
+
+
+def check_funds(account: dict[str, Any], amount: int, fee: int) -> None:
+    """Raises OutOfFunds where `account` (as `Client.account` gives it) cannot pay amount and fee."""
+    balance, waiting = int(account["balance"]), int(account["pending"]["outgoing"])
+    free = max(0, balance - waiting)
+    if amount + fee > free:
+        missing = amount + fee - free
+        raise OutOfFunds(
+            f"{missing} base units are missing: {amount + fee} are needed with the fee, {free} are free",
+            free=free,
+            needed=amount + fee,
+            missing=missing,
+            waiting=waiting,
+        )

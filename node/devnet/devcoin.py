@@ -1,0 +1,107 @@
+"""The development coin: quick to mine, and five people have money from the start."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ..core.coin import Coin
+from ..core.coinfile import coin_from_json
+from ..core.types import MAX_MONEY
+from .coinfiles import COIN_FILE, make_once, place_coin, read_coin
+
+SYMBOL = "DEV"
+DECIMALS = 6
+ALICE = "c223e581224abac211cbe18f7416285debe060cbdf1f3f52efdc0607f7831640"
+"""Public key of the first published account: a coin that gives it money is a development coin."""
+PREMINE = 1000
+"""Coins each of the five named accounts has in genesis."""
+FAUCET_COINS = 1_000_000
+"""What the account is given that pays whoever sends for the first time."""
+POW_LIMIT = 0x1F00FFFF
+"""65,536 hashes a block, a tenth of a second of one core in Python; every block hash begins with four zeros."""
+
+
+def development_coin(now: int) -> Coin:
+    """The coin of a network that starts at `now` (Unix seconds; so each network is a coin of its own).
+
+    Raises BadCoin for a clock past what a header can hold.
+    """
+    # Deriving keys loads a good part of the curve's library: only who makes a coin pays for it.
+    from ..core.address import encode_address
+    from ..wallet.derive import FAUCET, development_key, development_keys
+
+    unit = 10**DECIMALS
+    coin = Coin(
+        name="Development Coin",
+        symbol=SYMBOL,
+        hrp="dev",
+        decimals=DECIMALS,
+        message="worth nothing: everybody knows the keys",
+        timestamp=now,
+        block_time=5,
+        retarget=False,
+        pow_limit=POW_LIMIT,
+        clock_tolerance=7200,  # tens of thousands of blocks can be mined at once
+        reward=10 * unit,
+        max_supply=MAX_MONEY,
+        premine=tuple(
+            (encode_address("dev", key.payload), coins * unit)
+            for key, coins in [
+                *((key, PREMINE) for key in development_keys().values()),
+                (development_key(FAUCET), FAUCET_COINS),
+            ]
+        ),
+    )
+    return coin_from_json(coin.as_json())
+
+
+def is_development(coin: Coin) -> bool:
+    """Whether published keys have money of this coin from the start: then nothing of it is worth hiding."""
+    return any(coin.payload(address)[1:].hex() == ALICE for address, _ in coin.premine[:5])
+
+
+def ensure_coin(path: Path, like: Path | None = None) -> Coin:
+    """The development coin at `path`, made now unless it is there: as the one in the file `like`, where that exists.
+
+    Safe for nodes that start at once. Raises BadCoin, OSError.
+    """
+
+    def make() -> Coin:
+        return read_coin(like) if like is not None and like.exists() else development_coin(int(time.time()))
+
+    return make_once(path, make)
+
+
+def prepare_folder(data: Path, coin_file: Path | None, *, development: bool) -> None:
+    """See to it that `data` holds its `coin.toml` before a node opens it.
+
+    With `coin_file` it is that coin. On a development network a coin that is missing is made, at `coin_file` if one is
+    named: the network's nodes start at once and share it. Raises BadCoin, OSError.
+    """
+    own = data / COIN_FILE
+    if coin_file is not None:
+        if development:
+            ensure_coin(coin_file, like=own)
+        place_coin(coin_file, data)
+    elif development:
+        ensure_coin(own)
+
+
+def node_folder(data: Path, number: int, *, own: bool = False) -> Path:
+    """The data folder of a network's node; the first is 1. `own`: a coin of one's own, whose node 1 is `data` itself.
+
+    So its wallet and its chain are the same, whether `up` or `node` runs it.
+    """
+    return data if own and number == 1 else data / f"node{number}"
+
+
+def ensure_network(data: Path, nodes: int, coin_file: Path | None = None) -> Coin:
+    """Make, once, the coin of a network and its `nodes` data folders; with `coin_file` it is that coin.
+
+    Raises BadCoin, OSError.
+    """
+    coin = ensure_coin(data / COIN_FILE) if coin_file is None else place_coin(coin_file, data)
+    for number in range(1, nodes + 1):
+        place_coin(data / COIN_FILE, node_folder(data, number, own=not is_development(coin)))
+    return coin

@@ -1,0 +1,150 @@
+"""Runs a network's processes by honcho, in this process, until they end or someone presses Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from honcho.manager import SYSTEM_PRINTER_NAME, Manager
+from honcho.printer import Printer
+
+from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
+
+if TYPE_CHECKING:
+    from honcho.printer import Message
+
+_HELD_BACK = 500
+_STOPPED_BY_US = {0, -2, -15, 130, 143}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a network ended. `asked`: by Ctrl-C or SIGTERM; else `culprit` ended by itself, and last said `said`."""
+
+    asked: bool
+    culprit: str | None = None
+    said: str | None = None
+
+
+class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
+    """honcho's printer, which keeps what the processes say to itself until `open` is called."""
+
+    def __init__(self, output: TextIO) -> None:
+        # honcho asks only whether it is a terminal (https://no-color.org).
+        super().__init__(output, colour=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+        self.last_words: dict[str, str] = {}
+        self.lost: OSError | None = None
+        """Why nothing can be printed any more: the reader has gone (`moneyer up | head`), or the disk is full."""
+        self.ending = threading.Event()
+        """Set once the processes were told to end: that one of them does not answer any more is no news then."""
+        self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
+        self._lock = threading.RLock()  # a signal may come to the thread that has it
+
+    def write(self, message: Message) -> None:
+        if message.name == SYSTEM_PRINTER_NAME:
+            return  # pids and signals: nothing that a person asked for
+        text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
+        # What a node's main process says of the other one, which has given the reason, are no last words.
+        if text.strip() and THE_REASON_IS_ABOVE not in text:
+            self.last_words[message.name] = text.strip()
+        with self._lock:
+            if self._held is not None:
+                self._held.append(message)
+                return
+        self._print(message)
+
+    def _print(self, message: Message) -> None:
+        if self.lost is None:
+            try:
+                super().write(message)
+            except OSError as error:
+                self.lose(error)
+
+    def lose(self, error: OSError) -> None:
+        """Nobody can be told anything any more: the network ends, as on Ctrl-C."""
+        if self.lost is None:
+            self.lost = error
+            end_this_process()
+
+    def open(self, *, show_held: bool) -> None:
+        """Let through what comes from now on; before it, what was kept, if wanted."""
+        with self._lock:
+            held, self._held = self._held or (), None
+        if show_held:
+            for message in held:
+                self._print(message)
+
+    def close(self) -> None:
+        """Keep everything again: what processes say when they are told to end is no news."""
+        with self._lock:
+            self._held = self._held or deque(maxlen=_HELD_BACK)
+
+
+class NetworkManager(Manager):  # type: ignore[misc]
+    """honcho's manager, which bears a Ctrl-C that comes while it is still starting processes."""
+
+    def __init__(self, printer: Curtain, started: Callable[[], None]) -> None:
+        super().__init__(printer)
+        self._started_callback = started
+        self.first_ended: str | None = None
+
+    def _start(self) -> None:
+        super()._start()
+        # Not before: a fork must not find other threads of ours at work.
+        threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+
+    def _welcome(self) -> None:
+        try:
+            self._started_callback()
+        except OSError as error:
+            self._printer.lose(error)
+
+    def terminate(self) -> None:
+        self._printer.ending.set()
+        if self.first_ended is None:
+            self.first_ended = next((name for name, state in self._processes.items() if "returncode" in state), None)
+            if self.first_ended is None:
+                self._printer.close()
+        if all("pid" in state for state in self._processes.values()):
+            super().terminate()
+        elif not self._terminating:
+            # Upstream fails here. The loop learns of the missing ones while this timer runs.
+            again = threading.Timer(0.05, self.terminate)
+            again.daemon = True
+            again.start()
+
+    def status_of(self, name: str) -> int | None:
+        """Exit status of a process that has ended (negative: the signal)."""
+        status: Any = self._processes[name].get("returncode")
+        return None if status is None else int(status)
+
+
+def run(
+    processes: dict[str, str],
+    welcome: Callable[[Curtain], None],
+    output: TextIO | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Start the commands, call `welcome` in a thread of its own, and stay until all have ended.
+
+    Raises BrokenPipeError or another OSError where `output` can be written no more; the network has ended then, too.
+
+    `environment`: variables of theirs beside this process's own.
+    """
+    curtain = Curtain(output or sys.stdout)
+    manager = NetworkManager(curtain, lambda: welcome(curtain))
+    theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    for name, command in processes.items():
+        manager.add_process(name, command, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
+    manager.loop()
+    if curtain.lost is not None:
+        raise curtain.lost
+    culprit = manager.first_ended
+    if culprit is None or (manager.returncode in (130, 143) and manager.status_of(culprit) in _STOPPED_BY_US):
+        return Ended(asked=True)
+    return Ended(asked=False, culprit=culprit, said=curtain.last_words.get(culprit))

@@ -1,0 +1,81 @@
+"""The Procfile of a development network: which processes there are, and how each is started."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .devcoin import node_folder
+
+FIRST_PORT = 5001
+NODES = 3
+IN_CHECKOUT = 'env PATH=".venv/bin:$PATH" moneyer'
+"""How the repository's Procfile starts it: `.venv/bin/honcho start` finds it too, where no environment is activated."""
+
+
+def commands(
+    data: Path,
+    *,
+    nodes: int = NODES,
+    first_port: int = FIRST_PORT,
+    manual: bool = True,
+    moneyer: str = "moneyer",
+    shared_coin: Path | None = None,
+    ports: Sequence[int] | None = None,
+    own: bool = False,
+    host: str | None = None,
+    peers: Sequence[str] = (),
+    mode: str | None = None,
+    address: str | None = None,
+) -> dict[str, str]:
+    """Process name -> shell command: node1… on ports from `first_port`, or on `ports`, then worker1…
+
+    `moneyer`: how a shell starts it (already quoted). `shared_coin`: the coin file that whichever node comes first
+    makes; without it the folders must hold their coin (`devcoin.ensure_network`). `own`: a coin of one's own, so no
+    development network. Unless `manual`, each node knows the one before it and the first one (and that one `peers`).
+    `mode`: of the workers. `address`: who gets the rewards of all but node 1, whose wallet has its own account.
+    """
+    ports = ports or range(first_port, first_port + nodes)
+    coin = f" --coin {_quoted(shared_coin)}" if shared_coin else ""
+    network: dict[str, str] = {}
+    for number, port in enumerate(ports, 1):
+        options = ("" if own else " --dev") + (" --manual" if manual else "")
+        if host is not None:
+            options += f" --host {shlex.quote(host)}"
+        known = list(peers) if number == 1 else []
+        if not manual:
+            known += [f"http://127.0.0.1:{ports[other - 1]}" for other in sorted({1, number - 1} - {0, number})]
+        options += "".join(f" --peer {shlex.quote(url)}" for url in known)
+        folder = _quoted(node_folder(data, number, own=own))
+        # exec: the shell gives way to the process, so that a signal from honcho reaches it and not the shell.
+        network[f"node{number}"] = f"exec {moneyer} node --data {folder}{coin} --port {port}{options}"
+    for number in range(1, len(ports) + 1):
+        options = f" --mode {shlex.quote(mode)}" if mode else ""
+        if address is not None and number > 1:
+            options += f" --address {address}"
+        folder = _quoted(node_folder(data, number, own=own))
+        # --keep: honcho ends all when one ends, and a worker that was killed is to be started again.
+        network[f"worker{number}"] = f"exec {moneyer} worker --keep --data {folder}{options}"
+    return network
+
+
+def repository_procfile() -> str:
+    """The Procfile at the top of the repository: three manual nodes, so that the tutorial goes as written."""
+    return render(commands(Path("data"), moneyer=IN_CHECKOUT, shared_coin=Path("data/coin.toml")))
+
+
+def render(processes: dict[str, str]) -> str:
+    """The text of a Procfile."""
+    return "".join(f"{name}: {command}\n" for name, command in processes.items())
+
+
+def this_moneyer() -> str:
+    """The shell command that starts this very installation, whatever PATH says."""
+    script = Path(sys.executable).parent / "moneyer"
+    return shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -P -m moneyer"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -1,0 +1,81 @@
+"""The register of nodes that run on this machine for this person, so that a command in any folder finds theirs.
+
+`moneyer node` writes one small file a data folder, named by a hash of the folder's path and holding that path. Whether
+a node really runs there is not in the register: the lock that the node holds on its folder (`node.lock`) says so. An
+entry whose folder is gone is taken away by whoever reads the register.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ..config import NODE_LOCK
+from ..system.advice import NODE_FOLDER
+from ..system.files import write_whole
+from ..system.locks import is_held
+
+_MAX_ENTRIES: Final = 500
+_MAX_PATH: Final = 4_096
+
+
+def register_folder() -> Path:
+    """Where the register lies: `MONEYER_STATE`, else the person's own folder for what programs remember."""
+    if named := os.environ.get("MONEYER_STATE"):
+        return Path(named) / "running"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/moneyer/running"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "moneyer/running"
+
+
+def register(data: Path) -> None:
+    """Enter a data folder whose node is about to run. A register that cannot be written is no reason not to run."""
+    path = str(data.absolute())
+    with suppress(OSError, RuntimeError, ValueError):  # no home folder, no room, a read-only disk
+        folder = register_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+        write_whole(folder / name, os.fsencode(path), mode=0o600, durable=False)
+
+
+def running_networks() -> list[Path]:
+    """The folders of the networks (or single nodes) that run now, each once, by path."""
+    found: set[Path] = set()
+    with suppress(OSError, RuntimeError):
+        for entry in sorted(register_folder().iterdir())[:_MAX_ENTRIES]:
+            data = _data_of(entry)
+            if data is None:
+                continue
+            if not data.is_dir():
+                entry.unlink(missing_ok=True)
+            elif is_running(data):
+                found.add(network_of(data))
+    return sorted(found)
+
+
+def is_running(data: Path) -> bool:
+    """Whether a node runs on a data folder, also where it could not say at which URL."""
+    try:
+        return is_held(data / NODE_LOCK)
+    except OSError:
+        return False
+
+
+def network_of(data: Path) -> Path:
+    """The folder that `moneyer up` was given, of the data folder of one of its nodes; else the data folder itself."""
+    parent = data.parent
+    is_of_network = (parent / "coin.toml").is_file() or (parent / "node1").is_dir()
+    return parent if NODE_FOLDER.fullmatch(data.name) and is_of_network else data
+
+
+def _data_of(entry: Path) -> Path | None:
+    try:
+        with entry.open("rb") as file:
+            path = Path(os.fsdecode(file.read(_MAX_PATH)))
+    except (OSError, ValueError):
+        return None
+    return path if path.is_absolute() else None

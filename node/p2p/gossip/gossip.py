@@ -1,0 +1,165 @@
+"""What keeps a node in step by itself: started and stopped with it, fed by its API."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...chain.mempool import Mempool
+from ...config import Config
+from ...core import codec
+from ...core.hashing import sha256d
+from ...core.types import HEADER_SIZE, Transfer
+from ...system.shares import Shares
+from ..lan import Found
+from ..peer.errors import PeerError
+from ..peer.urls import PeerUrl
+from ..sync.catchup import CatchUp
+from ..sync.sync import Sync
+from ..table.configured import Configured
+from ..table.peer_table import Peers
+from ..table.standing import Greeting
+from .links import Link, LinkNow
+from .outbound import Keeper
+from .relay import Relay
+
+log = logging.getLogger("moneyer.p2p")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as far as it says so. `node_id`: its own word; `remote`: the IP address it came from."""
+
+    node_id: str
+    remote: str
+
+
+class Gossip:
+    """Relay, links, keeper and catch-up; with `--manual` only the peers of `--peer` are met. `clock`: the keeper's."""
+
+    def __init__(
+        self,
+        config: Config,
+        mempool: Mempool,
+        peers: Peers,
+        sync: Sync,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.peers = peers
+        self.mempool = mempool
+        self.relay = Relay(peers.store)
+        self._config = config
+        self._configured = Configured(config)
+        self._keeper = Keeper(config, peers, self._configured, self._make_link, clock)
+        self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
+        self._stopped = threading.Event()
+        self._is_on = False
+
+    def start(self) -> None:
+        if self._config.manual:
+            meeting = (self.peers, self._stopped)
+            threading.Thread(target=self._configured.meet, args=meeting, name="meet peers", daemon=True).start()
+            return
+        self._is_on = True
+        self.peers.on_change = self._keeper.table_changed
+        self.peers.on_delivery = self._keeper.delivered
+        self.relay.start()
+        self._catch_up.start()
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Ends within about a second; links that are in a request are not waited for."""
+        self._stopped.set()
+        if self._is_on:
+            self.peers.on_change = self.peers.on_delivery = None
+            self._keeper.stop()
+            self._catch_up.stop()
+            self.relay.stop()
+
+    @property
+    def connected(self) -> int:
+        """Peers that are connected now."""
+        return sum(link.node_id is not None for link in self._keeper.links())
+
+    @property
+    def inbound(self) -> Shares:
+        """The places of peers that called this node."""
+        return self._keeper.inbound
+
+    def is_peer(self, caller: Caller) -> bool:
+        """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""
+        return bool(self._links_of(caller))
+
+    def live(self) -> dict[str, LinkNow]:
+        """URL -> what is known now, of each peer that is connected."""
+        return {link.url.url: link.now() for link in self._keeper.links() if link.node_id is not None}
+
+    # told by the API, before what was sent is looked at: once it is committed, links may already tell others
+
+    def heard_block(self, caller: Caller, raw: bytes) -> None:
+        """A peer has this block: it is not sent back."""
+        for link in self._links_of(caller):
+            link.has_blocks([sha256d(raw[:HEADER_SIZE])])
+
+    def heard_transfers(self, caller: Caller, transfers: list[Transfer]) -> None:
+        links = self._links_of(caller)
+        if links:
+            txids = [codec.txid(transfer) for transfer in transfers]
+            for link in links:
+                link.has_transfers(txids)
+
+    def heard_orphan(self, caller: Caller) -> None:
+        """A peer sent a block whose parent is not here: it has a chain that this node lacks."""
+        for link in self._links_of(caller):
+            self._catch_up.want(link.url, link.peer_work)
+
+    def delivered(self, caller: Caller) -> None:
+        """What a peer sent was new here, and it counts: a block of the main chain, a transfer of the pool."""
+        for link in self._links_of(caller):
+            self.peers.delivered(link.url.url)
+
+    def _links_of(self, caller: Caller) -> list[Link]:
+        if not caller.node_id or not self._is_on:
+            return []
+        return [
+            link for link in self._keeper.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)
+        ]
+
+    def found(self, node: Found) -> None:
+        """`node.p2p.lan` has seen a node of this coin on the local network."""
+        self._keeper.seen(node.url, node.node_id)
+
+    # what links tell (`node.p2p.gossip.links.Hub`)
+
+    def joined(self, link: Link, node_id: str) -> None:
+        self._keeper.joined(link, node_id)
+        log.info("peer %s: connected", link.url)
+
+    def ended(self, link: Link, problem: PeerError | None) -> None:
+        self._keeper.ended(link, problem)
+
+    def behind(self, link: Link) -> None:
+        self._catch_up.want(link.url, link.peer_work)
+
+    def learned(self, link: Link, urls: list[str]) -> None:
+        self._keeper.learned(link, urls)
+
+    def _make_link(self, url: PeerUrl, direction: str, is_probe: bool) -> Link:
+        return Link(url, direction, self, is_probe=is_probe)
+
+    def _greeted(self, greeting: Greeting) -> None:
+        link = self._keeper.find(greeting.url.url)
+        if link is not None:
+            link.heard(greeting)
+
+    def _caught_up(self, url: PeerUrl, went_well: bool) -> None:
+        link = self._keeper.find(url.url)
+        if link is None:
+            return
+        if went_well:
+            link.synced()
+        else:
+            link.stop(is_fault=True)

@@ -1,0 +1,324 @@
+"""A connected peer: a thread and a kept-alive connection of its own, so that no peer waits for another."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final, Protocol
+
+from ...chain.mempool import AT_ONCE, Accepted, Mempool
+from ...core import codec
+from ...core.errors import RuleError
+from ...core.hashing import unshow
+from ...core.types import Transfer
+from ...store.blocks import BlockRow
+from ...store.errors import StoreUnavailable
+from ...store.unconfirmed import order
+from ..peer import wire
+from ..peer.errors import BadAnswer, Banned, PeerError, PeerUnreachable, Refused
+from ..peer.peer_client import HELLO_SECONDS
+from ..peer.urls import Address, PeerUrl, resolve, unmapped
+from ..table.offenders import NO_TRANSFER
+from ..table.peer_table import Peers
+from ..table.reach import url_towards
+from ..table.standing import Greeting, is_banned
+from .outbox import AGAIN_SECONDS, Blocks, Transfers
+from .relay import Relay
+
+HELLO_EVERY: Final = (10.0, 20.0)
+"""Seconds between hellos, drawn anew each time so that a network doesn't beat in time."""
+UNREACHABLE_EVERY: Final = (3.0, 5.0)
+"""The same where the peer can't call this node: nobody else tells us what is new there."""
+_NOTE_SECONDS: Final = 60.0
+_ASK_PEERS_SECONDS: Final = 300.0
+_POOL_SECONDS: Final = 5.0
+_LARGE_POOL_SECONDS: Final = 60.0
+_SMALL_POOL: Final = 100_000
+"""Bytes."""
+_TELL_SECONDS: Final = 30.0
+
+log = logging.getLogger("moneyer.p2p")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNow:
+    """`work`: cumulative, as far as known; `heard_at`: Unix seconds."""
+
+    height: int
+    work: int
+    latency_ms: int
+    heard_at: int | None
+
+
+class Hub(Protocol):
+    """What a link works with, and whom it tells."""
+
+    peers: Peers
+    relay: Relay
+    mempool: Mempool
+
+    def joined(self, link: Link, node_id: str) -> None:
+        """The peer is connected: sets the link's `node_id`. Raises Duplicate."""
+
+    def ended(self, link: Link, problem: PeerError | None) -> None: ...
+
+    def behind(self, link: Link) -> None:
+        """The peer has more work than we."""
+
+    def learned(self, link: Link, urls: list[str]) -> None: ...
+
+
+class Link:
+    """`direction`: who asked for it first. `is_probe`: only a hello, to see whether there is a node of ours."""
+
+    def __init__(self, url: PeerUrl, direction: str, hub: Hub, *, is_probe: bool = False) -> None:
+        self.url = url
+        self.direction = direction
+        self.is_probe = is_probe
+        self.node_id: str | None = None
+        """Once it has joined."""
+        self.addresses: frozenset[Address] = frozenset()
+        self.height = 0
+        """That the peer last said; `now` knows more."""
+        self.latency_ms = 0
+        self.deliveries = 0
+        """How often it gave blocks or transfers that count."""
+        self.heard_at: int | None = None
+        """Unix seconds: when it last answered or called."""
+        self.is_at_fault = False
+        self.started = time.monotonic()
+        self._hub = hub
+        self._peers = hub.peers
+        self._relay = hub.relay
+        self._client = hub.peers.open_client(url)
+        self._blocks = Blocks(url, self._client, hub.relay, hub.peers.store)
+        self._transfers = Transfers(url, self._client, hub.relay)
+        self._told = False
+        """Whether the peer knows where to call us."""
+        self._pool_at = 0.0
+        self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
+        self._incoming: Iterator[list[Transfer]] | None = None
+        """What is left of a pool that the peer has sent."""
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"peer {url.host_port}", daemon=True)
+
+    # called from other threads
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, *, is_fault: bool = False) -> None:
+        """Ends once the request that is under way is over; nobody waits for it. `is_fault`: of the peer's, recorded."""
+        self.is_at_fault = is_fault
+        self._stopped.set()
+        self._wake.set()
+
+    def wake(self, reorganized: bool = False) -> None:
+        """There is something new. After a reorg transfers may have to be told again."""
+        if reorganized:
+            self._transfers.known.clear()
+        self._wake.set()
+
+    @property
+    def peer_work(self) -> int:
+        """That the peer last claimed."""
+        return self._blocks.peer_work
+
+    def now(self) -> LinkNow:
+        """What is known of the peer now, between two hellos too: it has a block that it took, or gave."""
+        tip = self._relay.tip
+        is_in_step = tip.block_hash in self._blocks.known
+        height = max(self.height, tip.height) if is_in_step else self.height
+        work = max(self.peer_work, tip.work) if is_in_step else self.peer_work
+        return LinkNow(height, work, self.latency_ms, self.heard_at)
+
+    def has_blocks(self, hashes: list[bytes]) -> None:
+        """The peer has shown that it has these."""
+        self.heard_at = int(time.time())
+        self._blocks.known.add(hashes)
+
+    def has_transfers(self, txids: list[bytes]) -> None:
+        self.heard_at = int(time.time())
+        self._transfers.known.add(txids)
+
+    def heard(self, greeting: Greeting) -> None:
+        """What the peer has, before it is fetched: what comes of that is not to be sent back."""
+        self.has_blocks([unshow(greeting.hello.tip)])
+        self._blocks.peer_work = max(self.peer_work, greeting.hello.claimed_work)
+
+    def synced(self) -> None:
+        """What the peer had and we lacked was fetched; its pool may hold what only applies now."""
+        self._pool_at = 0.0
+        self._wake.set()
+
+    def calls_from(self, remote: str) -> bool:
+        """Whether `remote`, an IP address, is the peer's."""
+        try:
+            return unmapped(ip_address(remote)) in self.addresses
+        except ValueError:
+            return False
+
+    # the link's own thread
+
+    def _run(self) -> None:
+        problem: PeerError | None = None
+        try:
+            self._join()
+            while not self._stopped.is_set() and not self.is_probe:
+                self._wake.clear()
+                self._work()
+                self._wake.wait(max(0.0, self._next_at() - time.monotonic()))
+        except PeerError as error:
+            problem = error
+        except StoreUnavailable as error:
+            log.info("peer %s: %s", self.url, error.message)
+        except Exception:
+            log.exception("peer %s: a fault of this node", self.url)
+        finally:
+            self._relay.unsubscribe(self.wake)
+            self._client.close()
+            self._hub.ended(self, problem)
+
+    def _join(self) -> None:
+        row = self._peers.find(self.url.url)
+        if row is not None and is_banned(row, int(time.time())):
+            raise Banned("this node has banned that peer for a while")
+        self.addresses = frozenset(resolve(self.url.host, time.monotonic() + HELLO_SECONDS))
+        tip = self._relay.tip
+        greeting = self._peers.greet(self.url, self._client)
+        if not self.is_probe:
+            self._hub.joined(self, greeting.hello.node_id)  # before it is written down: one node is one peer
+        self._peers.welcome(greeting, self.direction)
+        if self.is_probe:
+            return
+        self._relay.subscribe(self.wake)
+        self._noted_at = time.monotonic()
+        self._learn(greeting, tip)
+        self._plan_hello()
+
+    def _work(self) -> None:
+        """All that there is to do now."""
+        try:
+            while not self._stopped.is_set() and self._step():
+                self.heard_at = int(time.time())
+        except StoreUnavailable as error:
+            log.info("peer %s: %s", self.url, error.message)
+            self._stopped.wait(AGAIN_SECONDS)
+            self._wake.set()
+
+    def _step(self) -> bool:
+        """One request, the most urgent; False where there is nothing to do."""
+        now = time.monotonic()
+        if self._blocks.send(can_fetch=self._told):
+            if self._blocks.is_unsure:
+                self._hello_at = min(self._hello_at, now + AGAIN_SECONDS)
+            return True
+        if self._incoming is not None:
+            return self._take_some(self._incoming)
+        if now >= self._pool_at and not self.is_ahead:
+            return self._ask_pool()
+        if now >= self._transfers.not_before and self._transfers.send():
+            return True
+        if now >= self._tell_at:
+            return self._tell_own_url()
+        if now >= self._hello_at:
+            return self._greet()
+        if now >= self._asked_peers_at:
+            return self._ask_peers()
+        return False
+
+    def _next_at(self) -> float:
+        """When there is something to do by itself (monotonic clock)."""
+        due = [self._hello_at, self._asked_peers_at, self._tell_at]
+        if self._transfers.not_before > time.monotonic():
+            due.append(self._transfers.not_before)
+        if not self.is_ahead:
+            due.append(self._pool_at)
+        return min(due)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the peer has more work than we."""
+        return self.peer_work > self._relay.tip.work
+
+    # hello
+
+    def _greet(self) -> bool:
+        tip = self._relay.tip
+        greeting = self._peers.greet(self.url, self._client)
+        if greeting.hello.node_id != self.node_id:
+            raise PeerUnreachable("another node answers there now")
+        is_new = greeting.hello.height != self.height
+        self._learn(greeting, tip)
+        if is_new or time.monotonic() - self._noted_at > _NOTE_SECONDS:
+            self._noted_at = time.monotonic()
+            self._peers.note(greeting)
+        self._plan_hello()
+        return True
+
+    def _plan_hello(self) -> None:
+        self._hello_at = time.monotonic() + random.uniform(*(HELLO_EVERY if self._told else UNREACHABLE_EVERY))  # noqa: S311
+
+    def _learn(self, greeting: Greeting, tip: BlockRow) -> None:
+        """`tip`: ours, before the peer was asked: what it may have sent us since is not to be sent back."""
+        hello = greeting.hello
+        self.height, self.latency_ms, self.heard_at = hello.height, greeting.latency_ms, int(time.time())
+        self._blocks.peer_is_at(unshow(hello.tip), hello.claimed_work, tip)
+        if self.is_ahead:
+            self._hub.behind(self)
+
+    def _tell_own_url(self) -> bool:
+        """Have the peer call this node back, so that it tells us what is new without being asked."""
+        own = next(filter(None, (url_towards(self._peers.config, each) for each in self.addresses)), None)
+        self._tell_at = time.monotonic() + _TELL_SECONDS
+        if own is not None:
+            try:
+                self._client.connect(own, self._peers.store.coin.chain_id, self._peers.node_id)
+                self._told = True
+                self._tell_at = float("inf")
+                if self._pool_at:  # else it is still to be asked for the first time
+                    self._pool_at = float("inf")
+            except Refused as error:
+                log.debug("peer %s did not take this node's URL: HTTP %d", self.url, error.status)
+        self._plan_hello()
+        return True
+
+    def _ask_peers(self) -> bool:
+        self._asked_peers_at = time.monotonic() + _ASK_PEERS_SECONDS
+        self._hub.learned(self, self._client.peers())
+        return True
+
+    # the pool
+
+    def _ask_pool(self) -> bool:
+        """What the peer's pool has and ours lacks is taken in; the rest of ours goes to it as what is new does."""
+        raw = self._client.mempool()
+        # Who can't call us can't tell us either: then it is asked again and again.
+        again = _POOL_SECONDS if len(raw) < _SMALL_POOL else _LARGE_POOL_SECONDS
+        self._pool_at = float("inf") if self._told else time.monotonic() + again
+        self._incoming = wire.split_transfers(raw, AT_ONCE)
+        return True
+
+    def _take_some(self, incoming: Iterator[list[Transfer]]) -> bool:
+        """One part of a pool is decoded and taken in. Raises BadAnswer at what no node passes on."""
+        part = next(incoming, None)
+        if part is None:
+            self._incoming = None
+            return True
+        transfers = {codec.txid(transfer): transfer for transfer in part}
+        self._transfers.known.add(transfers)
+        with self._peers.store.read() as conn:
+            here = order.present(conn, list(transfers))
+        new = [transfer for txid, transfer in transfers.items() if txid not in here]
+        verdicts = self._hub.mempool.accept_transfers(new) if new else []
+        if any(isinstance(each, Accepted) and not each.known for each in verdicts):
+            self._peers.delivered(self.url.url)
+        if any(isinstance(each, RuleError) and each.code in NO_TRANSFER for each in verdicts):
+            raise BadAnswer("the peer's pool has transfers that no node passes on")
+        return True

@@ -1,0 +1,381 @@
+"""Which peers are connected: a handful of this node's choice, those that chose it, and the rest in reserve."""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from ...config import Config
+from ...store.errors import StoreUnavailable
+from ...store.peers import PeerRow
+from ...system.shares import INBOUND_LINKS, NoPlace, Place, Shares
+from ..peer.errors import BadUrl, Duplicate, PeerError, PeerRefused
+from ..peer.urls import PeerUrl, parse_peer_url
+from ..table.configured import Backoff, Configured
+from ..table.peer_table import Peers
+from ..table.reach import may_tell
+from ..table.spread import Crowding, Spread, spot_of, spot_of_any
+from ..table.standing import CONNECTED, INBOUND, OUTBOUND, home_of, is_banned, rank
+from .links import Link
+
+MAX_INBOUND: Final = INBOUND_LINKS.total
+"""Peers kept connected because they asked for it."""
+MAX_INBOUND_EACH: Final = 4
+"""Of them, those at one address beyond this machine (`node.p2p.table.standing.home_of`)."""
+MAX_LEARNED: Final = 200
+"""URLs that peers told and that nobody has tried yet."""
+_LEARNED_EACH: Final = 50
+_PROBE_SECONDS: Final = 60.0
+_TRIAL_SECONDS: Final = 600.0
+"""How often one that is not connected gets a place, so that nobody keeps all of them for good."""
+_MOST_USEFUL: Final = 1_000
+_LASTED_SECONDS: Final = 30.0
+_IDLE_SECONDS: Final = 30.0
+_FAULT_SECONDS: Final = 2.0
+_LEAST_PAUSE: Final = 0.05
+_SERVED_SECONDS: Final = 15.0
+
+log = logging.getLogger("moneyer.p2p")
+
+MakeLink = Callable[[PeerUrl, str, bool], Link]
+"""(url, direction, is_probe)"""
+
+
+class Keeper:
+    """One thread that decides; each link then lives in its own. `clock`: seconds, by which peers are tried again."""
+
+    def __init__(
+        self,
+        config: Config,
+        peers: Peers,
+        configured: Configured,
+        make_link: MakeLink,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._config = config
+        self._peers = peers
+        self._make_link = make_link
+        self._configured = configured
+        self._links: dict[str, Link] = {}
+        self._learned: dict[str, None] = {}
+        self._removed: set[str] = set()
+        self._backoff = Backoff(clock)
+        self._lock = threading.Lock()
+        self.inbound = Shares(INBOUND_LINKS)
+        """Places of peers that called this node."""
+        self._places: dict[Link, Place] = {}
+        self._useful: dict[str, None] = {}
+        """URLs of peers that gave blocks or transfers: they may use the reserve of places."""
+        self._probe_at = clock() + _PROBE_SECONDS
+        self._trial_at = clock() + _TRIAL_SECONDS
+        self._trial: str | None = None
+        """Who gets the next place."""
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        self._forget_old_connections()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Links end as soon as the request that they are in is over; nobody waits for them."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for link in self.links():  # all that there will be
+            link.stop()
+
+    def links(self) -> list[Link]:
+        """All, those that are only trying to connect too."""
+        with self._lock:
+            return list(self._links.values())
+
+    def find(self, url: str) -> Link | None:
+        with self._lock:
+            return self._links.get(url)
+
+    # told by others
+
+    def table_changed(self, url: str) -> None:
+        """Someone added or removed a peer."""
+        is_there = self._peers.find(url) is not None
+        with self._lock:
+            if is_there:
+                self._removed.discard(url)
+                self._backoff.forget(url)
+            else:
+                self._removed.add(url)
+                self._learned.pop(url, None)
+            link = self._links.get(url)
+        if link is not None and not is_there:
+            link.stop()
+        self._wake.set()
+
+    def joined(self, link: Link, node_id: str) -> None:
+        """Raises Duplicate where the same node is connected by another URL."""
+        with self._lock:
+            for other in self._links.values():
+                # By its address too: a stranger must not keep a node out by saying that it is that node.
+                if other.node_id == node_id and other.url.port == link.url.port and other.addresses & link.addresses:
+                    raise Duplicate(f"that is the node that is connected as {other.url}")
+            link.node_id = node_id
+        self._wake.set()  # others may have to make room for one that is elsewhere
+
+    def delivered(self, url: str) -> None:
+        """A peer gave blocks or transfers that count."""
+        with self._lock:
+            self._useful[url] = None
+            if len(self._useful) > _MOST_USEFUL:
+                del self._useful[next(iter(self._useful))]
+            if (link := self._links.get(url)) is not None:
+                link.deliveries += 1
+
+    def ended(self, link: Link, problem: PeerError | None) -> None:
+        lasted = time.monotonic() - link.started > _LASTED_SECONDS
+        url = link.url.url
+        try:
+            if isinstance(problem, Duplicate):
+                self._peers.forget_double(url)
+            elif problem is not None:
+                self._peers.blame(link.url, problem)
+            elif not self._stopped.is_set():
+                self._peers.rest([url])
+        except StoreUnavailable as error:
+            log.info("peer %s: %s", url, error.message)
+        finally:  # whatever went wrong, the URL is free for another link
+            with self._lock:
+                if self._links.get(url) is link:
+                    del self._links[url]
+                if (place := self._places.pop(link, None)) is not None:
+                    place.release()
+                if link.deliveries:
+                    self._backoff.forget(url)
+                elif lasted:
+                    self._backoff.forget_absence(url)
+                if problem is not None or link.is_at_fault:
+                    is_fault = link.is_at_fault or (problem is not None and problem.penalty > PeerError.penalty)
+                    is_refusal = problem is not None and problem.is_lasting
+                    self._backoff.failed(url, is_refusal=is_refusal, is_fault=is_fault)
+        if isinstance(problem, PeerRefused) and url in self._configured.urls:
+            self._configured.refused(url, problem)
+        self._wake.set()
+
+    def learned(self, link: Link, urls: list[str]) -> None:
+        """URLs that a peer told: tried when there is room."""
+        told = []
+        for text in random.sample(urls, min(len(urls), _LEARNED_EACH)):
+            with suppress(BadUrl):
+                url = parse_peer_url(text)
+                if all(may_tell(address, url) for address in link.addresses):
+                    told.append(url.url)
+        in_table = {row.url for row in self._peers.listed()}
+        with self._lock:
+            for each in told:
+                is_new = each not in in_table and each not in self._links and each not in self._removed
+                if is_new and not self._backoff.retry_at(each):
+                    self._remember(each)
+        self._wake.set()
+
+    def seen(self, url: str, node_id: str) -> None:
+        """A node of this coin was seen on the local network: it is there now, so it is tried at once."""
+        is_known = self._peers.find(url) is not None
+        with self._lock:
+            if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
+                return
+            if not is_known and url not in self._links:
+                self._remember(url)
+            self._backoff.forget_absence(url)
+        self._wake.set()
+
+    def _remember(self, url: str) -> None:
+        """One that was told; where there are too many, any other goes: so nobody fills the list for good."""
+        if url not in self._learned and len(self._learned) >= MAX_LEARNED:
+            del self._learned[random.choice(list(self._learned))]  # noqa: S311
+        self._learned[url] = None
+
+    # the keeper's own thread
+
+    def _run(self) -> None:
+        self._wait_until_served()
+        while not self._stopped.is_set():
+            self._wake.clear()
+            pause = _IDLE_SECONDS
+            try:
+                pause = self._connect()
+            except StoreUnavailable as error:
+                log.info("keeper: %s", error.message)
+            except Exception:  # no thread to be had, say: without this one nobody would ever be connected again
+                log.exception("keeper: a fault of this node")
+                pause = _FAULT_SECONDS
+            self._wake.wait(max(_LEAST_PAUSE, pause))
+
+    def _wait_until_served(self) -> None:
+        """Peers call back as soon as they are called: not before this node answers."""
+        ends_at = time.monotonic() + _SERVED_SECONDS
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._config.host, self._config.host)  # noqa: S104
+        while not self._stopped.is_set() and time.monotonic() < ends_at:
+            try:
+                socket.create_connection((host, self._config.port), timeout=1).close()
+                return
+            except OSError:
+                self._stopped.wait(_LEAST_PAUSE)
+
+    def _forget_old_connections(self) -> None:
+        """Nobody is connected yet, whoever was when this node ended: done before anyone can ask."""
+        with suppress(StoreUnavailable):
+            if old := [row.url for row in self._peers.listed() if row.state == CONNECTED]:
+                self._peers.rest(old)
+
+    def _connect(self) -> float:
+        """Start what links are due; the seconds until the next one is."""
+        rows = self._peers.listed()
+        now = self._clock()
+        with self._lock:
+            self._make_room(now)
+            wanted = self._choose(rows)
+            due = [each for each in wanted if self._backoff.retry_at(each[0]) <= now]
+            probe = self._choose_probe(now)
+            later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
+            busy = {*self._links, *(url for url, _ in wanted)}
+        # Whom the owner names counts as connected at once; who finds no place is in reserve.
+        if idle := [row.url for row in rows if row.state == CONNECTED and row.url not in busy]:
+            self._peers.rest(idle)
+        for url, direction in due:
+            self._begin(url, direction, is_probe=False)
+        if probe is not None:
+            self._begin(probe, OUTBOUND, is_probe=True)
+        if self._learned and self._config.outbound:
+            later.append(self._probe_at - now)
+        if self._config.outbound:
+            later.append(max(0.0, self._trial_at - now))
+        return min([_IDLE_SECONDS, *later])
+
+    def _begin(self, url: str, direction: str, *, is_probe: bool) -> None:
+        """A link that can't be started is taken out again, and tried later."""
+        place = None
+        try:
+            peer = parse_peer_url(url)
+            if direction == INBOUND:  # first: those that find no place are many, and a link is dear to make
+                place = self.inbound.take(peer.host, trusted=url in self._useful)
+            link = self._make_link(peer, direction, is_probe)
+            with self._lock:
+                self._learned.pop(url, None)
+                if self._trial == url:
+                    self._trial = None
+                if url in self._removed or url in self._links:  # since just now
+                    return
+                if place is not None:
+                    self._places[link], place = place, None
+                self._links[url] = link
+            link.start()
+        except NoPlace:
+            return
+        except Exception:
+            with self._lock:
+                if (failed := self._links.pop(url, None)) is not None and failed in self._places:
+                    self._places.pop(failed).release()
+                self._backoff.failed(url)
+            raise
+        finally:
+            if place is not None:
+                place.release()
+
+    def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
+        """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
+        long as there is room."""
+        now = int(time.time())
+        fit = [row for row in rows if not is_banned(row, now)]
+        # Peers that are as good as each other are tried in any order, so that a network is no star.
+        random.shuffle(fit)
+        fit.sort(key=lambda row: rank(row, now))
+        configured = [url for url in self._configured.urls if url not in self._removed]
+        known = [row.url for row in fit if row.direction == OUTBOUND]
+        # One that was told may have called by itself since: its row says more, and two links would refuse each other.
+        in_table = {row.url for row in rows}
+        others = [*known, *(url for url in self._learned if url not in in_table)]
+        if self._trial in others:
+            others.insert(0, self._trial)
+        inbound = [row.url for row in fit if row.direction == INBOUND and row.url not in configured]
+        chosen = [url for url in configured if url not in self._links]
+        chosen += self._choose_outbound(chosen, [url for url in dict.fromkeys(others) if url not in configured])
+        return [*((url, OUTBOUND) for url in chosen), *((url, INBOUND) for url in self._choose_inbound(inbound))]
+
+    def _choose_outbound(self, configured: Sequence[str], candidates: Sequence[str]) -> list[str]:
+        """Of the candidates, the best first, those that fit into the places that are left (`node.p2p.table.spread`)."""
+        links = [link for link in self._links.values() if link.direction == OUTBOUND and not link.is_probe]
+        room, clock = self._config.outbound - len(links) - len(configured), self._clock()
+        spread = Spread(spot_of_any(link.url.host, link.addresses) for link in links)
+        for url in configured:
+            if self._backoff.retry_at(url) <= clock:
+                spread.take(spot_of(parse_peer_url(url).host))
+        chosen: list[str] = []
+        left = [(url, spot_of(parse_peer_url(url).host)) for url in candidates if url not in self._links]
+        for level in Crowding:
+            skipped = []
+            for url, spot in left:
+                crowding = spread.crowding(spot)
+                if room <= 0 or crowding > level or not spread.allows(crowding):
+                    skipped.append((url, spot))
+                    continue
+                chosen.append(url)
+                if self._backoff.retry_at(url) <= clock:  # who isn't due holds no place
+                    room -= 1
+                    spread.take(spot)
+            left = skipped
+        return chosen
+
+    def _choose_inbound(self, candidates: Sequence[str]) -> list[str]:
+        """Of the candidates, the best first, those that may be called: `_begin` sees whether there is a place."""
+        homes = Counter(home_of(link.url.host) for link in self._links.values() if link.direction == INBOUND)
+        chosen = []
+        for url in candidates:
+            home = home_of(parse_peer_url(url).host)
+            if url in self._links or (home is not None and homes[home] >= MAX_INBOUND_EACH):
+                continue
+            chosen.append(url)
+            homes[home] += self._backoff.retry_at(url) <= self._clock()
+        return chosen
+
+    def _make_room(self, now: float) -> None:
+        """End links that share an address, or a group, where peers elsewhere are connected; and from time to time one
+        more, for a peer that is not."""
+        links = [link for link in self._links.values() if link.direction == OUTBOUND and link.node_id is not None]
+        spots = {link: spot_of_any(link.url.host, link.addresses) for link in links}
+        everywhere, spread = Spread(spots.values()), Spread()
+        links.sort(key=lambda link: (link.url.url not in self._configured.urls, -link.deliveries, link.started))
+        spare = []
+        for link in links:
+            crowding = spread.crowding(spots[link])
+            if link.url.url in self._configured.urls:
+                spread.take(spots[link])
+            elif not everywhere.allows(crowding):
+                link.stop()
+            else:
+                spread.take(spots[link])
+                spare.append(link)
+        if now >= self._trial_at:
+            self._trial_at = now + _TRIAL_SECONDS
+            new = [url for url in self._learned if url not in self._links]
+            fresh = [url for url in new if everywhere.crowding(spot_of(parse_peer_url(url).host)) is Crowding.NOTHING]
+            if fresh and spare and len(links) >= self._config.outbound:
+                self._trial = random.choice(fresh)  # noqa: S311
+                spare[-1].stop()
+
+    def _choose_probe(self, now: float) -> str | None:
+        """Now and then one that was only heard of is called, so that the reserve is of nodes that are there."""
+        if not self._learned or now < self._probe_at or not self._config.outbound:
+            return None
+        self._probe_at = now + _PROBE_SECONDS
+        held = Spread(spot_of(link.url.host) for link in self._links.values())
+        new = [url for url in self._learned if url not in self._links]
+        return min(new, key=lambda url: held.crowding(spot_of(parse_peer_url(url).host)), default=None)

@@ -1,0 +1,178 @@
+"""What a peer is told, and what is known of what it has: for the one thread that tells it.
+
+`known` alone is written by other threads too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from ...core.types import HASH_SIZE
+from ...store import blocks
+from ...store.blocks import BlockRow
+from ...store.engine import Store
+from ...store.unconfirmed.entries import is_whole
+from ...store.unconfirmed.order import Arrival
+from ..peer.errors import Refused
+from ..peer.peer_client import PeerClient
+from ..peer.urls import PeerUrl
+from .relay import MAX_PATH, Relay
+
+# Which hashes a peer has, as far as this node knows: bounded, the oldest forgotten first.
+
+
+class Known:
+    """May be used by several threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._hashes: dict[bytes, None] = {}
+        self._lock = threading.Lock()
+
+    def __contains__(self, each: bytes) -> bool:
+        return each in self._hashes
+
+    def add(self, hashes: Iterable[bytes]) -> None:
+        with self._lock:
+            for each in hashes:
+                self._hashes.pop(each, None)
+                self._hashes[each] = None
+            while len(self._hashes) > self._size:
+                del self._hashes[next(iter(self._hashes))]
+
+    def discard(self, each: bytes) -> None:
+        with self._lock:
+            self._hashes.pop(each, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._hashes.clear()
+
+
+AGAIN_SECONDS: Final = 1.0
+"""Until something that a peer did not take now is tried again."""
+_KNOWN_BLOCKS: Final = 2_000
+_KNOWN_TRANSFERS: Final = 8_192
+_MAX_PUSHED: Final = 288
+"""Blocks at most that are pushed to a peer which can't fetch them here: deeper forks it would not take."""
+
+log = logging.getLogger("moneyer.p2p")
+
+
+class Blocks:
+    """Blocks for one peer. `peer_work`: that it claims; `is_unsure`: a hello would show what it has now."""
+
+    def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay, store: Store) -> None:
+        self.known = Known(_KNOWN_BLOCKS)
+        self.peer_work = 0
+        self.is_unsure = False
+        self._url = url
+        self._client = client
+        self._relay = relay
+        self._store = store
+        self._offered: bytes | None = None
+
+    def peer_is_at(self, tip_hash: bytes, work: int, own_tip: BlockRow) -> None:
+        """What a hello said. `own_tip`: ours before the peer was asked; what it sent us since is not to go back."""
+        self.known.add([tip_hash])
+        self.peer_work = work
+        self.is_unsure = False
+        if work < own_tip.work:
+            # Whatever it was told before: it does not stand on our tip.
+            self.known.discard(own_tip.block_hash)
+            self._offered = None
+
+    def send(self, *, can_fetch: bool) -> bool:
+        """Tell of our tip, and of what leads there; False where the peer needs nothing. Raises PeerError.
+
+        `can_fetch`: the peer knows where to call us, and comes for what it lacks.
+        """
+        tip = self._relay.tip
+        if tip.block_hash in self.known or tip.block_hash == self._offered or self.peer_work >= tip.work:
+            return False
+        self._offered = tip.block_hash
+        if not self._push(self._relay.path(self.known.__contains__, MAX_PATH)) and not can_fetch:
+            self._find_fork()
+            self._push(self._relay.path(self.known.__contains__, _MAX_PUSHED))
+        return True
+
+    def _push(self, path: list[bytes]) -> bool:
+        """Blocks, oldest first; False where the peer has not even the parent of the first."""
+        for block_hash in path:
+            raw = self._relay.raw_block(block_hash)
+            if raw is None:
+                break
+            if block_hash in self.known:
+                continue  # the peer itself has sent it meanwhile
+            try:
+                status = self._client.push_block(raw)
+            except Refused as error:
+                self._refused(block_hash, error)
+                break
+            if status == "orphan":
+                self.is_unsure = True
+                return False
+            self.known.add([block_hash])
+        return True
+
+    def _refused(self, block_hash: bytes, error: Refused) -> None:
+        # A peer that hears nothing from here (403) is not asked again for it at once; at the next hello.
+        self.is_unsure = error.status != 403
+        if error.rule is not None:
+            log.info("peer %s refused a block: %s", self._url, error.rule)
+            self.known.add([block_hash])
+
+    def _find_fork(self) -> None:
+        """Learn the last block that the peer has of our main chain, or near it."""
+        with self._store.read() as conn:
+            locator = blocks.locator(conn)
+        headers = self._client.headers(locator)
+        if headers:
+            self.known.add([headers[0][4 : 4 + HASH_SIZE]])
+
+
+class Transfers:
+    """The pool for one peer, in the order in which it came. `not_before`: monotonic clock."""
+
+    def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay) -> None:
+        self.known = Known(_KNOWN_TRANSFERS)
+        self.not_before = 0.0
+        self._url = url
+        self._client = client
+        self._relay = relay
+        self._cursor = 0
+        self._is_up_to_date = False
+
+    def send(self) -> bool:
+        """One batch of what the peer lacks; False where there is none, or not now. Raises PeerError."""
+        batch = self._next_batch()
+        if not batch:
+            return False
+        # A damaged row would be taken for our own lie.
+        wanted = [each for each in batch if each.txid not in self.known and is_whole(each.txid, each.raw)]
+        if wanted:
+            try:
+                self._client.push_transactions(b"".join(each.raw for each in wanted))
+            except Refused as error:
+                if error.status in (429, 503):
+                    self.not_before = time.monotonic() + AGAIN_SECONDS
+                    return False
+                log.info("peer %s refused transfers: HTTP %d", self._url, error.status)
+            self.known.add(each.txid for each in wanted)
+        self._cursor = batch[-1].arrived
+        return True
+
+    def _next_batch(self) -> list[Arrival]:
+        """First what is in the pool, then what comes."""
+        if self._is_up_to_date:
+            return self._relay.arrived_after(self._cursor)
+        seen = self._relay.last_arrived
+        batch = self._relay.in_pool_after(self._cursor)
+        if not batch:
+            self._is_up_to_date = True
+            self._cursor = max(self._cursor, seen)
+        return batch

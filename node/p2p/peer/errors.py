@@ -1,0 +1,111 @@
+"""What can go wrong with a peer. A message never repeats what the other side said: it may be anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import MoneyerError
+
+
+class PeerError(MoneyerError):
+    """A peer could not be asked, or its answer was no good.
+
+    `code` is a class attribute with one word a cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
+    bad_chain, not_delivered, other_coin, self, newer_protocol, banned, table_full, duplicate.
+    """
+
+    code = "peer_error"
+    penalty = 1
+    """Points of score that it costs the peer: 1 for being away, more for what no honest node does."""
+    is_lasting = False
+    """Whether it will be so again for a long time, whoever asks."""
+
+
+class PeerUnreachable(PeerError):
+    code = "unreachable"
+
+
+class PeerTimeout(PeerError):
+    """The total deadline of one request passed."""
+
+    code = "timeout"
+    penalty = 5
+
+
+class BadAnswer(PeerError):
+    """Not what the protocol says: HTML, broken JSON, a redirect, a compressed body, headers that don't link."""
+
+    code = "bad_answer"
+    penalty = 20
+
+
+class TooLarge(PeerError):
+    code = "too_large"
+    penalty = 20
+
+
+class Refused(PeerError):
+    """An HTTP error status. `status`: the number; `rule`: the rule's code where the peer names one that we know."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, status: int, rule: str | None = None, **details: Any) -> None:
+        super().__init__(message, status=status, rule=rule, **details)
+        self.status = status
+        self.rule = rule
+
+
+class BadChain(PeerError):
+    """Headers or blocks against the rules, or less work than was claimed."""
+
+    code = "bad_chain"
+    penalty = 50
+
+
+class NotDelivered(PeerError):
+    """A block of the chain that the peer claims to have did not come, or another came in its place."""
+
+    code = "not_delivered"
+    penalty = 20
+
+
+class PeerRefused(PeerError):
+    """This node does not take the peer."""
+
+    penalty = 0
+    is_lasting = True
+
+
+class BadUrl(PeerRefused):
+    code = "bad_url"
+
+
+class OtherCoin(PeerRefused):
+    code = "other_coin"
+
+
+class IsSelf(PeerRefused):
+    code = "self"
+
+
+class NewerProtocol(PeerRefused):
+    code = "newer_protocol"
+
+
+class Banned(PeerRefused):
+    """It lied before, and its ban has not ended; `Peers.add` by this node's owner lifts it."""
+
+    code = "banned"
+
+
+class TableFull(PeerRefused):
+    """There is room again as soon as anyone leaves."""
+
+    code = "table_full"
+    is_lasting = False
+
+
+class Duplicate(PeerRefused):
+    """Another URL of a peer that is connected."""
+
+    code = "duplicate"

@@ -1,0 +1,94 @@
+"""Ask one peer: every call is bounded in time and bytes, its answer checked, its failure a typed PeerError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from ...core.hashing import show
+from ...core.types import HEADER_SIZE
+from . import wire
+from .connection import OCTETS, Transport
+from .urls import PeerUrl, parse_peer_url
+
+HELLO_SECONDS: Final = 5.0
+SHORT_SECONDS: Final = 10.0
+BULK_SECONDS: Final = 30.0
+"""Total deadlines: a hello, a small answer, one of up to some ten million bytes."""
+
+_MAX_BLOCK_BYTES: Final = 32_000_000
+_FRAMES: Final = 4 * wire.MAX_BLOCKS
+
+
+class PeerClient:
+    """A peer's `/p2p` over kept-alive connections; may be used by several threads.
+
+    `deadline`: total seconds for each call, in place of the call's own. `node_id`: who asks. Every method raises
+    PeerError.
+    """
+
+    def __init__(
+        self,
+        url: str | PeerUrl,
+        deadline: float | None = None,
+        *,
+        max_block_bytes: int = _MAX_BLOCK_BYTES,
+        node_id: str | None = None,
+    ) -> None:
+        self.url = url if isinstance(url, PeerUrl) else parse_peer_url(url)
+        self._deadline = deadline
+        self._max_block_bytes = max_block_bytes
+        self._transport = Transport(self.url, node_id)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def hello(self) -> wire.Hello:
+        """Whether it is one of ours is the caller's to check (`Peers`)."""
+        return wire.parse_hello(self._get("/p2p/hello", wire.MAX_JSON, HELLO_SECONDS))
+
+    def peers(self) -> list[str]:
+        """URLs that the peer knows, neither parsed nor checked."""
+        return wire.parse(self._get("/p2p/peers", 4 * wire.MAX_JSON, SHORT_SECONDS), wire.PeersAnswer).peers
+
+    def headers(self, locator: Sequence[bytes]) -> list[bytes]:
+        """Up to 2,000 headers of 80 bytes that follow the first hash of `locator` on the peer's main chain."""
+        body = self._post(
+            "/p2p/headers", wire.headers_request(locator), cap=wire.MAX_HEADERS * HEADER_SIZE, seconds=SHORT_SECONDS
+        )
+        return wire.split_headers(body)
+
+    def blocks(self, hashes: Sequence[bytes]) -> list[bytes | None]:
+        """Whole blocks in the order asked (at most 128), None for one that is not there; at least one, maybe not all.
+
+        That each is the block asked for is the caller's to check.
+        """
+        cap = wire.CUT_BYTES + self._max_block_bytes + _FRAMES
+        body = self._post("/p2p/blocks", wire.blocks_request(hashes), cap=cap, seconds=BULK_SECONDS)
+        return wire.split_blocks(body, len(hashes), self._max_block_bytes)
+
+    def push_block(self, raw: bytes) -> str:
+        """Hand over a new block; the status: extended, reorganized, side_branch, orphan or already_known."""
+        body = self._post("/p2p/block", raw, kind=OCTETS, cap=wire.MAX_JSON, seconds=BULK_SECONDS)
+        return wire.parse(body, wire.BlockAnswer).status
+
+    def push_transactions(self, raw: bytes) -> wire.TransactionsAnswer:
+        """Transfers end to end, a million bytes at most."""
+        body = self._post("/p2p/transactions", raw, kind=OCTETS, cap=wire.MAX_TRANSACTIONS_ANSWER, seconds=BULK_SECONDS)
+        return wire.parse(body, wire.TransactionsAnswer)
+
+    def mempool(self) -> bytes:
+        """The peer's pool as it came, for `wire.split_transfers`: as objects, transfers take several times the room."""
+        return self._get("/p2p/mempool", wire.MAX_MEMPOOL_BYTES, BULK_SECONDS)
+
+    def connect(self, own_url: str, chain_id: bytes, node_id: str) -> None:
+        """Tell the peer where this node can be reached; it calls back before it believes."""
+        request = {"url": own_url, "chain_id": show(chain_id), "node_id": node_id}
+        self._post("/p2p/connect", json.dumps(request).encode(), cap=wire.MAX_JSON, seconds=SHORT_SECONDS)
+
+    def _get(self, path: str, cap: int, seconds: float) -> bytes:
+        return self._transport.exchange("GET", path, cap=cap, seconds=self._deadline or seconds)
+
+    def _post(self, path: str, body: bytes, *, kind: str = "application/json", cap: int, seconds: float) -> bytes:
+        return self._transport.exchange("POST", path, body=body, kind=kind, cap=cap, seconds=self._deadline or seconds)

@@ -1,0 +1,166 @@
+"""What nodes say to each other, checked: the shapes of the JSON answers and the framing of blocks.
+
+Both sides use it, so that they agree. Every string from a peer is bounded and of a narrow alphabet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ...core import codec
+from ...core.errors import Malformed
+from ...core.hashing import show
+from ...core.types import HEADER_SIZE, Transfer
+from .errors import BadAnswer, NewerProtocol
+
+T = TypeVar("T")
+
+PROTOCOL: Final = 1
+MAX_HEADERS: Final = 2000
+"""Headers in one answer."""
+MAX_BLOCKS: Final = 128
+"""Hashes in one request for blocks."""
+CUT_BYTES: Final = 8_000_000
+"""An answer of blocks is cut before the block that would take it past this; one block there is whatever its size."""
+MAX_JSON: Final = 65_536
+MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
+MAX_MEMPOOL_BYTES: Final = 8_000_000
+"""Of its pool that a node hands out, the best-paying first."""
+
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hex digits in lower case")]
+"""As `node.core.hashing.show` writes it."""
+NodeId = Annotated[str, Meta(pattern="^[0-9A-Za-z_-]{8,64}$", description="8 to 64 of 0-9, A-Z, a-z, _ and -")]
+Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """`GET /p2p/hello`. `work`: 64 hex digits; `url`: where the node believes it can be reached, if anywhere.
+
+    `symbol`: of its coin, for a sentence about it: too short and plain to say anything else.
+    """
+
+    protocol: Annotated[int, Meta(ge=1, le=1_000_000)]
+    chain_id: Hash
+    node_id: NodeId
+    height: Height
+    tip: Hash
+    work: Hash
+    agent: Annotated[str, Meta(max_length=100, pattern=r"^[ -~]*$")] = ""
+    url: Annotated[str, Meta(max_length=200, pattern=r"^[!-~]*$")] | None = None
+    symbol: Annotated[str, Meta(max_length=12, pattern="^[A-Z0-9]*$")] = ""
+
+    @property
+    def claimed_work(self) -> int:
+        return int(self.work, 16)
+
+
+class _Protocol(msgspec.Struct):
+    protocol: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class BlockAnswer(msgspec.Struct, frozen=True):
+    """`POST /p2p/block`. `status`: extended, reorganized, side_branch, orphan or already_known."""
+
+    status: Annotated[str, Meta(pattern="^[a-z_]{1,20}$")]
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    txid: Hash
+    code: Annotated[str, Meta(pattern="^[a-z_]{1,40}$")]
+
+
+class TransactionsAnswer(msgspec.Struct, frozen=True):
+    """`POST /p2p/transactions`. `accepted` as the peer sends it: a count, or the txids."""
+
+    accepted: Height | Annotated[list[Hash], Meta(max_length=100_000)] = 0
+    rejected: Annotated[list[Rejected], Meta(max_length=100_000)] = []
+
+
+class PeersAnswer(msgspec.Struct, frozen=True):
+    """`GET /p2p/peers`: URLs, still to be parsed and checked."""
+
+    peers: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=1000)]
+
+
+def parse_hello(body: bytes) -> Hello:
+    """Raises BadAnswer; NewerProtocol where the peer speaks one that this node doesn't know."""
+    protocol = parse(body, _Protocol).protocol
+    if protocol > PROTOCOL:
+        raise NewerProtocol(
+            f"the peer speaks protocol {protocol}, this node {PROTOCOL}: update this node",
+            expected=PROTOCOL,
+            found=protocol,
+        )
+    return parse(body, Hello)
+
+
+def parse(body: bytes, shape: type[T]) -> T:
+    """A JSON answer as `shape`. Raises BadAnswer."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (ValueError, RecursionError):
+        raise BadAnswer("the peer's answer is not what the protocol says") from None
+
+
+def headers_request(locator: Sequence[bytes]) -> bytes:
+    return json.dumps({"locator": [show(block_hash) for block_hash in locator]}).encode()
+
+
+def blocks_request(hashes: Sequence[bytes]) -> bytes:
+    return json.dumps({"hashes": [show(block_hash) for block_hash in hashes]}).encode()
+
+
+def split_headers(body: bytes) -> list[bytes]:
+    """80 bytes each, at most MAX_HEADERS. Raises BadAnswer."""
+    if len(body) % HEADER_SIZE or len(body) > MAX_HEADERS * HEADER_SIZE:
+        raise BadAnswer(f"the peer's headers are not at most {MAX_HEADERS} times {HEADER_SIZE} bytes")
+    return [body[at : at + HEADER_SIZE] for at in range(0, len(body), HEADER_SIZE)]
+
+
+def frame_blocks(blocks: Iterable[bytes | None]) -> bytes:
+    """`u32 length · block` each (length 0: not here), cut after CUT_BYTES, one at least."""
+    framed = bytearray()
+    for block in blocks:
+        raw = block or b""
+        if framed and len(framed) + 4 + len(raw) > CUT_BYTES:
+            break
+        framed += len(raw).to_bytes(4, "little") + raw
+    return bytes(framed)
+
+
+def split_blocks(body: bytes, asked: int, max_block_bytes: int) -> list[bytes | None]:
+    """Inverse of `frame_blocks`: 1 to `asked` blocks. Raises BadAnswer."""
+    blocks: list[bytes | None] = []
+    at = 0
+    while at < len(body):
+        size = int.from_bytes(body[at : at + 4], "little")
+        at += 4
+        if len(blocks) == asked or size > max_block_bytes or at + size > len(body):
+            raise BadAnswer("the peer sent more blocks than asked for, or cut one short")
+        blocks.append(body[at : at + size] or None)
+        at += size
+    if asked and not blocks:
+        raise BadAnswer("the peer sent none of the blocks asked for")
+    return blocks
+
+
+def split_transfers(body: bytes, most: int) -> Iterator[list[Transfer]]:
+    """Transfers end to end, up to `most` at a time: each is decoded when it is asked for. Raises BadAnswer as far as
+    it has come."""
+    at = 0
+    while at < len(body):
+        part: list[Transfer] = []
+        try:
+            while at < len(body) and len(part) < most:
+                transaction, at = codec.decode_transaction(body, at)
+                if not isinstance(transaction, Transfer):
+                    raise Malformed("a coinbase cannot stand alone")
+                part.append(transaction)
+        except Malformed:
+            raise BadAnswer("the peer's transfers are not what the protocol says") from None
+        yield part

@@ -1,0 +1,121 @@
+"""A plan's blocks: fetched from several peers and given to the chain in order, many at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from ...chain.accept import Chain
+from ...chain.outcomes import Orphan
+from ...core import codec
+from ...core.errors import NOT_THE_HEADERS_FAULT, Malformed, RuleError
+from ...core.types import HEADER_SIZE
+from ..peer.errors import BadChain, NotDelivered, PeerError
+from ..peer.peer_client import PeerClient
+from ..peer.urls import PeerUrl, parse_peer_url
+from ..table.peer_table import Peers
+from ..table.standing import CONNECTED, Greeting, is_banned
+from .bodies import Bodies, Slot, Source
+from .progress import Meter
+from .survey import Plan, hashes_of
+from .turn import Turn
+
+
+class Download:
+    """`lead`: the peer that showed the headers of `plan`, and whose `turn` it is."""
+
+    def __init__(self, chain: Chain, peers: Peers, meter: Meter, lead: Greeting, plan: Plan, turn: Turn) -> None:
+        self._chain = chain
+        self._peers = peers
+        self._meter = meter
+        self._plan = plan
+        self._turn = turn
+        self._taken = 0
+        self._is_outdated = False
+        """Whether the plan counted on blocks that this node has no more."""
+        self._lead = Source(lead.url, lead.client, plan.to_height, is_bound=True)
+        self.is_lead_to_blame = False
+        """For a block that did not come, or was no good."""
+
+    def run(self) -> bool:
+        """Whether it is worth while to ask `lead` for more. Raises PeerError for what it is to be blamed for."""
+        plan, lead = self._plan, self._lead
+        self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
+        missing = self._missing(lead.client)
+        with Bodies(missing, self._sources, self._blame, lambda: self._turn.is_over) as bodies:
+            try:
+                while run := bodies.next_run():
+                    self._connect(bodies, run)
+                    if self._turn.is_over or self._is_outdated:
+                        break
+            except NotDelivered:
+                if not lead.is_dropped:
+                    raise
+        return self._taken > 0 and not lead.is_dropped
+
+    def _blame(self, url: PeerUrl, error: PeerError) -> None:
+        self.is_lead_to_blame = self.is_lead_to_blame or url == self._lead.url
+        self._peers.blame(url, error)
+
+    def _missing(self, client: PeerClient) -> Iterator[tuple[int, bytes]]:
+        """Height and hash of each block of the plan that is not here."""
+        for batch in self._plan.batches:
+            hashes = hashes_of(client, batch)
+            missing = set(self._chain.missing(hashes))
+            yield from ((height, each) for height, each in enumerate(hashes, batch.height) if each in missing)
+
+    def _sources(self) -> list[Source]:
+        """The lead, and others that may have these blocks, the best first.
+
+        The others showed no headers: if they lack a block, that is no lie.
+        """
+        now = int(time.time())
+        rows = [
+            row
+            for row in self._peers.listed()
+            if row.state == CONNECTED
+            and row.height >= self._plan.from_height
+            and row.url != self._lead.url.url
+            and not is_banned(row, now)
+        ]
+        rows.sort(key=lambda row: (-row.score, row.latency_ms or 0))
+        urls: list[PeerUrl] = [parse_peer_url(row.url) for row in rows]
+        others = (Source(url, self._peers.client(url), row.height) for url, row in zip(urls, rows, strict=True))
+        return [self._lead, *others]
+
+    def _connect(self, bodies: Bodies, run: Sequence[Slot]) -> None:
+        """Give the chain a run of blocks. Raises BadChain or NotDelivered."""
+        try:
+            outcomes = self._chain.accept_blocks([slot.raw for slot in run], int(time.time()))
+        except RuleError as error:
+            if error.code not in NOT_THE_HEADERS_FAULT:
+                raise BadChain("the peer's chain has a block that breaks a rule", rule=error.code) from None
+            run = self._refuse(bodies, run, error)
+        else:
+            if any(isinstance(outcome, Orphan) for outcome in outcomes):
+                # Asked for by hash and given in order: what they stand on was let go here meanwhile.
+                self._is_outdated = True
+                return
+        if run:
+            self._taken += len(run)
+            for url in {slot.source.url.url for slot in run if slot.source is not None}:
+                self._peers.delivered(url)
+            transfers = sum(_transfers(slot.raw) for slot in run)
+            self._meter.connected(run[-1].height, len(run), transfers, bodies.peers)
+
+    def _refuse(self, bodies: Bodies, run: Sequence[Slot], error: RuleError) -> Sequence[Slot]:
+        """A body is not what its header commits to: it is fetched anew. Those before it, which are in."""
+        missing = set(self._chain.missing([slot.block_hash for slot in run]))
+        bad = next((at for at, slot in enumerate(run) if slot.block_hash in missing), len(run))
+        if bad < len(run):
+            words = "the peer sent a body that its header does not commit to"
+            bodies.refuse(run, run[bad], NotDelivered(words, rule=error.code))
+        return run[:bad]
+
+
+def _transfers(raw: bytes) -> int:
+    """How many a block has."""
+    try:
+        return codec.decode_count(raw, HEADER_SIZE)[0] - 1
+    except Malformed:
+        return 0

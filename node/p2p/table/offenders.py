@@ -1,0 +1,86 @@
+"""Hosts that sent what no honest node sends: for a while nothing is taken from them, whatever port or name they use.
+
+A ban (`node.p2p.table.standing`) is a URL's, and keeps this node from calling there. This one is for those who call
+this node, who need not say who they are; so it goes by address, as Bitcoin Core discourages peers. This machine's own
+addresses are left out: where many nodes share one, the innocent would pay.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ...core.errors import PolicyError, RuleError, TimeTooNew
+from ..peer.errors import BadAnswer, BadChain, Banned
+from .standing import BEST_SCORE, home_of
+
+SECONDS: Final = 600.0
+"""Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
+MAX_HOSTS: Final = 4_000
+NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
+"""What is wrong with a transfer whatever the chain and the pool, so that no node passes it on."""
+UNPAYABLE: Final = frozenset({"bad_sequence", "insufficient_funds"})
+"""What the tip says of a transfer. An honest node passes a few such on, when its tip is another one or a reorg has just
+taken their money; thousands it does not."""
+UNPAYABLE_PENALTY: Final = 0.01
+"""So 10,000 of them within ten minutes: at some 20 microseconds each, a fifth of a second of the processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    points: float
+    until: float
+
+
+class Offenders:
+    """May be used by several threads. `clock`: seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: OrderedDict[str, _Record] = OrderedDict()
+
+    def check(self, address: str) -> None:
+        """Raises Banned where nothing is taken from an IP address now."""
+        record = self._records.get(home_of(address) or "")
+        if record is not None and record.points >= BEST_SCORE and self._clock() < record.until:
+            raise Banned("this node takes nothing from your address for some minutes: what it sent breaks the rules")
+
+    def sent_block(self, address: str, error: RuleError) -> None:
+        """A block that was refused. Its time, and what is only this node's policy, an honest node may see otherwise."""
+        if not isinstance(error, PolicyError | TimeTooNew):
+            self._add(address, BadChain.penalty)
+
+    def sent_transfers(self, address: str, codes: Sequence[str]) -> None:
+        """Transfers in one request. `codes`: of those that were refused, one each."""
+        points = UNPAYABLE_PENALTY * sum(code in UNPAYABLE for code in codes)
+        if not NO_TRANSFER.isdisjoint(codes):
+            points += BadAnswer.penalty
+        if points:
+            self._add(address, points)
+
+    def banned(self, address: str) -> None:
+        """A peer that is called there was banned: it is not heard either."""
+        self._add(address, BEST_SCORE)
+
+    def forgive(self, address: str) -> None:
+        """This node's owner wants it."""
+        with self._lock:
+            self._records.pop(home_of(address) or "", None)
+
+    def _add(self, address: str, points: float) -> None:
+        host = home_of(address)
+        if host is None:
+            return
+        now = self._clock()
+        with self._lock:
+            before = self._records.pop(host, None)
+            if before is not None and now < before.until:
+                points += before.points
+            self._records[host] = _Record(points, now + SECONDS)
+            if len(self._records) > MAX_HOSTS:
+                self._records.popitem(last=False)

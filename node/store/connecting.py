@@ -1,0 +1,228 @@
+"""A block's effect on rows: connect and disconnect at the end of the main chain.
+
+Balances are computed in memory by `node.core.ledger`; nothing is written before `Ledger.save`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from ..core import codec, ledger
+from ..core.coin import Coin
+from ..core.ledger import Effect
+from ..core.types import NO_ACCOUNT, Account, Block, Transfer
+from . import blocks, tree
+from .bulk import Among, Many, Values
+from .tables import account_history, accounts, transactions
+
+# Blocks that leave the main chain, summed up: all that disconnecting them asks, without the blocks themselves.
+#
+# It hangs on nothing but their bytes, so that it is made before the write transaction that disconnects them.
+
+
+MOST_TRANSACTIONS = 100_000
+"""What one `Leaving` sums up at most, and some blocks more: some 10 MB."""
+
+_BLOCKS_AT_ONCE = 16
+"""Blocks in one read: a transaction of its own for each costs as much as a block of 50 transfers; and where SQLite
+keeps a rollback journal, a read holds writers up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The last blocks of the main chain. `hashes`: of the blocks, newest first; `txids`: of all their transactions."""
+
+    hashes: list[bytes] = field(default_factory=list)
+    txids: list[bytes] = field(default_factory=list)
+    effect: Effect = field(default_factory=Effect)
+
+    @property
+    def transfers(self) -> int:
+        return len(self.txids) - len(self.hashes)
+
+    def add(self, conn: Connection, block_hash: bytes) -> None:
+        """The block below the last one."""
+        coinbase, coinbase_txid, transfers = blocks.outline(conn, block_hash)
+        self.hashes.append(block_hash)
+        self.txids.append(coinbase_txid)
+        self.txids.extend([transfer.txid for transfer in transfers])
+        self.effect.add(coinbase, transfers)
+
+
+def sum_up(hashes: Sequence[bytes], reading: Callable[[], AbstractContextManager[Connection]]) -> Leaving:
+    """The first of `hashes`, as many as are not too many. `reading`: a connection for some of them."""
+    leaving = Leaving()
+    for start in range(0, len(hashes), _BLOCKS_AT_ONCE):
+        with reading() as conn:
+            for block_hash in hashes[start : start + _BLOCKS_AT_ONCE]:
+                leaving.add(conn, block_hash)
+        if len(leaving.txids) >= MOST_TRANSACTIONS:
+            break
+    leaving.txids.sort()
+    return leaving
+
+
+_MOST_ROWS = 100_000
+"""Rows that wait in memory at most (and one block's more): bounds what a long reorg takes."""
+
+_NEXT_ID = select(func.coalesce(func.max(accounts.c.account_id), 0) + 1)
+_LOAD = Among(
+    select(accounts.c.payload, accounts.c.account_id, accounts.c.balance, accounts.c.sequence), accounts.c.payload
+)
+_UPDATE = Many(
+    update(accounts)
+    .where(accounts.c.account_id == bindparam("number"))
+    .values(balance=bindparam("new_balance"), sequence=bindparam("new_sequence")),
+    "new_balance",
+    "new_sequence",
+    "number",
+)
+_INSERT = Many(insert(accounts), "account_id", "payload", "balance", "sequence")
+_INSERT_TX = Many(insert(transactions), "txid", "height", "position")
+_INSERT_HISTORY = Many(insert(account_history), "account_id", "height", "position")
+_DELETE_TX = Many(delete(transactions).where(transactions.c.txid == bindparam("gone")), "gone")
+_DELETE_HISTORY = Many(
+    delete(account_history).where(
+        account_history.c.account_id == bindparam("number"), account_history.c.height >= bindparam("lowest")
+    ),
+    "number",
+    "lowest",
+)
+
+
+class Ledger:
+    """The end of the main chain within one write transaction: disconnect blocks, connect others, then `save`.
+
+    Blocks are disconnected before any is connected. An error leaves the blocks before it as they were.
+    """
+
+    def __init__(self, conn: Connection, coin: Coin) -> None:
+        self._conn = conn
+        self._coin = coin
+        self._accounts: dict[bytes, Account] = {}
+        self._stored: dict[bytes, Account] = {}
+        """What the rows hold, of `_accounts`."""
+        self._numbers: dict[bytes, int] = {}
+        self._next_number: int | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._touched: set[bytes] = set()
+        self._new_tx: list[Values] = []
+        self._new_history: list[Values] = []
+        self._old_tx: list[Values] = []
+        self._old_history: set[int] = set()
+        """Numbers of the accounts that the disconnected blocks touched."""
+        self._lowest = 0
+        """Height of the lowest of those blocks; all above it are disconnected too."""
+        self._connected: list[bytes] = []
+        self._disconnected: list[bytes] = []
+
+    def connect(
+        self, block: Block, block_hash: bytes, height: int, signatures: Sequence[bool], txids: Sequence[bytes]
+    ) -> None:
+        """Connect a stored block behind the tip. Raises the rule's error, and the block has then no effect."""
+        payloads = ledger.payloads_of(block)
+        view = self._view(payloads)
+        subsidy = self._coin.subsidy(height)
+        ledger.apply_block(view, block, height=height, subsidy=subsidy, signatures=signatures)
+        self._connect(view, payloads, block, block_hash, height, txids)
+
+    def connect_genesis(self) -> None:
+        genesis = self._coin.genesis
+        payloads = ledger.payloads_of(genesis)
+        view = self._view(payloads)
+        ledger.apply_genesis(view, genesis)
+        txids = [codec.txid(transaction) for transaction in genesis.transactions]
+        self._connect(view, payloads, genesis, self._coin.chain_id, 0, txids)
+
+    def disconnect(self, leaving: Leaving, lowest: int) -> None:
+        """Exact inverse of `connect`, for the last blocks. `lowest`: height of the last of these."""
+        payloads = leaving.effect.balances.keys()
+        view = self._view(payloads)
+        ledger.undo(view, leaving.effect)
+        self._keep(view, payloads)
+        self._old_tx += [(txid,) for txid in leaving.txids]
+        self._old_history.update([self._numbers[payload] for payload in payloads])
+        self._lowest = lowest
+        self._disconnected += leaving.hashes
+        self._save_if_many()
+
+    def save(self) -> None:
+        """Write what was done since the last time."""
+        conn = self._conn
+        self._save_accounts()
+        # In the order of their keys: neighbours share a page of the index.
+        _DELETE_TX.run(conn, sorted(self._old_tx))
+        _DELETE_HISTORY.run(conn, [(number, self._lowest) for number in sorted(self._old_history)])
+        _INSERT_TX.run(conn, sorted(self._new_tx))
+        _INSERT_HISTORY.run(conn, sorted(self._new_history))
+        tree.set_main_chain(conn, self._disconnected, False)
+        tree.set_main_chain(conn, self._connected, True)
+        self._clear()
+
+    def _view(self, payloads: Iterable[bytes]) -> dict[bytes, Account]:
+        """A copy of the accounts that a block touches."""
+        missing = [payload for payload in payloads if payload not in self._accounts]
+        for payload, number, balance, sequence in _LOAD.rows(self._conn, missing):
+            self._numbers[payload] = number
+            self._accounts[payload] = self._stored[payload] = Account(balance, sequence)
+        return {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
+
+    def _keep(self, view: dict[bytes, Account], payloads: Collection[bytes]) -> None:
+        # One that left the view is (0, 0) now; its row stays, for its number.
+        self._accounts.update((payload, view.get(payload, NO_ACCOUNT)) for payload in payloads)
+        self._touched.update(payloads)
+
+    def _connect(
+        self,
+        view: dict[bytes, Account],
+        payloads: set[bytes],
+        block: Block,
+        block_hash: bytes,
+        height: int,
+        txids: Sequence[bytes],
+    ) -> None:
+        self._keep(view, payloads)
+        self._number(payloads)
+        numbers = self._numbers
+        self._new_tx += [(txid, height, position) for position, txid in enumerate(txids)]
+        for position, transaction in enumerate(block.transactions):
+            receiver = numbers[transaction.receiver]
+            self._new_history.append((receiver, height, position))
+            if isinstance(transaction, Transfer) and transaction.sender != transaction.receiver:
+                self._new_history.append((numbers[transaction.sender], height, position))
+        self._connected.append(block_hash)
+        self._save_if_many()
+
+    def _number(self, payloads: set[bytes]) -> None:
+        """Give numbers to those that have none. In the order of payloads: the same chain makes the same file."""
+        new = sorted(payloads - self._numbers.keys())
+        if not new:
+            return
+        if self._next_number is None:
+            self._next_number = int(self._conn.execute(_NEXT_ID).scalar_one())
+        self._numbers.update((payload, self._next_number + i) for i, payload in enumerate(new))
+        self._next_number += len(new)
+
+    def _save_accounts(self) -> None:
+        changed, new = [], []
+        for payload in self._touched:
+            account = self._accounts[payload]
+            stored = self._stored.get(payload)
+            if stored is None:
+                new.append((self._numbers[payload], payload, *account))
+            elif stored != account:
+                changed.append((*account, self._numbers[payload]))
+            self._stored[payload] = account
+        _UPDATE.run(self._conn, changed)
+        _INSERT.run(self._conn, sorted(new))
+
+    def _save_if_many(self) -> None:
+        waiting = self._new_tx, self._new_history, self._old_tx, self._old_history
+        if sum(map(len, waiting)) > _MOST_ROWS:
+            self.save()

@@ -1,0 +1,46 @@
+"""The first rows of a new database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from secrets import token_bytes
+
+from sqlalchemy import Connection
+
+from ...core import codec
+from ...core.coin import Coin
+from ...core.hashing import show
+from .. import blocks, connecting, meta, tree
+from ..errors import StoreRefused, damaged
+from ..unconfirmed import entries
+
+
+def check_coin(conn: Connection, coin: Coin, database: Path) -> bool:
+    """Whether the database is still empty. Raises StoreRefused when it holds another coin's chain."""
+    chain_id = meta.get(conn, "chain_id")
+    if chain_id is None:
+        if blocks.count(conn):
+            raise damaged(database, "it has blocks, but does not say of which chain")
+        return True
+    if chain_id != coin.chain_id:
+        raise StoreRefused(
+            f"{database} holds another coin's chain (genesis {show(chain_id)[:16]}…) than coin.toml describes "
+            f"({coin.name}, genesis {show(coin.chain_id)[:16]}…): put the first coin.toml back, or give another "
+            "--data folder"
+        )
+    return False
+
+
+def write(conn: Connection, coin: Coin) -> None:
+    """Genesis and what belongs to it, unless another process was first."""
+    if meta.get(conn, "chain_id") is not None:
+        return
+    meta.put(conn, "chain_id", coin.chain_id)
+    meta.put(conn, "node_id", token_bytes(meta.NODE_ID_SIZE))
+    entries.create_totals(conn)
+    block = coin.genesis
+    body = codec.encode_body(block.transactions)
+    tree.add(conn, [tree.NewBlock(block, coin.chain_id, body, height=0, work=0)])
+    chain = connecting.Ledger(conn, coin)
+    chain.connect_genesis()
+    chain.save()

@@ -1,0 +1,61 @@
+"""Whether a data folder has had a chain. Remembered beside the database: a file that is gone can't say it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from ...config import Config
+from ...core.coin import Coin
+from ...core.hashing import show
+from ...system.files import sweep, write_whole
+from ..errors import StoreRefused, damaged, ways_out
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""How a rollback journal begins; its bytes 16 to 19 say how many pages the file had (sqlite.org/fileformat2.html)."""
+
+
+def check_not_lost(config: Config) -> None:
+    """Raises StoreRefused where the database is gone or empty, and there was one, or something else has its name."""
+    database = config.database
+    if database.exists() and not database.is_file():
+        raise damaged(database, "a folder, or what else is no file, has its name")
+    # The bells are older than the mark: folders of before have them, and only a store makes them.
+    had_chain = config.chain_marker.exists() or config.bells.exists() or _has_log(database)
+    # The database is looked at last: another process that makes this folder now makes it before what is asked above.
+    if had_chain and not (database.exists() and database.stat().st_size):
+        raise lost(config)
+
+
+def _has_log(database: Path) -> bool:
+    """Whether SQLite's own files beside the database hold what it lacks.
+
+    While a database is made it has a journal, too, and keeps it where that is killed: of a file without pages.
+    """
+    log, journal = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
+    if log.exists() and log.stat().st_size:
+        return True
+    try:
+        with journal.open("rb") as file:
+            head = file.read(20)
+    except FileNotFoundError:
+        return False
+    return head.startswith(_JOURNAL_MAGIC) and head[16:20] != bytes(4)
+
+
+def lost(config: Config) -> StoreRefused:
+    how = "is empty" if config.database.exists() else "is gone"
+    return StoreRefused(
+        f"{config.database} {how}, and this folder has had a chain. Nothing was made in its place: "
+        f"{ways_out(config.data)}"
+    )
+
+
+def mark(config: Config, coin: Coin) -> None:
+    """Remember that there is a chain. Only once it is on disk, or a start that was killed could not be repeated."""
+    about = f"{config.database.name} was made in this folder: chain {show(coin.chain_id)}\n"
+    with suppress(OSError):  # a full disk: the next start writes it
+        sweep(config.chain_marker)
+        if config.chain_marker.exists():
+            return
+        write_whole(config.chain_marker, about.encode(), mode=0o600, replace=False)

@@ -1,0 +1,35 @@
+"""Alembic, driven from code; imported only where there is something to upgrade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from .... import migrations
+
+
+def alembic_config() -> Config:
+    """Points at the migrations of the installed package, wherever it lies."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    return config
+
+
+def revisions() -> set[str]:
+    """Every revision that this program knows."""
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+
+
+def head() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def upgrade(conn: Connection) -> None:
+    """Upgrade to the newest schema within the connection's transaction."""
+    config = alembic_config()
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")

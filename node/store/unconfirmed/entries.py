@@ -1,0 +1,424 @@
+"""The mempool's rows. Policy is `node/chain/mempool.py`; here only queries, and the totals kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
+
+from ...core import codec
+from ...core.hashing import sha256d
+from ...core.template import rate_of
+from ...core.types import Account, Transfer
+from ..bulk import Among, Many, Query
+from ..errors import StoreDamaged
+from ..tables import accounts, mempool, mempool_totals, transactions
+
+
+@dataclass(frozen=True, slots=True)
+class MempoolRow:
+    """A transfer that waits for a block. `size` in bytes; `arrived` orders by arrival."""
+
+    txid: bytes
+    transfer: Transfer
+    size: int
+    ready: bool
+    arrived: int
+
+
+class Waiting(NamedTuple):
+    """What settling asks of a row: all in one index. `cost`: amount + fee, base units; `ready`: 0 or 1."""
+
+    sender: bytes
+    sequence: int
+    arrived: int
+    cost: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderView:
+    """What policy asks about a sender before it takes a transfer: all in one query."""
+
+    account: Account
+    pool_cost: int
+    """Sum of amount + fee of what the sender has in the pool, base units."""
+    run_end: int
+    """The sequence behind the unbroken ready run."""
+    pool_ready: bool | None
+    """Whether this very transfer is in the pool already: ready, waiting, or (None) not."""
+    is_confirmed: bool
+    """Whether this very transfer is on the main chain."""
+    is_followed: bool
+    """Whether the sender's next transfer waits behind this one."""
+    slot_txid: bytes | None
+    slot_fee: int
+    slot_cost: int
+    pool_bytes: int
+
+
+_ROW = select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)
+_sender: BindParameter[bytes] = bindparam("sender")
+_sequence: BindParameter[int] = bindparam("sequence", type_=BigInteger)
+_txid: BindParameter[bytes] = bindparam("txid")
+_mine = mempool.c.sender == _sender
+_slot = mempool.alias("slot")
+_this = mempool.alias("this")
+_follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
+_pool_cost = select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery()
+
+
+def _view(pool_cost: ColumnElement[int]) -> Query:
+    view = select(
+        select(accounts.c.balance).where(accounts.c.payload == _sender).scalar_subquery().label("balance"),
+        select(accounts.c.sequence).where(accounts.c.payload == _sender).scalar_subquery().label("next_sequence"),
+        pool_cost.label("pool_cost"),
+        select(func.max(mempool.c.sequence) + 1).where(_mine, mempool.c.ready).scalar_subquery().label("run_end"),
+        select(_this.c.ready).where(_this.c.txid == _txid).scalar_subquery().label("pool_ready"),
+        select(literal_column("1")).where(transactions.c.txid == _txid).scalar_subquery().label("confirmed"),
+        _follower.scalar_subquery().label("followed"),
+        _slot.c.txid.label("slot_txid"),
+        _slot.c.fee.label("slot_fee"),
+        _slot.c.cost.label("slot_cost"),
+        mempool_totals.c.bytes.label("pool_bytes"),
+    )
+    is_slot = (_slot.c.sender == _sender) & (_slot.c.sequence == _sequence)
+    return Query(view.select_from(mempool_totals).outerjoin(_slot, is_slot))
+
+
+_VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", type_=BigInteger))
+_INCOMING = Query(
+    select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), literal_column("0"))).where(
+        mempool.c.receiver == bindparam("receiver")
+    )
+)
+_GET = _ROW.where(mempool.c.txid == bindparam("txid"))
+
+
+_OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
+_TOTALS = Query(select(mempool_totals.c.count, mempool_totals.c.bytes))
+_INSERT = Many(
+    insert(mempool),
+    *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw", "head"),
+)
+_REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
+_REMOVE_NUMBERED = Among(delete(mempool).returning(mempool.c.size), mempool.c.arrived)
+_GROW = Many(
+    # With a row named, SQLite keeps no journal of the statement.
+    update(mempool_totals)
+    .where(mempool_totals.c.row == literal_column("1"))
+    .values(count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")),
+    "by_count",
+    "by_bytes",
+)
+_SET_READY = Many(
+    update(mempool).where(mempool.c.arrived == bindparam("which")).values(ready=bindparam("is_ready")),
+    "is_ready",
+    "which",
+)
+_NEXT = Among(select(accounts.c.payload, accounts.c.sequence), accounts.c.payload)
+_lowest = mempool.alias("lowest")
+_least = select(func.min(_lowest.c.sequence)).where(_lowest.c.sender == accounts.c.payload).correlate(accounts)
+_is_next = mempool.c.sequence == accounts.c.sequence
+_HEADS = Among(
+    select(mempool.c.arrived, _is_next)
+    .join_from(
+        accounts,
+        mempool,
+        (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence == _least.scalar_subquery()),
+    )
+    .where(mempool.c.head != _is_next),
+    accounts.c.payload,
+)
+_SET_HEAD = Many(
+    update(mempool).where(mempool.c.arrived == bindparam("which")).values(head=bindparam("is_head")), "is_head", "which"
+)
+_SENDERS_OF = Among(select(mempool.c.sender), mempool.c.txid)
+_WAITING = Among(
+    select(mempool.c.sender, mempool.c.sequence, mempool.c.arrived, mempool.c.cost, mempool.c.ready), mempool.c.sender
+)
+_USED = Among(
+    select(mempool.c.txid).join_from(
+        accounts, mempool, (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence < accounts.c.sequence)
+    ),
+    accounts.c.payload,
+)
+_spent = select(func.sum(mempool.c.cost)).where(mempool.c.sender == accounts.c.payload).scalar_subquery()
+_OVERDRAWN = Among(select(accounts.c.payload).where(accounts.c.balance < _spent), accounts.c.payload)
+_UNBLOCKED = Among(
+    select(accounts.c.payload, accounts.c.sequence).join_from(
+        accounts,
+        mempool,
+        (mempool.c.sender == accounts.c.payload) & (mempool.c.sequence == accounts.c.sequence) & ~mempool.c.ready,
+    ),
+    accounts.c.payload,
+)
+_SLOTS = Among(select(mempool.c.sender, mempool.c.sequence), mempool.c.sender)
+
+
+def is_whole(txid: bytes, raw: bytes) -> bool:
+    """Whether a row's bytes are the transfer that came; it was checked then, and so can be decoded."""
+    return sha256d(raw) == txid
+
+
+def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
+    return MempoolRow(row.txid, codec.decode_transfer(row.raw), row.size, bool(row.ready), row.arrived)
+
+
+def _rows(conn: Connection, statement: Select[*tuple[Any, ...]], **values: object) -> list[MempoolRow]:
+    """Damaged rows are left out: the next template has them dropped."""
+    return [_row(row) for row in conn.execute(statement, values) if is_whole(row.txid, row.raw)]
+
+
+def create_totals(conn: Connection) -> None:
+    """The one row of totals of a new database."""
+    conn.execute(insert(mempool_totals).values(row=1, count=0, bytes=0))
+
+
+def get(conn: Connection, txid: bytes) -> MempoolRow | None:
+    return next(iter(_rows(conn, _GET, txid=txid)), None)
+
+
+def view(
+    conn: Connection, sender: bytes, sequence: int, txid: bytes = b"", *, pool_cost: int | None = None
+) -> SenderView:
+    """A sender's state, its pool, who holds the slot (sender, sequence), and whether `txid` is known.
+
+    `pool_cost`: what the caller knows the sender's pool to cost; else it is summed, some 10 ms for a whole pool.
+    """
+    asked = {"sender": sender, "sequence": sequence, "txid": txid}
+    if pool_cost is None:
+        row = _VIEW.one(conn, **asked)
+    else:
+        row = _VIEW_OF_KNOWN_COST.one(conn, **asked, known_cost=pool_cost)
+    if row is None:
+        raise StoreDamaged("the mempool's totals are gone")
+    balance, next_sequence, cost, run_end, pool_ready, confirmed, followed, *rest = row
+    slot_txid, slot_fee, slot_cost, pool_bytes = rest
+    account = Account(balance or 0, next_sequence or 0)
+    return SenderView(
+        account=account,
+        pool_cost=cost,
+        run_end=account.sequence if run_end is None else run_end,
+        pool_ready=None if pool_ready is None else bool(pool_ready),
+        is_confirmed=confirmed is not None,
+        is_followed=followed is not None,
+        slot_txid=slot_txid,
+        slot_fee=slot_fee or 0,
+        slot_cost=slot_cost or 0,
+        pool_bytes=pool_bytes,
+    )
+
+
+def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]:
+    """What came behind number `arrived`, ready and waiting, oldest first."""
+    return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
+
+
+def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best: bool) -> CompoundSelect[Any]:
+    """(arrived, fee_rate, *also) of at least the `most` best-paying of one kind, or the worst; at most twice as many.
+
+    Of those that pay the same, the oldest are the best. The index is ordered by fee_rate and arrived, both upward, and
+    here one of them goes downward. So the rate of the last one that is wanted is found first: all on this side of it,
+    and of those that pay just that the first.
+    """
+    rate, arrived = mempool.c.fee_rate, mempool.c.arrived
+    columns = (arrived, rate, *also)
+    limit = func.coalesce(
+        select(rate)
+        .where(is_ready)
+        .order_by(rate.desc() if best else rate)
+        .limit(1)
+        .offset(bindparam("others", type_=Integer))
+        .scalar_subquery(),
+        literal_column("-1" if best else str(2**63 - 1)),
+    )
+    last = (
+        select(*columns)
+        .where(is_ready, rate == limit)
+        .order_by(arrived if best else arrived.desc())
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+    return union_all(select(*columns).where(is_ready, rate > limit if best else rate < limit), select(last))
+
+
+_best_of_both = union_all(
+    *(select(first_by_rate(each, best=True).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))
+).subquery()
+
+
+def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
+    return Query(
+        statement.join(_best_of_both, _best_of_both.c.arrived == mempool.c.arrived)
+        .order_by(_best_of_both.c.fee_rate.desc(), _best_of_both.c.arrived)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+_BEST_ROWS, _BEST_RAWS = _best_first(_ROW), _best_first(select(mempool.c.txid, mempool.c.raw))
+
+
+def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
+    """Ready and waiting, most fee per byte first, of equals the oldest."""
+    rows = _BEST_ROWS.rows(conn, most=limit, others=limit - 1)
+    return [
+        MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
+        for txid, raw, size, ready, arrived in rows
+        if is_whole(txid, raw)
+    ]
+
+
+def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
+    """The same as bytes on the wire, nothing decoded; a damaged row is left out, as a peer would blame us for it."""
+    return (raw for txid, raw in _BEST_RAWS.rows(conn, most=limit, others=limit - 1) if is_whole(txid, raw))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransfer:
+    """A row of the mempool as it is stored, nothing decoded."""
+
+    txid: bytes
+    sender: bytes
+    sequence: int
+    receiver: bytes
+    cost: int
+    fee: int
+    fee_rate: int
+    size: int
+    ready: bool
+    raw: bytes
+    head: bool
+
+
+_STORED = select(*(mempool.c[each.name] for each in fields(StoredTransfer)))
+
+
+def stored(conn: Connection) -> Iterator[StoredTransfer]:
+    """Every row, each sender's by sequence; for checks."""
+    rows = conn.execute(_STORED.order_by(mempool.c.sender, mempool.c.sequence))
+    return (StoredTransfer(*row) for row in rows)
+
+
+def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
+    """A sender's transfers in order of sequence."""
+    return _rows(conn, _OF_SENDER, sender=payload)
+
+
+def incoming(conn: Connection, receiver: bytes) -> int:
+    """What waits for an account in the pool, base units."""
+    row = _INCOMING.one(conn, receiver=receiver)
+    assert row is not None  # noqa: S101 - a SELECT of a sum is one row
+    total: int = row[0]
+    return total
+
+
+def totals(conn: Connection) -> tuple[int, int]:
+    """(count, bytes)."""
+    row = _TOTALS.one(conn)
+    if row is None:
+        raise StoreDamaged("the mempool's totals are gone")
+    return row[0], row[1]
+
+
+def is_empty(conn: Connection) -> bool:
+    return totals(conn)[0] == 0
+
+
+def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
+    add_many(conn, [(codec.outline(transfer, txid), ready)])
+
+
+def add_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool]]) -> None:
+    """Each (transfer, ready), in order of arrival."""
+    following: dict[bytes, int] = dict(_NEXT.rows(conn, list({each.sender for each, _ in new})))
+    values, added = [], 0
+    for (txid, sender, receiver, amount, fee, sequence, raw), is_ready in new:
+        size = len(raw)
+        added += size
+        paying = (amount + fee, fee, rate_of(fee, size))
+        is_head = sequence == following.get(sender)
+        values.append((txid, sender, sequence, receiver, *paying, size, is_ready, raw, is_head))
+    if values:
+        _INSERT.run(conn, values)
+        grow(conn, len(values), added)
+
+
+def remove(conn: Connection, txids: Sequence[bytes]) -> None:
+    """Take transfers out; those that are not there are no error."""
+    _removed(conn, _REMOVE.rows(conn, txids))
+
+
+def remove_numbered(conn: Connection, numbers: Sequence[int]) -> None:
+    """The same by `arrived`."""
+    _removed(conn, _REMOVE_NUMBERED.rows(conn, numbers))
+
+
+def _removed(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    sizes = [size for (size,) in rows]
+    if sizes:
+        grow(conn, -len(sizes), -sum(sizes))
+
+
+def grow(conn: Connection, count: int, size: int) -> None:
+    """Keep the totals in step with rows that were inserted, or deleted (both below 0). `size` in bytes."""
+    _GROW.run(conn, [(count, size)])
+
+
+def set_ready(conn: Connection, changes: Iterable[tuple[int, bool]]) -> None:
+    """Each (arrived, ready)."""
+    _SET_READY.run(conn, [(is_ready, arrived) for arrived, is_ready in changes])
+
+
+def senders_of(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
+    """Who sent those that are in the pool."""
+    return {sender for (sender,) in _SENDERS_OF.rows(conn, txids)}
+
+
+def waiting_of(conn: Connection, senders: Iterable[bytes]) -> Iterator[Waiting]:
+    """Every row of those senders."""
+    return (Waiting(*row) for row in _WAITING.rows(conn, list(senders)))
+
+
+def used(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
+    """Txids of what those senders have in the pool whose sequence the main chain has."""
+    return [txid for (txid,) in _USED.rows(conn, list(senders))]
+
+
+def overdrawn(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
+    """Those of `senders` who have more in the pool than their balance covers."""
+    return [sender for (sender,) in _OVERDRAWN.rows(conn, list(senders))]
+
+
+def set_heads(conn: Connection, senders: Collection[bytes]) -> None:
+    """Say anew which row each sender's confirmed sequence names, if any. Rows before it are gone already."""
+    _SET_HEAD.run(conn, [(is_head, arrived) for arrived, is_head in _HEADS.rows(conn, list(senders))])
+
+
+def unblocked(conn: Connection, senders: Collection[bytes]) -> list[tuple[bytes, int]]:
+    """Those of `senders` whose next transfer is still marked as waiting, each with its sequence."""
+    return [(sender, sequence) for sender, sequence in _UNBLOCKED.rows(conn, list(senders))]
+
+
+def slots_of(conn: Connection, senders: Iterable[bytes]) -> set[tuple[bytes, int]]:
+    """Every (sender, sequence) that those senders have in the pool."""
+    return {(sender, sequence) for sender, sequence in _SLOTS.rows(conn, list(senders))}

@@ -1,0 +1,132 @@
+"""How one transfer changes what others are in the mempool: who goes first from a full one, who waits, who needn't.
+
+A whole pool may be one sender's, and this runs within write transactions: statements, and no row is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
+
+from ...core.codec import TRANSFER_BASE
+from ..bulk import Many, Query
+from ..tables import mempool
+from .entries import first_by_rate, grow, remove_numbered, totals
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A row of the mempool. `cost`: amount + fee, base units; `size` in bytes."""
+
+    arrived: int
+    txid: bytes
+    sender: bytes
+    sequence: int
+    cost: int
+    fee_rate: int
+    size: int
+    ready: bool
+
+
+_order = (mempool.c.ready, mempool.c.fee_rate)
+_least_ready, _least_rate = (select(column).order_by(*_order).limit(1).scalar_subquery() for column in _order)
+# In two steps: ordered by all three, SQLite would sort every transfer that pays the same.
+_WORST = Query(
+    select(
+        *(mempool.c.arrived, mempool.c.txid, mempool.c.sender, mempool.c.sequence),
+        *(mempool.c.cost, mempool.c.fee_rate, mempool.c.size, mempool.c.ready),
+    )
+    .where(mempool.c.ready == _least_ready, mempool.c.fee_rate == _least_rate)
+    .order_by(mempool.c.arrived.desc())
+    .limit(1)
+)
+_WAITING = Query(first_by_rate(~mempool.c.ready, mempool.c.size, best=False))
+_TOGETHER = 1_000
+_behind = bindparam("behind", type_=BigInteger)
+_DELETE = Many(delete(mempool).where(mempool.c.arrived == bindparam("number")), "number")
+_WAIT_BEHIND = Many(
+    update(mempool)
+    .where(mempool.c.sender == bindparam("whose"), mempool.c.ready, mempool.c.sequence > _behind)
+    .values(ready=False),
+    *("ready", "whose", "behind"),
+)
+_last, _next = mempool.alias("last"), mempool.alias("next")
+_is_followed = (
+    select(_next.c.sequence)
+    .where(_next.c.sender == _last.c.sender, ~_next.c.ready, _next.c.sequence == _last.c.sequence + literal_column("1"))
+    .exists()
+)
+_end_of_run = (
+    select(func.min(_last.c.sequence))
+    .where(_last.c.sender == bindparam("whose"), ~_last.c.ready, _last.c.sequence > _behind, ~_is_followed)
+    .scalar_subquery()
+)
+_GO_AHEAD = Many(
+    update(mempool)
+    .where(
+        mempool.c.sender == bindparam("whose"),
+        ~mempool.c.ready,
+        mempool.c.sequence > _behind,
+        mempool.c.sequence <= _end_of_run,
+    )
+    .values(ready=True),
+    *("ready", "whose", "behind", "whose", "behind"),
+)
+
+
+def worst(conn: Connection) -> Victim | None:
+    """Who goes first when the pool is full: waiting before ready, then least fee per byte, then the youngest."""
+    found = _WORST.one(conn)
+    if found is None:
+        return None
+    arrived, txid, sender, sequence, cost, rate, size, ready = found
+    return Victim(arrived, txid, sender, sequence, cost, rate, size, bool(ready))
+
+
+def evict(conn: Connection, victim: Victim) -> None:
+    """Take a transfer out; what stood ready behind it waits now."""
+    _DELETE.run(conn, [(victim.arrived,)])
+    grow(conn, -1, -victim.size)
+    if victim.ready:
+        _WAIT_BEHIND.run(conn, [(False, victim.sender, victim.sequence)])
+
+
+def shrink(conn: Connection, most: int) -> None:
+    """Evict what is over `most` bytes: the same as one after the other, those that wait together."""
+    over = totals(conn)[1] - most
+    while over > 0:
+        size = _evict_waiting(conn, over) or _evict_worst(conn)
+        if not size:
+            return
+        over -= size
+
+
+def _evict_waiting(conn: Connection, over: int) -> int:
+    """Evict the worst of what waits until `over` bytes are free, some at a time: nothing depends on these. Returns the
+    bytes that are free now; 0 where nothing waits."""
+    most = min(_TOGETHER, over // TRANSFER_BASE + 1)
+    rows = sorted(_WAITING.rows(conn, most=most, others=most - 1), key=lambda row: (row[1], -row[0]))
+    free = 0
+    gone: list[int] = []
+    for arrived, _, size in rows[:most]:
+        if free >= over:
+            break
+        gone.append(arrived)
+        free += size
+    remove_numbered(conn, gone)
+    return free
+
+
+def _evict_worst(conn: Connection) -> int:
+    """Evict the next one. Returns its bytes; 0 where there is none."""
+    victim = worst(conn)
+    if victim is None:
+        return 0
+    evict(conn, victim)
+    return victim.size
+
+
+def fill_gap(conn: Connection, sender: bytes, sequence: int) -> None:
+    """The sender's unbroken run that waits right behind `sequence` is ready now; there is one."""
+    _GO_AHEAD.run(conn, [(True, sender, sequence, sender, sequence)])

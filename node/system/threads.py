@@ -1,0 +1,146 @@
+"""Small helpers around threads. All daemons: none keeps a process from ending."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+_BUSY_SWITCH_SECONDS: Final = 0.001
+
+
+@contextmanager
+def quick_turns() -> Iterator[None]:
+    """While this process computes beside its answers: a thread that wants the interpreter gets it sooner.
+
+    Python's own 5 ms add up in a request. Not for always: where every thread is answering, more turns are more waste.
+    One caller at a time.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_BUSY_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T], limit: int) -> list[R]:
+    """`function` of every item, in their order, up to `limit` at once. Raises the first error that one raised."""
+    results: dict[int, R] = {}
+    errors: list[Exception] = []
+    todo: queue.SimpleQueue[tuple[int, T]] = queue.SimpleQueue()
+    for numbered in enumerate(items):
+        todo.put(numbered)
+
+    def work() -> None:
+        while not errors:
+            try:
+                index, item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results[index] = function(item)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, name="peers", daemon=True) for _ in range(min(limit, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[index] for index in range(len(items))]
+
+
+class OneAtATime(Generic[R]):
+    """Runs a job for many callers: who comes while one is under way shares the next one.
+
+    `rests`: behind a run that took a while none begins for as long, so that it takes half of the time at most.
+    """
+
+    def __init__(self, job: Callable[[], R], *, rests: bool = False) -> None:
+        self._job = job
+        self._rests = rests
+        self._rest_until = 0.0
+        self._changed = threading.Condition()
+        self._begun = self._finished = 0
+        self._result: R | BaseException | None = None
+
+    def run(self) -> R:
+        """The result of a run that began after this call. Raises what the job raised."""
+        with self._changed:
+            wanted = self._begun + 1
+            while self._finished < wanted:
+                left = self._rest_until - monotonic()
+                if self._finished == self._begun and left <= 0:
+                    self._begun += 1
+                    break
+                self._changed.wait(left if left > 0 else None)
+            leads = self._finished < wanted
+        return self._lead() if leads else self._shared()
+
+    @property
+    def running(self) -> bool:
+        with self._changed:
+            return self._finished < self._begun
+
+    def _lead(self) -> R:
+        began = monotonic()
+        try:
+            result = self._job()
+        except BaseException as error:
+            self._end(began, error)
+            raise
+        self._end(began, result)
+        return result  # its own: the next run may be over before this thread is on again
+
+    def _end(self, began: float, result: R | BaseException) -> None:
+        with self._changed:
+            self._result = result
+            self._finished = self._begun
+            if self._rests:
+                self._rest_until = 2 * monotonic() - began
+            self._changed.notify_all()
+
+    def _shared(self) -> R:
+        with self._changed:
+            result = self._result
+        if isinstance(result, BaseException):
+            raise result
+        return result  # type: ignore[return-value] # set by the run that is over
+
+
+# The same thing offered by several callers at the same moment is worked on by one of them; the others wait for it.
+
+
+class Turns:
+    """`seconds`: how long a caller waits for its turn; past that it goes ahead all the same."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed = threading.Condition()
+        self._busy: set[bytes] = set()
+
+    @contextmanager
+    def of(self, key: bytes) -> Iterator[None]:
+        """One caller at a time for each key."""
+        with self._changed:
+            is_ours = self._changed.wait_for(lambda: key not in self._busy, self._seconds)
+            if is_ours:
+                self._busy.add(key)
+        try:
+            yield
+        finally:
+            if is_ours:
+                with self._changed:
+                    self._busy.remove(key)
+                    self._changed.notify_all()

@@ -1,0 +1,183 @@
+"""The server as a process: its lock, its status file, its line on the terminal, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from errno import EMFILE, ENFILE
+from time import monotonic
+from typing import Any
+
+from ...node.core.errors import BadCoin, MoneyerError
+from ...node.store.engine import load_coin
+from ...node.store.errors import StoreRefused
+from ...node.system import logs
+from ...node.system.files import sweep, write_whole
+from ...node.system.lifecycle import watch_parent
+from ...node.system.locks import Held, hold, is_held
+from ..reports import Sparing, shown_rate
+from ..startup import NODE_SECONDS, NodeWait, need_descriptors
+from .stratum_server import StratumConfig, StratumServer, later
+
+log = logging.getLogger("moneyer.stratum")
+
+_DESCRIPTORS = 32
+"""Beside one a miner: event loop, locks, database, status file."""
+_POLL = 0.1
+_STATUS_SECONDS = 2.0
+_LINE_SECONDS = 10.0
+_QUIET_LINE_SECONDS = 300.0
+"""Between two lines where nobody watches."""
+_END_SECONDS = 1.6
+
+
+class StratumRefused(MoneyerError):
+    code = "stratum_refused"
+
+
+def run(config: StratumConfig) -> int:
+    """Serve miners until SIGTERM, or until whoever started this process is gone. Gives the exit status.
+
+    0: ended as asked. 1: refused, the sentence is on stderr.
+    """
+    if not logging.getLogger().handlers and not log.handlers:
+        logs.configure(config.log_level, config.log_json)
+    try:
+        need_descriptors(_DESCRIPTORS, "the stratum server", StratumRefused)
+        watch_parent()
+        asyncio.run(_main(config))
+    except MoneyerError as error:
+        print(f"stratum: {error.message}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+async def _main(config: StratumConfig) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    if not await node_is_up(config, stopped):
+        return
+    try:
+        coin = load_coin(config.config)
+        lock = hold(config.config.stratum_lock, tries=10)
+    except (StoreRefused, BadCoin):
+        raise
+    except Held:
+        raise StratumRefused(
+            f"{config.data} has a stratum server already: any number of miners connect to it"
+        ) from None
+    except OSError as error:
+        raise StratumRefused(f"{config.data} cannot be used: {error.strerror}") from None
+    sweep(config.config.stratum_status)
+    try:
+        await _serve(config, StratumServer(config, coin), stopped)
+    finally:
+        with contextlib.suppress(OSError):
+            config.config.stratum_status.unlink()
+        lock.release()
+
+
+async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = NODE_SECONDS) -> bool:
+    """Wait for the node of the data folder; False when this process shall end first. Raises StratumRefused."""
+
+    def is_up() -> bool:
+        return is_held(config.config.node_lock) and config.config.coin_file.exists()
+
+    wait = NodeWait(config.data, is_up, log, StratumRefused, seconds)
+    while not wait.is_over():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _POLL)
+            return False
+    return True
+
+
+async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.Event) -> None:
+    _allow_files(config.max_connections + 100)
+    loop = asyncio.get_running_loop()
+    crowded = Sparing(log, level=logging.WARNING)
+    loop.set_exception_handler(lambda loop, context: _on_trouble(loop, context, crowded))
+    try:
+        listener = await server.listen()
+    except OSError as error:
+        raise StratumRefused(_refusal(config, error)) from None
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    log.info("miners connect to stratum+tcp://%s:%d, user: a payout address or a wallet name", host, config.port)
+    threading.Thread(target=server.link.run, args=(lambda: later(loop, stopped.set),), name="link", daemon=True).start()
+    tasks = [loop.create_task(server.tend()), loop.create_task(_tell(config, server))]
+    try:
+        await stopped.wait()
+    finally:
+        _end_at_the_latest()
+        for task in tasks:
+            task.cancel()
+        listener.close()
+        server.close()
+        server.link.stop()
+
+
+def _on_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any], crowded: Sparing) -> None:
+    """What nobody awaits: where another miner finds no descriptor, a line a minute."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE):
+        crowded.say("no file descriptor is left for another miner: raise the limit with `ulimit -n`", monotonic())
+    else:
+        loop.default_exception_handler(context)
+
+
+def _end_at_the_latest() -> None:
+    """A database that is stuck holds no one up: a write not committed is no write."""
+    timer = threading.Timer(_END_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+def _refusal(config: StratumConfig, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"port {config.port} needs rights that this user lacks: give a --port from 1024 up"
+    if error.errno in (98, 48):  # EADDRINUSE on Linux and macOS
+        return f"port {config.port} is taken: stop what listens there, or give another --port"
+    return f"{config.host} is no address of this machine: give --host an IP address of it"
+
+
+def _allow_files(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        with contextlib.suppress(OSError, ValueError):
+            wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _tell(config: StratumConfig, server: StratumServer) -> None:
+    """The status file for the API and, now and then, a line for whoever watches."""
+    every = _LINE_SECONDS if sys.stderr.isatty() else _QUIET_LINE_SECONDS
+    said_at, said = monotonic(), (0, 0)
+    while True:
+        await asyncio.sleep(_STATUS_SECONDS)
+        summary = server.summary()
+        with contextlib.suppress(OSError):  # a full disk: miners mine on
+            write_whole(config.config.stratum_status, json.dumps(summary).encode(), mode=0o600, durable=False)
+        counted = (summary["accepted"], summary["rejected"])
+        if monotonic() - said_at >= every and counted != said:
+            said_at, said = monotonic(), counted
+            log.info("%s", line(summary))
+
+
+def line(summary: dict[str, Any]) -> str:
+    """The state of things for a person."""
+    miners, shares, blocks = (
+        f"{summary[key]} {what}{'' if summary[key] == 1 else 's'}"
+        for key, what in (("connections", "miner"), ("accepted", "share"), ("blocks", "block"))
+    )
+    return (
+        f"{miners}, {shown_rate(summary['hashrate'])}, {shares} "
+        f"({summary['rejected']} refused, {summary['stale']} of them stale), {blocks}"
+    )
