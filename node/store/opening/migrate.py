@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from .... import migrations
+from ..tables import metadata
 
 
 def alembic_config() -> Config:
@@ -32,4 +33,5 @@ def upgrade(conn: Connection) -> None:
     """Upgrade to the newest schema within the connection's transaction."""
     config = alembic_config()
     config.attributes["connection"] = conn
+    config.attributes["metadata"] = metadata
     command.upgrade(config, "head")
