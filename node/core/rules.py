@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from . import pow
 from .coin import Coin
@@ -32,6 +33,9 @@ from .errors import (
 )
 from .hashing import merkle_root, show
 from .types import HEADER_SIZE, KEY_KIND, MAX_MEMO, MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
+
+RULES_VERSION: Final = 1
+"""The version of the rules of consensus that stand here; a coin keeps its own for ever (docs/changing-rules.md)."""
 
 ROLLABLE_VERSION_BITS = 0x1FFFE000
 """Bits 13-28, free for miners (BIP320)."""

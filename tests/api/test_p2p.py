@@ -13,10 +13,12 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_from_json
 from moneyer.node.core.hashing import show
+from moneyer.node.core.rules import RULES_VERSION
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.system.shares import CALLBACKS
 from tests.api.running import ALICE, BOB, RICH, RunningNode, running
+from tests.p2p.hostile import PeerServer, as_json, hello_of
 from tests.ports import free_port
 from tests.support import transfer, wait_until
 
@@ -43,6 +45,7 @@ def test_a_hello_tells_who_a_node_is(asked: Asked) -> None:
     assert (hello.protocol, hello.chain_id, hello.url) == (1, show(node.coin.chain_id), node.url)
     assert (hello.height, hello.tip, hello.claimed_work) == (12, show(node.chain.tip_hash), node.chain.work)
     assert hello.agent.startswith("moneyer/")
+    assert node.get("/p2p/hello").json["rules"] == hello.rules == RULES_VERSION
     assert client.hello().node_id == hello.node_id
 
 
@@ -109,6 +112,19 @@ def test_a_caller_is_called_back_where_it_calls_from(tmp_path: Path) -> None:
         client.connect(one.url, one.coin.chain_id, hello.node_id)
         assert [peer["url"] for peer in two.get("/v1/peers").json["peers"]] == [one.url]
         client.close()
+
+
+def test_a_node_refuses_one_of_other_rules_whoever_asks_for_the_link(node: RunningNode) -> None:
+    server = PeerServer({"GET /p2p/hello": as_json(hello_of(node.chain, rules=2))})
+    try:
+        named = node.post("/v1/peers", {"url": server.url})
+        body = {"url": server.url, "chain_id": show(node.coin.chain_id), "node_id": "0" * 32}
+        called = node.post("/p2p/connect", body)
+    finally:
+        server.close()
+    assert [(each.status, each.code) for each in (named, called)] == [(422, "other_rules")] * 2
+    assert "rules 2" in named.json["error"]["message"]
+    assert node.get("/v1/peers").json["peers"] == []
 
 
 def test_callers_that_do_not_answer_hold_no_more_than_a_few_of_the_servers_threads(fresh: RunningNode) -> None:

@@ -134,6 +134,9 @@ def test_an_answer_that_is_not_the_protocols_is_a_bad_answer(serve: Serve, body:
         ("work", "f" * 65),
         ("work", 5),
         ("url", "http://" + "a" * 300),
+        ("rules", 0),
+        ("rules", "2"),
+        ("rules", 2**20),
     ],
 )
 def test_every_field_of_a_hello_is_bounded(serve: Serve, chain: ChainBuilder, field: str, value: object) -> None:

@@ -14,6 +14,7 @@ from moneyer.node.p2p.peer.errors import (
     IsSelf,
     NewerProtocol,
     OtherCoin,
+    OtherRules,
     PeerError,
     PeerTimeout,
     PeerUnreachable,
@@ -124,6 +125,21 @@ def test_another_coins_node_is_refused_by_a_sentence_that_names_both(node: Node,
     assert show(other.coin.chain_id) in str(refused.value)
     assert refused.value.code == "other_coin"
     assert node.peers.listed() == []
+
+
+def test_a_node_of_other_rules_is_refused_by_a_sentence_that_names_both(
+    node: Node, serve: Serve, chain: ChainBuilder
+) -> None:
+    with pytest.raises(OtherRules, match=r"by rules 2, this node by rules 1: ") as refused:
+        node.peers.add(serve(honest(chain, rules=2)).url)
+    assert (refused.value.code, refused.value.details) == ("other_rules", {"expected": 1, "found": 2})
+    assert node.peers.listed() == []
+
+
+def test_a_hello_without_rules_is_a_node_of_rules_1(node: Node, serve: Serve, chain: ChainBuilder) -> None:
+    assert "rules" not in hello_of(chain)
+    assert node.peers.add(serve(honest(chain)).url).state == "connected"
+    assert node.peers.add(serve(honest(chain, rules=1, node_id="another-node")).url).state == "connected"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

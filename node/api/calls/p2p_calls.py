@@ -16,6 +16,7 @@ from ...chain.outcomes import Extended, Orphan, Reorganized
 from ...core import codec
 from ...core.errors import Malformed, RuleError
 from ...core.hashing import show, unshow
+from ...core.rules import RULES_VERSION
 from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire
 from ...p2p.peer.urls import MAX_URL, parse_peer_url, unmapped
@@ -80,6 +81,7 @@ def hello(node: NodeContext, call: Call) -> wire.Hello:
         agent=agent(),
         url=own_url(node.config),
         symbol=node.coin.symbol,
+        rules=RULES_VERSION,
     )
 
 

@@ -11,7 +11,7 @@ class PeerError(MoneyerError):
     """A peer could not be asked, or its answer was no good.
 
     `code` is a class attribute with one word a cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
-    bad_chain, not_delivered, other_coin, self, newer_protocol, banned, table_full, duplicate.
+    bad_chain, not_delivered, other_coin, other_rules, self, newer_protocol, banned, table_full, duplicate.
     """
 
     code = "peer_error"
@@ -82,6 +82,10 @@ class BadUrl(PeerRefused):
 
 class OtherCoin(PeerRefused):
     code = "other_coin"
+
+
+class OtherRules(PeerRefused):
+    code = "other_rules"
 
 
 class IsSelf(PeerRefused):

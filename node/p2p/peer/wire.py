@@ -41,6 +41,7 @@ Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 class Hello(msgspec.Struct, frozen=True):
     """`GET /p2p/hello`. `work`: 64 hex digits; `url`: where the node believes it can be reached, if anywhere.
 
+    `rules`: the version of the rules of consensus by which it judges blocks; a node that says none has rules 1.
     `symbol`: of its coin, for a sentence about it: too short and plain to say anything else.
     """
 
@@ -53,6 +54,7 @@ class Hello(msgspec.Struct, frozen=True):
     agent: Annotated[str, Meta(max_length=100, pattern=r"^[ -~]*$")] = ""
     url: Annotated[str, Meta(max_length=200, pattern=r"^[!-~]*$")] | None = None
     symbol: Annotated[str, Meta(max_length=12, pattern="^[A-Z0-9]*$")] = ""
+    rules: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
     @property
     def claimed_work(self) -> int:

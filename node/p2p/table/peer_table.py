@@ -15,12 +15,13 @@ from sqlalchemy import Connection
 
 from ...config import Config
 from ...core.hashing import show
+from ...core.rules import RULES_VERSION
 from ...store import meta
 from ...store import peers as table
 from ...store.engine import Store
 from ...store.peers import PeerRow
 from ...system.threads import in_threads
-from ..peer.errors import Banned, IsSelf, OtherCoin, PeerError, TableFull
+from ..peer.errors import Banned, IsSelf, OtherCoin, OtherRules, PeerError, TableFull
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, is_same_place, parse_peer_url
 from .offenders import Offenders
@@ -240,6 +241,13 @@ class Peers:
         started = time.monotonic()
         hello = client.hello()
         latency_ms = round((time.monotonic() - started) * 1000)
+        if hello.rules != RULES_VERSION:
+            raise OtherRules(
+                f"that node judges blocks by rules {hello.rules}, this node by rules {RULES_VERSION}: a coin keeps its "
+                "rules, so a node of other rules runs another coin and can't be a peer",
+                expected=RULES_VERSION,
+                found=hello.rules,
+            )
         if hello.chain_id != self._chain_id:
             coin = self.store.coin
             raise OtherCoin(
