@@ -13,7 +13,7 @@ from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.store import mining
 from moneyer.node.store.engine import Store
-from moneyer.worker.config import parse_mode
+from moneyer.node.store.mining import parse_mode
 from moneyer.worker.engines import ENGINES, Engine, EngineFailed, make
 from moneyer.worker.miner import Miner
 from moneyer.worker.pool import HasherPool

@@ -1,11 +1,15 @@
-"""The errors that `Client` and `open_wallet` raise: each a `MoneyerError` with `.code`, `.message` and `.details`."""
+"""What calls raise: each a `MoneyerError` with `.code`, `.message` and `.details`. `docs/client.md` says when."""
 
 from .node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
-from .node.core.errors import MoneyerError, RuleError
-from .node.wallet.errors import WalletError
+from .node.core.errors import BadAddress, BadAmount, BadCoin, BadMemo, MoneyerError, RuleError
+from .node.wallet.errors import WalletError, WalletLocked, WalletMissing
 
 __all__ = [
+    "BadAddress",
+    "BadAmount",
     "BadArgument",
+    "BadCoin",
+    "BadMemo",
     "ClientError",
     "MoneyerError",
     "NoAnswer",
@@ -15,4 +19,6 @@ __all__ = [
     "RuleError",
     "Unanswered",
     "WalletError",
+    "WalletLocked",
+    "WalletMissing",
 ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,29 @@ def bare_checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of an empty environment into which nothing but the wheel and its dependencies were installed."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that this checkout makes, in a folder away from it."""
     folder = tmp_path_factory.mktemp("away")
     built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, REPOSITORY, cwd=folder)
     assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = folder.glob("moneyer-*.whl")
+    (file,) = folder.glob("moneyer-*.whl")
+    return file
+
+
+@pytest.mark.timeout(600)
+def test_a_wheel_takes_no_name_but_moneyer(wheel: Path) -> None:
+    """`node`, `worker` and `migrations` at the top level would stand in the way of other people's modules."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"moneyer", f"moneyer-{moneyer.__version__}.dist-info"}
+    assert {"moneyer/node/config.py", "moneyer/worker/pool.py", "moneyer/migrations/env.py"} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """The bin folder of an empty environment into which nothing but the wheel and its dependencies were installed."""
+    folder = wheel.parent
     venv.create(folder / "venv", symlinks=True)
     binaries = folder / "venv" / "bin"
     pip = (sys.executable, "-m", "pip", "--python", binaries / "python", "install", "--quiet")

@@ -18,9 +18,9 @@ from ..node.core.types import Block
 from ..node.store.backends.driver import DatabaseError
 from ..node.store.engine import Store
 from ..node.store.errors import StoreUnavailable, cause_of
+from ..node.store.mining import Kind, Mode
 from ..node.system.words import of_system
 from . import engines
-from .config import Kind, Mode
 from .demand import Look, Rhythm, look, timestamps, wants_block
 from .hasher import Unit
 from .offers import Offers, Work, WorkSource, new_extra

@@ -18,12 +18,13 @@ from ..node.core.errors import BadCoin, MoneyerError
 from ..node.store import mining
 from ..node.store.engine import Store, load_coin
 from ..node.store.errors import StoreRefused
+from ..node.store.mining import Mode, parse_mode
 from ..node.system import logs
 from ..node.system.lifecycle import watch_parent
 from ..node.system.locks import Held, LockFile, hold, is_held, wait_released
 from ..node.wallet.keystore import MINER, open_wallet
 from . import engines
-from .config import BadWorkerOption, Mode, WorkerConfig, parse_mode
+from .config import BadWorkerOption, WorkerConfig
 from .miner import Miner
 from .pace import Pacer
 from .pool import HasherPool
@@ -31,8 +32,6 @@ from .reports import Pulse
 from .startup import NODE_SECONDS, NodeWait, need_descriptors
 
 log = logging.getLogger("moneyer.worker")
-
-__all__ = ["WorkerConfig", "run"]
 
 _DESCRIPTORS = 28
 """Beside four a hashing process: pipes, locks, doorbell, database."""

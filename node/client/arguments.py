@@ -120,7 +120,7 @@ def encoded(transfer: object) -> bytes:
             return codec.encode_transaction(transfer)
     except (struct.error, TypeError, ValueError, AttributeError, OverflowError):
         pass
-    raise _bad("transfer", "a signed Transfer, as `Sent.transfer` or node.core.signing.sign_transfer has it", transfer)
+    raise _bad("transfer", "a signed Transfer, as `Sent.transfer` has it", transfer)
 
 
 def _bad(name: str, expected: str, found: object) -> BadArgument:

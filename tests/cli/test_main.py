@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from moneyer import __version__
 from moneyer.node.cli import main as cli_main
-from moneyer.node.cli.commands import run
 from moneyer.node.cli.main import COMMANDS, cli
 from moneyer.node.core.errors import MoneyerError
+from moneyer.worker import config as worker_config
 from moneyer.worker import engines as worker_engines
 from tests.cli.support import environment, moneyer, refusal
 
@@ -95,7 +95,7 @@ def test_the_help_fits_a_terminal_of_80_columns(name: str) -> None:
 
 
 def test_the_help_of_a_worker_names_every_engine() -> None:
-    assert ", ".join(worker_engines.ENGINES) == run.ENGINES
+    assert tuple(worker_engines.ENGINES) == worker_config.ENGINES
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:

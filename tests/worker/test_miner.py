@@ -14,7 +14,7 @@ import pytest
 from moneyer.node.core import codec, pow
 from moneyer.node.core.types import Block
 from moneyer.node.store import mining
-from moneyer.worker.config import parse_mode
+from moneyer.node.store.mining import parse_mode
 from moneyer.worker.engines.hashlib_engine import HashlibEngine
 from moneyer.worker.hasher import Unit
 from moneyer.worker.miner import Miner

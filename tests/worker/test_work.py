@@ -7,7 +7,8 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.template import Parent, build_template
 from moneyer.node.core.types import Block, Coinbase
-from moneyer.worker.config import BadMode, BadWorkerOption, Kind, Mode, WorkerConfig, parse_mode
+from moneyer.node.store.mining import BadMode, Kind, Mode, parse_mode
+from moneyer.worker.config import BadWorkerOption, WorkerConfig
 from moneyer.worker.hasher import Unit
 from moneyer.worker.offers import EXTRA_SIZE, WorkSource, new_extra
 from tests.support import easy_coin, key

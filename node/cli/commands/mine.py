@@ -124,7 +124,7 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     moneyer mining continuous
     moneyer mining interval:5 --all
     """
-    from ....worker.config import parse_mode
+    from ...store.mining import parse_mode
     from ..exits import outcome
     from ..output import counted, print_json
 

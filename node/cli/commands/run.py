@@ -1,14 +1,18 @@
-"""`moneyer node` and `moneyer worker`: the two processes of a node. honcho and systemd start these too."""
+"""`moneyer node`, `moneyer worker` and `moneyer stratum`: the processes of a node. honcho and systemd start these too.
+
+The options of each are written here and nowhere else: `python -m moneyer.worker` comes here too.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...system.shares import OUTBOUND_LINKS
+from ....worker.config import ENGINES, MAX_NICE, MAX_PROCESSES, ON_BATTERY
+from ...config import DEFAULT_OUTBOUND, DEFAULT_PORT, LOOPBACK
 from ..options import (
     FILE,
     FOLDER,
@@ -28,9 +32,6 @@ if TYPE_CHECKING:
     from ...config import Config
 
 
-ENGINES = "hashlib, simd, sha, mixed"
-
-
 @click.command()
 @option(
     "--data",
@@ -40,12 +41,12 @@ ENGINES = "hashlib, simd, sha, mixed"
     help="The data folder; made where there is none.  [default: this folder, where it holds a coin]",
 )
 @option("--coin", type=FILE, metavar="FILE", help="The coin of a new data folder.")
-@option("--port", type=PORT, default=5001, show_default=True)
-@option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
+@option("--port", type=PORT, default=DEFAULT_PORT, show_default=True)
+@option("--host", default=LOOPBACK, show_default=True, metavar="H", help="The address to listen on.")
 @option("--peer", multiple=True, metavar="URL", help="A node to know; may be given more than once.")
 @option("--announce", metavar="URL", help="Where other nodes reach this one, if not where it listens.")
 @option(
-    "--outbound", type=IntRange(0, 64), default=OUTBOUND_LINKS.total, show_default=True, help="Peers to keep connected."
+    "--outbound", type=IntRange(0, 64), default=DEFAULT_OUTBOUND, show_default=True, help="Peers to keep connected."
 )
 @no_discovery
 @option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
@@ -54,22 +55,7 @@ ENGINES = "hashlib, simd, sha, mixed"
 @passphrase_file
 @log_level
 @log_json
-def node(
-    data: Path | None,
-    coin: Path | None,
-    port: int,
-    host: str,
-    peer: tuple[str, ...],
-    announce: str | None,
-    outbound: int,
-    no_discovery: bool,
-    manual: bool,
-    dev: bool,
-    allow_host: tuple[str, ...],
-    passphrase_file: Path | None,
-    log_level: str,
-    log_json: bool,
-) -> None:
+def node(data: Path | None, coin: Path | None, **given: Any) -> None:
     """Run one node.
 
     \b
@@ -77,45 +63,51 @@ def node(
     moneyer node --data ~/beach --peer http://192.168.1.20:5001
     moneyer node --data data/node1 --dev          a development coin, made once
     """
-    from ...config import Config
     from ...devnet.devcoin import prepare_folder
     from ...devnet.launcher import watch_launcher
     from ...devnet.running import register
 
     watch_launcher()
-    data = data or _this_folder()
-    config = Config(
-        data=data,
-        host=host,
-        port=port,
-        peers=peer,
-        announce=announce,
-        outbound=outbound,
-        discovery=not no_discovery,
-        manual=manual,
-        development=dev,
-        allow_hosts=allow_host,
-        min_fee=0 if dev else 1,
-        passphrase_file=passphrase_file,
-        log_level=log_level,
-        log_json=log_json,
-    )
+    config = _config(data or _this_folder(), **given)
     _check_reach(config)
-    prepare_folder(data, coin, development=dev)
+    prepare_folder(config.data, coin, development=config.development)
     if not config.coin_file.exists():
         raise click.ClickException(
-            f"{data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
+            f"{config.data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
         )
     from ...api.server import serve
     from ...devnet.addresses import join_line
     from ...devnet.coinfiles import read_coin
 
     read_coin(config.coin_file)  # what is wrong with it should be said here, and once
-    line = join_line(host, port)
-    if line is not None and not log_json:
+    line = join_line(config.host, config.port)
+    if line is not None and not config.log_json:
         click.echo(f"to join from another machine:  {line}")
-    register(data)
+    register(config.data)
     serve(config)
+
+
+def _config(
+    data: Path,
+    *,
+    peer: tuple[str, ...],
+    allow_host: tuple[str, ...],
+    dev: bool,
+    no_discovery: bool,
+    **given: Any,
+) -> Config:
+    """The node's configuration. `given`: options that are called as the fields of Config are."""
+    from ...config import Config
+
+    return Config(
+        data=data,
+        peers=peer,
+        allow_hosts=allow_host,
+        development=dev,
+        min_fee=0 if dev else 1,
+        discovery=not no_discovery,
+        **given,
+    )
 
 
 def _this_folder() -> Path:
@@ -129,7 +121,7 @@ def _this_folder() -> Path:
 
 
 def _check_reach(config: Config) -> None:
-    """Whoever reaches a development node can spend its money: that may be this machine only."""
+    """Whoever reaches a development node can spend its money, so only this machine may reach it. Raises UsageError."""
     if config.development and config.host not in ("127.0.0.1", "::1", "localhost"):
         raise click.UsageError(
             f"--dev opens the wallet to whoever reaches the node: it cannot go with --host {config.host}"
@@ -139,9 +131,13 @@ def _check_reach(config: Config) -> None:
 @click.command()
 @data_folder
 @option(
-    "--engine", metavar="E", default="auto", show_default=True, help=f"What hashes: auto is the fastest of {ENGINES}."
+    "--engine",
+    metavar="E",
+    default="auto",
+    show_default=True,
+    help=f"What hashes: auto is the fastest of {', '.join(ENGINES)}.",
 )
-@option("--processes", type=IntRange(1, 1024), default=1, show_default=True, help="Hashing processes.")
+@option("--processes", type=IntRange(1, MAX_PROCESSES), default=1, show_default=True, help="Hashing processes.")
 @option("--address", metavar="A", help="Who gets the rewards.  [default: the node's own miner account]")
 @option(
     "--mode",
@@ -149,11 +145,11 @@ def _check_reach(config: Config) -> None:
     help="demand: mines what is asked for; instant: as soon as a transfer is ready; interval:SECONDS; continuous.  "
     "[default: as `moneyer mining` set it, else demand]",
 )
-@option("--nice", type=IntRange(0, 19), default=0, show_default=True, help="Of the hashing processes.")
+@option("--nice", type=IntRange(0, MAX_NICE), default=0, show_default=True, help="Of the hashing processes.")
 @option("--limit", default="100%", show_default=True, metavar="SHARE", help="Hash for this share of the time only.")
 @option(
     "--on-battery",
-    type=click.Choice(("full", "half", "stop")),
+    type=click.Choice(ON_BATTERY),
     default="half",
     show_default=True,
     help="How much a laptop hashes while it runs on battery; stop: only what is asked for.",
@@ -161,19 +157,7 @@ def _check_reach(config: Config) -> None:
 @option("--keep", is_flag=True, help="Start it again when it is killed, for as long as its node runs.")
 @log_level
 @log_json
-def worker(
-    data: Path | None,
-    engine: str,
-    processes: int,
-    address: str | None,
-    mode: str | None,
-    nice: int,
-    limit: str,
-    on_battery: str,
-    keep: bool,
-    log_level: str,
-    log_json: bool,
-) -> int:
+def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
     """Run the mining worker of a node on this machine.
 
     \b
@@ -184,47 +168,36 @@ def worker(
     from ...devnet.launcher import watch_launcher
 
     watch_launcher()
-    from ....worker.config import WorkerConfig, parse_limit, parse_mode
+    from ....worker.config import WorkerConfig, parse_limit
     from ..folders import folder_to_be
 
     share = usage(parse_limit, limit)
-    if mode is not None:
-        usage(parse_mode, mode)
-    from ...system.words import joined, quoted
-
-    if engine not in ("auto", *ENGINES.split(", ")):
-        raise click.UsageError(f"there is no engine {quoted(engine)}: take auto, {joined(ENGINES.split(', '))}")
-    folder = folder_to_be(data)
+    _check_mode_and_engine(given["mode"], given["engine"])
+    config = WorkerConfig(data=folder_to_be(data), limit=share, **given)
     if keep:
         from ....worker.keeper import Keeper
-        from ...config import Config
 
-        return Keeper(sys.argv[1:], Config(data=folder).node_lock, log_level, log_json=log_json).run()
+        return Keeper(sys.argv[1:], config.config.node_lock, config.log_level, log_json=config.log_json).run()
     from ....worker.supervisor import run
 
-    return run(
-        WorkerConfig(
-            data=folder,
-            engine=engine,
-            processes=processes,
-            address=address,
-            mode=mode,
-            nice=nice,
-            limit=share,
-            on_battery=on_battery,
-            log_level=log_level,
-            log_json=log_json,
-        )
-    )
+    return run(config)
 
 
-# `moneyer stratum`: anyone's miners, on any machine, mine for a node.
+def _check_mode_and_engine(mode: str | None, engine: str) -> None:
+    """Raises UsageError, before a folder is looked for."""
+    from ...store.mining import parse_mode
+    from ...system.words import joined, quoted
+
+    if mode is not None:
+        usage(parse_mode, mode)
+    if engine not in ("auto", *ENGINES):
+        raise click.UsageError(f"there is no engine {quoted(engine)}: take auto, {joined(ENGINES)}")
 
 
 @click.command()
 @data_folder
 @option("--port", type=PORT, default=3333, show_default=True)
-@option("--host", default="127.0.0.1", show_default=True, metavar="H", help="The address to listen on.")
+@option("--host", default=LOOPBACK, show_default=True, metavar="H", help="The address to listen on.")
 @option(
     "--difficulty",
     type=FloatRange(2.0**-32, 1e15),
@@ -236,16 +209,7 @@ def worker(
 @option("--with-node", is_flag=True, help="End when the node ends, instead of waiting for it to come back.")
 @log_level
 @log_json
-def stratum(
-    data: Path | None,
-    port: int,
-    host: str,
-    difficulty: float,
-    max_connections: int,
-    with_node: bool,
-    log_level: str,
-    log_json: bool,
-) -> int:
+def stratum(data: Path | None, **given: Any) -> int:
     """Let SHA-256d miners mine for a node (Stratum v1).
 
     A miner's user name is who gets the coins: an address or a name of the node's wallet, with .NAME behind it or not.
@@ -261,6 +225,4 @@ def stratum(
     from ....worker.stratum.stratum_server import StratumConfig
     from ..folders import folder_to_be
 
-    return run(
-        StratumConfig(folder_to_be(data), host, port, difficulty, max_connections, with_node, log_level, log_json)
-    )
+    return run(StratumConfig(data=folder_to_be(data), **given))

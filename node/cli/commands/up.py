@@ -6,16 +6,13 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ...devnet.network import Network
 from ..folders import DEFAULT_FOLDER
 from ..options import FILE, FOLDER, IntRange, option, usage
-
-if TYPE_CHECKING:
-    pass
 
 MAX_NODES = 50
 _LOG_HEAD = re.compile(r"^\S+Z [\w.]+: (?:\w+: )?|^worker: ")
@@ -50,8 +47,8 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     moneyer up --nodes 5 --port 6001 --data ~/class
     moneyer up --data beach-coin --nodes 1 --lan
     """
-    from ....worker.config import parse_mode
     from ...devnet import launch, procfile
+    from ...store.mining import parse_mode
     from ...wallet.private_files import locked, write_private
 
     if how["mode"] is not None:
