@@ -10,7 +10,7 @@ from ..config import Config
 from ..core.coin import Coin
 from ..p2p.gossip.gossip import Gossip
 from ..p2p.sync.sync import Sync
-from ..p2p.table.peer_table import Peers
+from ..p2p.table.peer_table import PeerTable
 from ..store.engine import Store
 from ..system.api_token import TokenFile
 from ..wallet.keystore import Wallet
@@ -25,7 +25,7 @@ class NodeContext:
     chain: Chain
     mempool: Mempool
     keys: LiveWallet
-    peers: Peers
+    peers: PeerTable
     sync: Sync
     gossip: Gossip
     node_id: str

@@ -7,7 +7,7 @@ from ..chain.mempool import Mempool
 from ..config import Config
 from ..p2p.gossip.gossip import Gossip
 from ..p2p.sync.sync import Sync
-from ..p2p.table.peer_table import Peers
+from ..p2p.table.peer_table import PeerTable
 from ..store import meta
 from ..store.engine import Store, load_coin
 from ..system.api_token import TokenFile
@@ -22,7 +22,7 @@ def open_node(config: Config) -> NodeContext:
     store = Store.open(config, coin)
     mempool = Mempool(store)
     chain = Chain(store)
-    peers = Peers(store, config)
+    peers = PeerTable(store, config)
     sync = Sync(chain, peers)
     with store.read() as conn:
         node_id = meta.node_id(conn)

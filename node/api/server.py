@@ -28,10 +28,11 @@ from ..store.backends.driver import fold_log
 from ..system import locks, logs
 from ..system.advice import typed
 from ..system.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
+from ..system.network import is_loopback
 from ..system.shares import CONNECTIONS
 from ..system.text import shown
 from ..system.words import of_system
-from .http.guard import is_loopback, is_open
+from .http.guard import is_open
 
 if TYPE_CHECKING:
     from ..wallet.keystore import Wallet

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
-from ..p2p.sync.progress import Meter, SyncProgress
+from ..p2p.sync.progress import SyncMeter, SyncProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +26,9 @@ log = logging.getLogger("moneyer.sync")
 class SyncShow:
     """A thread that sleeps until `meter` says that a sync runs. `bar`: on `stream`, in place of lines of the log."""
 
-    def __init__(self, meter: Meter, *, bar: bool, stream: TextIO | None = None, line_seconds: float = _LINE_SECONDS):
+    def __init__(
+        self, meter: SyncMeter, *, bar: bool, stream: TextIO | None = None, line_seconds: float = _LINE_SECONDS
+    ):
         self._meter = meter
         self._bar = bar
         self._stream = stream or sys.stderr

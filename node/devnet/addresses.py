@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
+from ..system.network import is_loopback
+
 # How other machines of the local network name this one.
 
 
@@ -26,7 +28,7 @@ def lan_address() -> str | None:
 
 def join_line(host: str, port: int) -> str | None:
     """What to paste into a chat, for a node that listens on `host`; None where only this machine reaches it."""
-    if host in ("127.0.0.1", "::1", "localhost"):
+    if is_loopback(host):
         return None
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         found = lan_address()

@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from ..system.network import shut
+
 _WHO = re.compile(rb"^moneyer-node: *([\w-]+)", re.IGNORECASE | re.MULTILINE)
 _CHUNK = 65_536
 
@@ -47,13 +49,13 @@ class Proxy:
             self._cut = None if node_ids is None else frozenset(node_ids)
             victims = [sock for sock, who in self._open.items() if self._is_cut(who)]
         for sock in victims:
-            _shut(sock)
+            shut(sock)
 
     def heal(self) -> None:
         self.cut([])
 
     def close(self) -> None:
-        _shut(self._listener)
+        shut(self._listener)
         self._listener.close()
         self.cut()
 
@@ -97,10 +99,5 @@ class Proxy:
                     if self.delay:
                         time.sleep(self.delay)
                     sink.sendall(data[start : start + self.drip])
-        _shut(source)
-        _shut(sink)
-
-
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        shut(source)
+        shut(sink)

@@ -27,8 +27,9 @@ from ..core.coin import Coin
 from ..core.errors import MoneyerError
 from ..core.hashing import show
 from ..store.errors import StoreUnavailable
+from ..system.network import Address, is_loopback
 from .peer.errors import BadUrl
-from .peer.urls import Address, PeerUrl, check_address
+from .peer.urls import PeerUrl, check_address
 from .peer.wire import PROTOCOL, NodeId
 
 # The networks that this machine is on.
@@ -60,11 +61,12 @@ def multicast_addresses(networks: list[Interface]) -> list[str]:
 
 
 def is_beyond_loopback(host: str) -> bool:
-    """Whether other machines may reach what listens there; False for a name, which may stand for anything."""
+    """Whether other machines may reach what listens at an IP address; False for a name, which may mean anything."""
     try:
-        return not ip_address(host).is_loopback
+        ip_address(host)
     except ValueError:
         return False
+    return not is_loopback(host)
 
 
 def reachable_url(addresses: Sequence[str], port: int | None, networks: list[Interface]) -> str | None:
@@ -113,7 +115,7 @@ class NoDiscovery(MoneyerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNode:
     """A node as it describes itself, unchecked. `url`: canonical; `chain_id`: its first SHORT digits, as shown."""
 
     url: str
@@ -124,7 +126,7 @@ class Found:
     protocol: int
 
 
-class _Text(msgspec.Struct):
+class _TxtRecord(msgspec.Struct):
     """The TXT record."""
 
     chain_id: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{SHORT}}}$")]
@@ -145,7 +147,7 @@ class Discovery:
         config: Config,
         coin: Coin,
         node_id: str,
-        found: Callable[[Found], None] | None,
+        found: Callable[[FoundNode], None] | None,
         *,
         interfaces: Sequence[str] | None = None,
     ) -> None:
@@ -265,7 +267,7 @@ class Discovery:
         )
 
 
-def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -> list[Found]:
+def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -> list[FoundNode]:
     """Every node that answers on the local network within `seconds`, whatever its coin. Raises NoDiscovery."""
     try:
         import zeroconf
@@ -274,7 +276,7 @@ def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -
     networks = local_networks(interfaces)
     if not multicast_addresses(networks):
         raise NoDiscovery("this machine is on no network, so no other node can be found: give a node's URL")
-    found: dict[str, Found] = {}
+    found: dict[str, FoundNode] = {}
     names: Names = queue.Queue(MAX_FOUND)
     ends_at = time.monotonic() + seconds
     try:
@@ -309,7 +311,7 @@ def _next(names: Names, until: float) -> str | None:
     return None
 
 
-def _resolve(zero: Zeroconf, name: str, networks: list[Interface], seconds: float) -> Found | None:
+def _resolve(zero: Zeroconf, name: str, networks: list[Interface], seconds: float) -> FoundNode | None:
     """What a node says of itself; None where that makes no sense, or where it can't be called from here."""
     from zeroconf import BadTypeInNameException
 
@@ -322,14 +324,14 @@ def _resolve(zero: Zeroconf, name: str, networks: list[Interface], seconds: floa
 
 def read_record(
     properties: dict[bytes, bytes | None], addresses: Sequence[str], port: int | None, networks: list[Interface]
-) -> Found | None:
+) -> FoundNode | None:
     """A node's TXT, A, AAAA and SRV records, checked; None for what can't be one of ours."""
     try:
         text = {name.decode(): value.decode() for name, value in properties.items() if value is not None}
-        held = msgspec.convert(text, _Text, strict=False)
+        held = msgspec.convert(text, _TxtRecord, strict=False)
     except (UnicodeDecodeError, msgspec.ValidationError):
         return None
     url = reachable_url(addresses, port, networks)
     if url is None:
         return None
-    return Found(url, held.chain_id, held.node_id, held.name, held.symbol, held.protocol)
+    return FoundNode(url, held.chain_id, held.node_id, held.name, held.symbol, held.protocol)

@@ -28,7 +28,7 @@ ELSEWHERE = {
     "::test_of_an_address_no_more_refusals_are_held_back_than_its_share",
     "connections": "tests/api/test_doorkeeper.py::test_an_address_keeps_no_more_connections_than_its_share",
     "orphans": "tests/chain/test_orphans.py::test_a_flood_of_orphans_from_one_address_leaves_those_of_others",
-    "inbound links": "tests/p2p/test_keeper_floods.py::test_one_address_has_a_few_of_the_places_for_those_that_ask",
+    "inbound links": "tests/p2p/test_link_floods.py::test_one_address_has_a_few_of_the_places_for_those_that_ask",
     "outbound links": "tests/p2p/test_spread.py::test_a_host_with_sixty_ports_gets_one_of_the_links",
     "Stratum places": "tests/worker/test_stratum_places.py"
     "::test_idle_connections_from_a_few_addresses_keep_no_miner_out",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.api.http.guard import answers_to, is_loopback
+from moneyer.node.api.http.guard import answers_to
 from moneyer.node.system.api_token import ensure_token
+from moneyer.node.system.network import is_loopback
 from tests.api.running import RunningNode, running
 
 CHANGING = [
@@ -199,5 +200,6 @@ def test_the_token_stays_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_loopback_is_this_machine_only() -> None:
-    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9")] == [True] * 4
+    loopback = ("127.0.0.1", "::1", "localhost", "127.9.9.9", "::ffff:127.0.0.1")
+    assert [is_loopback(host) for host in loopback] == [True] * 5
     assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.168.1.2", "example.org")] == [False] * 4

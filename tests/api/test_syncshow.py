@@ -12,27 +12,27 @@ import pytest
 
 from moneyer.node.api import sync_console
 from moneyer.node.api.sync_console import SyncShow, line_of
-from moneyer.node.p2p.sync.progress import Meter, SyncProgress
+from moneyer.node.p2p.sync.progress import SyncMeter, SyncProgress
 from tests.support import wait_until
 from tests.terminals import shown_on
 
 
 @pytest.fixture
-def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Meter]:
+def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncMeter]:
     monkeypatch.setattr(sync_console, "SHORT_SECONDS", 0.0)
-    meter = Meter()
+    meter = SyncMeter()
     yield meter
     meter.end()
 
 
-def half_way(meter: Meter) -> None:
+def half_way(meter: SyncMeter) -> None:
     meter.begin(0, 5000)
     meter.headers(5000)
     meter.planned(1, 5000, is_all=True)
     meter.connected(2500, 2500, 100, 3)
 
 
-def test_a_sync_is_told_in_lines_of_the_log(meter: Meter, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sync_is_told_in_lines_of_the_log(meter: SyncMeter, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "moneyer.sync")
     SyncShow(meter, bar=False, line_seconds=0.05).start()
     half_way(meter)
@@ -42,7 +42,7 @@ def test_a_sync_is_told_in_lines_of_the_log(meter: Meter, caplog: pytest.LogCapt
     wait_until(lambda: "a sync has ended at block 2500" in caplog.text)
 
 
-def test_on_a_terminal_a_bar_is_drawn_below_the_log(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_a_bar_is_drawn_below_the_log(meter: SyncMeter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     log = logging.getLogger("moneyer.sync")
@@ -75,7 +75,7 @@ class Screen:
 
 
 def test_a_short_sync_is_not_worth_a_word(
-    meter: Meter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    meter: SyncMeter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync_console, "SHORT_SECONDS", 30.0)
     caplog.set_level(logging.INFO, "moneyer.sync")
@@ -95,7 +95,7 @@ def test_headers_are_named_while_no_block_has_come() -> None:
 
 
 def test_rates_are_of_the_last_seconds() -> None:
-    meter = Meter()
+    meter = SyncMeter()
     half_way(meter)
     progress = meter.progress
     assert progress is not None

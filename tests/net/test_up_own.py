@@ -176,6 +176,6 @@ def test_free_ports_pass_over_what_is_taken() -> None:
 
 
 def test_a_join_line_is_for_who_can_reach_the_node() -> None:
-    assert join_line("127.0.0.1", 5001) is None
+    assert [join_line(host, 5001) for host in ("127.0.0.1", "127.9.9.9", "localhost")] == [None] * 3
     assert join_line("192.168.1.20", 5001) == "moneyer join http://192.168.1.20:5001"
     assert join_line("fd00::1", 5001) == "moneyer join http://[fd00::1]:5001"

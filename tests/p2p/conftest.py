@@ -13,7 +13,7 @@ from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.p2p.sync.sync import Sync
-from moneyer.node.p2p.table.peer_table import Peers
+from moneyer.node.p2p.table.peer_table import PeerTable
 from moneyer.node.store import blocks
 from moneyer.node.store.blocks import BlockRow
 from moneyer.node.store.engine import Store
@@ -30,7 +30,7 @@ DEADLINE = 20.0
 class Node:
     store: Store
     chain: Chain
-    peers: Peers
+    peers: PeerTable
     sync: Sync
 
     def take(self, builder: ChainBuilder, start: int = 1) -> None:
@@ -98,7 +98,7 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
         config = Config(data=tmp_path / f"node{len(nodes)}")
         store = Store.open(config, coin)
         chain = Chain(store)
-        peers = Peers(store, config, deadline=deadline)
+        peers = PeerTable(store, config, deadline=deadline)
         nodes.append(Node(store, chain, peers, Sync(chain, peers)))
         return nodes[-1]
 

@@ -12,7 +12,7 @@ from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.p2p.peer.urls import PeerUrl
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync import bodies as window_module
-from moneyer.node.p2p.sync.bodies import Bodies, Source
+from moneyer.node.p2p.sync.bodies import BodyFetcher, Source
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import BLOCKS, Answer, honest
 from tests.p2p.test_sync import grown
@@ -42,13 +42,13 @@ class Consumed:
     def ahead(self) -> int:
         return self._served - self.blocks
 
-    def download(self, chain: ChainBuilder) -> Bodies:
+    def download(self, chain: ChainBuilder) -> BodyFetcher:
         url = PeerUrl("127.0.0.1", self.server.port)
         source = Source(url, PeerClient(url), chain.height)
         wanted = enumerate((codec.block_hash(block.header) for block in chain.blocks[1:]), 1)
-        return Bodies(wanted, lambda: [source], self._fail)
+        return BodyFetcher(wanted, lambda: [source], self._fail)
 
-    def take(self, download: Bodies) -> list[bytes]:
+    def take(self, download: BodyFetcher) -> list[bytes]:
         run = [slot.raw for slot in download.next_run()]
         self.blocks += len(run)
         self.bytes += sum(map(len, run)) + 4 * len(run)

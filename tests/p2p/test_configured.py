@@ -8,7 +8,7 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.p2p.peer.errors import Duplicate, OtherCoin
-from moneyer.node.p2p.table.configured import Configured
+from moneyer.node.p2p.table.configured import ConfiguredPeers
 from tests.api.running import rich_coin, running
 from tests.p2p.gossiping import COIN, SOON, peers_of
 from tests.ports import free_port
@@ -35,7 +35,7 @@ def test_a_peer_that_is_refused_again_and_again_is_named_when_the_reason_changes
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = "http://127.0.0.1:5002"
-    configured = Configured(Config(tmp_path, peers=(url,)))
+    configured = ConfiguredPeers(Config(tmp_path, peers=(url,)))
     for why in (OtherCoin("another coin"), OtherCoin("another coin"), Duplicate("a name too many")):
         configured.refused(url, why)
     assert [record.getMessage() for record in caplog.records] == [

@@ -246,7 +246,7 @@ def test_the_table_is_bounded_and_the_worst_make_room(
 def test_the_table_outlives_the_node(node: Node, serve: Serve, chain: ChainBuilder, make_node: MakeNode) -> None:
     server = serve(honest(chain))
     row = node.peers.add(server.url)
-    again = peers_module.Peers(node.store, node.store.config)
+    again = peers_module.PeerTable(node.store, node.store.config)
     assert again.listed() == [row]
     assert again.node_id == node.peers.node_id
     assert make_node(COIN).peers.node_id != node.peers.node_id

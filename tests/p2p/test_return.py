@@ -14,7 +14,7 @@ from moneyer.node.chain.mempool import Mempool
 from moneyer.node.config import Config
 from moneyer.node.p2p.gossip.gossip import Gossip
 from moneyer.node.p2p.sync.sync import Sync
-from moneyer.node.p2p.table.peer_table import Peers
+from moneyer.node.p2p.table.peer_table import PeerTable
 from moneyer.node.p2p.table.standing import CONNECTED, DOWN, OUTBOUND, blank
 from moneyer.node.store import peers as table
 from moneyer.node.store.engine import Store
@@ -56,7 +56,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
     config = Config(tmp_path / "here", port=serve({}).port, peers=(f"http://127.0.0.1:{port}",))
     config.data.mkdir()
     store = Store.open(config, COIN)
-    peers = Peers(store, config)
+    peers = PeerTable(store, config)
     mempool = Mempool(store)
     gossip = Gossip(config, mempool, peers, Sync(Chain(store), peers), clock)
 
@@ -66,7 +66,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
 
     def a_minute_later() -> None:
         clock.now += MINUTE
-        peers.remove(NOBODY)  # any change of the table has the keeper look
+        peers.remove(NOBODY)  # any change of the table has the manager look
 
     try:
         with running(tmp_path / "there", COIN, port=port):
@@ -76,12 +76,12 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
         closed = Closed(port)
         try:
             a_minute_later()
-            wait_until(lambda: state() == DOWN and not gossip._keeper.links(), SOON, "the loss to be noticed")
+            wait_until(lambda: state() == DOWN and not gossip.links(), SOON, "the loss to be noticed")
             while clock.now < went_at + HOUR:
                 knocks = closed.knocks
                 a_minute_later()
                 wait_until(lambda knocks=knocks: closed.knocks > knocks, SOON, "another try")  # type: ignore[misc]
-                wait_until(lambda: not gossip._keeper.links(), SOON, "it to fail")
+                wait_until(lambda: not gossip.links(), SOON, "it to fail")
         finally:
             closed.close()
         row = peers.find(config.peers[0])

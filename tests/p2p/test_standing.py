@@ -19,7 +19,7 @@ from moneyer.node.p2p.table.standing import (
     OUTBOUND,
     RESERVE,
     Greeting,
-    home_of,
+    limit_key,
     take_in,
 )
 from moneyer.node.store.peers import PeerRow
@@ -106,6 +106,6 @@ def test_whom_the_owner_asks_for_is_no_longer_a_stranger(node: Node, monkeypatch
 
 
 def test_a_home_is_an_address_or_what_one_customer_has_of_ipv6() -> None:
-    assert home_of("203.0.113.5") == home_of("::ffff:203.0.113.5") == "203.0.113.5"
-    assert home_of("2001:db8::1") == home_of("2001:db8::ffff:1") != home_of("2001:db8:0:1::1")
-    assert [home_of(host) for host in ("127.0.0.1", "::1", "localhost", "example.org")] == [None] * 4
+    assert limit_key("203.0.113.5") == limit_key("::ffff:203.0.113.5") == "203.0.113.5"
+    assert limit_key("2001:db8::1") == limit_key("2001:db8::ffff:1") != limit_key("2001:db8:0:1::1")
+    assert [limit_key(host) for host in ("127.0.0.1", "::1", "localhost", "example.org")] == [None] * 4

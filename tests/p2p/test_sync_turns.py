@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 
 from moneyer.node.p2p.peer.urls import PeerUrl
+from moneyer.node.p2p.sync import fairness as fairness_module
 from moneyer.node.p2p.sync import survey as survey_module
-from moneyer.node.p2p.sync import turn as turn_module
 from moneyer.node.p2p.sync.catchup import CatchUp
-from moneyer.node.p2p.sync.turn import Line, Turn
+from moneyer.node.p2p.sync.fairness import FairLock, TimeSlice
 from moneyer.node.p2p.table.standing import CONNECTED
 from tests.api.running import RunningNode, running
 from tests.p2p.conftest import MakeNode, Node, Serve
@@ -72,7 +72,7 @@ def test_liars_with_slow_headers_do_not_keep_a_node_from_the_best_chain(
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (turn_module, survey_module):
+    for module in (fairness_module, survey_module):
         monkeypatch.setattr(module, "SLICE_SECONDS", 1.0)
 
 
@@ -170,9 +170,9 @@ def test_slow_bodies_of_one_peer_do_not_hold_up_a_chain_that_another_has_too(
 
 
 def test_a_turn_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn_module, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(fairness_module, "SLICE_SECONDS", 0.0)
     waiting: list[str] = []
-    turn = Turn(lambda: bool(waiting))
+    turn = TimeSlice(lambda: bool(waiting))
     turn.begin()
     assert (turn.is_over, turn.was_cut) == (False, False)
     waiting.append("another")
@@ -180,7 +180,7 @@ def test_a_turn_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_callers_come_in_the_order_in_which_they_stand_in_line() -> None:
-    line, order = Line(), list[int]()
+    line, order = FairLock(), list[int]()
 
     def stand(number: int) -> None:
         with line.turn():

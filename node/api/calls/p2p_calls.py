@@ -19,16 +19,16 @@ from ...core.hashing import show, unshow
 from ...core.rules import RULES_VERSION
 from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire
-from ...p2p.peer.urls import MAX_URL, parse_peer_url, unmapped
+from ...p2p.peer.urls import MAX_URL, parse_peer_url
 from ...p2p.table.reach import own_url
 from ...store import blocks
 from ...store.peers import PeerRow
 from ...store.unconfirmed import entries
+from ...system.network import is_loopback, unmapped
 from ...system.shares import CALLBACKS, DEAR_READS, DELIVERIES
 from ..context import NodeContext
 from ..http.endpoint import Binary, Call, endpoint
 from ..http.errors import BadField, BlockOverCap, MalformedTransfer, NotTheCaller
-from ..http.guard import is_loopback
 from ..http.inflight import flights_of
 from ..http.large import LARGE
 from ..shapes.render import work

@@ -20,7 +20,7 @@ from ...core.hashing import show
 from ...core.types import Block, Coinbase, Transaction
 from ...p2p.peer.errors import PeerError
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
-from ...p2p.sync.sync import Replaced
+from ...p2p.sync.sync import ReplaceOutcome
 from ...store import blocks, mining
 from ...store.blocks import BlockRow
 from ...store.engine import Store
@@ -422,7 +422,7 @@ def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
     return ReplacedChain(_outcome(replaced), chain, replaced.asked, replaced.answered, following)
 
 
-def _outcome(replaced: Replaced) -> str:
+def _outcome(replaced: ReplaceOutcome) -> str:
     if replaced.asked and not replaced.answered:
         who = "the other node" if replaced.asked == 1 else f"any of the {replaced.asked} other nodes"
         return f"no answer from {who}: the chain stays as it was, and may not be the largest. Are they running?"

@@ -18,7 +18,7 @@ from struct import unpack_from
 from termios import TIOCOUTQ
 from typing import Final
 
-from ...p2p.peer.urls import unmapped
+from ...system.network import shut, unmapped
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LAST_DATA_SENT: Final = 44
@@ -140,14 +140,9 @@ def has_unsent(connection: socket.socket) -> bool:
     return int.from_bytes(held, sys.byteorder) > 0
 
 
-def shut(connections: Iterable[socket.socket], how: int) -> int:
-    """Shut each down (`how`: as for `socket.shutdown`), under whoever uses it; how many there were."""
-    count = 0
-    for connection in connections:
-        with suppress(OSError):  # it has just ended
-            connection.shutdown(how)
-            count += 1
-    return count
+def shut_all(connections: Iterable[socket.socket], how: int) -> int:
+    """Shuts each down (`how`: as for `socket.shutdown`); how many of them were still open."""
+    return sum(shut(connection, how) for connection in connections)
 
 
 @contextmanager

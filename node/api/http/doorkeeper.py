@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Final
 
 from ...system.shares import CONNECTIONS, HTTP_BOUNDS, Bound, Shares, address_key
-from .connections import connections_of, count_files, shut
+from .connections import connections_of, count_files, shut_all
 
 # The places that a node's HTTP server has for its callers: one `Shares` for each bound of `HTTP_BOUNDS`.
 
@@ -89,7 +89,7 @@ class Doorkeeper:
                 address = address_key(connection.getpeername()[0])
                 kept[address] += 1
                 if kept[address] > allowed:
-                    self.sent_away += shut([connection], socket.SHUT_RDWR)
+                    self.sent_away += shut_all([connection], socket.SHUT_RDWR)
         if monotonic() >= self._note_at:
             self._note_at = monotonic() + _NOTE_SECONDS
             address, count = had.most_common(1)[0]

@@ -9,19 +9,10 @@ from ipaddress import ip_address
 from typing import Any
 
 from ...config import Config
+from ...system.network import is_loopback
 from .errors import BadHost, CrossSite, Unauthorized
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an IP) is this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_open(config: Config) -> bool:

@@ -38,7 +38,7 @@ from .connections import (
     is_at_rest,
     plain_address,
     received,
-    shut,
+    shut_all,
     taken,
 )
 from .doorkeeper import Places
@@ -338,7 +338,7 @@ class Flights:
                         slow.append(each)
                 for flight in old if slow else ():
                     flight.is_cut = flight.is_cut or flight.phase is Phase.BODY
-                self._note(shut(slow, socket.SHUT_RD), remote)
+                self._note(shut_all(slow, socket.SHUT_RD), remote)
 
     def _cut_overdue(self) -> None:
         """End bodies that are late."""
@@ -354,7 +354,7 @@ class Flights:
             with closing_all(connections_of(self._port, plain_address(remote))) as connections:
                 late = [each for each in connections if is_at_rest(each, self._deadline)]
                 # Only this side is closed: who sends slowly is still told so.
-                self._note(shut(late, socket.SHUT_RD), remote)
+                self._note(shut_all(late, socket.SHUT_RD), remote)
 
     def _cut_late(self) -> None:
         """End connections whose client takes a large answer too slowly."""
@@ -375,7 +375,7 @@ class Flights:
                     if count - before[inode] < large.size:
                         late.append(each)
                         ended.add(inode)
-                self._note(shut(late, socket.SHUT_RDWR), f"{remote}, which takes a large answer too slowly")
+                self._note(shut_all(late, socket.SHUT_RDWR), f"{remote}, which takes a large answer too slowly")
 
     def _cut_deaf(self) -> None:
         """End connections whose client takes nothing of what is there for it."""
@@ -385,7 +385,7 @@ class Flights:
         with closing_all(connections_of(self._port)) as connections:
             waiting = [each for each in connections if has_unsent(each)]
             deaf = [each for each in waiting if is_at_rest(each, self._deadline)]
-            self._note(shut(deaf, socket.SHUT_RDWR), "clients that read nothing")
+            self._note(shut_all(deaf, socket.SHUT_RDWR), "clients that read nothing")
         if len(deaf) < len(waiting):
             self._scan_at = monotonic() + self._deadline / 4
 

@@ -12,7 +12,7 @@ from ...core.address import encode_address
 from ...core.coin import Coin
 from ...core.hashing import sha256d, show
 from ...core.types import Coinbase, Transaction
-from ...p2p.gossip.links import LinkNow
+from ...p2p.gossip.links import LinkSnapshot
 from ...store import transactions
 from ...store.blocks import BlockRow
 from ...store.mining import JobRow
@@ -140,7 +140,7 @@ def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
     return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
 
 
-def peer_view(row: PeerRow, link: LinkNow | None = None) -> PeerView:
+def peer_view(row: PeerRow, link: LinkSnapshot | None = None) -> PeerView:
     """`link`: what is known by now, where the peer is connected; the row holds what was written down."""
     if link is not None:
         last_seen = max(filter(None, (row.last_seen, link.heard_at)), default=None)

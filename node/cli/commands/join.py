@@ -236,7 +236,7 @@ def _wallet(
 def _remember(folder: Path, coin: Coin, url: str) -> None:
     """Take the node in as a peer, so that the new one knows it whenever it starts. Raises StoreRefused, PeerError."""
     from ...config import Config
-    from ...p2p.table.peer_table import Peers
+    from ...p2p.table.peer_table import PeerTable
     from ...store.engine import Store
     from ...system.advice import typed
     from ...system.locks import Held, hold
@@ -252,7 +252,7 @@ def _remember(folder: Path, coin: Coin, url: str) -> None:
     try:
         store = Store.open(config, coin)
         try:
-            peers = Peers(store, config)
+            peers = PeerTable(store, config)
             peers.add(url)
             peers.close()
         finally:

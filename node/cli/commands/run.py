@@ -13,6 +13,7 @@ import click
 
 from ....worker.config import ENGINES, MAX_NICE, MAX_PROCESSES, ON_BATTERY
 from ...config import DEFAULT_OUTBOUND, DEFAULT_PORT, LOOPBACK
+from ...system.network import is_loopback
 from ..options import (
     FILE,
     FOLDER,
@@ -123,6 +124,7 @@ def _this_folder() -> Path:
 def _check_reach(config: Config) -> None:
     """Whoever reaches a development node can spend its money, so only this machine may reach it. Raises UsageError."""
     if config.development and config.host not in ("127.0.0.1", "::1", "localhost"):
+from ...system.network import is_loopback
         raise click.UsageError(
             f"--dev opens the wallet to whoever reaches the node: it cannot go with --host {config.host}"
         )

@@ -14,16 +14,16 @@ from ...core import codec
 from ...core.hashing import sha256d
 from ...core.types import HEADER_SIZE, Transfer
 from ...system.shares import Shares
-from ..lan import Found
+from ..lan import FoundNode
 from ..peer.errors import PeerError
 from ..peer.urls import PeerUrl
 from ..sync.catchup import CatchUp
 from ..sync.sync import Sync
-from ..table.configured import Configured
-from ..table.peer_table import Peers
+from ..table.configured import ConfiguredPeers
+from ..table.peer_table import PeerTable
 from ..table.standing import Greeting
-from .links import Link, LinkNow
-from .outbound import Keeper
+from .link_manager import LinkManager
+from .links import Link, LinkSnapshot
 from .relay import Relay
 
 log = logging.getLogger("moneyer.p2p")
@@ -44,7 +44,7 @@ class Gossip:
         self,
         config: Config,
         mempool: Mempool,
-        peers: Peers,
+        peers: PeerTable,
         sync: Sync,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,8 +52,8 @@ class Gossip:
         self.mempool = mempool
         self.relay = Relay(peers.store)
         self._config = config
-        self._configured = Configured(config)
-        self._keeper = Keeper(config, peers, self._configured, self._make_link, clock)
+        self._configured = ConfiguredPeers(config)
+        self._manager = LinkManager(config, peers, self._configured, self._make_link, clock)
         self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
         self._stopped = threading.Event()
         self._is_on = False
@@ -64,38 +64,42 @@ class Gossip:
             threading.Thread(target=self._configured.meet, args=meeting, name="meet peers", daemon=True).start()
             return
         self._is_on = True
-        self.peers.on_change = self._keeper.table_changed
-        self.peers.on_delivery = self._keeper.delivered
+        self.peers.on_change = self._manager.table_changed
+        self.peers.on_delivery = self._manager.delivered
         self.relay.start()
         self._catch_up.start()
-        self._keeper.start()
+        self._manager.start()
 
     def stop(self) -> None:
         """Ends within about a second; links that are in a request are not waited for."""
         self._stopped.set()
         if self._is_on:
             self.peers.on_change = self.peers.on_delivery = None
-            self._keeper.stop()
+            self._manager.stop()
             self._catch_up.stop()
             self.relay.stop()
+
+    def links(self) -> list[Link]:
+        """All links, also those of peers that have not said hello yet."""
+        return self._manager.links()
 
     @property
     def connected(self) -> int:
         """Peers that are connected now."""
-        return sum(link.node_id is not None for link in self._keeper.links())
+        return sum(link.node_id is not None for link in self.links())
 
     @property
     def inbound(self) -> Shares:
         """The places of peers that called this node."""
-        return self._keeper.inbound
+        return self._manager.inbound
 
     def is_peer(self, caller: Caller) -> bool:
         """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""
         return bool(self._links_of(caller))
 
-    def live(self) -> dict[str, LinkNow]:
+    def live(self) -> dict[str, LinkSnapshot]:
         """URL -> what is known now, of each peer that is connected."""
-        return {link.url.url: link.now() for link in self._keeper.links() if link.node_id is not None}
+        return {link.url.url: link.now() for link in self.links() if link.node_id is not None}
 
     # told by the API, before what was sent is looked at: once it is committed, links may already tell others
 
@@ -124,39 +128,37 @@ class Gossip:
     def _links_of(self, caller: Caller) -> list[Link]:
         if not caller.node_id or not self._is_on:
             return []
-        return [
-            link for link in self._keeper.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)
-        ]
+        return [link for link in self.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)]
 
-    def found(self, node: Found) -> None:
+    def found(self, node: FoundNode) -> None:
         """`node.p2p.lan` has seen a node of this coin on the local network."""
-        self._keeper.seen(node.url, node.node_id)
+        self._manager.seen(node.url, node.node_id)
 
-    # what links tell (`node.p2p.gossip.links.Hub`)
+    # what links tell (`node.p2p.gossip.links.LinkEvents`)
 
     def joined(self, link: Link, node_id: str) -> None:
-        self._keeper.joined(link, node_id)
+        self._manager.joined(link, node_id)
         log.info("peer %s: connected", link.url)
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
-        self._keeper.ended(link, problem)
+        self._manager.ended(link, problem)
 
     def behind(self, link: Link) -> None:
         self._catch_up.want(link.url, link.peer_work)
 
     def learned(self, link: Link, urls: list[str]) -> None:
-        self._keeper.learned(link, urls)
+        self._manager.learned(link, urls)
 
     def _make_link(self, url: PeerUrl, direction: str, is_probe: bool) -> Link:
         return Link(url, direction, self, is_probe=is_probe)
 
     def _greeted(self, greeting: Greeting) -> None:
-        link = self._keeper.find(greeting.url.url)
+        link = self._manager.find(greeting.url.url)
         if link is not None:
             link.heard(greeting)
 
     def _caught_up(self, url: PeerUrl, went_well: bool) -> None:
-        link = self._keeper.find(url.url)
+        link = self._manager.find(url.url)
         if link is None:
             return
         if went_well:

@@ -19,15 +19,16 @@ from ...core.types import Transfer
 from ...store.blocks import BlockRow
 from ...store.errors import StoreUnavailable
 from ...store.unconfirmed import order
+from ...system.network import Address, unmapped
 from ..peer import wire
 from ..peer.errors import BadAnswer, Banned, PeerError, PeerUnreachable, Refused
 from ..peer.peer_client import HELLO_SECONDS
-from ..peer.urls import Address, PeerUrl, resolve, unmapped
+from ..peer.urls import PeerUrl, resolve
 from ..table.offenders import NO_TRANSFER
-from ..table.peer_table import Peers
+from ..table.peer_table import PeerTable
 from ..table.reach import url_towards
 from ..table.standing import Greeting, is_banned
-from .outbox import AGAIN_SECONDS, Blocks, Transfers
+from .outbox import AGAIN_SECONDS, BlockOutbox, TransferOutbox
 from .relay import Relay
 
 HELLO_EVERY: Final = (10.0, 20.0)
@@ -46,7 +47,7 @@ log = logging.getLogger("moneyer.p2p")
 
 
 @dataclass(frozen=True, slots=True)
-class LinkNow:
+class LinkSnapshot:
     """`work`: cumulative, as far as known; `heard_at`: Unix seconds."""
 
     height: int
@@ -55,10 +56,10 @@ class LinkNow:
     heard_at: int | None
 
 
-class Hub(Protocol):
+class LinkEvents(Protocol):
     """What a link works with, and whom it tells."""
 
-    peers: Peers
+    peers: PeerTable
     relay: Relay
     mempool: Mempool
 
@@ -76,7 +77,7 @@ class Hub(Protocol):
 class Link:
     """`direction`: who asked for it first. `is_probe`: only a hello, to see whether there is a node of ours."""
 
-    def __init__(self, url: PeerUrl, direction: str, hub: Hub, *, is_probe: bool = False) -> None:
+    def __init__(self, url: PeerUrl, direction: str, hub: LinkEvents, *, is_probe: bool = False) -> None:
         self.url = url
         self.direction = direction
         self.is_probe = is_probe
@@ -96,8 +97,8 @@ class Link:
         self._peers = hub.peers
         self._relay = hub.relay
         self._client = hub.peers.open_client(url)
-        self._blocks = Blocks(url, self._client, hub.relay, hub.peers.store)
-        self._transfers = Transfers(url, self._client, hub.relay)
+        self._blocks = BlockOutbox(url, self._client, hub.relay, hub.peers.store)
+        self._transfers = TransferOutbox(url, self._client, hub.relay)
         self._told = False
         """Whether the peer knows where to call us."""
         self._pool_at = 0.0
@@ -130,13 +131,13 @@ class Link:
         """That the peer last claimed."""
         return self._blocks.peer_work
 
-    def now(self) -> LinkNow:
+    def now(self) -> LinkSnapshot:
         """What is known of the peer now, between two hellos too: it has a block that it took, or gave."""
         tip = self._relay.tip
         is_in_step = tip.block_hash in self._blocks.known
         height = max(self.height, tip.height) if is_in_step else self.height
         work = max(self.peer_work, tip.work) if is_in_step else self.peer_work
-        return LinkNow(height, work, self.latency_ms, self.heard_at)
+        return LinkSnapshot(height, work, self.latency_ms, self.heard_at)
 
     def has_blocks(self, hashes: list[bytes]) -> None:
         """The peer has shown that it has these."""

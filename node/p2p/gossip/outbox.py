@@ -25,7 +25,7 @@ from .relay import MAX_PATH, Relay
 # Which hashes a peer has, as far as this node knows: bounded, the oldest forgotten first.
 
 
-class Known:
+class RecentHashes:
     """May be used by several threads."""
 
     def __init__(self, size: int) -> None:
@@ -63,11 +63,11 @@ _MAX_PUSHED: Final = 288
 log = logging.getLogger("moneyer.p2p")
 
 
-class Blocks:
+class BlockOutbox:
     """Blocks for one peer. `peer_work`: that it claims; `is_unsure`: a hello would show what it has now."""
 
     def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay, store: Store) -> None:
-        self.known = Known(_KNOWN_BLOCKS)
+        self.known = RecentHashes(_KNOWN_BLOCKS)
         self.peer_work = 0
         self.is_unsure = False
         self._url = url
@@ -135,11 +135,11 @@ class Blocks:
             self.known.add([headers[0][4 : 4 + HASH_SIZE]])
 
 
-class Transfers:
+class TransferOutbox:
     """The pool for one peer, in the order in which it came. `not_before`: monotonic clock."""
 
     def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay) -> None:
-        self.known = Known(_KNOWN_TRANSFERS)
+        self.known = RecentHashes(_KNOWN_TRANSFERS)
         self.not_before = 0.0
         self._url = url
         self._client = client

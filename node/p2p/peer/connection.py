@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from .... import __version__
 from ...core.errors import RULES
+from ...system.network import shut
 from . import urls
 from .errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
 from .urls import PeerUrl
@@ -32,7 +33,7 @@ from .urls import PeerUrl
 # The time-out that `requests` takes is between bytes: a peer that drips holds a call for as long as it likes.
 
 
-class Guard:
+class RequestDeadline:
     """One request under way. `ends_at`: on the monotonic clock."""
 
     def __init__(self, ends_at: float) -> None:
@@ -52,7 +53,7 @@ class Guard:
         with self._lock:
             self._sockets.append(sock)
             if self.expired:
-                _shut(sock)
+                shut(sock)
 
     def finish(self) -> None:
         """The request is over: its sockets, which may be kept alive, are no longer touched."""
@@ -68,25 +69,19 @@ class Guard:
                 return
             self.expired = True
             for sock in self._sockets:
-                _shut(sock)
+                shut(sock)
 
 
-def _shut(sock: socket.socket) -> None:
-    # Not closed: its number could be another file's by the time the reading thread looks.
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-class Watchdog:
+class DeadlineWatchdog:
     """One daemon thread for every deadline of the process; it sleeps while there are none."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._queue: list[tuple[float, int, Guard]] = []
+        self._queue: list[tuple[float, int, RequestDeadline]] = []
         self._count = 0
         self._thread: threading.Thread | None = None
 
-    def watch(self, guard: Guard) -> None:
+    def watch(self, guard: RequestDeadline) -> None:
         with self._wake:
             # Threads don't survive a fork: alive is asked each time.
             if self._thread is None or not self._thread.is_alive():
@@ -110,17 +105,17 @@ class Watchdog:
             guard.fire()
 
 
-_WATCHDOG = Watchdog()
-_CURRENT: ContextVar[Guard | None] = ContextVar("moneyer_request_guard", default=None)
+_WATCHDOG = DeadlineWatchdog()
+_CURRENT: ContextVar[RequestDeadline | None] = ContextVar("moneyer_request_guard", default=None)
 
 
 @contextlib.contextmanager
-def total_deadline(seconds: float) -> Iterator[Guard]:
+def total_deadline(seconds: float) -> Iterator[RequestDeadline]:
     """Everything that this thread does to the sockets of one request ends `seconds` from now.
 
     The caller looks at `guard.expired` behind the block: a body that ends early is told from one that is whole.
     """
-    guard = Guard(time.monotonic() + seconds)
+    guard = RequestDeadline(time.monotonic() + seconds)
     token = _CURRENT.set(guard)
     _WATCHDOG.watch(guard)
     try:
@@ -130,7 +125,7 @@ def total_deadline(seconds: float) -> Iterator[Guard]:
         guard.finish()
 
 
-def current_guard() -> Guard:
+def current_deadline() -> RequestDeadline:
     """The guard of this thread's request. Raises RuntimeError outside of `total_deadline`."""
     guard = _CURRENT.get()
     if guard is None:
@@ -156,7 +151,7 @@ class _GuardedConnection(HTTPConnection):
     """Connects to a checked address only, and lets the watchdog have its socket."""
 
     def _new_conn(self) -> socket.socket:
-        guard = current_guard()
+        guard = current_deadline()
         sock = urls.connect(self._dns_host.strip("[]"), self.port, guard.ends_at)
         sock.settimeout(guard.left + _AFTER_THE_WATCHDOG)  # for sending; `connect` left what there was for it
         guard.attach(sock)
@@ -164,7 +159,7 @@ class _GuardedConnection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            current_guard().attach(self.sock)
+            current_deadline().attach(self.sock)
         super().request(*args, **kwargs)
 
 
@@ -237,7 +232,9 @@ class Transport:
         self._used = True
         return answer
 
-    def _attempt(self, guard: Guard, method: str, path: str, body: bytes | None, kind: str, cap: int) -> bytes:
+    def _attempt(
+        self, guard: RequestDeadline, method: str, path: str, body: bytes | None, kind: str, cap: int
+    ) -> bytes:
         headers = {"Content-Type": kind} if body is not None else {}
         try:
             answer = self._session.request(
@@ -330,7 +327,7 @@ def _timeout() -> PeerTimeout:
     return PeerTimeout("the peer did not answer in time")
 
 
-def _failure(guard: Guard, error: Exception) -> PeerError:
+def _failure(guard: RequestDeadline, error: Exception) -> PeerError:
     """The typed form of what requests, urllib3, http.client or a socket raised."""
     if guard.expired or isinstance(error, (requests.Timeout, TimeoutError)):
         return _timeout()

@@ -97,7 +97,7 @@ class NewerProtocol(PeerRefused):
 
 
 class Banned(PeerRefused):
-    """It lied before, and its ban has not ended; `Peers.add` by this node's owner lifts it."""
+    """It lied before, and its ban has not ended; `PeerTable.add` by this node's owner lifts it."""
 
     code = "banned"
 

@@ -45,7 +45,7 @@ class PeerClient:
         self._transport.close()
 
     def hello(self) -> wire.Hello:
-        """Whether it is one of ours is the caller's to check (`Peers`)."""
+        """Whether it is one of ours is the caller's to check (`PeerTable`)."""
         return wire.parse_hello(self._get("/p2p/hello", wire.MAX_JSON, HELLO_SECONDS))
 
     def peers(self) -> list[str]:

@@ -16,9 +16,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 from urllib.parse import urlsplit
 
+from ...system.network import Address, unmapped
 from .errors import BadUrl, PeerError, PeerTimeout, PeerUnreachable
-
-Address = IPv4Address | IPv6Address
 
 MAX_URL: Final = 200
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -143,11 +142,6 @@ def check_address(address: Address) -> None:
             "that address is link-local, multicast, reserved or a metadata service, and no peer's; "
             "give the address that the node listens on"
         )
-
-
-def unmapped(address: Address) -> Address:
-    """An IPv4 address that is written as an IPv6 one, as IPv4; any other as it is."""
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def connect(host: str, port: int, deadline: float) -> socket.socket:

@@ -57,7 +57,7 @@ class Slot:
     asked_at: float = 0.0
 
 
-def choose(
+def choose_request(
     window: deque[Slot], source: Source, room_bytes: float, block_bytes: float
 ) -> tuple[list[Slot], float | None]:
     """What to ask a peer for now; if nothing, after how many seconds there may be something (None: who knows).
@@ -106,7 +106,7 @@ _LOOK_SECONDS: Final = 5.0
 """How often other peers are looked for."""
 
 
-class Bodies:
+class BodyFetcher:
     """A download. Use it in a `with`; one thread calls `next_run` and `refuse`.
 
     `wanted`: height and hash of each block, in order; `find`: peers that may have them, asked again and again;
@@ -134,7 +134,7 @@ class Bodies:
         self._error: Exception | None = None
         self._is_over = False
 
-    def __enter__(self) -> Bodies:
+    def __enter__(self) -> BodyFetcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -239,7 +239,7 @@ class Bodies:
         with self._changed:
             while not self._is_over and not source.is_dropped:
                 room = WINDOW_BYTES - self._held - self._flying
-                slots, seconds = choose(self._window, source, room, self._block_bytes)
+                slots, seconds = choose_request(self._window, source, room, self._block_bytes)
                 if slots:
                     for slot in slots:
                         slot.asked.append(source)

@@ -12,8 +12,8 @@ from ...store import blocks
 from ...store.errors import StoreUnavailable
 from ..peer.errors import PeerError
 from ..peer.urls import PeerUrl
-from ..table.peer_table import Peers
-from ..table.spread import spot_of
+from ..table.peer_table import PeerTable
+from ..table.spread import location_of
 from ..table.standing import CONNECTED, Greeting
 from .sync import Sync
 
@@ -31,7 +31,7 @@ class CatchUp:
     """
 
     def __init__(
-        self, peers: Peers, sync: Sync, greeted: Callable[[Greeting], None], done: Callable[[PeerUrl, bool], None]
+        self, peers: PeerTable, sync: Sync, greeted: Callable[[Greeting], None], done: Callable[[PeerUrl, bool], None]
     ) -> None:
         self._peers = peers
         self._sync = sync
@@ -76,9 +76,11 @@ class CatchUp:
             if self._stopped:
                 return None
             order = {address: number for number, address in enumerate(self._turns)}
-            url = min(self._wanted, key=lambda each: order.get(spot_of(each.host).address, -1))  # of equals the first
+            url = min(
+                self._wanted, key=lambda each: order.get(location_of(each.host).address, -1)
+            )  # of equals the first
             del self._wanted[url]
-            address = spot_of(url.host).address
+            address = location_of(url.host).address
             self._turns[address] = None
             self._turns.move_to_end(address)
             if len(self._turns) > _MOST_TURNS:

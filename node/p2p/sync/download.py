@@ -13,18 +13,20 @@ from ...core.types import HEADER_SIZE
 from ..peer.errors import BadChain, NotDelivered, PeerError
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, parse_peer_url
-from ..table.peer_table import Peers
+from ..table.peer_table import PeerTable
 from ..table.standing import CONNECTED, Greeting, is_banned
-from .bodies import Bodies, Slot, Source
-from .progress import Meter
-from .survey import Plan, hashes_of
-from .turn import Turn
+from .bodies import BodyFetcher, Slot, Source
+from .fairness import TimeSlice
+from .progress import SyncMeter
+from .survey import DownloadPlan, hashes_of
 
 
 class Download:
     """`lead`: the peer that showed the headers of `plan`, and whose `turn` it is."""
 
-    def __init__(self, chain: Chain, peers: Peers, meter: Meter, lead: Greeting, plan: Plan, turn: Turn) -> None:
+    def __init__(
+        self, chain: Chain, peers: PeerTable, meter: SyncMeter, lead: Greeting, plan: DownloadPlan, turn: TimeSlice
+    ) -> None:
         self._chain = chain
         self._peers = peers
         self._meter = meter
@@ -42,7 +44,7 @@ class Download:
         plan, lead = self._plan, self._lead
         self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
         missing = self._missing(lead.client)
-        with Bodies(missing, self._sources, self._blame, lambda: self._turn.is_over) as bodies:
+        with BodyFetcher(missing, self._sources, self._blame, lambda: self._turn.is_over) as bodies:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
@@ -83,7 +85,7 @@ class Download:
         others = (Source(url, self._peers.client(url), row.height) for url, row in zip(urls, rows, strict=True))
         return [self._lead, *others]
 
-    def _connect(self, bodies: Bodies, run: Sequence[Slot]) -> None:
+    def _connect(self, bodies: BodyFetcher, run: Sequence[Slot]) -> None:
         """Give the chain a run of blocks. Raises BadChain or NotDelivered."""
         try:
             outcomes = self._chain.accept_blocks([slot.raw for slot in run], int(time.time()))
@@ -103,7 +105,7 @@ class Download:
             transfers = sum(_transfers(slot.raw) for slot in run)
             self._meter.connected(run[-1].height, len(run), transfers, bodies.peers)
 
-    def _refuse(self, bodies: Bodies, run: Sequence[Slot], error: RuleError) -> Sequence[Slot]:
+    def _refuse(self, bodies: BodyFetcher, run: Sequence[Slot], error: RuleError) -> Sequence[Slot]:
         """A body is not what its header commits to: it is fetched anew. Those before it, which are in."""
         missing = set(self._chain.missing([slot.block_hash for slot in run]))
         bad = next((at for at, slot in enumerate(run) if slot.block_hash in missing), len(run))

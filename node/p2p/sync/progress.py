@@ -27,7 +27,7 @@ class SyncProgress:
     peers: int = 1
 
 
-class Meter:
+class SyncMeter:
     """Written by the thread that syncs, read by any. `progress` is None while nobody syncs."""
 
     def __init__(self) -> None:

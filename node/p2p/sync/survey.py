@@ -16,8 +16,8 @@ from ..peer.errors import BadAnswer, BadChain, NotDelivered, PeerTimeout, PeerUn
 from ..peer.peer_client import PeerClient
 from ..peer.wire import MAX_HEADERS
 from ..table.standing import Greeting
+from .fairness import SLICE_SECONDS
 from .headers import HeaderLine, is_for_later
-from .turn import SLICE_SECONDS
 
 GRACE_SECONDS: Final = 60.0
 LEAST_RATE: Final = 500
@@ -28,7 +28,7 @@ _KEPT_BATCHES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class HeaderBatch:
     """One answer of headers: `count` of them behind `after`, the first at `height`, up to the hash `last`.
 
     `hashes`: end to end, None if not kept.
@@ -42,13 +42,13 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Plan:
+class DownloadPlan:
     """A line of headers that outweighs our chain, from the fork point up.
 
     `is_short`: the peer sent fewer than it may in one answer, and yet claims to have more.
     """
 
-    batches: list[Batch] = field(default_factory=list)
+    batches: list[HeaderBatch] = field(default_factory=list)
     count: int = 0
     is_short: bool = False
 
@@ -68,18 +68,20 @@ class Plan:
 
     def add(self, after: bytes, height: int, hashes: Sequence[bytes]) -> None:
         kept = None if self.is_full else b"".join(hashes)
-        self.batches.append(Batch(after, hashes[-1], height, len(hashes), kept))
+        self.batches.append(HeaderBatch(after, hashes[-1], height, len(hashes), kept))
         self.count += len(hashes)
 
 
-def survey(store: Store, peer: Greeting, seen: Callable[[int], None], others_wait: Callable[[], bool]) -> Plan | None:
+def survey(
+    store: Store, peer: Greeting, seen: Callable[[int], None], others_wait: Callable[[], bool]
+) -> DownloadPlan | None:
     """Headers from where our chains part until they outweigh our chain, and what follows; None where they don't.
 
     Every header is checked in full. `seen` is told the height of the last one, again and again; `others_wait`: whether
     the peer has less time. Raises BadAnswer, PeerTimeout, PeerUnreachable, BadChain (a broken rule, or less work than
     claimed).
     """
-    way = _Way(store, peer, others_wait)
+    way = _Survey(store, peer, others_wait)
     while headers := way.ask():
         way.take(headers)
         seen(way.height)
@@ -92,14 +94,14 @@ def survey(store: Store, peer: Greeting, seen: Callable[[int], None], others_wai
     return None
 
 
-class _Way:
+class _Survey:
     """The peer's headers so far. `work`, `height`: of the last one; `for_later`: one must wait for our clock."""
 
     def __init__(self, store: Store, peer: Greeting, others_wait: Callable[[], bool]) -> None:
         with store.read() as conn:
             self.own_work = blocks.tip(conn).work
             self._locator = blocks.locator(conn)
-        self.plan = Plan()
+        self.plan = DownloadPlan()
         self.for_later = False
         self.work = self.height = 0
         self._store = store
@@ -184,7 +186,7 @@ def _check_headers(line: HeaderLine, headers: Sequence[bytes]) -> tuple[list[byt
     return hashes, False
 
 
-def hashes_of(client: PeerClient, batch: Batch) -> list[bytes]:
+def hashes_of(client: PeerClient, batch: HeaderBatch) -> list[bytes]:
     """The hashes of a batch; asked for again where they were not kept. The last one pins all of them."""
     if batch.hashes is not None:
         return [batch.hashes[at : at + HASH_SIZE] for at in range(0, len(batch.hashes), HASH_SIZE)]

@@ -13,16 +13,16 @@ from ...store.blocks import BlockRow
 from ...system.threads import OneAtATime, quick_turns
 from ..peer.errors import PeerError
 from ..peer.urls import PeerUrl
-from ..table.peer_table import Peers
+from ..table.peer_table import PeerTable
 from ..table.standing import Greeting
 from .download import Download
-from .progress import Meter, SyncProgress
+from .fairness import FairLock, TimeSlice
+from .progress import SyncMeter, SyncProgress
 from .survey import survey
-from .turn import Line, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
+class SyncOutcome:
     """`changed`: our tip; `was_cut`: the peer's time was up, and it may have more; `is_to_blame`: it did wrong."""
 
     changed: bool
@@ -31,7 +31,7 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class ReplaceOutcome:
     """What came of asking every peer. `changed`: our tip; `asked`, `answered`: peers."""
 
     changed: bool
@@ -40,13 +40,13 @@ class Replaced:
 
 
 class Sync:
-    def __init__(self, chain: Chain, peers: Peers) -> None:
+    def __init__(self, chain: Chain, peers: PeerTable) -> None:
         self._chain = chain
         self._peers = peers
         self._store = peers.store
         self._replacing = OneAtATime(self._replace_chain)
-        self._line = Line()  # two downloads of one chain at once would only be slower
-        self.meter = Meter()
+        self._leading = FairLock()  # two downloads of one chain at once would only be slower
+        self.meter = SyncMeter()
 
     @property
     def syncing(self) -> bool:
@@ -65,26 +65,26 @@ class Sync:
         """
         return self.ask_everyone().changed
 
-    def ask_everyone(self) -> Replaced:
+    def ask_everyone(self) -> ReplaceOutcome:
         """`replace_chain`, and how many peers were asked."""
         return self._replacing.run()
 
-    def sync_with(self, peer: Greeting, others_wait: Callable[[], bool]) -> Synced:
+    def sync_with(self, peer: Greeting, others_wait: Callable[[], bool]) -> SyncOutcome:
         """Take what a peer has and we lack, as long as it outweighs ours.
 
         The peer shows the headers; bodies come from others too. One sync at a time: another caller waits. While one
         does, or `others_wait`, the peer has SLICE_SECONDS.
         """
-        turn = Turn(lambda: self._line.others_wait or others_wait())
-        with self._line.turn(), quick_turns():
+        turn = TimeSlice(lambda: self._leading.others_wait or others_wait())
+        with self._leading.turn(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
             try:
                 changed, is_to_blame = self._sync_with(peer, turn)
-                return Synced(changed, turn.was_cut, is_to_blame)
+                return SyncOutcome(changed, turn.was_cut, is_to_blame)
             finally:
                 self.meter.end()
 
-    def _replace_chain(self) -> Replaced:
+    def _replace_chain(self) -> ReplaceOutcome:
         changed = False
         answers = self._peers.ask_all()
         greetings = [answer for answer in answers if isinstance(answer, Greeting)]
@@ -105,13 +105,13 @@ class Sync:
                 if synced.was_cut and synced.changed:  # else its chain is for another call, which goes on from there
                     slow.add(peer.url)
                     line.append(peer)
-        return Replaced(changed, len(answers), len(greetings))
+        return ReplaceOutcome(changed, len(answers), len(greetings))
 
     def _tip(self) -> BlockRow:
         with self._store.read() as conn:
             return blocks.tip(conn)
 
-    def _sync_with(self, peer: Greeting, turn: Turn) -> tuple[bool, bool]:
+    def _sync_with(self, peer: Greeting, turn: TimeSlice) -> tuple[bool, bool]:
         """Whether our tip changed, and whether the peer was blamed."""
         before, is_to_blame = self._tip().block_hash, False
         try:

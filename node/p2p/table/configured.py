@@ -16,7 +16,7 @@ from ...store.peers import PeerRow
 from ...system.logs import plain_url
 from ..peer.errors import BadUrl, PeerError, PeerRefused
 from ..peer.urls import parse_peer_url
-from .peer_table import Peers
+from .peer_table import PeerTable
 
 # When a peer that failed is tried again: soon, then less and less often, and never given up.
 
@@ -75,7 +75,7 @@ class Backoff:
 log = logging.getLogger("moneyer.p2p")
 
 
-class Configured:
+class ConfiguredPeers:
     """`urls`: canonical, each once; one that is no URL is named in the log and left out."""
 
     def __init__(self, config: Config) -> None:
@@ -94,10 +94,10 @@ class Configured:
             self._said[url] = why.code
             log.warning("peer %s is not taken: %s", url, why.message)
 
-    def meet(self, peers: Peers, stopped: threading.Event) -> None:
+    def meet(self, peers: PeerTable, stopped: threading.Event) -> None:
         """Have all in the table of a manual node: who is down or finds no room is tried again, who is refused is not.
 
-        Returns when that is done, or on `stopped`; where links are kept, `node.p2p.gossip.outbound` does this.
+        Returns when that is done, or on `stopped`; where links are kept, `node.p2p.gossip.link_manager` does this.
         """
         wanted, pause = self.urls, FIRST_SECONDS
         while wanted:
@@ -106,7 +106,7 @@ class Configured:
                 return
             pause = min(2 * pause, MOST_SECONDS)
 
-    def _not_met(self, peers: Peers, wanted: list[str]) -> list[str]:
+    def _not_met(self, peers: PeerTable, wanted: list[str]) -> list[str]:
         """Those of `wanted` to try again."""
         try:
             answers: list[PeerRow | PeerError] = peers.add_many(wanted)

@@ -16,7 +16,7 @@ from typing import Final
 
 from ...core.errors import PolicyError, RuleError, TimeTooNew
 from ..peer.errors import BadAnswer, BadChain, Banned
-from .standing import BEST_SCORE, home_of
+from .standing import BEST_SCORE, limit_key
 
 SECONDS: Final = 600.0
 """Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
@@ -46,7 +46,7 @@ class Offenders:
 
     def check(self, address: str) -> None:
         """Raises Banned where nothing is taken from an IP address now."""
-        record = self._records.get(home_of(address) or "")
+        record = self._records.get(limit_key(address) or "")
         if record is not None and record.points >= BEST_SCORE and self._clock() < record.until:
             raise Banned("this node takes nothing from your address for some minutes: what it sent breaks the rules")
 
@@ -70,10 +70,10 @@ class Offenders:
     def forgive(self, address: str) -> None:
         """This node's owner wants it."""
         with self._lock:
-            self._records.pop(home_of(address) or "", None)
+            self._records.pop(limit_key(address) or "", None)
 
     def _add(self, address: str, points: float) -> None:
-        host = home_of(address)
+        host = limit_key(address)
         if host is None:
             return
         now = self._clock()

@@ -50,7 +50,7 @@ _LOOK_UP_SECONDS: Final = 5.0
 log = logging.getLogger("moneyer.p2p")
 
 
-class Peers:
+class PeerTable:
     """`deadline`: total seconds of every request, in place of each call's own (for tests)."""
 
     def __init__(self, store: Store, config: Config, *, deadline: float | None = None) -> None:

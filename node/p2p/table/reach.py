@@ -7,7 +7,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from ...config import Config
-from ..peer.urls import Address, PeerUrl, parse_peer_url, unmapped
+from ...system.network import Address, unmapped
+from ..peer.urls import PeerUrl, parse_peer_url
 
 
 def own_url(config: Config) -> str | None:

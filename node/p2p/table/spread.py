@@ -18,14 +18,14 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from ..peer.urls import Address, unmapped
+from ...system.network import Address, unmapped
 
 EACH_GROUP: Final = 2
 _GROUP_BITS: Final = {4: 24, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Location:
     """Where a peer is. `address`: an IP address, or a name that was not looked up; `group`: its network."""
 
     address: str
@@ -41,43 +41,43 @@ class Crowding(IntEnum):
 
 
 @lru_cache(maxsize=4096)
-def spot_of(host: str) -> Spot:
+def location_of(host: str) -> Location:
     """The spot of a peer's host, as its URL names it."""
     try:
         return _spot(ip_address(host))
     except ValueError:
-        return Spot(host, host)
+        return Location(host, host)
 
 
-def spot_of_any(host: str, addresses: Collection[Address]) -> Spot:
+def location_of_any(host: str, addresses: Collection[Address]) -> Location:
     """The same where the host's addresses are known: of a name with several the lowest, IPv4 first."""
     if not addresses:
-        return spot_of(host)
+        return location_of(host)
     return _spot(min(map(unmapped, addresses), key=lambda each: (each.version, int(each))))
 
 
-def _spot(address: Address) -> Spot:
+def _spot(address: Address) -> Location:
     address = unmapped(address)
     if address.is_loopback:
-        return Spot(str(address), str(address))
+        return Location(str(address), str(address))
     rest = address.max_prefixlen - _GROUP_BITS[address.version]
-    return Spot(str(address), f"{address.version}:{int(address) >> rest:x}")
+    return Location(str(address), f"{address.version}:{int(address) >> rest:x}")
 
 
 class Spread:
     """The spots that are taken now."""
 
-    def __init__(self, taken: Iterable[Spot] = ()) -> None:
+    def __init__(self, taken: Iterable[Location] = ()) -> None:
         self._addresses: Counter[str] = Counter()
         self._groups: Counter[str] = Counter()
         for spot in taken:
             self.take(spot)
 
-    def take(self, spot: Spot) -> None:
+    def take(self, spot: Location) -> None:
         self._addresses[spot.address] += 1
         self._groups[spot.group] += 1
 
-    def crowding(self, spot: Spot) -> Crowding:
+    def crowding(self, spot: Location) -> Crowding:
         """What a link to `spot` would share."""
         if self._addresses[spot.address]:
             return Crowding.ADDRESS

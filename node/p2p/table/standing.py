@@ -12,9 +12,11 @@ from sqlalchemy import Connection
 
 from ...store import peers as table
 from ...store.peers import PeerRow
+from ...system.network import is_loopback
+from ...system.shares import address_key
 from ..peer.errors import PeerError, PeerRefused, TableFull
 from ..peer.peer_client import PeerClient
-from ..peer.urls import PeerUrl, parse_peer_url, unmapped
+from ..peer.urls import PeerUrl, parse_peer_url
 from ..peer.wire import Hello
 
 CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
@@ -24,7 +26,7 @@ OUTBOUND, INBOUND = "outbound", "inbound"
 
 MAX_PEERS: Final = 1000
 INBOUND_EACH: Final = 8
-"""Peers in the table that asked for it from one address (`home_of`); of the whole table they have half at most."""
+"""Peers in the table that asked for it from one address (`limit_key`); of the whole table they have half at most."""
 BEST_SCORE: Final = 100
 _SCORE_BACK: Final = 10
 """For blocks that this node took from it. Saying hello costs a peer nothing, and so it earns nothing."""
@@ -45,18 +47,16 @@ class Greeting:
 
 
 @lru_cache(maxsize=4096)
-def home_of(host: str) -> str | None:
-    """Whose a peer's host is, as far as that can be told: its address, of IPv6 the network that one customer has.
+def limit_key(host: str) -> str | None:
+    """What limits on one address count a peer's host by (`node.system.shares.address_key`).
 
-    None for this machine, where whole networks of nodes live, and for a name.
+    None, which no limit counts, for this machine, where whole networks of nodes live, and for a name.
     """
     try:
-        address = unmapped(ip_address(host))
+        ip_address(host)
     except ValueError:
         return None
-    if address.is_loopback:
-        return None
-    return str(address) if address.version == 4 else f"{int(address) >> 64:x}::/64"
+    return None if is_loopback(host) else address_key(host)
 
 
 def take_in(
@@ -114,8 +114,8 @@ def _leaves(rows: Sequence[PeerRow], url: PeerUrl, direction: str) -> PeerRow | 
     """
     asked = [row for row in rows if row.direction == INBOUND]
     if direction == INBOUND:
-        home = home_of(url.host)
-        near = [row for row in asked if home is not None and home_of(parse_peer_url(row.url).host) == home]
+        home = limit_key(url.host)
+        near = [row for row in asked if home is not None and limit_key(parse_peer_url(row.url).host) == home]
         if len(near) >= INBOUND_EACH:
             return _worst(_spare(near), f"{INBOUND_EACH} peers at your address")
         if len(asked) >= MAX_PEERS // 2:

@@ -13,7 +13,7 @@ SLICE_SECONDS: Final = 30.0
 """That a peer leads while others wait. Who is quick is through by then, or goes on when it is its turn again."""
 
 
-class Turn:
+class TimeSlice:
     """One peer's. `others_wait`: whether somebody else would go on instead, asked again and again."""
 
     def __init__(self, others_wait: Callable[[], bool]) -> None:
@@ -39,7 +39,7 @@ class Turn:
         return True
 
 
-class Line:
+class FairLock:
     """One caller at a time, in the order in which they came: none can overtake another, as it could with a lock."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import sha256d, show
-from moneyer.node.p2p.gossip.outbox import Known
+from moneyer.node.p2p.gossip.outbox import RecentHashes
 from moneyer.node.p2p.peer.urls import parse_peer_url
 from moneyer.node.p2p.table.configured import Backoff
 from moneyer.node.p2p.table.reach import may_tell, own_url, url_towards
@@ -228,7 +228,7 @@ def test_a_peer_named_by_host_and_port_is_met(tmp_path: Path) -> None:
 
 
 def test_known_hashes_are_bounded_and_the_oldest_go_first() -> None:
-    known = Known(3)
+    known = RecentHashes(3)
     known.add([b"a", b"b", b"c"])
     known.add([b"a", b"d"])
     assert [each in known for each in (b"a", b"b", b"c", b"d")] == [True, False, True, True]

@@ -18,17 +18,17 @@ from ...store.peers import PeerRow
 from ...system.shares import INBOUND_LINKS, NoPlace, Place, Shares
 from ..peer.errors import BadUrl, Duplicate, PeerError, PeerRefused
 from ..peer.urls import PeerUrl, parse_peer_url
-from ..table.configured import Backoff, Configured
-from ..table.peer_table import Peers
+from ..table.configured import Backoff, ConfiguredPeers
+from ..table.peer_table import PeerTable
 from ..table.reach import may_tell
-from ..table.spread import Crowding, Spread, spot_of, spot_of_any
-from ..table.standing import CONNECTED, INBOUND, OUTBOUND, home_of, is_banned, rank
+from ..table.spread import Crowding, Spread, location_of, location_of_any
+from ..table.standing import CONNECTED, INBOUND, OUTBOUND, is_banned, limit_key, rank
 from .links import Link
 
 MAX_INBOUND: Final = INBOUND_LINKS.total
 """Peers kept connected because they asked for it."""
 MAX_INBOUND_EACH: Final = 4
-"""Of them, those at one address beyond this machine (`node.p2p.table.standing.home_of`)."""
+"""Of them, those at one address beyond this machine (`node.p2p.table.standing.limit_key`)."""
 MAX_LEARNED: Final = 200
 """URLs that peers told and that nobody has tried yet."""
 _LEARNED_EACH: Final = 50
@@ -48,14 +48,14 @@ MakeLink = Callable[[PeerUrl, str, bool], Link]
 """(url, direction, is_probe)"""
 
 
-class Keeper:
+class LinkManager:
     """One thread that decides; each link then lives in its own. `clock`: seconds, by which peers are tried again."""
 
     def __init__(
         self,
         config: Config,
-        peers: Peers,
-        configured: Configured,
+        peers: PeerTable,
+        configured: ConfiguredPeers,
         make_link: MakeLink,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -314,12 +314,12 @@ class Keeper:
         """Of the candidates, the best first, those that fit into the places that are left (`node.p2p.table.spread`)."""
         links = [link for link in self._links.values() if link.direction == OUTBOUND and not link.is_probe]
         room, clock = self._config.outbound - len(links) - len(configured), self._clock()
-        spread = Spread(spot_of_any(link.url.host, link.addresses) for link in links)
+        spread = Spread(location_of_any(link.url.host, link.addresses) for link in links)
         for url in configured:
             if self._backoff.retry_at(url) <= clock:
-                spread.take(spot_of(parse_peer_url(url).host))
+                spread.take(location_of(parse_peer_url(url).host))
         chosen: list[str] = []
-        left = [(url, spot_of(parse_peer_url(url).host)) for url in candidates if url not in self._links]
+        left = [(url, location_of(parse_peer_url(url).host)) for url in candidates if url not in self._links]
         for level in Crowding:
             skipped = []
             for url, spot in left:
@@ -336,10 +336,10 @@ class Keeper:
 
     def _choose_inbound(self, candidates: Sequence[str]) -> list[str]:
         """Of the candidates, the best first, those that may be called: `_begin` sees whether there is a place."""
-        homes = Counter(home_of(link.url.host) for link in self._links.values() if link.direction == INBOUND)
+        homes = Counter(limit_key(link.url.host) for link in self._links.values() if link.direction == INBOUND)
         chosen = []
         for url in candidates:
-            home = home_of(parse_peer_url(url).host)
+            home = limit_key(parse_peer_url(url).host)
             if url in self._links or (home is not None and homes[home] >= MAX_INBOUND_EACH):
                 continue
             chosen.append(url)
@@ -350,7 +350,7 @@ class Keeper:
         """End links that share an address, or a group, where peers elsewhere are connected; and from time to time one
         more, for a peer that is not."""
         links = [link for link in self._links.values() if link.direction == OUTBOUND and link.node_id is not None]
-        spots = {link: spot_of_any(link.url.host, link.addresses) for link in links}
+        spots = {link: location_of_any(link.url.host, link.addresses) for link in links}
         everywhere, spread = Spread(spots.values()), Spread()
         links.sort(key=lambda link: (link.url.url not in self._configured.urls, -link.deliveries, link.started))
         spare = []
@@ -366,7 +366,9 @@ class Keeper:
         if now >= self._trial_at:
             self._trial_at = now + _TRIAL_SECONDS
             new = [url for url in self._learned if url not in self._links]
-            fresh = [url for url in new if everywhere.crowding(spot_of(parse_peer_url(url).host)) is Crowding.NOTHING]
+            fresh = [
+                url for url in new if everywhere.crowding(location_of(parse_peer_url(url).host)) is Crowding.NOTHING
+            ]
             if fresh and spare and len(links) >= self._config.outbound:
                 self._trial = random.choice(fresh)  # noqa: S311
                 spare[-1].stop()
@@ -376,6 +378,6 @@ class Keeper:
         if not self._learned or now < self._probe_at or not self._config.outbound:
             return None
         self._probe_at = now + _PROBE_SECONDS
-        held = Spread(spot_of(link.url.host) for link in self._links.values())
+        held = Spread(location_of(link.url.host) for link in self._links.values())
         new = [url for url in self._learned if url not in self._links]
-        return min(new, key=lambda url: held.crowding(spot_of(parse_peer_url(url).host)), default=None)
+        return min(new, key=lambda url: held.crowding(location_of(parse_peer_url(url).host)), default=None)
