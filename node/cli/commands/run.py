@@ -123,8 +123,7 @@ def _this_folder() -> Path:
 
 def _check_reach(config: Config) -> None:
     """Whoever reaches a development node can spend its money, so only this machine may reach it. Raises UsageError."""
-    if config.development and config.host not in ("127.0.0.1", "::1", "localhost"):
-from ...system.network import is_loopback
+    if config.development and not is_loopback(config.host):
         raise click.UsageError(
             f"--dev opens the wallet to whoever reaches the node: it cannot go with --host {config.host}"
         )
