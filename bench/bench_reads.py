@@ -10,24 +10,27 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 from statistics import median
-from typing import Any
+from typing import TypeVar
 
 from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, senders
 from bench.common import SHORT, Figure, below, folder, plain, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block, tips
 from moneyer.node.api.calls.v1_transactions import PoolQuery, pool, proof
-from moneyer.node.api.context import NodeContext
-from moneyer.node.api.http.endpoint import Call
-from moneyer.node.api.node import open_node
+from moneyer.node.api.endpoint import Answer, Call
+from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.shapes.fields import encode
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Transfer
+from moneyer.node.service import Node
 from moneyer.node.store.unconfirmed import entries
+from tests.api.calling import call_of
 from tests.support import key
+
+Q = TypeVar("Q")
 
 FULL = 4_900
 BLOCKS = 2 if SHORT else 6
@@ -46,7 +49,7 @@ def cost(call: Callable[[], object], rows: int) -> list[float]:
     return taken
 
 
-def fill(node: NodeContext, popular: bytes, next_sequence: int) -> None:
+def fill(node: Node, popular: bytes, next_sequence: int) -> None:
     """Let `WAITING` transfers wait, every second one to `popular`; as rows, their signatures are not looked at."""
     rng = Random(1)
     waiting = []
@@ -68,38 +71,40 @@ def main() -> None:
     raws = line.raws(EMPTY) + line.raws(BLOCKS, payments.take(BLOCKS * FULL))
     with folder() as data:
         (data / "coin.toml").write_text(coin_to_toml(coin))
-        node = open_node(Config(data, development=True, min_fee=0, manual=True))
+        node = Node.open(Config(data, development=True, min_fee=0, manual=True))
+        parts = ApiParts.of(node)
         node.chain.accept_blocks(raws, FAR)
         popular = key("popular")
         fill(node, popular.payload, next_sequence=BLOCKS * FULL // SENDERS)
         last = codec.decode_block(raws[-1])
         txid = show(codec.txid(last.transactions[FULL // 2]))
 
-        def ask(handler: Callable[[NodeContext, Call], Any], query: object = None, **path: str) -> Callable[[], object]:
-            return lambda: encode(handler(node, Call(path, query, None, "127.0.0.1")))
+        def ask(handler: Callable[[Node, Call[Q, None]], Answer], query: Q, **path: str) -> Callable[[], object]:
+            return lambda: encode(handler(node, call_of(parts, path, query=query)))
 
         sender, miner = senders()[0].address(coin), key("miner").address(coin)
         rows = min(1000, BLOCKS * FULL // SENDERS)
         per_rows, thousand = "ms/100 rows", HistoryQuery(limit=1000)
-        cold = cost(ask(proof, txid=txid), 100)
+        cold = cost(ask(proof, None, txid=txid), 100)
+        block = ask(show_block, None, block=str(len(raws)))
         template = cost(lambda: node.chain.template(popular.payload, FAR, b""), 100)
         figures: list[Figure] = [
             below("a sender's history, full blocks", cost(ask(history, thousand, address=sender), rows), per_rows, 10),
             below("a miner's history, 1,000 rows", cost(ask(history, thousand, address=miner), 1000), per_rows, 10),
             below("1,000 blocks of the list", cost(ask(list_blocks, BlockQuery(limit=1000)), 1000), per_rows, 10),
-            below(f"a block of {FULL:,} transfers", cost(ask(show_block, block=str(len(raws))), FULL), per_rows, 10),
+            below(f"a block of {FULL:,} transfers", cost(block, FULL), per_rows, 10),
             below("a proof, the first of its block", cold[:1], "ms", 15),
             below("a proof, the next ones", [median(cold[1:])], "ms", 1),
             below("a page of the mempool, 1,000 rows", cost(ask(pool, PoolQuery(limit=1000)), 1000), per_rows, 10),
             below(
                 f"an account that gets {WAITING // 2:,} waiting transfers",
-                cost(ask(show_account, address=popular.address(coin)), 100),
+                cost(ask(show_account, None, address=popular.address(coin)), 100),
                 "ms",
                 10,
             ),
             plain(f"a template, {WAITING:,} waiting, the first", template[:1], "ms"),
             below(f"a template, {WAITING:,} waiting, the next ones", template[1:], "ms", 50),
-            below(f"the tips of {len(raws):,} blocks, seen before", cost(ask(tips), 100)[1:], "ms", 10),
+            below(f"the tips of {len(raws):,} blocks, seen before", cost(ask(tips, None), 100)[1:], "ms", 10),
         ]
         node.store.close()
     report("reads", figures)

@@ -18,13 +18,12 @@ from pathlib import Path
 from bench.common import SHORT, below, folder, plain, report
 from bench.wsgi import ThreadServer
 from moneyer.node.api.app import build_app
-from moneyer.node.api.context import NodeContext
-from moneyer.node.api.node import open_node
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.hashing import sha256d
 from moneyer.node.p2p.peer.peer_client import PeerClient
+from moneyer.node.service import Node
 from moneyer.node.store import blocks
 from moneyer.node.system.threads import in_threads
 from tests.ports import free_port
@@ -42,7 +41,7 @@ COIN = easy_coin(premine=[(ALICE, 10**12)])
 
 @dataclass
 class Ring:
-    nodes: list[NodeContext]
+    nodes: list[Node]
 
     def neighbours_connected(self) -> bool:
         return all(node.gossip.connected == 2 for node in self.nodes)
@@ -53,7 +52,7 @@ class Ring:
         arrived: dict[int, float] = {}
         everyone = threading.Event()
 
-        def watch(number: int, node: NodeContext) -> None:
+        def watch(number: int, node: Node) -> None:
             def look(_reorganized: bool) -> None:
                 if number not in arrived and node.gossip.relay.tip.block_hash == wanted:
                     arrived[number] = time.perf_counter()
@@ -63,7 +62,7 @@ class Ring:
             node.gossip.relay.subscribe(look)
             watchers.append((node, look))
 
-        watchers: list[tuple[NodeContext, object]] = []
+        watchers: list[tuple[Node, object]] = []
         for number, node in enumerate(self.nodes):
             watch(number, node)
         client = PeerClient(self.nodes[first].config.local_url)
@@ -81,14 +80,14 @@ class Ring:
 def ring(data: Path, size: int) -> Iterator[Ring]:
     with ExitStack() as stack:
         ports = [free_port() for _ in range(size)]
-        nodes: list[NodeContext] = []
+        nodes: list[Node] = []
         for number, port in enumerate(ports):
             own = data / f"node{number}"
             own.mkdir()
             (own / "coin.toml").write_text(coin_to_toml(COIN), "utf-8")
             neighbours = (ports[number - 1], ports[(number + 1) % size])
             peers = tuple(f"http://127.0.0.1:{each}" for each in neighbours)
-            node = open_node(Config(own, port=port, peers=peers, outbound=2, development=True, min_fee=0))
+            node = Node.open(Config(own, port=port, peers=peers, outbound=2, development=True, min_fee=0))
             stack.callback(node.store.close)
             server = ThreadServer(port, build_app(node))
             stack.callback(server.server_close)

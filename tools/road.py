@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from moneyer.node.api.app import build_app
-from moneyer.node.api.node import open_node
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.service import Node
 from tests.support import ChainBuilder, easy_coin
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,7 @@ def roads(folder: Path) -> dict[str, list[str]]:
     try:
         coin = easy_coin()
         (folder / "coin.toml").write_text(coin_to_toml(coin), "utf-8")
-        node = open_node(Config(data=folder, development=True))
+        node = Node.open(Config(data=folder, development=True))
         app, chain = build_app(node), ChainBuilder(coin)
 
         blocks = [codec.encode_block(chain.add()) for _ in range(3)]
@@ -105,7 +105,7 @@ def roads(folder: Path) -> dict[str, list[str]]:
         event.remove(Engine, "commit", road.stop)
         push()
         found = {"POST /p2p/block": pushed, "GET /v1/status": road.of(status)}
-        node.store.close()
+        node.close()
         return found
     finally:
         sys.setprofile(None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from time import monotonic
-from typing import Any
+from typing import cast
 
 import bottle
-import msgspec
+from msgspec import Struct
 
 from ..p2p.gossip.gossip import Caller
 from ..p2p.peer.connection import NODE_HEADER
+from ..service import Node
 from ..system.shares import NoPlace
 from .calls import (  # noqa: F401 - imported for the endpoints that they register
     p2p_calls,
@@ -26,21 +26,30 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_templates,
     v1_transactions,
 )
-from .calls.metrics import metrics_of
-from .context import NodeContext
-from .http.body import check_binary, declared_length, json_of, read_body, read_query
-from .http.endpoint import ENDPOINTS, Binary, Call, Endpoint, Rendered, Reply, Streamed
+from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Rendered, Reply, Streamed
+from .http.decode import json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
-from .http.guard import check_host, check_same_site, check_token, is_open
-from .http.inflight import Flight, Flights, Outgoing, Phase, flights_of
+from .http.guard import (
+    Environ,
+    check_binary,
+    check_host,
+    check_same_site,
+    check_token,
+    declared_length,
+    is_open,
+    read_body,
+)
+from .http.inflight import Flight, Outgoing
 from .http.large import LARGE
 from .openapi import DOCS_POLICY, docs_page, document
+from .parts.api_parts import ApiParts
 from .shapes.fields import encode
 from .shapes.v1 import Error, ErrorBody
 
-Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+StartResponse = Callable[[str, Headers], object]
+Sent = Rendered | Streamed
+"""An answer as it goes to the server."""
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -59,19 +68,20 @@ _NOTHING_HERE = "there is nothing at this address; GET /docs lists what there is
 log = logging.getLogger("moneyer.api")
 
 
-class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
+class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
     """Bottle's routes, our answers: each is whole bytes, its errors JSON, its headers written once."""
 
-    def __init__(self, node: NodeContext) -> None:
+    def __init__(self, node: Node, parts: ApiParts) -> None:
         super().__init__()
         self.node = node
-        self._flights = flights_of(node)
-        self._metrics = metrics_of(node)
+        self.parts = parts
+        self._flights = parts.flights
 
     def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | Outgoing:
+        """One request, from the server to its answer (PEP 3333)."""
         flight = environ[_FLIGHT] = self._flights.begin(environ.get("REMOTE_ADDR") or "")
         try:
-            status, headers, answer = self._respond(environ)
+            status, headers, answer = self._respond(environ, flight)
         except BaseException:
             self._flights.end(flight)
             raise
@@ -79,8 +89,7 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         method = environ["REQUEST_METHOD"]
         start_response(status_line(status), headers)
         if flight.large is not None or isinstance(answer, Rendered):
-            seconds = (flight.since if flight.phase is Phase.REFUSED else monotonic()) - flight.began
-            self._metrics.observe(method, environ.get(_ENDPOINT, ""), status, seconds)
+            seconds = self._flights.answered(flight, method, environ.get(_ENDPOINT, ""), status)
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
         if isinstance(answer, Rendered):
@@ -92,14 +101,13 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         stream.close()
         return []
 
-    def _respond(self, environ: Environ) -> tuple[int, Headers, Rendered | Streamed]:
-        flight: Flight = environ[_FLIGHT]
+    def _respond(self, environ: Environ, flight: Flight) -> tuple[int, Headers, Sent]:
         try:
             flight.begin_turn(self._flights.requests)
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
-            status, answer = self._answer(environ)
-            return status, _headers(answer), self._in_pieces(environ, answer)
+            status, answer = self._routed(environ)
+            return status, _headers(answer), self._in_pieces(environ, flight, answer)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except Exception as error:
@@ -108,13 +116,14 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
             status, rendered, headers = _render_error(error)
             return status, headers, rendered
 
-    def _in_pieces(self, environ: Environ, answer: Rendered | Streamed) -> Rendered | Streamed:
+    def _in_pieces(self, environ: Environ, flight: Flight, answer: Sent) -> Sent:
         """A large answer as a stream: as whole bytes it would be the server's until its client has taken it."""
         if isinstance(answer, Streamed) or len(answer.content) < LARGE or environ["REQUEST_METHOD"] == "HEAD":
             return answer
-        return Streamed(self._flights.in_pieces(environ[_FLIGHT], answer.content), answer.content_type)
+        return Streamed(self._flights.in_pieces(flight, answer.content), answer.content_type)
 
-    def _answer(self, environ: Environ) -> tuple[int, Rendered | Streamed]:
+    def _routed(self, environ: Environ) -> tuple[int, Sent]:
+        """The answer of a request's endpoint. Raises NotFound, MethodNotAllowed, and what the endpoint does."""
         try:
             # Bottle would take `head` for HEAD, and what must not run for a HEAD would run.
             method = environ["REQUEST_METHOD"]
@@ -124,15 +133,82 @@ class Api(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
                 raise MethodNotAllowed(_allowed(error.headers.get("Allow"))) from None
             raise NotFound(_NOTHING_HERE) from None
         environ[_ENDPOINT] = route.name
-        answer: tuple[int, Rendered | Streamed] = route.callback(environ, path)
-        return answer
+        return cast("tuple[int, Sent]", route.callback(environ, path))
 
 
-def build_app(node: NodeContext) -> Api:
-    """Every endpoint that the modules of this room registered, on one node."""
-    app = Api(node)
+class _Bound:
+    """An endpoint on one node, as a route calls it: check who asks, parse, call, render."""
+
+    def __init__(self, node: Node, parts: ApiParts, endpoint: Endpoint) -> None:
+        self._node = node
+        self._parts = parts
+        self._endpoint = endpoint
+        self._limit = endpoint.limit(node.coin)
+        self._places = None if endpoint.bound is None else parts.flights.places.of(endpoint.bound)
+        self._wants_token = endpoint.token and not is_open(node.config)
+        self._methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
+
+    def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
+        endpoint, flight = self._endpoint, environ[_FLIGHT]
+        if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
+            raise MethodNotAllowed(self._methods)
+        if endpoint.same_site:
+            check_same_site(environ, self._node.config)
+        if self._wants_token:
+            check_token(environ, self._node.token.current)
+        query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
+        sender = _sender(environ)
+        flight.trusted = endpoint.is_health or (bool(sender) and self._is_peer(sender, flight))
+        call = Call(
+            path=path,
+            query=query,
+            body=self._body(environ, flight),
+            flight=flight,
+            parts=self._parts,
+            remote=flight.remote,
+            sender=sender,
+            last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+        )
+        if self._places is None:
+            flight.end_turn()
+            return self._rendered(endpoint.handler(self._node, call))
+        with self._parts.flights.work(flight, self._places):
+            return self._rendered(endpoint.handler(self._node, call))
+
+    def _is_peer(self, sender: str, flight: Flight) -> bool:
+        return self._node.gossip.is_peer(Caller(sender, flight.remote))
+
+    def _body(self, environ: Environ, flight: Flight) -> Struct | bytes | None:
+        kind, flights = self._endpoint.body, self._parts.flights
+        if kind is None:
+            return None
+        oversize = kind.oversize if isinstance(kind, Binary) else TooLarge
+        with flights.reading(flight, declared_length(environ)):
+            raw = read_body(environ, self._limit, oversize)
+        flight.begin_turn(flights.requests)
+        if not isinstance(kind, Binary):
+            return json_of(environ, raw, kind)
+        check_binary(environ, raw)
+        if not raw:
+            raise NoBody(f"this call needs a body: {kind.about}", expected="application/octet-stream")
+        return raw
+
+    def _rendered(self, answer: Answer) -> tuple[int, Sent]:
+        if isinstance(answer, Reply):
+            return answer.status, Rendered(encode(answer.content))
+        if isinstance(answer, Rendered | Streamed):
+            return self._endpoint.status, answer
+        if isinstance(answer, bytes):
+            return self._endpoint.status, Rendered(answer, "application/octet-stream")
+        return self._endpoint.status, Rendered(encode(answer))
+
+
+def build_app(node: Node, parts: ApiParts | None = None) -> App:
+    """Every endpoint that the modules of this room registered, on one node. `parts`: made here unless given."""
+    parts = parts or ApiParts.of(node)
+    app = App(node, parts)
     for endpoint in ENDPOINTS:
-        app.route(_rule(endpoint.path), endpoint.method, _bind(node, endpoint), name=endpoint.path)
+        app.route(_rule(endpoint.path), endpoint.method, _Bound(node, parts, endpoint), name=endpoint.path)
     described = Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
     page = Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
     app.route("/openapi.json", "GET", lambda environ, path: (200, described), name="/openapi.json")
@@ -162,81 +238,12 @@ def _decoded_path(environ: Environ) -> str:
     return path
 
 
-def _bind(
-    node: NodeContext, endpoint: Endpoint
-) -> Callable[[Environ, dict[str, str]], tuple[int, Rendered | Streamed]]:
-    """The endpoint as a route calls it: check who asks, parse, call, render."""
-    limit = endpoint.limit(node)
-    flights = flights_of(node)
-    places = None if endpoint.bound is None else flights.places.of(endpoint.bound)
-    wants_token = endpoint.token and not is_open(node.config)
-    methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
-
-    def run(environ: Environ, path: dict[str, str]) -> tuple[int, Rendered | Streamed]:
-        if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
-            raise MethodNotAllowed(methods)
-        if endpoint.same_site:
-            check_same_site(environ, node.config)
-        if wants_token:
-            check_token(environ, node.token.current)
-        query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
-        flight: Flight = environ[_FLIGHT]
-        sender = _sender(environ)
-        flight.trusted = endpoint.is_health or (bool(sender) and node.gossip.is_peer(Caller(sender, flight.remote)))
-        call = Call(
-            path,
-            query,
-            _body(endpoint, environ, limit, flights),
-            remote=flight.remote,
-            sender=sender,
-            last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
-            flight=flight,
-        )
-        if places is None:
-            flight.end_turn()
-            return answered(endpoint.handler(node, call))
-        with flights.work(flight, places):
-            return answered(endpoint.handler(node, call))
-
-    def answered(answer: Any) -> tuple[int, Rendered | Streamed]:
-        if isinstance(answer, Reply):
-            return answer.status, Rendered(encode(answer.content))
-        return endpoint.status, _rendered(answer)
-
-    return run
-
-
 def _sender(environ: Environ) -> str:
     given: str = environ.get(_NODE_HEADER) or ""
     return given if len(given) <= _MAX_NODE_ID else ""
 
 
-def _rendered(answer: Any) -> Rendered | Streamed:
-    if isinstance(answer, Rendered | Streamed):
-        return answer
-    if isinstance(answer, bytes):
-        return Rendered(answer, "application/octet-stream")
-    assert isinstance(answer, msgspec.Struct)  # noqa: S101 - what a handler may return
-    return Rendered(encode(answer))
-
-
-def _body(endpoint: Endpoint, environ: Environ, limit: int, flights: Flights) -> Any:
-    if endpoint.body is None:
-        return None
-    flight: Flight = environ[_FLIGHT]
-    oversize = endpoint.body.oversize if isinstance(endpoint.body, Binary) else TooLarge
-    with flights.reading(flight, declared_length(environ)):
-        raw = read_body(environ, limit, oversize)
-    flight.begin_turn(flights.requests)
-    if not isinstance(endpoint.body, Binary):
-        return json_of(environ, raw, endpoint.body)
-    check_binary(environ, raw)
-    if not raw:
-        raise NoBody(f"this call needs a body: {endpoint.body.about}", expected="application/octet-stream")
-    return raw
-
-
-def _headers(answer: Rendered | Streamed) -> Headers:
+def _headers(answer: Sent) -> Headers:
     headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS]
     if isinstance(answer, Streamed):
         return [*headers, ("Content-Security-Policy", STRICTEST_POLICY)]

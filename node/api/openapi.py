@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ... import __version__
-from .http.endpoint import Binary, Endpoint, Text
+from .endpoint import Binary, Endpoint, Text
 from .shapes.v1 import Error
 
 _REF = "#/components/schemas/{name}"

@@ -35,7 +35,9 @@ from ..system.words import of_system
 from .http.guard import is_open
 
 if TYPE_CHECKING:
+    from ..service import Node
     from ..wallet.keystore import Wallet
+    from .app import App
 
 THREADS: Final = 1_300
 """Requests that are worked on at once; most of them wait (for their turn, a block, a commit, a peer, their client) and
@@ -85,7 +87,7 @@ def serve(config: Config) -> None:
         lock.release()
 
 
-def _about(config: Config, listener: socket.socket) -> dict[str, Any]:
+def _about(config: Config, listener: socket.socket) -> dict[str, object]:
     """What a held lock says of the node: programs show the folder's token only to who listens there and wrote this.
 
     `start` is another one at each start, so that no later holder can be taken for this one.
@@ -186,46 +188,31 @@ def _end_soon() -> None:
     os._exit(1)
 
 
-def load_app(config: Config, main: int) -> Any:
+def load_app(config: Config, main: int) -> App:
     """In the serving process: the node put together, and its application. Ends the process where that cannot be."""
     watch_parent(partial(os._exit, 1), parent=main)
     logs.configure(config.log_level, config.log_json)
     # Here, not above: the main process stays small without them.
-    from ..p2p.lan import Discovery
     from ..store.backends.driver import warning as sqlite_warning
     from .app import build_app
-    from .feed.feed import feed_of
-    from .http.doorkeeper import Doorkeeper
-    from .node import open_node
     from .sync_console import SyncShow
 
-    try:
-        node = open_node(config)
-    except MoneyerError as error:
-        log.error("%s", error.message)
-        os._exit(_REFUSED)
-    except OSError as error:
-        log.error("%s cannot be used: %s", config.data, of_system(error))
-        os._exit(_REFUSED)
+    node = _open(config)
     if (slower := sqlite_warning()) is not None:
         log.warning("%s", slower)
     _allow_files()
     _forget_what_poses_as_a_header()
     app = build_app(node)
-    discovery = Discovery(config, node.coin, node.node_id, None if config.manual else node.gossip.found)
-    feed = feed_of(node)
-    feed.start()
-    Doorkeeper(config.port).start()
+    app.parts.start()
 
     def stop() -> None:
-        feed.close()
-        discovery.stop()
+        app.parts.stop()
+        node.stop()
 
     on_stop(stop)
     SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
     _freeze_what_stands()
-    node.gossip.start()
-    discovery.start()
+    node.start()
     began = start_line(config, node.coin.name, node.coin.symbol, node.coin.chain_id, _height(node))
     if config.log_json:
         log.info("%s", began)
@@ -233,6 +220,19 @@ def load_app(config: Config, main: int) -> Any:
         print(began, flush=True)
     _warn_of_open_wallet(node.wallet, config)
     return app
+
+
+def _open(config: Config) -> Node:
+    """The node of a data folder. Where it can't be opened, the process ends with a line that says why."""
+    from ..service import Node
+
+    try:
+        return Node.open(config)
+    except MoneyerError as error:
+        log.error("%s", error.message)
+    except OSError as error:
+        log.error("%s cannot be used: %s", config.data, of_system(error))
+    os._exit(_REFUSED)
 
 
 def _warn_of_open_wallet(wallet: Wallet, config: Config) -> None:
@@ -266,7 +266,7 @@ def _freeze_what_stands() -> None:
     gc.freeze()
 
 
-def _height(node: Any) -> int:
+def _height(node: Node) -> int:
     from ..store import blocks
 
     with node.store.read() as conn:

@@ -15,11 +15,11 @@ import pytest
 
 from moneyer.node.api.feed.changes import MAX_BLOCKS
 from moneyer.node.api.feed.feed import Behind, Feed
-from moneyer.node.api.node import open_node
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Block
+from moneyer.node.service import Node
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.api.listening import Listener, listening
 from tests.api.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
@@ -200,7 +200,7 @@ def test_an_id_of_before_a_restart_is_answered_by_a_reset(tmp_path: Path) -> Non
 def test_a_ring_that_has_moved_on_is_said_to_who_was_too_slow(tmp_path: Path) -> None:
     coin = rich_coin()
     place_coin(tmp_path, coin)
-    node = open_node(Config(data=tmp_path, development=True, min_fee=0, manual=True))
+    node = Node.open(Config(data=tmp_path, development=True, min_fee=0, manual=True))
     feed = Feed(node, ring=2)
     feed.start()
     chain = ChainBuilder(coin)
@@ -217,7 +217,7 @@ def test_a_ring_that_has_moved_on_is_said_to_who_was_too_slow(tmp_path: Path) ->
     assert feed.dropped == 1
     feed.close()
     assert feed.after(quick, 10) is None
-    node.store.close()
+    node.close()
 
 
 def test_a_memo_can_not_pose_as_an_event(fresh: RunningNode, heard: Listener) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.api.node import open_node
+from moneyer.node.service import Node
 from moneyer.node.store import mining
 from moneyer.node.store.engine import Store
 from moneyer.node.system import locks
@@ -124,7 +124,7 @@ def test_without_a_worker_it_says_so_and_does_nothing(node: RunningNode) -> None
 
 
 def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
-    here = open_node(fresh.config)
+    here = Node.open(fresh.config)
     lock = locks.hold(fresh.config.worker_lock)
     try:
         from threading import Thread
@@ -144,7 +144,7 @@ def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
         refuser.join()
     finally:
         lock.release()
-        here.store.close()
+        here.close()
     assert (answer.status, answer.code) == (503, "job_failed")
     assert "the machine is on fire" in answer.json["error"]["message"]
 

@@ -16,9 +16,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from moneyer.node.api.app import build_app
-from moneyer.node.api.http.endpoint import ENDPOINTS
-from moneyer.node.api.node import open_node
+from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.config import Config
+from moneyer.node.service import Node
 from tests.api.running import RunningNode, place_coin, rich_coin, running
 
 SETTINGS = settings(
@@ -64,9 +64,9 @@ def document(node: RunningNode) -> dict[str, Any]:
 def test_every_route_stands_in_the_document(document: dict[str, Any], tmp_path: Path) -> None:
     config = Config(data=tmp_path)
     place_coin(tmp_path, rich_coin())
-    here = open_node(config)
+    here = Node.open(config)
     routes = {(route.method, re.sub(r"<(\w+)>", r"{\1}", route.rule)) for route in build_app(here).routes}
-    here.store.close()
+    here.close()
     assert routes == {(method.upper(), path) for path, item in document["paths"].items() for method in item}
 
 

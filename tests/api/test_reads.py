@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from moneyer.node.api.calls.tutorial import ChainQuery, get_chain
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block
-from moneyer.node.api.calls.v1_transactions import MerkleTrees, proof, show_transaction
-from moneyer.node.api.context import NodeContext
-from moneyer.node.api.http.endpoint import Call
-from moneyer.node.api.node import open_node
+from moneyer.node.api.calls.v1_transactions import proof, show_transaction
+from moneyer.node.api.parts.api_parts import ApiParts
+from moneyer.node.api.parts.chain_cache import MerkleTrees
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import branch_in, merkle_branch, merkle_levels, show
 from moneyer.node.core.types import Transaction, Transfer
+from moneyer.node.service import Node
 from moneyer.node.store import tree
 from moneyer.node.store.opening.check import root_of
+from tests.api.calling import call_of
 from tests.api.running import ALICE, BOB, place_coin, rich_coin
 from tests.nodes import NOW
 from tests.statements import statements
@@ -47,14 +47,14 @@ CHAIN = _chain()
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeContext]:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node's parts, in this process, with CHAIN."""
     data: Path = tmp_path_factory.mktemp("reads") / "node"
     place_coin(data, CHAIN.coin)
-    opened = open_node(Config(data, development=True, min_fee=0, manual=True))
+    opened = Node.open(Config(data, development=True, min_fee=0, manual=True))
     opened.chain.accept_blocks(CHAIN.raw, NOW)
     yield opened
-    opened.store.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -72,8 +72,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
     return seen
 
 
-def call(path: dict[str, str] | None = None, query: Any = None) -> Call:
-    return Call(path or {}, query, None, remote="127.0.0.1")
+@pytest.fixture(scope="module")
+def parts(node: Node) -> ApiParts:
+    return ApiParts.of(node)
 
 
 def touching(payload: bytes) -> list[str]:
@@ -89,23 +90,23 @@ def touching(payload: bytes) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
 def test_a_page_of_a_history_is_one_query_and_decodes_what_it_shows(
-    node: NodeContext, decoded: list[Transaction], limit: int
+    node: Node, parts: ApiParts, decoded: list[Transaction], limit: int
 ) -> None:
     whose = BOB.address(CHAIN.coin)
     with statements(node.store) as seen:
-        page = history(node, call({"address": whose}, HistoryQuery(limit=limit)))
+        page = history(node, call_of(parts, {"address": whose}, query=HistoryQuery(limit=limit)))
     assert len(seen) == 2  # the page, and the tip's height
     assert [each.txid for each in page.transactions] == touching(BOB.payload)[:limit]
     assert len(decoded) <= limit + 1
 
 
 @pytest.mark.parametrize("limit", [1, 97, 120])
-def test_the_pages_of_a_history_are_the_whole_of_it(node: NodeContext, limit: int) -> None:
+def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts, limit: int) -> None:
     if limit == 1:
         limit = 101  # a page that ends at a part's edge, and one that doesn't
-    found, before = [], None
+    found, before, path = [], None, {"address": ALICE.address(CHAIN.coin)}
     while True:
-        page = history(node, call({"address": ALICE.address(CHAIN.coin)}, HistoryQuery(before=before, limit=limit)))
+        page = history(node, call_of(parts, path, query=HistoryQuery(before=before, limit=limit)))
         found += page.transactions
         before = page.next
         if before is None:
@@ -116,29 +117,31 @@ def test_the_pages_of_a_history_are_the_whole_of_it(node: NodeContext, limit: in
     )
 
 
-def test_a_transaction_is_found_wherever_in_its_block_it_stands(node: NodeContext, decoded: list[Transaction]) -> None:
+def test_a_transaction_is_found_wherever_in_its_block_it_stands(
+    node: Node, parts: ApiParts, decoded: list[Transaction]
+) -> None:
     for position, transaction in enumerate(CHAIN.blocks[2].transactions):
         decoded.clear()
-        view = show_transaction(node, call({"txid": show(codec.txid(transaction))}))
+        view = show_transaction(node, call_of(parts, {"txid": show(codec.txid(transaction))}))
         assert (view.height, view.position) == (2, position)
         assert decoded == [transaction]
 
 
-def test_a_block_is_decoded_once_whole(node: NodeContext, decoded: list[Transaction]) -> None:
+def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: list[Transaction]) -> None:
     block = CHAIN.blocks[4]
-    detail = show_block(node, call({"block": "4"}))
+    detail = show_block(node, call_of(parts, {"block": "4"}))
     assert [each.txid for each in detail.transactions] == [show(codec.txid(each)) for each in block.transactions]
     assert tuple(decoded) == block.transactions
 
 
 def test_a_proof_decodes_nothing_and_the_next_one_of_that_block_reads_no_body(
-    node: NodeContext, decoded: list[Transaction]
+    node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
     block = CHAIN.blocks[2]
     txids = [codec.txid(each) for each in block.transactions]
     for position in (0, 1, FULL // 2, FULL):
         with statements(node.store) as seen:
-            found = proof(node, call({"txid": show(txids[position])}))
+            found = proof(node, call_of(parts, {"txid": show(txids[position])}))
         assert found.branch == [show(each) for each in merkle_branch(txids, position)]
         assert any("FROM bodies" in statement for statement in seen) == (position == 0)
     assert decoded == []
@@ -163,24 +166,24 @@ def test_a_branch_in_a_known_tree_is_the_branch(count: int) -> None:
     assert [branch_in(levels, each) for each in range(count)] == [merkle_branch(txids, each) for each in range(count)]
 
 
-def test_a_page_of_blocks_is_one_query(node: NodeContext) -> None:
+def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
     for limit in (1, 3, 1000):
         with statements(node.store) as seen:
-            page = list_blocks(node, call(query=BlockQuery(limit=limit)))
+            page = list_blocks(node, call_of(parts, query=BlockQuery(limit=limit)))
         assert len(seen) == 1
         assert len(page.blocks) == min(limit, 6)
 
 
 def test_a_page_of_the_chain_is_one_query_and_decodes_each_block_once(
-    node: NodeContext, decoded: list[Transaction]
+    node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
     with statements(node.store) as seen:
-        page = get_chain(node, call(query=ChainQuery(from_=2, limit=4)))
+        page = get_chain(node, call_of(parts, query=ChainQuery(from_=2, limit=4)))
     assert len(seen) == 2  # the page, and the chain's length
     assert (len(page.chain), page.length, page.next) == (4, 6, 6)
     assert len(decoded) == sum(len(CHAIN.blocks[height].transactions) for height in range(1, 5))
-    assert get_chain(node, call(query=ChainQuery(from_=6, limit=4))).next is None
-    assert get_chain(node, call(query=ChainQuery(from_=7, limit=4))).chain == []
+    assert get_chain(node, call_of(parts, query=ChainQuery(from_=6, limit=4))).next is None
+    assert get_chain(node, call_of(parts, query=ChainQuery(from_=7, limit=4))).chain == []
 
 
 @pytest.mark.parametrize("memo", [0, 140])

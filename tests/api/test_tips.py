@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from moneyer.node.api.calls.v1_blocks import tips
-from moneyer.node.api.http.endpoint import Call
-from moneyer.node.api.node import open_node
+from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.core import codec
+from moneyer.node.service import Node
 from moneyer.node.store import blocks
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tree import Leaves
 from moneyer.node.system.threads import in_threads
+from tests.api.calling import call_of
 from tests.api.running import RunningNode, running
 from tests.support import ChainBuilder, block_on
 
@@ -64,7 +65,8 @@ def test_shared_ancestors_are_walked_once(branched: RunningNode) -> None:
 
 
 def test_many_who_ask_for_the_tips_share_the_walk(branched: RunningNode) -> None:
-    here = open_node(branched.config)
+    here = Node.open(branched.config)
+    call = call_of(ApiParts.of(here))
     at_once: list[int] = []
     walking: set[int] = set()
     others = threading.Event()
@@ -82,11 +84,10 @@ def test_many_who_ask_for_the_tips_share_the_walk(branched: RunningNode) -> None
     for when, hook in (("before_cursor_execute", begin), ("after_cursor_execute", end)):
         event.listen(Engine, when, hook)
     try:
-        call = Call({}, None, None, remote="127.0.0.1")
         answers = in_threads(lambda number: tips(here, call), range(8), 8)
     finally:
         for when, hook in (("before_cursor_execute", begin), ("after_cursor_execute", end)):
             event.remove(Engine, when, hook)
-        here.store.close()
+        here.close()
     assert [len(answer.tips) for answer in answers] == [TIPS + 2] * 8
     assert set(at_once) == {1}

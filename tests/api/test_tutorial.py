@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from moneyer.node.api.calls import tutorial
-from moneyer.node.api.node import open_node
+from moneyer.node.api.parts import chain_cache
+from moneyer.node.api.parts.chain_cache import ChainChecks
 from moneyer.node.chain.verify import Verified, verify_chain
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
+from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
 from moneyer.node.wallet.derive import development_keys
 from tests.api.running import RunningNode, running
@@ -272,26 +273,26 @@ def test_a_check_is_not_done_again_within_a_minute_at_the_same_tip(
     """Counted in this process, on the node's own file."""
     fresh.extend()
     fresh.stop()
-    node = open_node(fresh.config)
+    node = Node.open(fresh.config)
     runs: list[int] = []
 
     def counted(store: Store) -> Verified:
         runs.append(1)
         return verify_chain(store)
 
-    monkeypatch.setattr(tutorial, "verify_chain", counted)
+    monkeypatch.setattr(chain_cache, "verify_chain", counted)
     try:
-        checks = tutorial.Checks(node)
-        assert [checks.answer().valid for _ in range(3)] == [True] * 3
+        checks = ChainChecks(node.store)
+        assert [checks.verdict().problem for _ in range(3)] == [None] * 3
         assert len(runs) == 1
         node.chain.accept_block(codec.encode_block(fresh.chain.add()), int(time.time()))
-        assert checks.answer().height == 2
+        assert checks.verdict().height == 2
         assert len(runs) == 2
-        monkeypatch.setattr(tutorial, "monotonic", lambda: time.monotonic() + tutorial.CHECK_SECONDS)
-        assert checks.answer().height == 2
+        monkeypatch.setattr(chain_cache, "monotonic", lambda: time.monotonic() + chain_cache.CHECK_SECONDS)
+        assert checks.verdict().height == 2
         assert len(runs) == 3
     finally:
-        node.store.close()
+        node.close()
 
 
 def test_asking_many_times_at_once_whether_it_is_valid_gets_one_answer(fresh: RunningNode) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from moneyer.node.api.calls.v1_status import healthz
-from moneyer.node.api.http.endpoint import Call, Reply
-from moneyer.node.api.node import open_node
+from moneyer.node.api.endpoint import Reply
+from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.shapes.v1 import Health
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_from_json
 from moneyer.node.core.hashing import merkle_root_of_branch, show, unshow
 from moneyer.node.core.types import Transfer
+from moneyer.node.service import Node
+from tests.api.calling import call_of
 from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, running
 from tests.ports import free_port
 from tests.support import key, transfer, wait_until
@@ -203,8 +205,8 @@ def test_the_node_is_healthy(told: RunningNode) -> None:
 def test_a_node_that_cannot_do_its_work_is_not_well(fresh: RunningNode) -> None:
     """Asked in this process, on the node's own folder: what was broken is put together again by nobody."""
     fresh.stop()
-    node = open_node(fresh.config)
-    call = Call({}, None, None, remote="127.0.0.1")
+    node = Node.open(fresh.config)
+    call = call_of(ApiParts.of(node))
     well = healthz(node, call)
     assert isinstance(well, Health)
     assert (well.status, well.database, well.writer, well.problem) == ("ok", True, True, None)

@@ -12,8 +12,8 @@ import pytest
 
 from moneyer.node.api import app  # noqa: F401 - registers the endpoints
 from moneyer.node.api.calls.v1_mining import MineBody, ModeBody
-from moneyer.node.api.http.body import decode_json
-from moneyer.node.api.http.endpoint import ENDPOINTS, Binary, Endpoint, Text
+from moneyer.node.api.endpoint import ENDPOINTS, Binary, Endpoint, Text
+from moneyer.node.api.http.decode import decode_json
 from moneyer.node.api.http.errors import HttpError
 from moneyer.node.system.words import describe, explain, nearest
 from tests.api.running import Answer, RunningNode, running

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.api import app  # noqa: F401 - it registers every endpoint
-from moneyer.node.api.http.endpoint import ENDPOINTS
+from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.cli.holder import FolderToken, holder_of
 from moneyer.node.client.transport import needs_token
 from moneyer.node.core.coinfile import coin_to_toml

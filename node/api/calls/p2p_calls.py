@@ -21,15 +21,14 @@ from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
 from ...p2p.table.reach import own_url
+from ...service import Node
 from ...store import blocks
 from ...store.peers import PeerRow
 from ...store.unconfirmed import entries
 from ...system.network import is_loopback, unmapped
 from ...system.shares import CALLBACKS, DEAR_READS, DELIVERIES
-from ..context import NodeContext
-from ..http.endpoint import Binary, Call, endpoint
+from ..endpoint import Binary, Call, endpoint
 from ..http.errors import BadField, BlockOverCap, MalformedTransfer, NotTheCaller
-from ..http.inflight import flights_of
 from ..http.large import LARGE
 from ..shapes.render import work
 
@@ -68,7 +67,7 @@ def agent() -> str:
 
 
 @endpoint("GET", "/p2p/hello", "Who this node is, and how far its chain has come", reply=wire.Hello, is_health=True)
-def hello(node: NodeContext, call: Call) -> wire.Hello:
+def hello(node: Node, call: Call[None, None]) -> wire.Hello:
     with node.store.read() as conn:
         tip = blocks.tip(conn)
     return wire.Hello(
@@ -95,9 +94,8 @@ def hello(node: NodeContext, call: Call) -> wire.Hello:
     errors=(403, 422, 503),
     bound=CALLBACKS,
 )
-def connect(node: NodeContext, call: Call) -> Connected:
-    body: ConnectBody = call.body
-    url = parse_peer_url(body.url)
+def connect(node: Node, call: Call[None, ConnectBody]) -> Connected:
+    url = parse_peer_url(call.body.url)
     if not _is_callers(url.host, call.remote):
         raise NotTheCaller(
             "name your own address: a node is called back only where it calls from", expected=call.remote
@@ -118,7 +116,7 @@ def _is_callers(host: str, remote: str) -> bool:
 
 
 @endpoint("GET", "/p2p/peers", "URLs of peers that this node knows and that answered", reply=wire.PeersAnswer)
-def share_peers(node: NodeContext, call: Call) -> wire.PeersAnswer:
+def share_peers(node: Node, call: Call[None, None]) -> wire.PeersAnswer:
     rows = [row for row in node.peers.listed() if row.last_seen is not None]
     rows.sort(key=lambda row: row.last_seen or 0, reverse=True)
     return wire.PeersAnswer([row.url for row in rows[:_SHARED_PEERS]])
@@ -132,7 +130,7 @@ def share_peers(node: NodeContext, call: Call) -> wire.PeersAnswer:
     body=LocatorBody,
     bound=DEAR_READS,
 )
-def headers(node: NodeContext, call: Call) -> bytes:
+def headers(node: Node, call: Call[None, LocatorBody]) -> bytes:
     locator = [unshow(block_hash) for block_hash in call.body.locator]
     with node.store.read() as conn:
         return b"".join(blocks.headers_after(conn, locator, wire.MAX_HEADERS))
@@ -146,23 +144,22 @@ def headers(node: NodeContext, call: Call) -> bytes:
     body=BlocksBody,
     bound=DEAR_READS,
 )
-def send_blocks(node: NodeContext, call: Call) -> bytes:
-    hashes: list[str] = call.body.hashes
+def send_blocks(node: Node, call: Call[None, BlocksBody]) -> bytes:
+    hashes = call.body.hashes
     if len(set(hashes)) < len(hashes):
         raise BadField("hashes: each block is sent once: name each hash once", field="hashes")
     with node.store.read() as conn:
-        return wire.frame_blocks(_gather(node, conn, call))
+        return wire.frame_blocks(_gather(conn, call))
 
 
-def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes | None]:
+def _gather(conn: Connection, call: Call[None, BlocksBody]) -> Iterator[bytes | None]:
     """Raises NoPlace as soon as it is known that it would be for nothing."""
-    assert call.flight is not None  # noqa: S101 - every request is one
     size = 0
     for block_hash in call.body.hashes:
         raw = blocks.raw(conn, unshow(block_hash))
         size += len(raw or b"")
         if size >= LARGE:
-            flights_of(node).expect_large(call.flight)
+            call.parts.flights.expect_large(call.flight)
         yield raw
 
 
@@ -174,10 +171,10 @@ def _gather(node: NodeContext, conn: Connection, call: Call) -> Iterator[bytes |
     body=Binary("one block", BlockOverCap),
     changes=True,
     errors=(422,),
-    limit=lambda node: node.coin.max_block_bytes + _SLACK,
+    limit=lambda coin: coin.max_block_bytes + _SLACK,
     bound=DELIVERIES,
 )
-def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
+def take_block(node: Node, call: Call[None, bytes]) -> wire.BlockAnswer:
     caller = Caller(call.sender, call.remote)
     node.peers.offenders.check(call.remote)
     node.gossip.heard_block(caller, call.body)
@@ -203,7 +200,7 @@ def take_block(node: NodeContext, call: Call) -> wire.BlockAnswer:
     limit=MAX_TRANSACTIONS,
     bound=DELIVERIES,
 )
-def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
+def take_transactions(node: Node, call: Call[None, bytes]) -> wire.TransactionsAnswer:
     node.peers.offenders.check(call.remote)
     caller = Caller(call.sender, call.remote)
     try:
@@ -237,7 +234,7 @@ def take_transactions(node: NodeContext, call: Call) -> wire.TransactionsAnswer:
     reply=Binary("signed transfers, end to end"),
     bound=DEAR_READS,
 )
-def send_mempool(node: NodeContext, call: Call) -> bytes:
+def send_mempool(node: Node, call: Call[None, None]) -> bytes:
     parts, size = [], 0
     with node.store.read() as conn:
         for raw in entries.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from time import monotonic
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ...chain.verify import ChainBroken, verify_chain
 from ...core import codec
 from ...core.coin import Coin
 from ...core.errors import RuleError
@@ -21,15 +18,13 @@ from ...core.types import Block, Coinbase, Transaction
 from ...p2p.peer.errors import PeerError
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
 from ...p2p.sync.sync import ReplaceOutcome
+from ...service import Node
 from ...store import blocks, mining
 from ...store.blocks import BlockRow
 from ...store.engine import Store
 from ...system.shares import BLOCK_WAITS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, WRITES, NoPlace
-from ...system.threads import OneAtATime
-from ..context import NodeContext
-from ..http.endpoint import Call, Reply, endpoint
+from ..endpoint import Call, Reply, endpoint
 from ..http.errors import JobFailed, MissingFields, NoNode, conflict
-from ..http.inflight import places_of
 from ..shapes.fields import Count, Hash, encode
 from ..shapes.render import address
 from .tutorial_wallet import Coins, FirstUse, find_or_make, give_first_coins, read_coins, send, write_coins
@@ -41,8 +36,6 @@ CHAIN_LIMIT: Final = 1_000
 CHAIN_BYTES: Final = 8_000_000
 MINE_SECONDS: Final = 30.0
 """After this the caller is told the job and no longer kept waiting."""
-CHECK_SECONDS: Final = 60.0
-"""What a check of the chain said is said again for so long, unless the tip has changed."""
 
 
 class TutorialTransaction(Struct):
@@ -198,7 +191,7 @@ def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
     )
 
 
-def _chain(store: Store, first: int, limit: int) -> tuple[list[Any], int, int | None]:
+def _chain(store: Store, first: int, limit: int) -> tuple[list[TutorialBlock], int, int | None]:
     """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next.
 
     One query, and nothing is rendered within its snapshot: on a rollback journal, whoever writes waits for readers.
@@ -214,10 +207,11 @@ def _chain(store: Store, first: int, limit: int) -> tuple[list[Any], int, int | 
         answer = encode(block)
         size += len(answer) + 1
         if size > CHAIN_BYTES - 1_000 and rendered:
-            return rendered, length, row.height + 1
+            return cast("list[TutorialBlock]", rendered), length, row.height + 1
         rendered.append(msgspec.Raw(answer))
     following = found[-1][0].height + 2 if found else length + 1
-    return rendered, length, following if following <= length else None
+    # As JSON they are what an answer holds; its type says of which shape.
+    return cast("list[TutorialBlock]", rendered), length, following if following <= length else None
 
 
 def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[BlockRow, bytes]]:
@@ -239,9 +233,8 @@ def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[B
     query=ChainQuery,
     bound=DEAR_READS,
 )
-def get_chain(node: NodeContext, call: Call) -> ChainPage:
-    query: ChainQuery = call.query
-    return ChainPage(*_chain(node.store, query.from_, query.limit))
+def get_chain(node: Node, call: Call[ChainQuery, None]) -> ChainPage:
+    return ChainPage(*_chain(node.store, call.query.from_, call.query.limit))
 
 
 @endpoint(
@@ -255,8 +248,8 @@ def get_chain(node: NodeContext, call: Call) -> ChainPage:
     token=True,
     bound=None,  # it waits in a place of its own
 )
-def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
-    places = places_of(node)
+def mine_block(node: Node, call: Call[None, None]) -> MinedBlock | Reply:
+    places = call.parts.flights.places
     try:
         place = places.of(BLOCK_WAITS).take(call.remote)
     except NoPlace:  # one more is told its job at once
@@ -282,48 +275,6 @@ def mine_block(node: NodeContext, call: Call) -> MinedBlock | Reply:
     return MinedBlock(**values, message="congratulations, you just mined a block!")
 
 
-class Checks:
-    """Checks of the whole chain: one at a time, for all who ask, and not again while its answer still holds."""
-
-    def __init__(self, node: NodeContext) -> None:
-        self._store = node.store
-        # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
-        self._runs = OneAtATime(self._look, rests=True)
-        self._last: tuple[bytes, float, Validity] | None = None
-
-    def answer(self) -> Validity:
-        """What a check says, or the last one said. Raises StoreUnavailable."""
-        return self._still(self._tip()) or self._runs.run()
-
-    def _still(self, tip: bytes) -> Validity | None:
-        last = self._last
-        return last[2] if last is not None and last[0] == tip and monotonic() < last[1] else None
-
-    def _look(self) -> Validity:
-        tip, began = self._tip(), monotonic()
-        if (known := self._still(tip)) is not None:  # by who came a moment before
-            return known
-        try:
-            height = verify_chain(self._store).height
-        except ChainBroken as error:
-            height = int(error.details.get("height", 0))
-            said = Validity(False, f"the chain is not valid: {error.message}", height + 1, height)
-        else:
-            message = f"all good: every block up to index {height + 1} (height {height}) is valid"
-            said = Validity(True, message, height + 1, height)
-        self._last = tip, began + CHECK_SECONDS, said
-        return said
-
-    def _tip(self) -> bytes:
-        with self._store.read() as conn:
-            return blocks.tip(conn).block_hash
-
-
-@cache
-def checks_of(node: NodeContext) -> Checks:
-    return Checks(node)
-
-
 @endpoint(
     "GET",
     "/is_valid",
@@ -333,8 +284,13 @@ def checks_of(node: NodeContext) -> Checks:
     same_site=True,
     bound=CHAIN_CHECKS,
 )
-def is_valid(node: NodeContext, call: Call) -> Validity:
-    return checks_of(node).answer()
+def is_valid(node: Node, call: Call[None, None]) -> Validity:
+    verdict = call.parts.chain_checks.verdict()
+    height = verdict.height
+    if verdict.problem is not None:
+        return Validity(False, f"the chain is not valid: {verdict.problem}", height + 1, height)
+    message = f"all good: every block up to index {height + 1} (height {height}) is valid"
+    return Validity(True, message, height + 1, height)
 
 
 @endpoint(
@@ -348,8 +304,8 @@ def is_valid(node: NodeContext, call: Call) -> Validity:
     token=True,
     errors=(409, 422),
 )
-def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
-    body: AddTransactionBody = call.body
+def add_transaction(node: Node, call: Call[None, AddTransactionBody]) -> AddedTransaction:
+    body = call.body
     missing = [name for name in ("sender", "receiver", "amount") if getattr(body, name) is UNSET]
     if missing:
         raise MissingFields(f"some fields are missing: {', '.join(missing)}", missing=missing)
@@ -360,7 +316,7 @@ def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
     receiver = find_or_make(node, str(body.receiver), "receiver", first)
     try:
         give_first_coins(node, call, str(body.sender), sender, amount + fee, first)
-        accepted = send(node, sender, receiver, amount, fee, memo)
+        accepted = send(node, call.parts, sender, receiver, amount, fee, memo)
     except RuleError as error:
         raise conflict(error) from None
     with node.store.read() as conn:
@@ -369,7 +325,7 @@ def add_transaction(node: NodeContext, call: Call) -> AddedTransaction:
     return AddedTransaction(message, height + 1, height, show(accepted.txid), _made(node, first))
 
 
-def _made(node: NodeContext, first: FirstUse) -> list[MadeAccount]:
+def _made(node: Node, first: FirstUse) -> list[MadeAccount]:
     made = []
     for name in dict.fromkeys([*first.made, *([first.paid[0]] if first.paid else [])]):
         account = MadeAccount(name, address(node.coin, node.wallet.payload_of(name) or b""))
@@ -392,7 +348,7 @@ def _made(node: NodeContext, first: FirstUse) -> list[MadeAccount]:
     token=True,
     bound=PEER_WAITS,
 )
-def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
+def connect_node(node: Node, call: Call[None, ConnectNodeBody]) -> ConnectedNodes:
     given = call.body.node
     urls = [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
     if urls is UNSET or not urls:
@@ -416,7 +372,7 @@ def connect_node(node: NodeContext, call: Call) -> ConnectedNodes:
     token=True,
     bound=PEER_WAITS,
 )
-def replace_chain(node: NodeContext, call: Call) -> ReplacedChain:
+def replace_chain(node: Node, call: Call[None, None]) -> ReplacedChain:
     replaced = node.sync.ask_everyone()
     chain, _, following = _chain(node.store, 1, CHAIN_LIMIT)
     return ReplacedChain(_outcome(replaced), chain, replaced.asked, replaced.answered, following)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Final
 
 from msgspec import Meta, Raw
@@ -20,6 +18,7 @@ from msgspec import Meta, Raw
 from ...chain.mempool import Accepted
 from ...core.errors import BadAmount, BadSequence, InsufficientFunds
 from ...core.money import format_amount, parse_amount
+from ...service import Node
 from ...store import accounts, blocks, mining
 from ...store.unconfirmed import entries
 from ...system.shares import BLOCK_WAITS
@@ -28,10 +27,9 @@ from ...wallet.derive import DEVELOPMENT_NAMES, FAUCET, development_key
 from ...wallet.errors import NameTaken
 from ...wallet.keystore import add_key, sign_transfer
 from ...wallet.names import check_name, name_key
-from ..context import NodeContext
-from ..http.endpoint import Call
+from ..endpoint import Call
 from ..http.errors import BadField, JobFailed, NotNow, UnknownName
-from ..http.inflight import places_of
+from ..parts.api_parts import ApiParts
 from .identify import find_account
 from .v1_mining import await_job, await_worker, create_job
 
@@ -78,25 +76,20 @@ def read_coins(number: Raw, field: str, decimals: int) -> int:
 _SEND_TRIES: Final = 5
 
 
-@cache
-def _send_lock_of(node: NodeContext) -> threading.Lock:
-    return threading.Lock()
-
-
-def send(node: NodeContext, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes) -> Accepted:
+def send(node: Node, parts: ApiParts, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes) -> Accepted:
     """Sign and submit a transfer with the sender's next sequence; amounts in base units, accounts as payloads.
 
     Two sends at once take two sequences. Raises WalletError (not this wallet's key, locked) and RuleError.
     """
-    return send_as(node, node.wallet.secret_for(sender), sender, receiver, amount, fee, memo)
+    return send_as(node, parts, node.wallet.secret_for(sender), sender, receiver, amount, fee, memo)
 
 
 def send_as(
-    node: NodeContext, secret: bytes, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes
+    node: Node, parts: ApiParts, secret: bytes, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes
 ) -> Accepted:
     """As `send`, with the secret key of `sender`. Raises RuleError."""
     tries = _SEND_TRIES
-    with _send_lock_of(node):
+    with parts.sending:
         while True:
             tries -= 1
             sequence = node.mempool.next_sequence(sender)
@@ -126,7 +119,7 @@ class FirstUse:
     paid: tuple[str, int, int] | None = None
 
 
-def find_or_make(node: NodeContext, who: str, where: str, first: FirstUse) -> bytes:
+def find_or_make(node: Node, who: str, where: str, first: FirstUse) -> bytes:
     """The payload of a name or an address; on a development network a name that isn't there is made.
 
     Raises UnknownName, BadName, BadAddress, WalletError.
@@ -148,7 +141,9 @@ def find_or_make(node: NodeContext, who: str, where: str, first: FirstUse) -> by
     return key.payload
 
 
-def give_first_coins(node: NodeContext, call: Call, who: str, sender: bytes, needed: int, first: FirstUse) -> None:
+def give_first_coins(
+    node: Node, call: Call[object, object], who: str, sender: bytes, needed: int, first: FirstUse
+) -> None:
     """Pay an account of a development network that has never sent, and lacks `needed` base units, from the faucet.
 
     Returns once they are in a block. An account that has sent before is left as it is, and so is one of the five
@@ -156,8 +151,8 @@ def give_first_coins(node: NodeContext, call: Call, who: str, sender: bytes, nee
     """
     if not _may_be_given(node, who, sender) or _balance(node, sender) >= needed:
         return
-    lock = _lock_of(node)
-    with places_of(node).of(BLOCK_WAITS).hold(call.remote):
+    lock = call.parts.first_coins
+    with call.parts.flights.places.of(BLOCK_WAITS).hold(call.remote):
         if not lock.acquire(timeout=_BLOCK_SECONDS):
             raise NotNow("other accounts are being given their first coins: try again")
         try:
@@ -167,14 +162,14 @@ def give_first_coins(node: NodeContext, call: Call, who: str, sender: bytes, nee
             lock.release()
 
 
-def _may_be_given(node: NodeContext, who: str, sender: bytes) -> bool:
+def _may_be_given(node: Node, who: str, sender: bytes) -> bool:
     key = name_key(who)
     if not node.wallet.development or key in (*DEVELOPMENT_NAMES, FAUCET) or node.wallet.payload_of(who) != sender:
         return False
     return node.mempool.next_sequence(sender) == 0 and development_key(who).payload == sender
 
 
-def _pay(node: NodeContext, call: Call, who: str, sender: bytes, needed: int, first: FirstUse) -> None:
+def _pay(node: Node, call: Call[object, object], who: str, sender: bytes, needed: int, first: FirstUse) -> None:
     faucet, fee = development_key(FAUCET), node.config.min_fee
     amount = max(GIFT * 10**node.coin.decimals, needed)
     if _balance(node, faucet.payload) < amount + fee:
@@ -184,7 +179,7 @@ def _pay(node: NodeContext, call: Call, who: str, sender: bytes, needed: int, fi
     for _ in range(_TRIES):
         if not _waits(node, txid):
             try:
-                txid = send_as(node, faucet.secret, faucet.payload, sender, amount, fee, b"").txid
+                txid = send_as(node, call.parts, faucet.secret, faucet.payload, sender, amount, fee, b"").txid
             except InsufficientFunds:  # it has paid others, and no block has come since
                 return
         height = _mine(node, call)
@@ -194,7 +189,7 @@ def _pay(node: NodeContext, call: Call, who: str, sender: bytes, needed: int, fi
     raise NotNow(f"the faucet's coins for {check_name(who)} are on their way: try again")
 
 
-def _mine(node: NodeContext, call: Call) -> int:
+def _mine(node: Node, call: Call[object, object]) -> int:
     """One block by the worker; the height of the tip then. Raises JobFailed, NotNow."""
     job = await_job(node, create_job(node, 1, None).job_id, _BLOCK_SECONDS, call)
     if job.state == mining.FAILED:
@@ -205,16 +200,11 @@ def _mine(node: NodeContext, call: Call) -> int:
         return blocks.tip(conn).height
 
 
-def _balance(node: NodeContext, payload: bytes) -> int:
+def _balance(node: Node, payload: bytes) -> int:
     with node.store.read() as conn:
         return accounts.account(conn, payload).balance
 
 
-def _waits(node: NodeContext, txid: bytes) -> bool:
+def _waits(node: Node, txid: bytes) -> bool:
     with node.store.read() as conn:
         return entries.get(conn, txid) is not None
-
-
-@cache
-def _lock_of(node: NodeContext) -> threading.Lock:
-    return threading.Lock()

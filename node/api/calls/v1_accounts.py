@@ -7,12 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ...service import Node
 from ...store import accounts, blocks
 from ...store.transactions import Place
 from ...store.unconfirmed import entries
 from ...system.shares import DEAR_READS
-from ..context import NodeContext
-from ..http.endpoint import Call, endpoint
+from ..endpoint import Call, endpoint
 from ..http.errors import BadField
 from ..shapes.render import address
 from ..shapes.v1 import AccountView, History, Pending
@@ -29,7 +29,7 @@ class HistoryQuery(Struct):
 
 
 @endpoint("GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView)
-def show_account(node: NodeContext, call: Call) -> AccountView:
+def show_account(node: Node, call: Call[None, None]) -> AccountView:
     payload = node.coin.payload(call.path["address"])
     with node.store.read() as conn:
         view = entries.view(conn, payload, 0)
@@ -50,9 +50,9 @@ def show_account(node: NodeContext, call: Call) -> AccountView:
     query=HistoryQuery,
     bound=DEAR_READS,
 )
-def history(node: NodeContext, call: Call) -> History:
+def history(node: Node, call: Call[HistoryQuery, None]) -> History:
     payload = node.coin.payload(call.path["address"])
-    query: HistoryQuery = call.query
+    query = call.query
     before = None if query.before is None else _parse_cursor(query.before)
     with node.store.read() as conn:
         found = accounts.history(conn, payload, before, query.limit + 1)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from ...core.hashing import show
+from ...service import Node
 from ...store import blocks, transactions
 from ...store.blocks import INVALID, BlockRow
-from ...store.tree import Leaves
 from ...system.shares import DEAR_READS
-from ...system.threads import OneAtATime
-from ..context import NodeContext
-from ..http.endpoint import Binary, Call, endpoint
+from ..endpoint import Binary, Call, endpoint
 from ..http.errors import NotFound
 from ..shapes.render import block_detail, block_summary, work
 from ..shapes.v1 import BlockDetail, BlockPage, Tips, TipView
@@ -34,10 +31,9 @@ class BlockQuery(Struct):
 @endpoint(
     "GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery, bound=DEAR_READS
 )
-def list_blocks(node: NodeContext, call: Call) -> BlockPage:
-    query: BlockQuery = call.query
+def list_blocks(node: Node, call: Call[BlockQuery, None]) -> BlockPage:
     with node.store.read() as conn:
-        rows = blocks.newest_first(conn, query.before, query.limit)
+        rows = blocks.newest_first(conn, call.query.before, call.query.limit)
     return BlockPage([block_summary(node.coin, row) for row in rows])
 
 
@@ -49,7 +45,7 @@ def list_blocks(node: NodeContext, call: Call) -> BlockPage:
     errors=(404,),
     bound=DEAR_READS,
 )
-def show_block(node: NodeContext, call: Call) -> BlockDetail:
+def show_block(node: Node, call: Call[None, None]) -> BlockDetail:
     with node.store.read() as conn:
         row = find_block(conn, call.path["block"])
         raws = transactions.of_block(conn, row.joined)
@@ -65,7 +61,7 @@ def show_block(node: NodeContext, call: Call) -> BlockDetail:
     errors=(404,),
     bound=DEAR_READS,
 )
-def raw_block(node: NodeContext, call: Call) -> bytes:
+def raw_block(node: Node, call: Call[None, None]) -> bytes:
     with node.store.read() as conn:
         row = find_block(conn, call.path["block"])
         raw = blocks.raw(conn, row.block_hash)
@@ -75,27 +71,13 @@ def raw_block(node: NodeContext, call: Call) -> bytes:
 
 
 @endpoint("GET", "/v1/tips", "The tip of every branch, most work first", reply=Tips, bound=DEAR_READS)
-def tips(node: NodeContext, call: Call) -> Tips:
-    return _tips_of(node).run()
-
-
-@cache
-def _tips_of(node: NodeContext) -> OneAtATime[Tips]:
-    """However many ask, it is looked once at a time, and that holds one connection."""
-    leaves = Leaves()
-
-    def look() -> Tips:
-        with node.store.read() as conn:
-            rows = leaves.look(conn, MAX_PAGE)
-            forks = blocks.fork_heights(conn, rows)
-        return Tips(
-            [
-                TipView(show(row.block_hash), row.height, work(row.work), _status(row), fork)
-                for row, fork in zip(rows, forks, strict=True)
-            ]
-        )
-
-    return OneAtATime(look)
+def tips(node: Node, call: Call[None, None]) -> Tips:
+    return Tips(
+        [
+            TipView(show(row.block_hash), row.height, work(row.work), _status(row), fork)
+            for row, fork in call.parts.branch_tips.run()
+        ]
+    )
 
 
 def _status(row: BlockRow) -> str:

@@ -7,11 +7,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ...service import Node
 from ...system.shares import EVENT_STREAMS, Place
-from ..context import NodeContext
-from ..feed.feed import Behind, Feed, feed_of
-from ..http.endpoint import Call, Streamed, Text, endpoint
-from ..http.inflight import places_of
+from ..endpoint import Call, Streamed, Text, endpoint
+from ..feed.feed import Behind, Feed
 
 HEARTBEAT: Final = 10.0
 """Seconds of silence, then a comment: so that who has gone is noticed, and a proxy in between keeps the line open."""
@@ -65,11 +64,11 @@ class Stream:
     query=EventQuery,
     bound=None,  # its own, for as long as it lasts
 )
-def events(node: NodeContext, call: Call) -> Streamed:
+def events(node: Node, call: Call[EventQuery, None]) -> Streamed:
     last = call.last_event_id if call.last_event_id is not None else call.query.last_event_id
-    place = places_of(node).of(EVENT_STREAMS).take(call.remote)
+    place = call.parts.flights.places.of(EVENT_STREAMS).take(call.remote)
     try:
-        return Streamed(Stream(feed_of(node), place, last), _EVENT_STREAM)
+        return Streamed(Stream(call.parts.feed, place, last), _EVENT_STREAM)
     except BaseException:
         place.release()
         raise

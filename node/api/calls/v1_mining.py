@@ -7,22 +7,19 @@ import threading
 import time
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
-from ...config import Config
+from ...service import Node
 from ...store import mining
 from ...store.mining import BadMode, JobRow
 from ...system import locks
 from ...system.advice import typed
-from ..context import NodeContext
-from ..http.endpoint import Call, endpoint
+from ..endpoint import Call, endpoint
 from ..http.errors import BadField, NotFound, NoWorker
-from ..http.inflight import flights_of
-from ..shapes.mining_shapes import Job, MiningView, StratumStatus
+from ..parts.workers import stratum_status, worker_status
+from ..shapes.mining import Job, MiningView
 from ..shapes.render import job_view
 from .identify import payable
-from .v1_status import worker_status
 
 MAX_JOB: Final = 100_000
 """Blocks in one job."""
@@ -40,18 +37,18 @@ class MineBody(Struct, forbid_unknown_fields=True):
     """Who is paid; the worker's own account where none is named."""
 
 
-def create_job(node: NodeContext, wanted: int, receiver: bytes | None) -> JobRow:
+def create_job(node: Node, wanted: int, receiver: bytes | None) -> JobRow:
     """A job that is durable when this returns."""
     now = int(time.time())
     return node.store.write(lambda conn: mining.create(conn, wanted, receiver, now))
 
 
-def read_job(node: NodeContext, job_id: str) -> JobRow | None:
+def read_job(node: Node, job_id: str) -> JobRow | None:
     with node.store.read() as conn:
         return mining.get(conn, job_id)
 
 
-def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
+def await_worker(node: Node, seconds: float = WORKER_SECONDS) -> None:
     """Return once a worker lives. Raises NoWorker when none has come in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
@@ -66,9 +63,8 @@ def await_worker(node: NodeContext, seconds: float = WORKER_SECONDS) -> None:
         pause.wait(min(left, _LOOK_SECONDS))
 
 
-def await_job(node: NodeContext, job_id: str, seconds: float, call: Call) -> JobRow:
+def await_job(node: Node, job_id: str, seconds: float, call: Call[object, object]) -> JobRow:
     """The job once it is over, or as it is after `seconds`. Raises CallerGone once nobody waits for `call` any more."""
-    assert call.flight is not None  # noqa: S101 - every request is one
     deadline = time.monotonic() + seconds
     while True:
         seen = node.store.data_version()
@@ -79,7 +75,7 @@ def await_job(node: NodeContext, job_id: str, seconds: float, call: Call) -> Job
         if job.state != mining.OPEN or left <= 0:
             return job
         node.store.wait_for_change(seen, min(left, _CALLER_SECONDS))
-        flights_of(node).check_caller(call.flight)
+        call.parts.flights.check_caller(call.flight)
 
 
 @endpoint(
@@ -92,14 +88,14 @@ def await_job(node: NodeContext, job_id: str, seconds: float, call: Call) -> Job
     changes=True,
     token=True,
 )
-def mine(node: NodeContext, call: Call) -> Job:
-    body: MineBody = call.body
+def mine(node: Node, call: Call[None, MineBody]) -> Job:
+    body = call.body
     receiver = None if body.address is None else payable(node.coin, body.address)
     return job_view(node.coin, create_job(node, body.blocks, receiver))
 
 
 @endpoint("GET", "/v1/jobs/{job}", "How far a job is", reply=Job, errors=(404,))
-def show_job(node: NodeContext, call: Call) -> Job:
+def show_job(node: Node, call: Call[None, None]) -> Job:
     job_id = call.path["job"]
     if not _JOB_ID.fullmatch(job_id):
         raise BadField("a job is named by the `job` that asking for it answered", field="job", found=job_id[:80])
@@ -112,7 +108,6 @@ def show_job(node: NodeContext, call: Call) -> Job:
 # Who mines for this node: its worker and when it does, and other people's miners.
 
 
-_MAX_STRATUM_STATUS: Final = 262_144
 _SWITCH_SECONDS: Final = 2.0
 """How long an answer waits for the worker to say that it does what it was told."""
 _SWITCH_LOOK_SECONDS: Final = 0.02
@@ -133,25 +128,14 @@ class ModeBody(Struct, forbid_unknown_fields=True):
     ]
 
 
-def stratum_status(config: Config) -> StratumStatus | None:
-    """What the Stratum server says of itself; None where none runs, or none has said anything yet."""
-    if not locks.is_held(config.stratum_lock):
-        return None
-    try:
-        with config.stratum_status.open("rb") as file:
-            return msgspec.json.decode(file.read(_MAX_STRATUM_STATUS), type=StratumStatus)
-    except (OSError, ValueError):
-        return None
-
-
-def mining_view(node: NodeContext) -> MiningView:
+def mining_view(node: Node) -> MiningView:
     with node.store.read() as conn:
         mode = mining.mode(conn) or mining.DEFAULT
-    return MiningView(mode=str(mode), worker=worker_status(node), stratum=stratum_status(node.config))
+    return MiningView(mode=str(mode), worker=worker_status(node.config), stratum=stratum_status(node.config))
 
 
 @endpoint("GET", "/v1/mining", "Who mines, how fast, and when", reply=MiningView)
-def show_mining(node: NodeContext, call: Call) -> MiningView:
+def show_mining(node: Node, call: Call[None, None]) -> MiningView:
     return mining_view(node)
 
 
@@ -164,10 +148,9 @@ def show_mining(node: NodeContext, call: Call) -> MiningView:
     changes=True,
     token=True,
 )
-def switch_mining(node: NodeContext, call: Call) -> MiningView:
-    body: ModeBody = call.body
+def switch_mining(node: Node, call: Call[None, ModeBody]) -> MiningView:
     try:
-        wanted = mining.parse_mode(body.mode)
+        wanted = mining.parse_mode(call.body.mode)
     except BadMode as error:
         raise BadField(error.message, **error.details) from None
     node.store.write(lambda conn: mining.set_mode(conn, wanted))

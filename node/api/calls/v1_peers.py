@@ -7,9 +7,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...p2p.peer.urls import MAX_URL
+from ...service import Node
 from ...system.shares import PEER_WAITS
-from ..context import NodeContext
-from ..http.endpoint import Call, endpoint
+from ..endpoint import Call, endpoint
 from ..http.errors import NotFound
 from ..shapes.render import peer_view
 from ..shapes.v1 import PeerPage, PeerView, RemovedPeer
@@ -20,7 +20,7 @@ class PeerBody(Struct, forbid_unknown_fields=True):
 
 
 @endpoint("GET", "/v1/peers", "Every peer that this node knows", reply=PeerPage)
-def list_peers(node: NodeContext, call: Call) -> PeerPage:
+def list_peers(node: Node, call: Call[None, None]) -> PeerPage:
     live = node.gossip.live()
     return PeerPage([peer_view(row, live.get(row.url)) for row in node.peers.listed()])
 
@@ -37,7 +37,7 @@ def list_peers(node: NodeContext, call: Call) -> PeerPage:
     errors=(422,),
     bound=PEER_WAITS,
 )
-def add_peer(node: NodeContext, call: Call) -> PeerView:
+def add_peer(node: Node, call: Call[None, PeerBody]) -> PeerView:
     return peer_view(node.peers.add(call.body.url))
 
 
@@ -50,7 +50,7 @@ def add_peer(node: NodeContext, call: Call) -> PeerView:
     token=True,
     errors=(404,),
 )
-def remove_peer(node: NodeContext, call: Call) -> RemovedPeer:
+def remove_peer(node: Node, call: Call[None, None]) -> RemovedPeer:
     peer = call.path["peer"]
     if not node.peers.remove(peer):
         raise NotFound("this node knows no such peer", peer=peer[:MAX_URL])

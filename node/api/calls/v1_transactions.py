@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -16,14 +13,13 @@ from ...core.coin import Coin
 from ...core.errors import Malformed, RuleError
 from ...core.hashing import branch_in, merkle_levels, sha256d, show
 from ...core.types import MAX_MEMO, Transfer
+from ...service import Node
 from ...store import blocks, transactions
 from ...store.errors import StoreDamaged
 from ...store.unconfirmed import entries
 from ...system.shares import DEAR_READS, LOOKS, WRITES
-from ..context import NodeContext
-from ..http.endpoint import Call, Reply, endpoint
+from ..endpoint import Call, Reply, endpoint
 from ..http.errors import BadField, MalformedTransfer, NotFound, conflict
-from ..http.inflight import flights_of
 from ..shapes.render import pool_view, stored_view
 from ..shapes.v1 import Checked, PoolPage, Proof, Submitted, TransactionView
 from .identify import parse_hash
@@ -31,11 +27,6 @@ from .v1_blocks import Limit
 
 TRANSFER_LIMIT = 1_000_000
 """Bytes of a submitted transfer's JSON: more than any has, so that a wrong one is told what is wrong with it."""
-
-TREE_BYTES: Final = 16_000_000
-"""Of Merkle trees in memory: some twenty blocks of 4,900 transfers. Hashing one anew takes 10 ms."""
-_NODE_BYTES: Final = 73
-"""What a hash of a tree takes in memory: a Python object of 65 bytes, and the list's pointer to it."""
 
 # Anything that fits is handed to the rules, whose words are better; the bound is that of a signed 64-bit integer.
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -123,10 +114,9 @@ def _signature(text: str) -> bytes:
 
 
 @contextmanager
-def _look(node: NodeContext, call: Call) -> Iterator[None]:
+def _look(call: Call[object, object]) -> Iterator[None]:
     """While a call's transfer is looked at. Raises NoPlace, CallerGone."""
-    assert call.flight is not None  # noqa: S101 - it came over HTTP
-    flights = flights_of(node)
+    flights = call.parts.flights
     with flights.work(call.flight, flights.places.of(LOOKS)):
         yield
 
@@ -143,10 +133,10 @@ def _look(node: NodeContext, call: Call) -> Iterator[None]:
     errors=(409, 422),
     limit=TRANSFER_LIMIT,
 )
-def submit(node: NodeContext, call: Call) -> Reply:
+def submit(node: Node, call: Call[None, TransferBody]) -> Reply:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace, look=_look(node, call))
+        accepted = node.mempool.accept_transfer(transfer, replace=call.body.replace, look=_look(call))
     except RuleError as error:
         raise conflict(error) from None
     return Reply(200 if accepted.known else 201, Submitted(show(accepted.txid), accepted.status))
@@ -161,10 +151,10 @@ def submit(node: NodeContext, call: Call) -> Reply:
     limit=TRANSFER_LIMIT,
     bound=WRITES,
 )
-def check(node: NodeContext, call: Call) -> Checked:
+def check(node: Node, call: Call[None, TransferBody]) -> Checked:
     transfer = parse_transfer(node.coin, call.body)
     try:
-        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace, look=_look(node, call))
+        accepted = node.mempool.check_transfer(transfer, replace=call.body.replace, look=_look(call))
     except RuleError as error:
         return Checked(accepted=False, code=error.code, message=error.message)
     return Checked(accepted=True, code=None, message=f"it would be taken, and be {accepted.status}")
@@ -173,7 +163,7 @@ def check(node: NodeContext, call: Call) -> Checked:
 @endpoint(
     "GET", "/v1/transactions/{txid}", "A transaction, confirmed or in the mempool", reply=TransactionView, errors=(404,)
 )
-def show_transaction(node: NodeContext, call: Call) -> TransactionView:
+def show_transaction(node: Node, call: Call[None, None]) -> TransactionView:
     txid = parse_hash(call.path["txid"], "txid")
     with node.store.read() as conn:
         found = transactions.get(conn, txid)
@@ -191,45 +181,6 @@ def confirmed_view(coin: Coin, found: transactions.Confirmed, tip: int) -> Trans
     return stored_view(coin, found.raw, "confirmed", place, found.timestamp, tip - found.place.height + 1)
 
 
-class MerkleTrees:
-    """The trees of the blocks of which a proof was asked last, by block hash. May be used by several threads.
-
-    A tree never changes, so nothing has to be undone; `TREE_BYTES` bounds what is kept.
-    """
-
-    def __init__(self, most_bytes: int = TREE_BYTES) -> None:
-        self._most = most_bytes // _NODE_BYTES
-        self._lock = threading.Lock()
-        self._trees: OrderedDict[bytes, list[Sequence[bytes]]] = OrderedDict()
-        self._nodes = 0
-
-    def get(self, block_hash: bytes) -> list[Sequence[bytes]] | None:
-        with self._lock:
-            found = self._trees.get(block_hash)
-            if found is not None:
-                self._trees.move_to_end(block_hash)
-            return found
-
-    def keep(self, block_hash: bytes, tree: list[Sequence[bytes]]) -> None:
-        with self._lock:
-            if block_hash in self._trees:
-                return
-            self._trees[block_hash] = tree
-            self._nodes += _size_of(tree)
-            while self._nodes > self._most:
-                _, oldest = self._trees.popitem(last=False)
-                self._nodes -= _size_of(oldest)
-
-
-def _size_of(tree: list[Sequence[bytes]]) -> int:
-    return sum(map(len, tree))
-
-
-@cache
-def _trees_of(node: NodeContext) -> MerkleTrees:
-    return MerkleTrees()
-
-
 @endpoint(
     "GET",
     "/v1/transactions/{txid}/proof",
@@ -238,9 +189,9 @@ def _trees_of(node: NodeContext) -> MerkleTrees:
     errors=(404,),
     bound=DEAR_READS,
 )
-def proof(node: NodeContext, call: Call) -> Proof:
+def proof(node: Node, call: Call[None, None]) -> Proof:
     txid = parse_hash(call.path["txid"], "txid")
-    trees = _trees_of(node)
+    trees = call.parts.merkle_trees
     with node.store.read() as conn:
         place = transactions.find(conn, txid)
         if place is None:
@@ -267,7 +218,7 @@ def proof(node: NodeContext, call: Call) -> Proof:
 @endpoint(
     "GET", "/v1/mempool", "What waits for a block, by fee per byte", reply=PoolPage, query=PoolQuery, bound=DEAR_READS
 )
-def pool(node: NodeContext, call: Call) -> PoolPage:
+def pool(node: Node, call: Call[PoolQuery, None]) -> PoolPage:
     with node.store.read() as conn:
         count, size = entries.totals(conn)
         rows = entries.by_fee_rate(conn, call.query.limit)

@@ -11,7 +11,6 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import islice
 from secrets import token_hex
 from time import monotonic
@@ -19,9 +18,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from ...service import Node
 from ...store import blocks
 from ...store.errors import StoreUnavailable
-from ..context import NodeContext
 from ..http.errors import NotNow
 from ..shapes.fields import encode
 from .changes import RESET, Event, Pool, Table, TipMove, move_events, reset, tip_move
@@ -49,7 +48,7 @@ class Behind(Exception):
 class Feed:
     """`ring`: events that are kept."""
 
-    def __init__(self, node: NodeContext, ring: int = MAX_EVENTS) -> None:
+    def __init__(self, node: Node, ring: int = MAX_EVENTS) -> None:
         self._store = node.store
         self._coin = node.coin
         self._boot = token_hex(4)  # numbers begin anew with each process
@@ -232,8 +231,3 @@ class Feed:
             while len(self._ring) > self._most or self._bytes > MAX_BYTES:
                 self._bytes -= len(self._ring.popleft())
             self._news.notify_all()
-
-
-@cache
-def feed_of(node: NodeContext) -> Feed:
-    return Feed(node)

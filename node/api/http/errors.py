@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ...core.errors import BadAddress, BadSequence, BlockTooLarge, FeeTooLow, MoneyerError, NoTimestamp, RuleError
 from ...core.types import MAX_MONEY
@@ -211,7 +211,7 @@ def conflict(error: RuleError) -> HttpError | RuleError:
     return error
 
 
-def answer_of(error: Exception) -> tuple[int, str, str, Mapping[str, Any], Mapping[str, str]]:
+def answer_of(error: Exception) -> tuple[int, str, str, Mapping[str, object], Mapping[str, str]]:
     """Status, code, message, details and headers of the answer to `error`; an unforeseen one is logged here."""
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         log.warning("a request was turned away, the machine refuses what it needs: %s", error.strerror)

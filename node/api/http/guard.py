@@ -1,4 +1,5 @@
-"""Who may do what: the Host that was asked for, the site that asks, the token."""
+"""What is checked of a request before anything in it is parsed: who asks (Host, site, token), and what it brings (the
+type and length of its body)."""
 
 from __future__ import annotations
 
@@ -6,11 +7,18 @@ import re
 from functools import lru_cache
 from hmac import compare_digest
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 from ...config import Config
 from ...system.network import is_loopback
-from .errors import BadHost, CrossSite, Unauthorized
+from .errors import BadHost, CrossSite, Incomplete, TooLarge, Unauthorized, WrongType
+
+Environ = dict[str, Any]
+"""What WSGI (PEP 3333) hands over of a request: text, and objects of the server's that have no type."""
+
+JSON_LIMIT: Final = 65_536
+"""Bytes of a JSON body, unless the endpoint says otherwise."""
+_CHUNK: Final = 65_536
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
@@ -57,7 +65,7 @@ def _is_trustworthy(host: str) -> bool:
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
 
-def check_host(environ: dict[str, Any], config: Config) -> None:
+def check_host(environ: Environ, config: Config) -> None:
     """Raises BadHost: so a page elsewhere cannot reach this node by a name of its own (DNS rebinding)."""
     host = environ.get("HTTP_HOST") or ""
     if not answers_to(host, config.allow_hosts):
@@ -67,7 +75,7 @@ def check_host(environ: dict[str, Any], config: Config) -> None:
         )
 
 
-def check_same_site(environ: dict[str, Any], config: Config) -> None:
+def check_same_site(environ: Environ, config: Config) -> None:
     """Raises CrossSite when a browser says that another site asks, or that nobody does (a prefetch).
 
     Or when it may be one that says nothing: browsers mark requests to trustworthy addresses only
@@ -86,7 +94,7 @@ def check_same_site(environ: dict[str, Any], config: Config) -> None:
         raise CrossSite("another site may not change anything here", found=origin[:80])
 
 
-def _joined(environ: dict[str, Any], *names: str) -> str:
+def _joined(environ: Environ, *names: str) -> str:
     return " ".join(str(environ.get(name, "")) for name in names).lower()
 
 
@@ -95,10 +103,59 @@ def _is_own(origin: str, host: str) -> bool:
     return bool(separator) and scheme in ("http", "https") and rest == host.strip().lower()
 
 
-def check_token(environ: dict[str, Any], token: str) -> None:
+def check_token(environ: Environ, token: str) -> None:
     """Raises Unauthorized unless the request carries the node's token."""
     scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
     if scheme.lower() != "bearer" or not compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
         raise Unauthorized(
             "this call needs the header Authorization: Bearer TOKEN; the token stands in the node's api.token"
         )
+
+
+def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
+    """The whole body, at most `limit` bytes; no more than one over that is ever read. Raises TooLarge, Incomplete."""
+    declared = declared_length(environ)
+    if declared is not None and declared > limit:
+        raise _too_large(limit, oversize)
+    stream, parts, size = environ["wsgi.input"], [], 0
+    while size <= limit and size != declared:  # to ask for more of a whole one takes as long as to read it
+        part = stream.read(min(_CHUNK, limit + 1 - size))
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    if size > limit:
+        raise _too_large(limit, oversize)
+    if declared is not None and declared != size:
+        raise Incomplete("the body ended before its Content-Length", expected=declared, found=size)
+    return b"".join(parts)
+
+
+def declared_length(environ: Environ) -> int | None:
+    """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
+    digits = environ.get("CONTENT_LENGTH") or ""
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits.lstrip("0")[:20] or "0")  # Python refuses to read thousands of digits, zeros too
+
+
+def _too_large(limit: int, oversize: type[TooLarge]) -> TooLarge:
+    return oversize(f"the body is over {limit} bytes", expected=f"at most {limit}")
+
+
+def check_type(environ: Environ, expected: str) -> None:
+    """Raises WrongType unless the body is said to be `expected`, and not compressed."""
+    coding = environ.get("HTTP_CONTENT_ENCODING") or ""
+    if coding.strip().lower() not in ("", "identity"):
+        raise WrongType("send the body as it is, without Content-Encoding", expected="identity", found=coding[:80])
+    given = environ.get("CONTENT_TYPE") or ""
+    kind, _, parameters = given.partition(";")
+    charset = re.search(r"charset=\"?([\w-]+)", parameters, re.IGNORECASE)
+    if kind.strip().lower() != expected or (charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii")):
+        raise WrongType(f"send the header Content-Type: {expected}", expected=expected, found=given[:80])
+
+
+def check_binary(environ: Environ, raw: bytes) -> None:
+    """Raises WrongType where a body is there and not said to be of bytes as they are."""
+    if raw:
+        check_type(environ, "application/octet-stream")

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from enum import Enum
-from functools import cache
 from time import monotonic, sleep
 from typing import Final
+
+from prometheus_client import Histogram
 
 from ...system.shares import (
     LARGE_ANSWERS,
@@ -28,8 +29,6 @@ from ...system.shares import (
     Place,
     Shares,
 )
-from ..context import NodeContext
-from .body import JSON_LIMIT
 from .connections import (
     can_see,
     closing_all,
@@ -43,6 +42,7 @@ from .connections import (
 )
 from .doorkeeper import Places
 from .errors import CallerGone, Incomplete, NotNow, TooSlow
+from .guard import JSON_LIMIT
 from .large import LARGE_SECONDS, Chunks, Large
 
 DEADLINE: Final = 20.0
@@ -62,6 +62,9 @@ _WAITED: Final = 0.25
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
 _LOOK: Final = 1.0
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+"""Bounds of the buckets in which the times of answers are counted."""
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
 
 log = logging.getLogger("moneyer.api")
 
@@ -137,6 +140,15 @@ class Flights:
         self._thread: threading.Thread | None = None
         self._looking = threading.Lock()
         """Held while somebody looks for a caller."""
+        self.seconds = Histogram(
+            "moneyer_request_seconds",
+            "Time to answer, by endpoint (as /openapi.json names it) and class of status; streams are not in it.",
+            ("method", "endpoint", "status"),
+            buckets=_SECONDS,
+            registry=None,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        """Its parts by their labels: to look one up by `labels` takes longer."""
         self.cut = 0
         """Connections that were ended for their client's slowness."""
         self.abandoned = 0
@@ -152,6 +164,20 @@ class Flights:
         self._flights.discard(flight)
         if flight.large_place is not None:
             flight.large_place.release()
+
+    def answered(self, flight: Flight, method: str, endpoint: str, status: int) -> float:
+        """Count a request whose answer stands; the seconds that this took. `endpoint`: its path, empty where none is.
+
+        What a refusal was held back for is not counted.
+        """
+        seconds = (flight.since if flight.phase is Phase.REFUSED else monotonic()) - flight.began
+        # A caller's own words never become labels: there is no end to them.
+        key = (method if method in _METHODS else "other", endpoint or "none", status // 100)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self.seconds.labels(*key[:2], f"{key[2]}xx")
+        child.observe(seconds)
+        return seconds
 
     @property
     def count(self) -> int:
@@ -417,12 +443,3 @@ class Outgoing:
     def close(self) -> None:
         self._flights.end(self._flight)
         self._chunks.close()
-
-
-@cache
-def flights_of(node: NodeContext) -> Flights:
-    return Flights(node.config.port)
-
-
-def places_of(node: NodeContext) -> Places:
-    return flights_of(node).places

@@ -18,7 +18,7 @@ from ...store.blocks import BlockRow
 from ...store.mining import JobRow
 from ...store.peers import PeerRow
 from ...store.unconfirmed.entries import MempoolRow
-from .mining_shapes import Job
+from .mining import Job
 from .v1 import BlockDetail, BlockSummary, PeerView, TransactionView
 
 

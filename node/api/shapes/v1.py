@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from .fields import Address, Bits, Count, Hash, Hex, Units
-from .mining_shapes import WorkerStatus
+from .mining import WorkerStatus
 
 
 class ErrorBody(Struct):

@@ -1,4 +1,8 @@
-"""From bytes that anybody may have sent to values that a handler can trust. Nothing is parsed before it is bounded."""
+"""JSON bodies and query strings, from bytes that anybody may have sent to the structs that a handler takes.
+
+Their length is bounded before they come here (`guard.read_body`). An error names the field, what was expected and what
+was found; a key or parameter that is nearly a known one is told which (`system.words`).
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,17 @@ import json
 import re
 from dataclasses import replace
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from ...system.words import Problem, explain, joined, nearest, quoted, read_plain, type_of
-from .errors import BadEncoding, BadField, BadJson, BadQuery, Incomplete, NoBody, TooLarge, WrongType
+from .errors import BadEncoding, BadField, BadJson, BadQuery, NoBody
+from .guard import Environ, check_type
 
 S = TypeVar("S", bound=msgspec.Struct)
-Environ = dict[str, Any]
 
-JSON_LIMIT = 65_536
-"""Bytes of a JSON body, unless the endpoint says otherwise."""
-_CHUNK = 65_536
 _MAX_QUERY = 2_000
 _INTEGER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _NUMBERS_THAT_ARE_NONE = ("NaN", "Infinity", "-Infinity")
@@ -28,55 +29,6 @@ _SHOWN = 80
 _MOST_KEYS = 32
 """Of a body whose keys may be spelled otherwise: each one that isn't known is compared with those that are."""
 _NOT_THIS = "the body is not what this call takes: GET /docs lists its fields"
-
-
-def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
-    """The whole body, at most `limit` bytes; no more than one over that is ever read. Raises TooLarge, Incomplete."""
-    declared = declared_length(environ)
-    if declared is not None and declared > limit:
-        raise _too_large(limit, oversize)
-    stream, parts, size = environ["wsgi.input"], [], 0
-    while size <= limit and size != declared:  # to ask for more of a whole one takes as long as to read it
-        part = stream.read(min(_CHUNK, limit + 1 - size))
-        if not part:
-            break
-        parts.append(part)
-        size += len(part)
-    if size > limit:
-        raise _too_large(limit, oversize)
-    if declared is not None and declared != size:
-        raise Incomplete("the body ended before its Content-Length", expected=declared, found=size)
-    return b"".join(parts)
-
-
-def declared_length(environ: Environ) -> int | None:
-    """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
-    digits = environ.get("CONTENT_LENGTH") or ""
-    if not digits.isascii() or not digits.isdigit():
-        return None
-    return int(digits.lstrip("0")[:20] or "0")  # Python refuses to read thousands of digits, zeros too
-
-
-def _too_large(limit: int, oversize: type[TooLarge]) -> TooLarge:
-    return oversize(f"the body is over {limit} bytes", expected=f"at most {limit}")
-
-
-def check_type(environ: Environ, expected: str) -> None:
-    """Raises WrongType unless the body is said to be `expected`, and not compressed."""
-    coding = environ.get("HTTP_CONTENT_ENCODING") or ""
-    if coding.strip().lower() not in ("", "identity"):
-        raise WrongType("send the body as it is, without Content-Encoding", expected="identity", found=coding[:80])
-    given = environ.get("CONTENT_TYPE") or ""
-    kind, _, parameters = given.partition(";")
-    charset = re.search(r"charset=\"?([\w-]+)", parameters, re.IGNORECASE)
-    if kind.strip().lower() != expected or (charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii")):
-        raise WrongType(f"send the header Content-Type: {expected}", expected=expected, found=given[:80])
-
-
-def check_binary(environ: Environ, raw: bytes) -> None:
-    """Raises WrongType where a body is there and not said to be of bytes as they are."""
-    if raw:
-        check_type(environ, "application/octet-stream")
 
 
 def json_of(environ: Environ, raw: bytes, kind: type[S]) -> S:
@@ -153,7 +105,7 @@ def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
     ):
         return
 
-    def look(pairs: list[tuple[str, Any]]) -> None:
+    def look(pairs: list[tuple[str, object]]) -> None:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
@@ -247,7 +199,7 @@ def _integers(kind: type[msgspec.Struct]) -> dict[str, bool]:
 def read_query(text: str, kind: type[S]) -> S:
     """A query string as the struct `kind`. Raises BadQuery, BadField."""
     fields = _integers(kind)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for name, value in _pairs(text):
         if name not in fields:
             near = nearest(name, fields)

@@ -1,10 +1,9 @@
-"""What Prometheus reads: rows and states as they are when it asks, and what was counted since this process began."""
+"""The figures that Prometheus reads: rows and states as they are when it asks, and counts since this process began."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
@@ -14,20 +13,16 @@ from prometheus_client.registry import Collector
 from .... import __version__
 from ...core.hashing import show
 from ...p2p.table.standing import CONNECTED
+from ...service import Node
 from ...store import blocks, peers
 from ...store.unconfirmed import entries
-from ..context import NodeContext
 from ..feed.changes import TipMove
-from ..feed.feed import feed_of
-from ..http.endpoint import Call, Rendered, Text, endpoint
-from ..http.inflight import flights_of
-from .v1_mining import stratum_status
-from .v1_status import worker_status
+from ..feed.feed import Feed
+from ..http.inflight import Flights
+from .workers import stratum_status, worker_status
 
 # Every name here is one that the oldest format knows too, and every Prometheus reads that.
-_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DEPTHS: Final = (1, 2, 3, 6, 12, 50, 100, 1_000)
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # one series less for each count; nobody here asks when it began
@@ -36,40 +31,24 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # one series less for
 class Metrics:
     """One node's registry. Its names begin with `moneyer_`, those of the process with `process_`."""
 
-    def __init__(self, node: NodeContext) -> None:
+    def __init__(self, node: Node, flights: Flights, feed: Feed) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Histogram(
-            "moneyer_request_seconds",
-            "Time to answer, by endpoint (as /openapi.json names it) and class of status; streams are not in it.",
-            ("method", "endpoint", "status"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
+        self._registry.register(flights.seconds)
         self._depths = Histogram(
             "moneyer_reorg_depth",
             "Blocks that left the main chain in a reorg, whichever process of the node did it.",
             buckets=_DEPTHS,
             registry=self._registry,
         )
-        self._children: dict[tuple[str, str, int], Histogram] = {}
         self.blocks_connected = 0
-        self._registry.register(_Now(node, self))
+        self._registry.register(_Now(node, flights, feed, self))
         ProcessCollector(registry=self._registry)
-        feed_of(node).on_move(self._note_move)
+        feed.on_move(self._note_move)
 
     def _note_move(self, move: TipMove) -> None:
         self.blocks_connected += move.connected
         if move.disconnected:
             self._depths.observe(move.disconnected)
-
-    def observe(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A request was answered. `path`: the endpoint's own, empty where there is none."""
-        # A caller's own words never become labels: there is no end to them.
-        key = (method if method in _METHODS else "other", path or "none", status // 100)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._requests.labels(*key[:2], f"{key[2]}xx")
-        child.observe(seconds)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
@@ -78,8 +57,10 @@ class Metrics:
 class _Now(Collector):
     """What is read when it is asked for. Raises StoreUnavailable."""
 
-    def __init__(self, node: NodeContext, metrics: Metrics) -> None:
+    def __init__(self, node: Node, flights: Flights, feed: Feed, metrics: Metrics) -> None:
         self._node = node
+        self._flights = flights
+        self._feed = feed
         self._metrics = metrics
 
     def describe(self) -> Iterator[Metric]:
@@ -119,7 +100,7 @@ class _Now(Collector):
         yield _gauge("moneyer_sync_blocks_per_second", "Lately, in a sync; else 0.", rate)
 
     def _worker(self) -> Iterator[Metric]:
-        worker = worker_status(self._node)
+        worker = worker_status(self._node.config)
         yield _gauge("moneyer_worker_alive", "1 while a mining worker lives.", worker.alive)
         yield _gauge("moneyer_worker_hashrate", "Hashes a second, as the worker says.", worker.hashrate)
         yield _counter("moneyer_worker_blocks", "Blocks that the worker found since it began.", worker.blocks)
@@ -134,7 +115,7 @@ class _Now(Collector):
             yield _counter("moneyer_stratum_blocks", "Blocks that miners found.", stratum.blocks)
 
     def _process(self) -> Iterator[Metric]:
-        feed, flights = feed_of(self._node), flights_of(self._node)
+        feed, flights = self._feed, self._flights
         yield _counter("moneyer_blocks_connected", "Blocks that joined the main chain.", self._metrics.blocks_connected)
         yield _counter("moneyer_commits", "Commits of the node's serving process.", self._node.store.commits)
         yield _gauge("moneyer_requests_in_flight", "Requests that are worked on or wait, streams too.", flights.count)
@@ -161,18 +142,3 @@ def _gauge(name: str, about: str, value: float) -> Metric:
 
 def _counter(name: str, about: str, value: int) -> Metric:
     return CounterMetricFamily(name, about, value=value)
-
-
-@cache
-def metrics_of(node: NodeContext) -> Metrics:
-    return Metrics(node)
-
-
-@endpoint(
-    "GET",
-    "/metrics",
-    "The node in figures, for Prometheus",
-    reply=Text("Prometheus text format 0.0.4", _CONTENT_TYPE),
-)
-def metrics(node: NodeContext, call: Call) -> Rendered:
-    return Rendered(metrics_of(node).render(), _CONTENT_TYPE)

@@ -1,0 +1,82 @@
+"""The answer to `GET /v1/status`, which pages ask for again and again: rendered once for each change."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict
+from typing import Final
+
+from .... import __version__
+from ...core.hashing import show
+from ...p2p.sync.progress import SyncProgress
+from ...service import Node
+from ...store import blocks, peers
+from ...store.unconfirmed import entries
+from ..http.doorkeeper import Places
+from ..shapes.fields import encode
+from ..shapes.mining import WorkerStatus
+from ..shapes.render import work
+from ..shapes.v1 import CoinSummary, PoolTotals, Status, SyncStatus
+from .workers import NO_WORKER, worker_status
+
+_WORKER_SECONDS: Final = 0.25
+"""How long a look at the worker's lock, and at who was refused, is believed: so that a thousand requests a second are
+not as many looks."""
+
+
+class StatusPage:
+    """The rendered answer, for as long as it is true: the database's `data_version`, the worker's word, the sync."""
+
+    def __init__(self, node: Node, places: Places) -> None:
+        self._node = node
+        self._places = places
+        self._lock = threading.Lock()
+        """Held while an answer is found or rendered: identical work is done once while other callers wait."""
+        self._worker = NO_WORKER
+        self._busy: tuple[str, ...] = ()
+        self._looked_until = 0.0
+        self._key: tuple[int, WorkerStatus, tuple[str, ...], bool, SyncProgress | None] | None = None
+        self._rendered = b""
+
+    def render(self) -> bytes:
+        """The answer's JSON. Raises StoreUnavailable."""
+        with self._lock:
+            if time.monotonic() > self._looked_until:
+                self._worker = worker_status(self._node.config)
+                self._busy = self._places.busy()
+                self._looked_until = time.monotonic() + _WORKER_SECONDS
+            sync = self._node.sync
+            # The version is read before the rows: a commit in between makes the next caller look again.
+            key = (self._node.store.data_version(), self._worker, self._busy, sync.syncing, sync.progress)
+            if key != self._key:
+                self._rendered = encode(_read(self._node, *key[1:]))
+                self._key = key
+            return self._rendered
+
+
+def _read(
+    node: Node, worker: WorkerStatus, busy: tuple[str, ...], syncing: bool, progress: SyncProgress | None
+) -> Status:
+    coin = node.coin
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+        count, size = entries.totals(conn)
+        known = peers.count(conn)
+    return Status(
+        coin=CoinSummary(coin.name, coin.symbol, coin.hrp, coin.decimals, coin.block_time),
+        chain_id=show(coin.chain_id),
+        height=tip.height,
+        tip=show(tip.block_hash),
+        work=work(tip.work),
+        bits=f"{tip.header.bits:08x}",
+        difficulty=coin.difficulty(tip.header.bits),
+        issued=coin.issued(tip.height),
+        mempool=PoolTotals(count, size, node.config.min_fee),
+        peers=known,
+        worker=worker,
+        syncing=syncing,
+        sync=None if progress is None else SyncStatus(**asdict(progress)),
+        version=__version__,
+        busy=list(busy),
+    )

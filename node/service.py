@@ -1,0 +1,95 @@
+"""A running node: every part it is made of, opened, started and stopped in one order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .chain.accept import Chain
+from .chain.mempool import Mempool
+from .config import Config
+from .core.coin import Coin
+from .p2p.gossip.gossip import Gossip
+from .p2p.lan import Discovery
+from .p2p.sync.sync import Sync
+from .p2p.table.peer_table import PeerTable
+from .store import meta
+from .store.engine import Store, load_coin
+from .system.api_token import TokenFile
+from .wallet.keystore import Wallet
+from .wallet.live import LiveWallet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """The parts of one node in one process. Its HTTP interface is not one of them: `node.api` is built on a `Node`.
+
+    Life: `open` → `start` → `stop` → `close`. A node that was opened and not started answers, accepts and stores;
+    it only keeps no links. Tests and benches work on such a node.
+    """
+
+    config: Config
+    coin: Coin
+    store: Store
+    """The database. Its writer's thread runs from `open` to `close`."""
+    chain: Chain
+    mempool: Mempool
+    keys: LiveWallet
+    """The wallet's file, read again when another process has changed it."""
+    peers: PeerTable
+    sync: Sync
+    gossip: Gossip
+    """Links to other nodes, and what is told over them."""
+    discovery: Discovery
+    """Other nodes of the local network, by mDNS."""
+    node_id: str
+    """Made once a data folder; by it a node recognises itself under another URL."""
+    token: TokenFile
+    """What `Authorization: Bearer` must carry."""
+
+    @classmethod
+    def open(cls, config: Config) -> Node:
+        """Open a data folder for serving. Raises StoreRefused, BadCoin, WalletError, OSError, each with a sentence."""
+        coin = load_coin(config)
+        keys = LiveWallet(config.data, development=config.development, passphrase_file=config.passphrase_file)
+        store = Store.open(config, coin)
+        mempool = Mempool(store)
+        chain = Chain(store)
+        peers = PeerTable(store, config)
+        sync = Sync(chain, peers)
+        gossip = Gossip(config, mempool, peers, sync)
+        with store.read() as conn:
+            node_id = meta.node_id(conn)
+        return cls(
+            config=config,
+            coin=coin,
+            store=store,
+            chain=chain,
+            mempool=mempool,
+            keys=keys,
+            peers=peers,
+            sync=sync,
+            gossip=gossip,
+            discovery=Discovery(config, coin, node_id, None if config.manual else gossip.found),
+            node_id=node_id,
+            token=TokenFile(config.token_file),
+        )
+
+    @property
+    def wallet(self) -> Wallet:
+        """The node's keys as they are now: other processes add to them."""
+        return self.keys.now()
+
+    def start(self) -> None:
+        """Meet other nodes: links first, then the search of the local network, which feeds them."""
+        self.gossip.start()
+        self.discovery.start()
+
+    def stop(self) -> None:
+        """Leave the other nodes, in the opposite order; within about three seconds. Requests are still answered."""
+        self.discovery.stop()
+        self.gossip.stop()
+
+    def close(self) -> None:
+        """`stop`, then finish what is queued for the database and let go of it. A second time does nothing."""
+        self.stop()
+        self.store.close()
