@@ -17,7 +17,9 @@ import requests
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 _BLOCK = re.compile(r"(<!-- tools/transcript\.py.*?-->\n\n```console\n)(.*?)(```\n)", re.DOTALL)
-_WIDTH = 130
+_WIDTH = 120
+_SHOWN_TRANSACTIONS = 2
+"""Of one block; the rest is `…`."""
 _CUT = ', "…": "…"}'
 _LONG = re.compile(r"\b([0-9a-f]{64}|dev1[02-9ac-hj-np-z]{40,})\b")
 
@@ -54,14 +56,18 @@ def run(command: str, first_port: int, seen: set[str]) -> str:
         else:
             url = word
     answer = requests.request("POST" if body else "GET", url, data=body, headers=headers, timeout=60)
-    text = "".join(f"{line}\n" for line in lay_out(shortened(answer.json(), seen))).replace(_CUT, ", …}")
+    text = (
+        "".join(f"{line}\n" for line in lay_out(shortened(answer.json(), seen)))
+        .replace(_CUT, ", …}")
+        .replace('"…"', "…")
+    )
     for number in (1, 2, 3):
         text = text.replace(f"127.0.0.1:{first_port + number - 1}", f"127.0.0.1:{5000 + number}")
     return text
 
 
 def shortened(value: Any, seen: set[str]) -> Any:
-    """A block that was shown already by its index and hash alone."""
+    """A block that was shown already by its index and hash alone; of many transactions the first."""
     if isinstance(value, list):
         return [shortened(each, seen) for each in value]
     if not isinstance(value, dict):
@@ -71,6 +77,8 @@ def shortened(value: Any, seen: set[str]) -> Any:
         return {"index": value["index"], "hash": block_hash, "…": "…"}
     if isinstance(block_hash, str):
         seen.add(block_hash)
+    if len(value.get("transactions", ())) > _SHOWN_TRANSACTIONS:
+        value = {**value, "transactions": [*value["transactions"][:_SHOWN_TRANSACTIONS], "…"]}
     return {name: shortened(each, seen) for name, each in value.items()}
 
 
