@@ -1,0 +1,1 @@
+"""The documents say what the code does: whatever they name is there, and whatever is there has its place in them."""
