@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -107,7 +108,7 @@ def _prose(text: str) -> str:
         if block.startswith("\b\n"):
             parts.append("```sh\n" + block.removeprefix("\b\n") + "\n```")
         else:
-            parts.append(" ".join(block.split()))
+            parts.append(textwrap.fill(" ".join(block.split()), 120, break_on_hyphens=False, break_long_words=False))
     return "\n\n".join(parts) + "\n"
 
 

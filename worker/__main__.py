@@ -1,4 +1,4 @@
-"""`python -P -m moneyer.worker OPTIONS` is `moneyer worker OPTIONS`, where that script is not at hand.
+"""`python -P -m moneyer.worker OPTIONS` is `moneyer worker [OPTIONS]`, where that script is not at hand.
 
 This entry point stands above the layers, as `moneyer.__main__` does, so that the options are written once
 (`node/cli/commands/run.py`). `python -m worker` in a checkout would load this package under another name.

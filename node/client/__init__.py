@@ -1,6 +1,6 @@
 """A node's HTTP API for programs: what the command line uses, too. It imports nothing of the node but its core.
 
-    from node.client import Client
+    from moneyer import Client
 
     print(Client("http://127.0.0.1:5001").status()["height"])
 
