@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from moneyer.node.api import app  # noqa: F401 - brings every endpoint
-from moneyer.node.api.http.endpoint import ENDPOINTS
-from moneyer.node.api.openapi import document
 from moneyer.node.api.shapes import v1
+from tests.api.running import running
 from tests.docs.pages import in_backticks, page, rows
 
 EVENTS = (v1.ReorgEvent, v1.ResetEvent)
@@ -28,8 +27,9 @@ def _keys(schema: Any) -> Iterator[str]:
             yield from _keys(each)
 
 
-def test_every_key_of_the_api_has_its_row_and_every_row_its_key() -> None:
-    described = document(ENDPOINTS, wants_token=True)
+def test_every_key_of_the_api_has_its_row_and_every_row_its_key(tmp_path: Path) -> None:
+    with running(tmp_path / "node") as node:
+        described = node.get("/openapi.json").json
     keys = set(_keys(described["components"]["schemas"]))
     keys.update(
         parameter["name"]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.api.running import running
-from tests.docs.pages import in_backticks, page, rows, section
+from tests.docs.pages import files, in_backticks, name_of, page, rows, section
 
 
 def _named(kind: str, name: str) -> str:
@@ -16,7 +16,8 @@ def _named(kind: str, name: str) -> str:
 
 def _of_stratum() -> set[str]:
     """Those that a node has only while a Stratum server runs, from the source."""
-    found = re.findall(r"_(gauge|counter)\(\s*\"(moneyer_stratum_\w+)\"", page("node/api/calls/metrics.py"))
+    source = "".join(path.read_text("utf-8") for path in files() if name_of(path).startswith("node/api/"))
+    found = re.findall(r"_(gauge|counter)\(\s*\"(moneyer_stratum_\w+)\"", source)
     return {_named(kind, name) for kind, name in found}
 
 

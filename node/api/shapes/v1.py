@@ -1,6 +1,6 @@
 """The shapes of `/v1`: the only spelling of its JSON keys (`render.py` fills them from the node's own values).
 
-Amounts in base units, times in whole Unix seconds, heights from genesis = 0. Those of mining are in `mining_shapes.py`.
+Amounts in base units, times in whole Unix seconds, heights from genesis = 0. Those of mining are in `mining.py`.
 """
 
 from __future__ import annotations
