@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, open_store
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
 from moneyer.node.chain.accept import Chain
-from moneyer.node.chain.signatures import check_signatures
+from moneyer.node.chain.signatures import verify_signatures
 from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import Transfer
@@ -36,7 +36,7 @@ def verifying(coin: Coin, raws: list[bytes]) -> float:
 
     def work() -> None:
         for transfers in blocks:
-            assert all(check_signatures(coin.chain_id, transfers))
+            assert all(verify_signatures(coin.chain_id, transfers))
 
     return BLOCKS * TRANSFERS / seconds(work)
 

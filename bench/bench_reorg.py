@@ -21,7 +21,7 @@ from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, connect, conn
 from bench.common import SHORT, Figure, below, folder, plain, report, seconds
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.outcomes import Reorganized
-from moneyer.node.chain.signatures import check_signatures
+from moneyer.node.chain.signatures import verify_signatures
 from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import Transfer
@@ -235,7 +235,7 @@ def main() -> None:
             "s",
             1,
         ),
-        plain("of that, the branch's signatures", [seconds(lambda: check_signatures(coin.chain_id, new))], "s"),
+        plain("of that, the branch's signatures", [seconds(lambda: verify_signatures(coin.chain_id, new))], "s"),
     ]
     report("reorg", [*figures, *(figure for case in FULL for figure in in_full(coin, case))])
 

@@ -12,7 +12,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from moneyer.node.core import codec, fork, ledger, pow, signing
+from moneyer.node.core import codec, ledger, pow, signing
 from moneyer.node.core.address import encode_address
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.hashing import merkle_root
@@ -198,9 +198,6 @@ class ChainBuilder:
     def next_bits(self) -> int:
         window = [pow.TimedBits(block.header.timestamp, block.header.bits) for block in self.blocks]
         return self.coin.next_bits(window, self.height + 1)
-
-    def as_tip(self, joined: int) -> fork.Tip:
-        return fork.Tip(self.tip_hash, self.height, self.work, joined)
 
     def account(self, who: Key | bytes) -> Account:
         return self.accounts.get(payload_of(who), NO_ACCOUNT)

@@ -1,153 +1,94 @@
-"""From the tip to the best chain, within one transaction: disconnect, connect, condemn, and the mempool after it."""
+"""New blocks join the tree, and the tip goes to the best chain: stage 5 and the fork choice of `docs/protocol.md`.
+
+`PendingBlocks` is what one write transaction does, everything or nothing: the blocks join the tree, `Advance` walks to
+the chain with the most work (disconnect, connect, condemn what fails), and the mempool follows (`settle`). What takes
+long and depends on nothing but the blocks is done before that transaction, by `Prepared`: signatures are verified, and
+the blocks that may be disconnected are summed up. If another process moves the tip meanwhile, that work may be of no
+use, never wrong; where signatures are missing, the transaction is rolled back and tried again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Connection
 
-from ..core import fork, ledger
-from ..core.errors import RULES, InvalidParent, Malformed, RuleError
+from ..core import ledger
+from ..core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
 from ..core.hashing import show
-from ..store import blocks, mining, tree
-from ..store.connecting import Ledger, sum_up
+from ..core.types import Block, Transfer
+from ..store import blocks, chainstate, mining
+from ..store.chainstate import ChainState, Leaving, NewBlock, sum_up
 from ..store.engine import Store
 from ..store.errors import StoreBusy
-from .ahead import Ahead, Candidate, Candidates, Decoded, SignaturesWanted, Step
 from .outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
+from .pipeline import TreeBlock
 from .settle import TipChange, after_tip_change, resume
+from .signatures import verify_signatures
+
+_VERIFIED_AT_ONCE = 4_000
+"""Transfers whose signatures are handed to the threads together: enough for each, and no whole branch in memory."""
+
+_MOST_KEPT = 50_000
+"""Transfers of stored blocks that are kept decoded after their signatures were verified: some 25 MB."""
+
+_MOST_LEAVING = 300_000
+"""Transactions of blocks that may be disconnected, of which no more are summed up before: some 30 MB."""
+
+NewBlocks = Mapping[bytes, NewBlock]
+"""Blocks on their way into the tree by hash, in the order in which they join."""
+
+Decoded = tuple[Block, Sequence[bytes]]
+"""A block and the txids of its transactions, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of the block; or the error of the first block that failed, its mark to be committed."""
+class Route:
+    """From one tip to another: disconnect newest first, then connect oldest first."""
 
-    outcome: Outcome | None
-    error: RuleError | None = None
-    is_returning: bool = False
-    """Transfers of disconnected blocks are still to come back to the mempool: `settle.bring_back`."""
-
-
-class Advance:
-    """One transaction's way to the best chain, once `candidates` have joined the tree."""
-
-    def __init__(self, conn: Connection, store: Store, ahead: Ahead, candidates: Candidates) -> None:
-        self._conn = conn
-        self._coin = store.coin
-        self._mempool_bytes = store.config.mempool_bytes
-        self._ahead = ahead
-        self._candidates = candidates
-        self._error: RuleError | None = None
-        self._touched: set[bytes] = set()
-        """Accounts that lost money or sent some; and of blocks that were tried in between, which does no harm."""
-        self._gone = 0
-
-    def to_best(self) -> Result:
-        """Connect the best chain there is. Raises SignaturesWanted, and then nothing must be committed."""
-        tip = blocks.tip(self._conn)
-        old_tip = here = Step(tip.block_hash, tip.height, True)
-        while True:
-            best = blocks.best(self._conn)
-            if best.block_hash == here.block_hash:
-                break
-            here = self._walk(here, best)
-            if here.block_hash == best.block_hash:
-                break
-        way = self._route(old_tip, here)
-        is_returning = bool(way.connect) and self._update_mempool(way)
-        if self._error is not None:
-            return Result(None, self._error, is_returning)
-        if not way.connect:
-            new = self._candidates[next(reversed(self._candidates))].new
-            return Result(SideBranch(new.block_hash, new.height))
-        if not way.disconnect:
-            return Result(Extended(here.block_hash, here.height), is_returning=is_returning)
-        fork_height = old_tip.height - len(way.disconnect)
-        outcome = Reorganized(here.block_hash, here.height, fork_height, len(way.disconnect))
-        return Result(outcome, is_returning=is_returning)
-
-    def _walk(self, here: Step, best: blocks.BlockRow) -> Step:
-        """Go from `here` towards `best` and return how far it went. A block that fails is condemned."""
-        way = self._route(here, best)
-        steps = [self._step(block_hash) for block_hash in way.connect]
-        unchecked = [step.block_hash for step in steps if not self._ahead.has(step)]
-        if unchecked:
-            raise SignaturesWanted(unchecked, way.disconnect)
-        chain = Ledger(self._conn, self._coin)
-        self._disconnect(chain, here.height, way.disconnect)
-        reached = Step(way.fork_point, here.height - len(way.disconnect), True)
-        for step in steps:
-            block, txids = self._load(step.block_hash)
-            signatures = self._ahead.of(step, block)
-            try:
-                chain.connect(block, step.block_hash, step.height, signatures, txids)
-            except RuleError as error:
-                tree.condemn(self._conn, step.block_hash, error.code)
-                self._error = self._error or error
-                break
-            self._touched.update(transfer.sender for transfer in ledger.transfers_of(block))
-            reached = step
-        chain.save()
-        return reached
-
-    def _disconnect(self, chain: Ledger, height: int, hashes: Sequence[bytes]) -> None:
-        """Take the last blocks off the main chain, newest first. `height`: of the first of them."""
-        while hashes:
-            leaving = self._ahead.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn))
-            height -= len(leaving.hashes)
-            chain.disconnect(leaving, height + 1)
-            self._touched.update(leaving.effect.balances)
-            self._gone += leaving.transfers
-            hashes = hashes[len(leaving.hashes) :]
-
-    def _route(self, here: Step, there: blocks.BlockRow | Step) -> fork.Route:
-        return fork.route((here.block_hash, here.height), (there.block_hash, there.height), self._parent_of)
-
-    def _parent_of(self, block_hash: bytes) -> bytes:
-        candidate = self._candidates.get(block_hash)
-        return candidate.new.block.header.prev_hash if candidate else blocks.parent_of(self._conn, block_hash)
-
-    def _step(self, block_hash: bytes) -> Step:
-        candidate = self._candidates.get(block_hash)
-        if candidate is not None:
-            return Step(block_hash, candidate.new.height, False)
-        row = _row(self._conn, block_hash)
-        return Step(block_hash, row.height, row.status == blocks.CONNECTED)
-
-    def _load(self, block_hash: bytes) -> Decoded:
-        """A block of the tree."""
-        return self._ahead.decoded(block_hash) or blocks.load_with_txids(self._conn, block_hash)
-
-    def _update_mempool(self, way: fork.Route) -> bool:
-        """Only the way from the old tip to the new one counts, not what was tried in between."""
-        change = TipChange(way.connect, way.disconnect[::-1], self._touched, self._gone)
-        return after_tip_change(self._conn, self._mempool_bytes, change)
+    fork_point: bytes
+    disconnect: tuple[bytes, ...]
+    connect: tuple[bytes, ...]
 
 
-class Joining:
-    """New blocks, each on the one before, on their way into the tree. What can be done ahead is done at once."""
+def route(current: tuple[bytes, int], target: tuple[bytes, int], parent: Callable[[bytes], bytes]) -> Route:
+    """The way between two (block_hash, height) of one tree. `parent` gives a block's prev_hash."""
+    disconnect: list[bytes] = []
+    connect: list[bytes] = []
+    here, here_height = current
+    there, there_height = target
+    while here != there:
+        if here_height >= there_height:
+            disconnect.append(here)
+            here, here_height = parent(here), here_height - 1
+        else:
+            connect.append(there)
+            there, there_height = parent(there), there_height - 1
+    return Route(here, tuple(disconnect), tuple(reversed(connect)))
 
-    def __init__(self, store: Store, candidates: list[Candidate], job_id: str | None = None) -> None:
+
+class PendingBlocks:
+    """New blocks, each on the one before, on their way into the tree."""
+
+    def __init__(self, store: Store, news: Sequence[NewBlock], job_id: str | None = None) -> None:
+        """Prepares the transaction (see `Prepared`), before any is open. `job_id`: as in `Origin`."""
         self._store = store
-        self._candidates = {candidate.new.block_hash: candidate for candidate in candidates}
+        self._news = {new.block_hash: new for new in news}
         self._job_id = job_id
-        self._ahead = Ahead(store, self._candidates)
-        self._ahead.look()
-        self._written: Future[Result] | None = None
+        self._prepared = Prepared(store, self._news)
+        self._prepared.look()
+        self._written: Future[_Joined] | None = None
 
     @property
-    def block_hashes(self) -> list[bytes]:
-        return list(self._candidates)
-
-    @property
-    def last(self) -> tree.NewBlock:
-        return self._candidates[self.block_hashes[-1]].new
+    def last(self) -> NewBlock:
+        return next(reversed(self._news.values()))
 
     def start(self) -> None:
-        """Have the writer's thread do the rest: one transaction."""
+        """Have the writer's thread do the transaction."""
         self._written = self._store.submit(self._join, alone=True)
 
     def outcome(self) -> Outcome:
@@ -155,49 +96,270 @@ class Joining:
         while True:
             written = self._written or self._store.submit(self._join, alone=True)
             try:
-                result = written.result()
-            except SignaturesWanted as wanted:
-                # Another process moved the tip meanwhile: a branch wins that did not look like it.
-                self._ahead.work(wanted.connect, wanted.disconnect)
+                joined = written.result()
+            except _SignaturesMissing as missing:
+                self._prepared.work(missing.connect, missing.disconnect)
                 self._written = None
                 continue
-            if result.is_returning:
+            if joined.is_returning:
                 resume(self._store)
-            if result.error is not None:
-                raise result.error
-            assert result.outcome is not None  # noqa: S101 - a result has one of the two
-            return result.outcome
+            if isinstance(joined.verdict, RuleError):
+                raise joined.verdict
+            return joined.verdict
 
-    def _join(self, conn: Connection) -> Result:
-        known = blocks.known(conn, self.block_hashes)
-        fresh = {block_hash: each for block_hash, each in self._candidates.items() if block_hash not in known}
+    def _join(self, conn: Connection) -> _Joined:
+        """The transaction. A block that breaks a rule is marked in it, so its error is returned, not raised."""
+        known = blocks.known(conn, list(self._news))
+        fresh = {block_hash: new for block_hash, new in self._news.items() if block_hash not in known}
         if not fresh:
-            return Result(already_known(_row(conn, self.block_hashes[-1])))
-        sound, refusal = _sound(conn, fresh)
-        result = self._join_sound(conn, sound) if sound else Result(None)
-        return result if refusal is None else Result(None, result.error or refusal)
+            row = blocks.by_hash(conn, self.last.block_hash)
+            assert row is not None  # noqa: S101 - it is known
+            return _Joined(already_known(row))
+        sound, refusal = _before_invalid(conn, fresh)
+        if not sound:
+            assert refusal is not None  # noqa: S101 - there was a first one
+            return _Joined(refusal)
+        joined = self._join_sound(conn, sound)
+        if refusal is None or isinstance(joined.verdict, RuleError):
+            return joined
+        return _Joined(refusal, joined.is_returning)
 
-    def _join_sound(self, conn: Connection, fresh: Candidates) -> Result:
-        news = [candidate.new for candidate in fresh.values()]
-        tree.add(conn, news)
-        result = Advance(conn, self._store, self._ahead, fresh).to_best()
-        if self._job_id is not None and isinstance(result.outcome, Extended | Reorganized):
-            mining.record_block(conn, self._job_id, news[-1].block_hash, news[-1].block.header.timestamp)
-        return result
+    def _join_sound(self, conn: Connection, fresh: NewBlocks) -> _Joined:
+        chainstate.add(conn, list(fresh.values()))
+        joined = Advance(conn, self._store, self._prepared, fresh).to_best()
+        if self._job_id is not None and isinstance(joined.verdict, Extended | Reorganized):
+            mining.record_block(conn, self._job_id, self.last.block_hash, self.last.header.timestamp)
+        return joined
 
 
-def _sound(conn: Connection, fresh: Candidates) -> tuple[Candidates, InvalidParent | None]:
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What the transaction did: an outcome, or the error of the first block that failed, its mark to be committed."""
+
+    verdict: Outcome | RuleError
+    is_returning: bool = False
+    """Transfers of disconnected blocks are still to come back to the mempool: `settle.bring_back`."""
+
+
+class _SignaturesMissing(MoneyerError):
+    """Rolls the transaction back: `connect` are to be connected, and their signatures were not verified before it.
+
+    `disconnect`: what leaves the main chain for them, newest first.
+    """
+
+    def __init__(self, connect: Sequence[bytes], disconnect: Sequence[bytes]) -> None:
+        super().__init__("signatures are not verified yet")
+        self.connect = connect
+        self.disconnect = disconnect
+
+
+class Advance:
+    """One transaction's way from the tip to the best chain, once `fresh` have joined the tree."""
+
+    def __init__(self, conn: Connection, store: Store, prepared: Prepared, fresh: NewBlocks) -> None:
+        self._conn = conn
+        self._coin = store.coin
+        self._mempool_bytes = store.config.mempool_bytes
+        self._prepared = prepared
+        self._fresh = fresh
+        self._error: RuleError | None = None
+        self._touched: set[bytes] = set()
+        """Accounts that lost money or sent some; and of blocks that were tried in between, which does no harm."""
+        self._gone = 0
+
+    def to_best(self) -> _Joined:
+        """Connect the best chain there is. Raises _SignaturesMissing, and then nothing must be committed."""
+        old_tip: TreeBlock = blocks.tip(self._conn)
+        tip = old_tip
+        while True:
+            best = blocks.best(self._conn)
+            if best.block_hash == tip.block_hash:
+                break
+            tip = self._walk(tip, best)
+            if tip.block_hash == best.block_hash:
+                break
+        way = self._route(old_tip, tip)
+        is_returning = bool(way.connect) and self._update_mempool(way)
+        if self._error is not None:
+            return _Joined(self._error, is_returning)
+        if not way.connect:
+            new = next(reversed(list(self._fresh.values())))
+            return _Joined(SideBranch(new.block_hash, new.height))
+        if not way.disconnect:
+            return _Joined(Extended(tip.block_hash, tip.height), is_returning)
+        fork_height = old_tip.height - len(way.disconnect)
+        return _Joined(Reorganized(tip.block_hash, tip.height, fork_height, len(way.disconnect)), is_returning)
+
+    def _walk(self, tip: TreeBlock, best: TreeBlock) -> TreeBlock:
+        """Go from `tip` towards `best`; the new tip. A block that fails is condemned, and the way ends before it."""
+        way = self._route(tip, best)
+        steps = [self._block(block_hash) for block_hash in way.connect]
+        unverified = [step.block_hash for step in steps if not self._prepared.has_verified(step)]
+        if unverified:
+            raise _SignaturesMissing(unverified, way.disconnect)
+        state = ChainState(self._conn, self._coin)
+        self._disconnect(state, tip.height, way.disconnect)
+        reached = self._block(way.fork_point) if way.disconnect else tip
+        for step in steps:
+            block, txids = self._load(step.block_hash)
+            signatures = self._prepared.signatures_of(step, block)
+            try:
+                state.connect(block, step.block_hash, step.height, signatures, txids)
+            except RuleError as error:
+                chainstate.condemn(self._conn, step.block_hash, error.code)
+                self._error = self._error or error
+                break
+            self._touched.update(transfer.sender for transfer in ledger.transfers_of(block))
+            reached = step
+        state.save()
+        return reached
+
+    def _disconnect(self, state: ChainState, height: int, hashes: Sequence[bytes]) -> None:
+        """Take the last blocks off the main chain, newest first. `height`: of the first of them."""
+        while hashes:
+            leaving = self._prepared.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn))
+            height -= len(leaving.hashes)
+            state.disconnect(leaving, height + 1)
+            self._touched.update(leaving.effect.balances)
+            self._gone += leaving.transfers
+            hashes = hashes[len(leaving.hashes) :]
+
+    def _route(self, here: TreeBlock, there: TreeBlock) -> Route:
+        return route((here.block_hash, here.height), (there.block_hash, there.height), self._parent_of)
+
+    def _parent_of(self, block_hash: bytes) -> bytes:
+        new = self._fresh.get(block_hash)
+        return new.header.prev_hash if new else blocks.parent_of(self._conn, block_hash)
+
+    def _block(self, block_hash: bytes) -> TreeBlock:
+        block = self._fresh.get(block_hash) or blocks.by_hash(self._conn, block_hash)
+        assert block is not None  # noqa: S101 - this transaction has seen it
+        return block
+
+    def _load(self, block_hash: bytes) -> Decoded:
+        """A block of the tree."""
+        return self._prepared.decoded(block_hash) or blocks.load_with_txids(self._conn, block_hash)
+
+    def _update_mempool(self, way: Route) -> bool:
+        """Only the way from the old tip to the new one counts, not what was tried in between."""
+        change = TipChange(way.connect, way.disconnect[::-1], self._touched, self._gone)
+        return after_tip_change(self._conn, self._mempool_bytes, change)
+
+
+class Prepared:
+    """What a transaction will need of the blocks that it may connect, and of those that may leave for them.
+
+    A block of the tree is read by itself, in a read of its own: no long read that writers would wait for.
+    """
+
+    def __init__(self, store: Store, news: NewBlocks) -> None:
+        self._store = store
+        self._news = news
+        self._verified: dict[bytes, list[bool]] = {}
+        """By block hash: whether each transfer's signature is valid."""
+        self._kept: dict[bytes, Decoded] = {}
+        self._room = _MOST_KEPT
+        self._leaving: list[Leaving] = []
+
+    def look(self) -> None:
+        """Work on what would happen if the new blocks joined now."""
+        with self._store.read() as conn:
+            connect, disconnect = self._foresee(conn)
+        self.work(connect, disconnect)
+
+    def work(self, connect: Sequence[bytes], disconnect: Sequence[bytes]) -> None:
+        """Verify the signatures of blocks and sum up others (newest first), outside any transaction."""
+        self.verify(connect)
+        self._leaving = []
+        while disconnect and sum(len(each.txids) for each in self._leaving) < _MOST_LEAVING:
+            self._leaving.append(sum_up(disconnect, self._store.read))
+            disconnect = disconnect[len(self._leaving[-1].hashes) :]
+
+    def leaving(self, hashes: Sequence[bytes]) -> Leaving | None:
+        """The first of these blocks, newest first, summed up; None where it was others that seemed to leave."""
+        return next((each for each in self._leaving if tuple(hashes[: len(each.hashes)]) == tuple(each.hashes)), None)
+
+    def verify(self, block_hashes: Sequence[bytes]) -> None:
+        """Verify the signatures in these blocks, outside any transaction."""
+        waiting: dict[bytes, list[Transfer]] = {}
+        count = 0
+        for block_hash in block_hashes:
+            block = self._find(block_hash)
+            if block is None:
+                continue
+            waiting[block_hash] = ledger.transfers_of(block)
+            count += len(waiting[block_hash])
+            if count >= _VERIFIED_AT_ONCE:
+                self._verify_all(waiting)
+                waiting, count = {}, 0
+        self._verify_all(waiting)
+
+    def _verify_all(self, waiting: dict[bytes, list[Transfer]]) -> None:
+        transfers = [transfer for of_block in waiting.values() for transfer in of_block]
+        results = iter(verify_signatures(self._store.coin.chain_id, transfers) if transfers else ())
+        for block_hash, of_block in waiting.items():
+            self._verified[block_hash] = list(islice(results, len(of_block)))
+
+    def decoded(self, block_hash: bytes) -> Decoded | None:
+        """A new block, or one that was kept when its signatures were verified."""
+        new = self._news.get(block_hash)
+        return self._kept.get(block_hash) if new is None else (new.block, new.txids)
+
+    def _find(self, block_hash: bytes) -> Block | None:
+        """None where the block turned out invalid since it was looked up, or was let go: it will not be connected."""
+        found = self.decoded(block_hash)
+        if found is not None:
+            return found[0]
+        with self._store.read() as conn:
+            row = blocks.by_hash(conn, block_hash)
+            if row is None or row.status == blocks.INVALID:
+                return None
+            found = blocks.load_with_txids(conn, block_hash)
+        if row.tx_count <= self._room:
+            self._room -= row.tx_count
+            self._kept[block_hash] = found
+        return found[0]
+
+    def has_verified(self, block: TreeBlock) -> bool:
+        """Whether `signatures_of` can tell."""
+        return block.status == blocks.CONNECTED or block.block_hash in self._verified
+
+    def signatures_of(self, row: TreeBlock, block: Block) -> list[bool]:
+        """Whether each transfer's signature is valid; once connected, they are for ever."""
+        if row.status == blocks.CONNECTED:
+            return [True] * len(ledger.transfers_of(block))
+        return self._verified[row.block_hash]
+
+    def _foresee(self, conn: Connection) -> tuple[list[bytes], list[bytes]]:
+        """(connect, disconnect): the new blocks and what they stand on beside the main chain, as far as it was never
+        connected; and the main chain's blocks above that, newest first. Nothing if the tip has as much work."""
+        news = list(self._news.values())
+        tip = blocks.tip(conn)
+        if max(new.work for new in news) <= tip.work:
+            return [], []
+        connect = list(self._news)
+        parent = blocks.by_hash(conn, news[0].header.prev_hash)
+        while parent is not None and not parent.main_chain:
+            if parent.status == blocks.STORED:
+                connect.append(parent.block_hash)
+            parent = blocks.by_hash(conn, parent.header.prev_hash)
+        if parent is None or parent.height == tip.height:  # it is on its way into the tree, or nothing leaves
+            return connect, []
+        return connect, [row.block_hash for row in blocks.newest_first(conn, None, tip.height - parent.height)]
+
+
+def _before_invalid(conn: Connection, fresh: NewBlocks) -> tuple[NewBlocks, InvalidParent | None]:
     """The new blocks before the first whose parent turned out invalid since it was checked, and that one's verdict."""
-    sound: Candidates = {}
-    for block_hash, candidate in fresh.items():
-        prev_hash = candidate.new.block.header.prev_hash
+    sound: dict[bytes, NewBlock] = {}
+    for block_hash, new in fresh.items():
+        prev_hash = new.header.prev_hash
         parent = None if prev_hash in sound else blocks.by_hash(conn, prev_hash)
         if parent is None and prev_hash not in sound:
             raise StoreBusy("the side branch that the block stands on was let go to make room: try again")
         if parent is not None and parent.status == blocks.INVALID:
-            tree.add_invalid(conn, candidate.new, InvalidParent.code)
+            chainstate.add_invalid(conn, new, InvalidParent.code)
             return sound, invalid_parent(prev_hash)
-        sound[block_hash] = candidate
+        sound[block_hash] = new
     return sound, None
 
 
@@ -213,9 +375,3 @@ def already_known(row: blocks.BlockRow) -> AlreadyKnown:
     raise RULES.get(row.invalid_code, Malformed)(
         f"this block was refused before ({row.invalid_code})", block_hash=show(row.block_hash)
     )
-
-
-def _row(conn: Connection, block_hash: bytes) -> blocks.BlockRow:
-    row = blocks.by_hash(conn, block_hash)
-    assert row is not None  # noqa: S101 - this transaction has seen it
-    return row

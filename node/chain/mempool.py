@@ -26,7 +26,7 @@ from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import entries as rows
 from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
 from ..store.unconfirmed.intake import Intake
-from .signatures import check_signatures
+from .signatures import verify_signatures
 
 # A bounded memory of what was seen last.
 
@@ -283,12 +283,12 @@ class Mempool:
     def _signature_problems(self, wanted: Sequence[_Wanted]) -> list[RuleError | None]:
         verdicts = {each.txid: each.is_signed or self._signatures.get(each.txid) for each in wanted}
         unchecked = [each for each in wanted if verdicts[each.txid] is None]
-        found = check_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
+        found = verify_signatures(self.coin.chain_id, [each.transfer for each in unchecked]) if unchecked else []
         for each, is_valid in zip(unchecked, found, strict=True):
             verdicts[each.txid] = is_valid
             if not is_valid:
                 self._signatures.put(each.txid, False)
-        return [_problem_of(ledger.check_signature, bool(verdicts[each.txid])) for each in wanted]
+        return [None if verdicts[each.txid] else _verdict(ledger.bad_signature()) for each in wanted]
 
     def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.

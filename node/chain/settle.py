@@ -23,11 +23,11 @@ from sqlalchemy import Connection
 from ..core.codec import Outline
 from ..core.hashing import show
 from ..core.types import NO_ACCOUNT, Account
-from ..store import accounts, blocks
+from ..store import accounts, blocks, meta
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import entries as rows
-from ..store.unconfirmed import eviction, intake
+from ..store.unconfirmed import eviction
 from .mempool import MAX_OF_SENDER
 
 BACK_AT_ONCE = 2_000
@@ -70,11 +70,11 @@ class _Back(NamedTuple):
 
 def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) -> bool:
     """Bring the pool in step with a new tip; True where transfers are still to come back: see `bring_back`."""
-    marked = intake.hashes(conn)
+    marked = meta.returning(conn)
     if change.disconnected or marked:
         connected = set(change.connected)
         marked = [each for each in (*marked, *change.disconnected) if each not in connected]
-        intake.mark(conn, list(dict.fromkeys(marked)))
+        meta.set_returning(conn, list(dict.fromkeys(marked)))
     if not rows.is_empty(conn):
         rows.remove(conn, rows.used(conn, change.touched))
         for sender in rows.overdrawn(conn, change.touched):
@@ -87,7 +87,7 @@ def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) ->
         if len(parts) < 2:
             for part in parts:
                 _return(conn, part, mempool_bytes)
-            intake.mark(conn, [])
+            meta.set_returning(conn, [])
             return False
     return bool(marked)
 
@@ -97,7 +97,7 @@ def bring_back(store: Store) -> None:
     mempool_bytes = store.config.mempool_bytes
     while True:
         with store.read() as conn:
-            marked = intake.hashes(conn)
+            marked = meta.returning(conn)
             if not marked:
                 return
             parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
@@ -135,7 +135,7 @@ def drop_damaged(store: Store, txids: Sequence[bytes]) -> None:
 
 
 def _unmark(conn: Connection, done: set[bytes]) -> None:
-    intake.mark(conn, [each for each in intake.hashes(conn) if each not in done])
+    meta.set_returning(conn, [each for each in meta.returning(conn) if each not in done])
 
 
 def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> tuple[dict[bytes, list[_Back]], Counter[bytes]]:

@@ -22,7 +22,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_CORES, thread_name_prefix="signatures")
 
 
-def check_signatures(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
+def verify_signatures(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
     """Whether each transfer's signature is its sender's on this chain, in order."""
     checks = [(transfer.public_key, sighash(chain_id, transfer), transfer.signature) for transfer in transfers]
     parts = min(_CORES, len(checks) // _LEAST)

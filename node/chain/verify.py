@@ -23,8 +23,8 @@ from ..store.engine import Store
 from ..store.errors import StoreDamaged, cause_of
 from ..store.opening import check
 from ..store.unconfirmed import entries
-from .ancestry import Ancestry
-from .signatures import check_signatures
+from .pipeline import Ancestry
+from .signatures import verify_signatures
 
 _BATCH = 200
 
@@ -211,7 +211,7 @@ class _Replay:
             block,
             height=height,
             subsidy=self._coin.subsidy(height),
-            signatures=check_signatures(self._coin.chain_id, transfers),
+            signatures=verify_signatures(self._coin.chain_id, transfers),
         )
         return len(transfers)
 
@@ -238,7 +238,7 @@ class _Replay:
             if row.head != (transfer.sequence == state.sequence):
                 raise ChainBroken("whether a waiting transfer is its sender's next is noted wrongly", height=height)
         transfers = [codec.decode_transfer(row.raw) for row in waiting]
-        if not all(check_signatures(self._coin.chain_id, transfers)):
+        if not all(verify_signatures(self._coin.chain_id, transfers)):
             raise ChainBroken("a waiting transfer's signature is wrong", height=height)
         if entries.totals(self._conn) != (len(waiting), sum(row.size for row in waiting)):
             raise ChainBroken("the mempool's totals are not those of its transfers", height=height)

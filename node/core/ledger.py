@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from .codec import Outline
+from .codec import Outline, sighash
 from .errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
+from .signing import verify
 from .types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
 
 Accounts = MutableMapping[bytes, Account]
@@ -14,6 +15,7 @@ Accounts = MutableMapping[bytes, Account]
 
 
 def check_sequence(transfer: Transfer, account: Account) -> None:
+    """The sender's next sequence: each transfer applies once, and in the order in which it was made."""
     if transfer.sequence != account.sequence:
         raise BadSequence(
             f"the sender's next sequence is {account.sequence}, not {transfer.sequence}",
@@ -23,6 +25,7 @@ def check_sequence(transfer: Transfer, account: Account) -> None:
 
 
 def check_funds(transfer: Transfer, account: Account) -> None:
+    """Amount and fee are there at this point of the block: no balance is ever below 0."""
     if account.balance < transfer.cost:
         raise InsufficientFunds(
             f"the sender has {account.balance} base units, amount and fee are {transfer.cost}",
@@ -32,20 +35,28 @@ def check_funds(transfer: Transfer, account: Account) -> None:
 
 
 def check_coinbase_height(coinbase: Coinbase, height: int) -> None:
+    """The coinbase names its block's height, so that no two have one txid (BIP34)."""
     if coinbase.height != height:
         raise BadCoinbaseHeight("the coinbase names another height", expected=height, found=coinbase.height)
 
 
 def check_coinbase_amount(coinbase: Coinbase, reward: int) -> None:
+    """Exactly subsidy and fees (Bitcoin allows less): the supply at a height is then known from the height alone."""
     if coinbase.amount != reward:
         raise BadCoinbaseAmount(
             "the coinbase does not mint exactly subsidy and fees", expected=reward, found=coinbase.amount
         )
 
 
-def check_signature(is_valid: bool) -> None:
-    if not is_valid:
-        raise BadSignature("the signature is not the sender's, or not for this chain")
+def check_signature(chain_id: bytes, transfer: Transfer) -> None:
+    """The sender signed this very transfer, for this chain: nobody else can spend, and no other chain can replay it."""
+    if not verify(transfer.public_key, sighash(chain_id, transfer), transfer.signature):
+        raise bad_signature()
+
+
+def bad_signature() -> BadSignature:
+    """The error of a transfer whose signature was verified elsewhere, many at a time, and is not valid."""
+    return BadSignature("the signature is not the sender's, or not for this chain")
 
 
 def coinbase_of(block: Block) -> Coinbase:
@@ -124,8 +135,9 @@ def apply_block(accounts: Accounts, block: Block, *, height: int, subsidy: int, 
     changed: give a copy or throw it away.
     """
     transfers = transfers_of(block)
-    for transfer, is_valid in zip(transfers, signatures, strict=True):
-        check_signature(is_valid)
+    for transfer, is_signed in zip(transfers, signatures, strict=True):
+        if not is_signed:
+            raise bad_signature()
         apply_transfer(accounts, transfer)
     coinbase = coinbase_of(block)
     check_coinbase_height(coinbase, height)

@@ -1,7 +1,8 @@
-"""The rules in the order of the protocol: one `check_*` each, cheap before dear.
+"""The rules of `docs/protocol.md` in its order: one `check_*` each, and one function a stage that calls them in order.
 
-Stages: size, header in isolation, header in context, body in isolation. The body in context is `ledger.py`.
-Each check raises its own error with what was expected and found; none returns a verdict.
+Stages: 1 size, 2 header in isolation, 3 header in context, 4 body in isolation. Stage 5, the body in context, is
+`ledger.apply_block`. Each check raises its own error with what was expected and found; none returns a verdict.
+`node.chain.pipeline` decodes what these functions look at.
 """
 
 from __future__ import annotations
@@ -41,22 +42,25 @@ ROLLABLE_VERSION_BITS = 0x1FFFE000
 """Bits 13-28, free for miners (BIP320)."""
 
 MEDIAN_SPAN = 11
+"""Timestamps in the median time past; as in Bitcoin."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderContext:
-    """What a header's ancestors ask of it."""
+    """A header's context, computed from its ancestors."""
 
     height: int
     bits: int
+    """The compact target that the retarget requires."""
     median_time_past: int
+    """Median of the last up to 11 timestamps: the header's own must be later."""
 
 
 # 1. size
 
 
 def check_size(size: int, coin: Coin) -> None:
-    """`size`: bytes of the whole serialized block."""
+    """Stage 1. `size`: bytes of the whole serialized block; bounded before anything of it is decoded."""
     if size > coin.max_block_bytes:
         raise BlockTooLarge(
             f"the block has {size} bytes, {coin.max_block_bytes} are allowed", expected=coin.max_block_bytes, found=size
@@ -69,11 +73,13 @@ def check_size(size: int, coin: Coin) -> None:
 
 
 def check_version(header: Header) -> None:
+    """Version 1. Bits 13-28 are the miner's to roll, as more room beside the nonce (BIP320)."""
     if header.version & ~ROLLABLE_VERSION_BITS != 1:
         raise BadVersion("the block's version is not 1", expected=1, found=header.version)
 
 
 def check_bits_allowed(header: Header, coin: Coin) -> None:
+    """No target is easier than the coin's own limit, whatever the retarget says."""
     if pow.decode_bits(header.bits) > coin.target_limit:
         raise BadBits(
             "the work is easier than this coin allows", expected=f"{coin.pow_limit:08x}", found=f"{header.bits:08x}"
@@ -81,6 +87,7 @@ def check_bits_allowed(header: Header, coin: Coin) -> None:
 
 
 def check_proof_of_work(header: Header, block_hash: bytes) -> None:
+    """The hash, read as a little-endian number, is at most the target: this is what a block costs."""
     if pow.hash_number(block_hash) > pow.decode_bits(header.bits):
         raise HighHash(
             "the block's hash shows too little work",
@@ -90,6 +97,7 @@ def check_proof_of_work(header: Header, block_hash: bytes) -> None:
 
 
 def check_header_in_isolation(header: Header, block_hash: bytes, coin: Coin) -> None:
+    """Stage 2: what a header shows by itself. First, as it is cheap, and a false one costs its sender nothing."""
     check_version(header)
     check_bits_allowed(header, coin)
     check_proof_of_work(header, block_hash)
@@ -99,11 +107,13 @@ def check_header_in_isolation(header: Header, block_hash: bytes, coin: Coin) -> 
 
 
 def check_not_genesis(header: Header) -> None:
+    """A header without a parent is a genesis block, and this coin has its own already."""
     if header.prev_hash == bytes(32):
         raise WrongGenesis("this is another coin's genesis block", found=show(header.prev_hash))
 
 
 def check_bits_in_context(header: Header, context: HeaderContext) -> None:
+    """The bits are exactly those of the retarget: a miner does not choose its own difficulty."""
     if header.bits != context.bits:
         raise BadBits(
             "the block's bits are not what the retarget asks",
@@ -113,6 +123,7 @@ def check_bits_in_context(header: Header, context: HeaderContext) -> None:
 
 
 def check_time_not_old(header: Header, context: HeaderContext) -> None:
+    """Later than the median of the last 11 timestamps (median time past, BIP113): time cannot be turned back."""
     if header.timestamp <= context.median_time_past:
         raise TimeTooOld(
             "the block is not younger than the median of its ancestors",
@@ -122,7 +133,7 @@ def check_time_not_old(header: Header, context: HeaderContext) -> None:
 
 
 def check_time_not_new(header: Header, coin: Coin, now: int) -> None:
-    """`now`: the local clock, whole Unix seconds."""
+    """Not from the future, else a miner's clock could lower the difficulty. `now`: the local clock, Unix seconds."""
     if header.timestamp > now + coin.clock_tolerance:
         raise TimeTooNew(
             "the block is from the future by this node's clock; it may be accepted later",
@@ -132,6 +143,7 @@ def check_time_not_new(header: Header, coin: Coin, now: int) -> None:
 
 
 def check_header_in_context(header: Header, context: HeaderContext, coin: Coin, now: int) -> None:
+    """Stage 3, once the parent is known and valid. `now`: the local clock, whole Unix seconds."""
     check_bits_in_context(header, context)
     check_time_not_old(header, context)
     check_time_not_new(header, coin, now)
@@ -141,11 +153,13 @@ def check_header_in_context(header: Header, context: HeaderContext, coin: Coin, 
 
 
 def check_not_mutated(txids: Sequence[bytes]) -> None:
+    """No transaction stands twice: repeating the last ones leaves the Merkle root as it is (CVE-2012-2459)."""
     if len(set(txids)) != len(txids):
         raise Mutated("a transaction stands twice in the block")
 
 
 def check_merkle_root(header: Header, txids: Sequence[bytes]) -> None:
+    """The body is the one that the header's work was spent on."""
     root = merkle_root(txids)
     if root != header.merkle_root:
         raise BadMerkleRoot(
@@ -154,6 +168,7 @@ def check_merkle_root(header: Header, txids: Sequence[bytes]) -> None:
 
 
 def check_one_coinbase(transactions: Sequence[Transaction]) -> None:
+    """The first transaction is a coinbase and no other is: each block mints once."""
     if not transactions or not isinstance(transactions[0], Coinbase):
         raise NoCoinbase("the first transaction is not a coinbase")
     if any(isinstance(transaction, Coinbase) for transaction in transactions[1:]):
@@ -161,11 +176,13 @@ def check_one_coinbase(transactions: Sequence[Transaction]) -> None:
 
 
 def check_receiver(transaction: Transaction) -> None:
+    """Only key accounts exist (kind 0): money sent to a reserved kind could be claimed by later rules."""
     if transaction.receiver[0] != KEY_KIND:
         raise BadReceiver("the receiver is of a reserved kind", expected=KEY_KIND, found=transaction.receiver[0])
 
 
 def check_sender(transfer: Transfer) -> None:
+    """Only a key can sign."""
     if transfer.sender[0] != KEY_KIND:
         raise BadSender("the sender is of a reserved kind", expected=KEY_KIND, found=transfer.sender[0])
 
@@ -184,6 +201,7 @@ def check_amount(transaction: Transaction) -> None:
 
 
 def check_memo(transfer: Transfer) -> None:
+    """At most MAX_MEMO bytes of UTF-8, so that every reader can show it."""
     if len(transfer.memo) > MAX_MEMO:
         raise BadMemo("the memo is too long", expected=f"at most {MAX_MEMO} bytes", found=len(transfer.memo))
     try:
@@ -193,11 +211,13 @@ def check_memo(transfer: Transfer) -> None:
 
 
 def check_sequence_range(transfer: Transfer) -> None:
+    """A sequence stays an exact JSON number."""
     if transfer.sequence > MAX_MONEY:
         raise BadSequence("the sequence is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=transfer.sequence)
 
 
 def check_transaction_in_isolation(transaction: Transaction) -> None:
+    """What a transaction shows by itself; the mempool asks the same of a transfer."""
     check_receiver(transaction)
     if isinstance(transaction, Coinbase):
         check_amount(transaction)
@@ -209,7 +229,7 @@ def check_transaction_in_isolation(transaction: Transaction) -> None:
 
 
 def check_body_in_isolation(block: Block, txids: Sequence[bytes]) -> None:
-    """`txids`: of `block.transactions`, in order."""
+    """Stage 4. `txids`: of `block.transactions`, in order."""
     check_not_mutated(txids)
     check_merkle_root(block.header, txids)
     check_one_coinbase(block.transactions)

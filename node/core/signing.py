@@ -1,4 +1,4 @@
-"""Make a signed transfer. Pure: the signature's auxiliary randomness is passed in."""
+"""BIP340 Schnorr keys and signatures, by libsecp256k1, and signed transfers. Pure: fresh randomness is passed in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from .codec import sighash
 from .errors import BadAmount, BadReceiver, BadSequence
 from .rules import check_transaction_in_isolation
 from .types import KEY_KIND, PAYLOAD_SIZE, Transfer
-
-# BIP340 Schnorr keys and signatures, by libsecp256k1.
 
 
 def public_key(secret: bytes) -> bytes:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from ..core import codec
 from ..core.errors import Malformed
-from ..core.fork import Tip
 from ..core.hashing import show
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
 from .bulk import Among, Query
@@ -39,11 +38,6 @@ class BlockRow:
     miner: bytes
     reward: int
     fees: int
-
-    @property
-    def tip(self) -> Tip:
-        """As fork choice looks at it."""
-        return Tip(self.block_hash, self.height, self.work, self.joined)
 
 
 _COLUMNS = (
@@ -317,3 +311,48 @@ def headers_after(conn: Connection, hashes: Sequence[bytes], limit: int) -> list
         .limit(limit)
     )
     return list(found.scalars())
+
+
+_JOINED = Query(
+    select(blocks.c.joined, blocks.c.block_hash, blocks.c.prev_hash)
+    .where(blocks.c.joined > bindparam("number"))
+    .order_by(blocks.c.joined)
+)
+_HASH = Query(select(blocks.c.block_hash).where(blocks.c.joined == bindparam("number")))
+
+
+class Leaves:
+    """The blocks without a child, kept in memory: each look reads only what joined the tree since the last one.
+
+    For one thread at a time. The first look reads the whole tree, 0.1 s at 60,000 blocks; the next ones the news.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._last = 0
+        """The number of the block that joined last, of those seen."""
+        self._last_hash = b""
+        self._hashes: set[bytes] = set()
+
+    def look(self, conn: Connection, limit: int = 1000) -> list[BlockRow]:
+        """The main chain's tip and every block without a child, most work first."""
+        if self._last and _HASH.one(conn, number=self._last) != (self._last_hash,):
+            self._forget()  # blocks were taken out, or it is another database
+        self._read_news(conn)
+        rows = by_hashes(conn, list(self._hashes))
+        if len(rows) < len(self._hashes):  # some were taken out, and their parents may be leaves now
+            self._forget()
+            self._read_news(conn)
+            rows = by_hashes(conn, list(self._hashes))
+        best = tip(conn)
+        if best.block_hash not in self._hashes:  # an invalid block stands on it
+            rows.append(best)
+        return sorted(rows, key=lambda row: (-row.work, row.joined))[:limit]
+
+    def _read_news(self, conn: Connection) -> None:
+        for joined, block_hash, prev_hash in _JOINED.rows(conn, number=self._last):
+            self._hashes.add(block_hash)
+            self._hashes.discard(prev_hash)
+            self._last, self._last_hash = joined, block_hash

@@ -64,7 +64,8 @@ class Store:
         self._changed = threading.Condition()
         self._rings = 0
         self._bell = Doorbell(config.bells, self._notify)
-        self._file = _identity(config.database)
+        self._database = config.database
+        self._file = _identity(self._database)
         writer = open_engine(config.database, write=True, busy_seconds=busy_seconds)
         self._writer = Writer(writer, self._announce, self.check_file)
 
@@ -207,9 +208,9 @@ class Store:
 
         SQLite would write on into a file that has no name any more, and nobody would find it again.
         """
-        if _identity(self.config.database) != self._file:
+        if _identity(self._database) != self._file:
             raise StoreFailed(
-                f"{self.config.database} was moved, deleted or replaced under the node: stop it, and start it again "
+                f"{self._database} was moved, deleted or replaced under the node: stop it, and start it again "
                 "with the file in its place"
             )
 

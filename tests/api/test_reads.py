@@ -18,7 +18,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import branch_in, merkle_branch, merkle_levels, show
 from moneyer.node.core.types import Transaction, Transfer
 from moneyer.node.service import Node
-from moneyer.node.store import tree
+from moneyer.node.store import chainstate
 from moneyer.node.store.opening.check import root_of
 from tests.api.calling import call_of
 from tests.api.running import ALICE, BOB, place_coin, rich_coin
@@ -193,8 +193,8 @@ def test_the_parts_of_a_body_are_the_body_cut_between_transactions(memo: int) ->
         block = chain.add(payments(chain, [b"m" * memo] * count))
         body = codec.encode_body(block.transactions)
         sizes = [codec.transaction_size(each) for each in block.transactions]
-        parts = list(tree.parts_of(body, sizes, len(sizes)))
+        parts = list(chainstate.parts_of(body, sizes, len(sizes)))
         assert b"".join(part for _, part, _ in parts) == body
-        assert all(len(part) < tree.PART_BYTES + codec.MAX_TRANSFER for _, part, _ in parts)
-        assert len(parts) <= 1 + len(body) // tree.PART_BYTES
+        assert all(len(part) < chainstate.PART_BYTES + codec.MAX_TRANSFER for _, part, _ in parts)
+        assert len(parts) <= 1 + len(body) // chainstate.PART_BYTES
         assert root_of(parts) == block.header.merkle_root

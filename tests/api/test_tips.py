@@ -14,8 +14,8 @@ from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.core import codec
 from moneyer.node.service import Node
 from moneyer.node.store import blocks
+from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
-from moneyer.node.store.tree import Leaves
 from moneyer.node.system.threads import in_threads
 from tests.api.calling import call_of
 from tests.api.running import RunningNode, running

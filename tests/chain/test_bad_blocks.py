@@ -201,7 +201,7 @@ def test_a_bug_met_by_one_block_costs_the_others_of_its_batch_nothing(
             raise OverflowError(fees)
         return fees
 
-    monkeypatch.setattr("moneyer.node.store.tree.fees_of", overflows)
+    monkeypatch.setattr("moneyer.node.store.chainstate.fees_of", overflows)
     raws = [codec.encode_block(block) for block in [*good, met, *chain.grow(3)]]
     with pytest.raises(OverflowError):
         node.chain.accept_blocks(raws, NOW)

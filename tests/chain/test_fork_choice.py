@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from moneyer.node.chain.accept import MAX_UNASKED_DEPTH
-from moneyer.node.chain.ahead import Ahead, Candidate
+from moneyer.node.chain.advance import Prepared
 from moneyer.node.chain.outcomes import Reorganized
 from moneyer.node.chain.side_branches import ROW_BYTES
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec, ledger
 from moneyer.node.core.errors import BadCoinbaseAmount, InsufficientFunds, InvalidParent, TooDeep
 from moneyer.node.core.types import Transfer
-from moneyer.node.store import blocks, tree
+from moneyer.node.store import blocks, chainstate
 from moneyer.node.store.errors import StoreBusy
 from tests.nodes import NOW, Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer
@@ -155,15 +155,15 @@ def test_an_ancestor_condemned_between_the_look_ahead_and_the_write_is_a_verdict
     branch.blocks.append(branch.next_block())
     assert node.offer_all(branch.blocks[1:]) == ["side_branch"] * 2
     one, two = branch.next_block(extra=b"one"), branch.next_block(extra=b"two")
-    check = Ahead.check
+    check = Prepared.verify
 
-    def condemned_meanwhile(ahead: Ahead, block_hashes: list[bytes]) -> None:
-        monkeypatch.setattr(Ahead, "check", check)
+    def condemned_meanwhile(ahead: Prepared, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Prepared, "verify", check)
         with pytest.raises(BadCoinbaseAmount):
             other.offer(two)
         check(ahead, block_hashes)
 
-    monkeypatch.setattr(Ahead, "check", condemned_meanwhile)
+    monkeypatch.setattr(Prepared, "verify", condemned_meanwhile)
     for block in (one, one, branch.blocks[2], two):
         with pytest.raises(InvalidParent):
             node.offer(block)
@@ -178,7 +178,10 @@ def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
     node = open_node(chain.coin)
     chain.grow(2)
     blocks_of_it = enumerate(chain.blocks * 300)
-    new = [tree.NewBlock(block, number.to_bytes(32, "big"), b"", number, number) for number, block in blocks_of_it]
+    new = [
+        chainstate.NewBlock(block, number.to_bytes(32, "big"), b"", number, number, ())
+        for number, block in blocks_of_it
+    ]
     looks = 0
 
     class Counted(list[Transfer]):
@@ -188,7 +191,7 @@ def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
             return super().__len__()
 
     monkeypatch.setattr(ledger, "transfers_of", lambda block: Counted())
-    Ahead(node.store, {each.block_hash: Candidate(each, []) for each in new}).check([each.block_hash for each in new])
+    Prepared(node.store, {each.block_hash: each for each in new}).verify([each.block_hash for each in new])
     assert len(new) <= looks <= 3 * len(new)
 
 
@@ -278,14 +281,14 @@ def test_a_block_whose_side_branch_is_let_go_while_it_is_checked_may_come_again(
     node.offer_all(main.grow(2))
     aside = main.branch(0, "aside")
     node.offer_all(aside.grow(2))
-    block, check = aside.add(), Ahead.check
+    block, check = aside.add(), Prepared.verify
 
-    def let_go(ahead: Ahead, block_hashes: list[bytes]) -> None:
-        monkeypatch.setattr(Ahead, "check", check)
-        node.store.write(lambda conn: tree.forget(conn, [codec.block_hash(aside.blocks[2].header)]))
+    def let_go(ahead: Prepared, block_hashes: list[bytes]) -> None:
+        monkeypatch.setattr(Prepared, "verify", check)
+        node.store.write(lambda conn: chainstate.forget(conn, [codec.block_hash(aside.blocks[2].header)]))
         check(ahead, block_hashes)
 
-    monkeypatch.setattr(Ahead, "check", let_go)
+    monkeypatch.setattr(Prepared, "verify", let_go)
     with pytest.raises(StoreBusy):
         node.offer(block)
     assert node.offer(block).status == "orphan"

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.chain import advance, settle
-from moneyer.node.chain import ahead as ahead_module
-from moneyer.node.chain.ahead import Ahead
 from moneyer.node.chain.outcomes import Reorganized
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.core.types import Account, Transfer
-from moneyer.node.store import accounts, blocks, connecting, transactions
+from moneyer.node.store import accounts, blocks, chainstate, transactions
 from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.chain.children import read_until_told
 from tests.nodes import NOW, Node, OpenNode
@@ -79,10 +77,10 @@ def test_a_reorg_of_a_thousand_blocks_and_back_while_another_process_reads(
 def test_there_and_back_leaves_every_row_as_it_was(
     open_node: OpenNode, monkeypatch: pytest.MonkeyPatch, most: int, ahead_of_it: int, kept: int
 ) -> None:
-    monkeypatch.setattr(connecting, "MOST_TRANSACTIONS", most)
-    monkeypatch.setattr(connecting, "_BLOCKS_AT_ONCE", 1)
-    monkeypatch.setattr(ahead_module, "_MOST_LEAVING", ahead_of_it)
-    monkeypatch.setattr(ahead_module, "_MOST_KEPT", kept)
+    monkeypatch.setattr(chainstate, "MOST_TRANSACTIONS", most)
+    monkeypatch.setattr(chainstate, "_BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(advance, "_MOST_LEAVING", ahead_of_it)
+    monkeypatch.setattr(advance, "_MOST_KEPT", kept)
     coin = easy_coin(premine=[(ALICE, 1000)])
     one = ChainBuilder(coin)
     other = one.branch(0, "other")
@@ -145,15 +143,15 @@ def test_a_reorg_is_right_though_the_tip_moves_after_the_look_ahead(
     node, other = open_node(COIN), open_node(COIN)
     node.offer_all(one.blocks[1:])
     node.offer_all(branch.grow(3))
-    work = Ahead.work
+    work = advance.Prepared.work
 
-    def moved_meanwhile(ahead: Ahead, connect: list[bytes], disconnect: Sequence[bytes]) -> None:
-        monkeypatch.setattr(Ahead, "work", work)
+    def moved_meanwhile(ahead: advance.Prepared, connect: list[bytes], disconnect: Sequence[bytes]) -> None:
+        monkeypatch.setattr(advance.Prepared, "work", work)
         work(ahead, connect, disconnect)
         assert len(disconnect) == 3
         assert other.offer(one.add([transfer(COIN, BOB, CAROL, 1, 1, 0)])).status == "extended"
 
-    monkeypatch.setattr(Ahead, "work", moved_meanwhile)
+    monkeypatch.setattr(advance.Prepared, "work", moved_meanwhile)
     raws = [codec.encode_block(block) for block in branch.grow(2)]
     assert node.chain.accept_blocks(raws, NOW) == [Reorganized(branch.tip_hash, 6, fork_height=1, disconnected=4)]
     assert node.accounts() == branch.accounts

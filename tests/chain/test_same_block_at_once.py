@@ -10,11 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.accept import KeyedLock
 from moneyer.node.chain.outcomes import Outcome
 from moneyer.node.core import codec
 from moneyer.node.core.errors import RuleError
-from moneyer.node.system.threads import Turns
 from tests.nodes import Node, OpenNode
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 
@@ -41,14 +40,6 @@ def busy_writer(node: Node) -> Iterator[None]:
         written.result(60)
 
 
-def waiting(turns: Turns) -> int:
-    return len(vars(turns._changed)["_waiters"])
-
-
-def turns_of(chain: Chain) -> Turns:
-    return chain._turns
-
-
 def code_of(offered: Future[Outcome]) -> str:
     """The block's outcome, or the rule that it breaks."""
     try:
@@ -64,7 +55,7 @@ def test_a_block_that_many_offer_at_once_is_worked_on_by_one(open_node: OpenNode
         with busy_writer(node):
             # Bytes of its own for each, as from sockets.
             offered = [peers.submit(node.offer, bytes(bytearray(raw))) for _ in range(PEERS)]
-            wait_until(lambda: waiting(turns_of(node.chain)) == PEERS - 1, 30, "all but one to wait")
+            wait_until(lambda: node.chain.accepting.snapshot() == (1, PEERS - 1), 30, "all but one to wait")
         assert sorted(map(code_of, offered)) == ["already_known"] * (PEERS - 1) + ["extended"]
     assert node.tip().block_hash == chain.tip_hash
 
@@ -75,7 +66,7 @@ def test_a_bad_block_that_many_offer_at_once_is_refused_to_each(open_node: OpenN
     with ThreadPoolExecutor(PEERS) as peers:
         with busy_writer(node):
             offered = [peers.submit(node.offer, raw) for _ in range(PEERS)]
-            wait_until(lambda: waiting(turns_of(node.chain)) == PEERS - 1, 30, "all but one to wait")
+            wait_until(lambda: node.chain.accepting.snapshot() == (1, PEERS - 1), 30, "all but one to wait")
         assert set(map(code_of, offered)) == {"insufficient_funds"}
     assert node.tip().height == 0
 
@@ -88,17 +79,17 @@ def test_a_false_body_for_a_header_neither_waits_for_the_true_one_nor_speaks_for
     with ThreadPoolExecutor(1) as peer:
         with busy_writer(node):
             offered = peer.submit(node.offer, block)
-            wait_until(lambda: turns_of(node.chain)._busy, 30, "the true one to be worked on")
+            wait_until(lambda: node.chain.accepting.snapshot() == (1, 0), 30, "the true one to be worked on")
             with pytest.raises(RuleError) as refused:
                 node.offer(false)
             assert refused.value.code == "bad_merkle_root"
         assert code_of(offered) == "extended"
 
 
-def test_who_waits_too_long_for_its_turn_goes_ahead() -> None:
-    turns = Turns(0.05)
-    with turns.of(b"block"), turns.of(b"another"), turns.of(b"block"):
+def test_a_caller_that_waits_too_long_goes_ahead() -> None:
+    lock = KeyedLock(0.05)
+    with lock.of(b"block"), lock.of(b"another"), lock.of(b"block"):
         pass
-    with pytest.raises(ZeroDivisionError), turns.of(b"block"):
+    with pytest.raises(ZeroDivisionError), lock.of(b"block"):
         raise ZeroDivisionError
-    assert not turns._busy
+    assert lock.snapshot() == (0, 0)

@@ -8,10 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from moneyer.node.core import codec, fork, ledger, pow, rules, signing
+from moneyer.node.chain.advance import route
+from moneyer.node.core import codec, ledger, pow, rules, signing
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
 from moneyer.node.core.types import HEADER_SIZE, Account, Block
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """A block that a chain could end with. `joined`: order in which it joined the tree, body and ancestors known."""
+
+    block_hash: bytes
+    height: int
+    work: int
+    joined: int
+
+
+def wins(candidate: Tip, tip: Tip) -> bool:
+    """Whether `candidate` is to replace `tip`: more work, or as much and there first. The node's own choice is SQL."""
+    return (candidate.work, -candidate.joined) > (tip.work, -tip.joined)
 
 
 @dataclass(frozen=True)
@@ -19,7 +35,7 @@ class Entry:
     """A block of the tree, with what its place there says."""
 
     block: Block
-    tip: fork.Tip
+    tip: Tip
 
 
 @dataclass
@@ -33,7 +49,7 @@ class PureNode:
     def __post_init__(self) -> None:
         genesis = self.coin.genesis
         self.tip = self.coin.chain_id
-        self.tree[self.tip] = Entry(genesis, fork.Tip(self.tip, 0, 0, 0))
+        self.tree[self.tip] = Entry(genesis, Tip(self.tip, 0, 0, 0))
         ledger.apply_genesis(self.accounts, genesis)
 
     def copy(self) -> PureNode:
@@ -68,34 +84,34 @@ class PureNode:
                 self.invalid[block_hash] = error
             raise
         work = parent.work + pow.block_work(pow.decode_bits(header.bits))
-        entry = Entry(block, fork.Tip(block_hash, parent.height + 1, work, len(self.tree)))
+        entry = Entry(block, Tip(block_hash, parent.height + 1, work, len(self.tree)))
         self.tree[block_hash] = entry
-        if not fork.wins(entry.tip, self.tree[self.tip].tip):
+        if not wins(entry.tip, self.tree[self.tip].tip):
             return "side_branch"
         return self._move(entry.tip)
 
-    def _move(self, target: fork.Tip) -> str:
+    def _move(self, target: Tip) -> str:
         current = self.tree[self.tip].tip
-        route = fork.route(
+        way = route(
             (current.block_hash, current.height),
             (target.block_hash, target.height),
             lambda block_hash: self.tree[block_hash].block.header.prev_hash,
         )
         accounts = dict(self.accounts)
-        for block_hash in route.disconnect:
+        for block_hash in way.disconnect:
             ledger.undo_block(accounts, self.tree[block_hash].block)
-        for number, block_hash in enumerate(route.connect):
+        for number, block_hash in enumerate(way.connect):
             try:
                 self._connect(accounts, self.tree[block_hash])
             except RuleError as error:
                 self.invalid[block_hash] = error
-                for below in route.connect[number + 1 :]:
+                for below in way.connect[number + 1 :]:
                     self.invalid[below] = InvalidParent("the parent is invalid")
-                for bad in route.connect[number:]:
+                for bad in way.connect[number:]:
                     del self.tree[bad]
                 raise
         self.accounts, self.tip = accounts, target.block_hash
-        return "reorganized" if route.disconnect else "extended"
+        return "reorganized" if way.disconnect else "extended"
 
     def _connect(self, accounts: dict[bytes, Account], entry: Entry) -> None:
         transfers = ledger.transfers_of(entry.block)

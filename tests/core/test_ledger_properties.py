@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moneyer.node.core import codec, fork, ledger
+from moneyer.node.chain.advance import route
+from moneyer.node.core import codec, ledger
 from moneyer.node.core.errors import (
     BadCoinbaseAmount,
     BadCoinbaseHeight,
@@ -19,6 +20,7 @@ from moneyer.node.core.errors import (
     RuleError,
 )
 from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
+from tests.core.pure_node import Tip, wins
 from tests.support import ChainBuilder, easy_coin, key, rebuild, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol", "dave")]
@@ -176,15 +178,15 @@ def test_a_route_goes_down_to_the_last_common_block_and_up_again(parents: list[i
 
     start, end = start % len(tree), end % len(tree)
     here, there = down(start), down(end)
-    route = fork.route(tree[start][:2], tree[end][:2], parent_of.__getitem__)
+    way = route(tree[start][:2], tree[end][:2], parent_of.__getitem__)
     common = next(block_hash for block_hash in here if block_hash in there)
-    assert route.fork_point == common
-    assert list(route.disconnect) == here[: here.index(common)]
-    assert list(route.connect) == there[: there.index(common)][::-1]
+    assert way.fork_point == common
+    assert list(way.disconnect) == here[: here.index(common)]
+    assert list(way.connect) == there[: there.index(common)][::-1]
 
 
 tips = st.builds(
-    fork.Tip,
+    Tip,
     block_hash=st.just(b""),
     height=st.integers(0, 3),
     work=st.integers(0, 3),
@@ -193,15 +195,15 @@ tips = st.builds(
 
 
 @given(tips, tips, tips)
-def test_which_tip_wins_is_an_order_of_work_and_then_of_arrival(a: fork.Tip, b: fork.Tip, c: fork.Tip) -> None:
-    assert not fork.wins(a, a)
-    assert not (fork.wins(a, b) and fork.wins(b, a))
+def test_which_tip_wins_is_an_order_of_work_and_then_of_arrival(a: Tip, b: Tip, c: Tip) -> None:
+    assert not wins(a, a)
+    assert not (wins(a, b) and wins(b, a))
     if (a.work, a.joined) != (b.work, b.joined):
-        assert fork.wins(a, b) or fork.wins(b, a)
-    if fork.wins(a, b) and fork.wins(b, c):
-        assert fork.wins(a, c)
+        assert wins(a, b) or wins(b, a)
+    if wins(a, b) and wins(b, c):
+        assert wins(a, c)
     if a.work > b.work:
-        assert fork.wins(a, b)
+        assert wins(a, b)
 
 
 @settings(max_examples=30)
@@ -221,13 +223,11 @@ def test_a_reorg_leaves_what_a_replay_of_the_winner_gives(
         codec.block_hash(block.header): block for chain in (loser, winner) for block in chain.blocks
     }
     heights = {codec.block_hash(block.header): h for chain in (loser, winner) for h, block in enumerate(chain.blocks)}
-    route = fork.route(
-        (loser.tip_hash, loser.height), (winner.tip_hash, winner.height), lambda h: blocks[h].header.prev_hash
-    )
+    way = route((loser.tip_hash, loser.height), (winner.tip_hash, winner.height), lambda h: blocks[h].header.prev_hash)
     accounts = dict(loser.accounts)
-    for block_hash in route.disconnect:
+    for block_hash in way.disconnect:
         ledger.undo_block(accounts, blocks[block_hash])
-    for block_hash in route.connect:
+    for block_hash in way.connect:
         block, at = blocks[block_hash], heights[block_hash]
         signatures = [True] * (len(block.transactions) - 1)
         ledger.apply_block(accounts, block, height=at, subsidy=winner.coin.subsidy(at), signatures=signatures)

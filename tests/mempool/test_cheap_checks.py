@@ -27,13 +27,13 @@ def sent(sequence: int, amount: int = 1, fee: int = 5) -> Transfer:
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The txid of every transfer whose signature the pool has had checked, in order."""
     seen: list[bytes] = []
-    check = signatures.check_signatures
+    check = signatures.verify_signatures
 
     def counting(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
         seen.extend(map(codec.txid, transfers))
         return check(chain_id, transfers)
 
-    monkeypatch.setattr("moneyer.node.chain.mempool.check_signatures", counting)
+    monkeypatch.setattr("moneyer.node.chain.mempool.verify_signatures", counting)
     return seen
 
 

@@ -17,10 +17,10 @@ from moneyer.node.chain import advance, mempool, settle
 from moneyer.node.core import codec
 from moneyer.node.core.errors import MempoolFull
 from moneyer.node.core.types import Transfer
+from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import mempool as table
 from moneyer.node.store.unconfirmed import entries as rows
-from moneyer.node.store.unconfirmed import intake
 from tests.nodes import NOW, Node, OpenNode
 from tests.processes import Child, children
 from tests.statements import statements
@@ -60,7 +60,7 @@ def ready_pool() -> dict[bytes, bool]:
 
 def marked(node: Node) -> list[bytes]:
     with node.store.read() as conn:
-        return intake.hashes(conn)
+        return meta.returning(conn)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.sync import survey as survey_module
-from moneyer.node.store import accounts, blocks, tree
-from moneyer.node.store.tree import Leaves
+from moneyer.node.store import accounts, blocks, chainstate
+from moneyer.node.store.blocks import Leaves
 from tests.nodes import NOW
 from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.hostile import Answer, PeerServer, Route, honest
@@ -56,7 +56,7 @@ def test_a_side_branch_that_is_let_go_during_a_download_is_fetched_anew_and_no_p
 
     def let_go(body: bytes) -> Any:
         """Between the plan, which counts on the block, and the blocks that stand on it."""
-        node.store.write(lambda conn: tree.forget(conn, [known]))
+        node.store.write(lambda conn: chainstate.forget(conn, [known]))
         return routes["POST /p2p/blocks"](body)
 
     peer = add(node, serve, {**routes, "POST /p2p/blocks": let_go})

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from moneyer.node.config import Config
 from moneyer.node.core.hashing import sha256d
 from moneyer.node.store import accounts, blocks, transactions
+from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
 from moneyer.node.store.transactions import Place
-from moneyer.node.store.tree import Leaves
 from moneyer.node.store.unconfirmed import entries
 from tests.support import easy_coin
 

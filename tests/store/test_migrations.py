@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import inspect
 
 from moneyer import migrations
@@ -204,9 +203,7 @@ def old_file(folder: Path) -> None:
     old.touch(mode=0o600)
     engine = open_engine(old, write=True)
     with engine.connect() as conn, conn.begin():
-        config = migrate.alembic_config()
-        config.attributes["connection"] = conn
-        command.upgrade(config, "0001")
+        migrate.upgrade(conn, "0001")
     engine.dispose()
     with closing(driver.connect(str(old), isolation_level=None)) as connection:
         connection.execute("ATTACH ? AS new", (str(database),))

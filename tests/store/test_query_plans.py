@@ -6,7 +6,7 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
-from moneyer.node.store.tree import Leaves
+from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.unconfirmed import entries, eviction
 from tests.nodes import NOW, Node, OpenNode
 from tests.statements import plan, statements

@@ -9,7 +9,7 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts
-from moneyer.node.store.tree import Leaves
+from moneyer.node.store.blocks import Leaves
 from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
 from tests.worker.stratum_client import DIFFICULTY_1, Miner
 from tests.worker.stratum_server import Stratum, serving

@@ -9,7 +9,7 @@ from itertools import count, islice
 
 import pytest
 
-from moneyer.node.chain.accept import Template
+from moneyer.node.chain.next_block import Template
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import sha256d
 from moneyer.node.core.pow import hash_number

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 
-from ...node.chain.accept import Template
+from ...node.chain.next_block import Template
 from ...node.core import codec, pow
 from ...node.core.hashing import merkle_branch, merkle_root_of_branch, sha256d
 from ...node.core.types import Coinbase

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from ...node.chain.accept import Chain, Template
+from ...node.chain.accept import Chain
+from ...node.chain.next_block import Template
 from ...node.chain.outcomes import Extended, Reorganized
 from ...node.config import Config
 from ...node.core.coin import Coin

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ...node.chain.accept import Template
+from ...node.chain.next_block import Template
 from ...node.config import Config
 from ...node.core.coin import Coin
 from ...node.core.hashing import show

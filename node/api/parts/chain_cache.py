@@ -12,9 +12,8 @@ from typing import Final
 
 from ...chain.verify import ChainBroken, verify_chain
 from ...store import blocks
-from ...store.blocks import BlockRow
+from ...store.blocks import BlockRow, Leaves
 from ...store.engine import Store
-from ...store.tree import Leaves
 from ...system.threads import OneAtATime
 
 CHECK_SECONDS: Final = 60.0

@@ -10,7 +10,8 @@ from functools import cached_property
 from secrets import token_bytes, token_hex
 from typing import Final
 
-from ...chain.accept import Chain, Template
+from ...chain.accept import Chain
+from ...chain.next_block import Template
 from ...core import codec
 from ...core.hashing import merkle_branch, merkle_root_of_branch
 from ...core.types import Coinbase, Header

@@ -6,10 +6,10 @@ from collections import deque
 
 from sqlalchemy import Connection
 
+from ...chain.pipeline import context_of, open_header, span
 from ...core import codec, pow, rules
 from ...core.coin import Coin
 from ...core.errors import RuleError
-from ...core.hashing import sha256d
 from ...store import blocks
 from ..peer.errors import BadAnswer
 
@@ -26,7 +26,7 @@ class HeaderLine:
         self.block_hash = block_hash
         self.height = height
         self.work = work
-        self._recent = deque(recent, maxlen=_span(coin))
+        self._recent = deque(recent, maxlen=span(coin))
 
     @classmethod
     def from_store(cls, conn: Connection, coin: Coin, block_hash: bytes) -> HeaderLine | None:
@@ -35,7 +35,7 @@ class HeaderLine:
         if start is None or row is None or start.status == blocks.INVALID:
             return None
         recent = []
-        for _ in range(_span(coin)):
+        for _ in range(span(coin)):
             recent.append(pow.TimedBits(row.header.timestamp, row.header.bits))
             row = blocks.by_hash(conn, row.header.prev_hash)
             if row is None:
@@ -47,12 +47,11 @@ class HeaderLine:
 
         Raises BadAnswer where it doesn't link, else the RuleError of the rule that it breaks (protocol stages 2 and 3).
         """
-        header = codec.decode_header(raw)
-        if header.prev_hash != self.block_hash:
+        if codec.decode_header(raw).prev_hash != self.block_hash:
             raise BadAnswer("the peer's headers are not linked")
-        block_hash = sha256d(raw)
-        rules.check_header_in_isolation(header, block_hash, self._coin)
-        rules.check_header_in_context(header, self._context(), self._coin, now)
+        header, block_hash = open_header(raw, self._coin)
+        context = context_of(self._coin, self.height + 1, list(self._recent))
+        rules.check_header_in_context(header, context, self._coin, now)
         self.block_hash = block_hash
         self.height += 1
         self.work += pow.block_work(pow.decode_bits(header.bits))
@@ -63,19 +62,6 @@ class HeaderLine:
         """How many headers can follow at all: the median rises by a second in six blocks, and ends at our clock."""
         oldest = min(row.timestamp for row in self._recent)
         return 6 * max(0, now + self._coin.clock_tolerance - oldest) + rules.MEDIAN_SPAN
-
-    def _context(self) -> rules.HeaderContext:
-        recent = list(self._recent)
-        height = self.height + 1
-        return rules.HeaderContext(
-            height=height,
-            bits=self._coin.next_bits(recent, height),
-            median_time_past=pow.median_time_past([row.timestamp for row in recent[-rules.MEDIAN_SPAN :]]),
-        )
-
-
-def _span(coin: Coin) -> int:
-    return max(coin.difficulty_window + 1, rules.MEDIAN_SPAN)
 
 
 def is_for_later(error: RuleError) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ...core import codec
 from ...core.coin import Coin
 from ...core.hashing import show
-from .. import blocks, connecting, meta, tree
+from .. import blocks, chainstate, meta
 from ..errors import StoreRefused, damaged
 from ..unconfirmed import entries
 
@@ -40,7 +40,7 @@ def write(conn: Connection, coin: Coin) -> None:
     entries.create_totals(conn)
     block = coin.genesis
     body = codec.encode_body(block.transactions)
-    tree.add(conn, [tree.NewBlock(block, coin.chain_id, body, height=0, work=0)])
-    chain = connecting.Ledger(conn, coin)
+    chainstate.add(conn, [chainstate.NewBlock(block, coin.chain_id, body, height=0, work=0, txids=())])
+    chain = chainstate.ChainState(conn, coin)
     chain.connect_genesis()
     chain.save()

@@ -29,9 +29,9 @@ def head() -> str | None:
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def upgrade(conn: Connection) -> None:
-    """Upgrade to the newest schema within the connection's transaction."""
+def upgrade(conn: Connection, revision: str = "head") -> None:
+    """Upgrade to a schema, the newest unless told, within the connection's transaction."""
     config = alembic_config()
     config.attributes["connection"] = conn
     config.attributes["metadata"] = metadata
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 
 from sqlalchemy import Connection
 
 from ...core import codec
-from ...core.types import HASH_SIZE, Transfer
-from .. import meta
-from ..errors import StoreDamaged
+from ...core.types import Transfer
 from . import entries
 from .entries import SenderView
 
@@ -66,22 +63,3 @@ class Intake:
             self._senders.clear()
             self.size = 0
         return self._conn
-
-
-# Blocks that a reorg took off the main chain, and whose transfers are still to come back to the mempool.
-
-
-_KEY = "returning"
-
-
-def hashes(conn: Connection) -> list[bytes]:
-    """Their hashes, oldest first."""
-    raw = meta.get(conn, _KEY) or b""
-    if len(raw) % HASH_SIZE:
-        raise StoreDamaged("the list of blocks whose transfers return to the mempool is no list of hashes")
-    return [raw[start : start + HASH_SIZE] for start in range(0, len(raw), HASH_SIZE)]
-
-
-def mark(conn: Connection, block_hashes: Sequence[bytes]) -> None:
-    """From now on it is these, oldest first."""
-    meta.replace(conn, _KEY, b"".join(block_hashes))

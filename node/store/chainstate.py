@@ -1,27 +1,166 @@
-"""A block's effect on rows: connect and disconnect at the end of the main chain.
+"""What changes blocks and the state behind them: blocks join the tree, connect, disconnect, or turn out invalid.
 
-Balances are computed in memory by `node.core.ledger`; nothing is written before `Ledger.save`.
+`add`, `add_invalid`, `condemn` and `forget` change the tree of blocks; `ChainState` moves the end of the main chain,
+and with it accounts, the index of transactions and the histories. Balances are computed in memory by
+`node.core.ledger`; nothing of them is written before `ChainState.save`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from struct import pack
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 
 from ..core import codec, ledger
 from ..core.coin import Coin
-from ..core.ledger import Effect
-from ..core.types import NO_ACCOUNT, Account, Block, Transfer
-from . import blocks, tree
+from ..core.errors import InvalidParent
+from ..core.ledger import Effect, coinbase_of, fees_of
+from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Header, Transfer
+from . import blocks
+from .blocks import CONNECTED, INVALID, STORED
 from .bulk import Among, Many, Values
-from .tables import account_history, accounts, transactions
+from .tables import account_history, accounts, bodies, transactions
+from .tables import blocks as table
 
-# Blocks that leave the main chain, summed up: all that disconnecting them asks, without the blocks themselves.
-#
-# It hangs on nothing but their bytes, so that it is made before the write transaction that disconnects them.
+_CHUNK = 500
+
+PART_BYTES = 16_384
+"""A part of a body has at most so many bytes and one transaction: what is read to answer with one transaction.
+
+Measured (docs/performance.md): 100 transactions of 100 blocks of 1 MB take 2.4 ms so, 36 ms where bodies are whole.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """A block on its way into the tree: it has passed every check that does not depend on balances (stages 1 to 4)."""
+
+    block: Block
+    block_hash: bytes
+    body: bytes
+    """Bytes on the wire."""
+    height: int
+    work: int
+    """Cumulative, as in `BlockRow`."""
+    txids: Sequence[bytes]
+    """Of its transactions, in order; empty for one that is only remembered as invalid."""
+
+    @property
+    def header(self) -> Header:
+        return self.block.header
+
+    @property
+    def status(self) -> str:
+        """As of a row that was never connected."""
+        return STORED
+
+
+_NEXT_JOINED = select(func.coalesce(func.max(table.c.joined), 0) + 1)
+_INSERT_BLOCK = Many(
+    insert(table),
+    *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
+    *("header", "size", "tx_count", "miner", "reward", "fees"),
+)
+_INSERT_BODY = Many(insert(bodies), "joined", "first", "body", "offsets")
+_SET_MAIN_CHAIN = Many(
+    update(table)
+    .where(table.c.block_hash == bindparam("which"))
+    .values(status=CONNECTED, main_chain=bindparam("is_on")),
+    "status",
+    "is_on",
+    "which",
+)
+
+
+def parts_of(body: bytes, sizes: Iterable[int], count: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """A body in parts: (position of the first transaction, bytes, offsets). `sizes`: of its `count` transactions."""
+    offset = len(codec.encode_count(count))
+    starts = []
+    for size in sizes:
+        starts.append(offset)
+        offset += size
+    if len(body) <= PART_BYTES:  # most are: what follows takes twice as long
+        yield 0, body, pack(f"<{count}I", *starts)
+        return
+    first = begin = 0
+    while begin < len(body):
+        behind = bisect_left(starts, begin + PART_BYTES, lo=first + 1)
+        end = starts[behind] if behind < len(starts) else len(body)
+        yield first, body[begin:end], pack(f"<{behind - first}I", *(start - begin for start in starts[first:behind]))
+        first, begin = behind, end
+
+
+def add(conn: Connection, news: Sequence[NewBlock]) -> None:
+    """Blocks join the tree with their bodies, in this order, not yet connected."""
+    first = conn.execute(_NEXT_JOINED).scalar_one()
+    rows, body_rows = [], []
+    for joined, new in enumerate(news, first):
+        coinbase = coinbase_of(new.block)
+        rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees_of(new.block))))
+        sizes = map(codec.transaction_size, new.block.transactions)
+        parts = parts_of(new.body, sizes, len(new.block.transactions))
+        body_rows += [(joined, *part) for part in parts]
+    _INSERT_BLOCK.run(conn, rows)
+    _INSERT_BODY.run(conn, body_rows)
+
+
+def add_invalid(conn: Connection, new: NewBlock, code: str) -> None:
+    """Remember a hash as invalid; its body is not kept."""
+    joined = conn.execute(_NEXT_JOINED).scalar_one()
+    _INSERT_BLOCK.run(conn, [_values(joined, new, INVALID, code, (bytes(33), 0, 0))])
+
+
+def _values(joined: int, new: NewBlock, status: str, code: str | None, reward: tuple[bytes, int, int]) -> Values:
+    """A row in the order of `_INSERT_BLOCK`. `reward`: miner, reward, fees."""
+    return (
+        joined,
+        new.block_hash,
+        new.header.prev_hash,
+        new.height,
+        new.work.to_bytes(32, "big"),
+        status,
+        False,
+        code,
+        codec.encode_header(new.header),
+        HEADER_SIZE + len(new.body),
+        len(new.block.transactions),
+        *reward,
+    )
+
+
+def set_main_chain(conn: Connection, hashes: Iterable[bytes], on: bool) -> None:
+    """Blocks were connected to the main chain (they are valid then), or disconnected from it."""
+    _SET_MAIN_CHAIN.run(conn, [(CONNECTED, on, block_hash) for block_hash in hashes])
+
+
+def condemn(conn: Connection, block_hash: bytes, code: str) -> None:
+    """A block of the tree turned out invalid: it, and with it all its descendants. Their bodies go."""
+    generation = [block_hash]
+    while generation:
+        # A part at a time: a statement has room for some ten thousand values only.
+        some, generation = generation[:_CHUNK], generation[_CHUNK:]
+        condemned = table.c.block_hash.in_(some)
+        conn.execute(update(table).where(condemned).values(status=INVALID, invalid_code=code))
+        conn.execute(delete(bodies).where(bodies.c.joined.in_(select(table.c.joined).where(condemned))))
+        children = select(table.c.block_hash).where(table.c.prev_hash.in_(some), table.c.status != INVALID)
+        generation += conn.execute(children).scalars()
+        code = InvalidParent.code
+
+
+def forget(conn: Connection, hashes: Sequence[bytes]) -> None:
+    """Delete blocks, in this order, that were never connected and have no child in the tree; leave any other alone."""
+    child = table.alias("child")
+    for block_hash in hashes:
+        has_child = select(literal(1)).where(child.c.prev_hash == block_hash).exists()
+        chosen = (table.c.block_hash == block_hash, table.c.status == STORED, ~has_child)
+        joined = conn.execute(select(table.c.joined).where(*chosen)).scalar_one_or_none()
+        if joined is not None:
+            conn.execute(delete(bodies).where(bodies.c.joined == joined))
+            conn.execute(delete(table).where(table.c.joined == joined))
 
 
 MOST_TRANSACTIONS = 100_000
@@ -34,7 +173,11 @@ keeps a rollback journal, a read holds writers up."""
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """The last blocks of the main chain. `hashes`: of the blocks, newest first; `txids`: of all their transactions."""
+    """The last blocks of the main chain, summed up: all that disconnecting them takes, without the blocks themselves.
+
+    It depends on nothing but their bytes, so it is computed before the write transaction that disconnects them.
+    `hashes`: of the blocks, newest first; `txids`: of all their transactions.
+    """
 
     hashes: list[bytes] = field(default_factory=list)
     txids: list[bytes] = field(default_factory=list)
@@ -70,10 +213,10 @@ _MOST_ROWS = 100_000
 """Rows that wait in memory at most (and one block's more): bounds what a long reorg takes."""
 
 _NEXT_ID = select(func.coalesce(func.max(accounts.c.account_id), 0) + 1)
-_LOAD = Among(
+_LOAD_ACCOUNTS = Among(
     select(accounts.c.payload, accounts.c.account_id, accounts.c.balance, accounts.c.sequence), accounts.c.payload
 )
-_UPDATE = Many(
+_UPDATE_ACCOUNT = Many(
     update(accounts)
     .where(accounts.c.account_id == bindparam("number"))
     .values(balance=bindparam("new_balance"), sequence=bindparam("new_sequence")),
@@ -81,7 +224,7 @@ _UPDATE = Many(
     "new_sequence",
     "number",
 )
-_INSERT = Many(insert(accounts), "account_id", "payload", "balance", "sequence")
+_INSERT_ACCOUNT = Many(insert(accounts), "account_id", "payload", "balance", "sequence")
 _INSERT_TX = Many(insert(transactions), "txid", "height", "position")
 _INSERT_HISTORY = Many(insert(account_history), "account_id", "height", "position")
 _DELETE_TX = Many(delete(transactions).where(transactions.c.txid == bindparam("gone")), "gone")
@@ -94,7 +237,7 @@ _DELETE_HISTORY = Many(
 )
 
 
-class Ledger:
+class ChainState:
     """The end of the main chain within one write transaction: disconnect blocks, connect others, then `save`.
 
     Blocks are disconnected before any is connected. An error leaves the blocks before it as they were.
@@ -161,14 +304,14 @@ class Ledger:
         _DELETE_HISTORY.run(conn, [(number, self._lowest) for number in sorted(self._old_history)])
         _INSERT_TX.run(conn, sorted(self._new_tx))
         _INSERT_HISTORY.run(conn, sorted(self._new_history))
-        tree.set_main_chain(conn, self._disconnected, False)
-        tree.set_main_chain(conn, self._connected, True)
+        set_main_chain(conn, self._disconnected, False)
+        set_main_chain(conn, self._connected, True)
         self._clear()
 
     def _view(self, payloads: Iterable[bytes]) -> dict[bytes, Account]:
         """A copy of the accounts that a block touches."""
         missing = [payload for payload in payloads if payload not in self._accounts]
-        for payload, number, balance, sequence in _LOAD.rows(self._conn, missing):
+        for payload, number, balance, sequence in _LOAD_ACCOUNTS.rows(self._conn, missing):
             self._numbers[payload] = number
             self._accounts[payload] = self._stored[payload] = Account(balance, sequence)
         return {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
@@ -219,8 +362,8 @@ class Ledger:
             elif stored != account:
                 changed.append((*account, self._numbers[payload]))
             self._stored[payload] = account
-        _UPDATE.run(self._conn, changed)
-        _INSERT.run(self._conn, sorted(new))
+        _UPDATE_ACCOUNT.run(self._conn, changed)
+        _INSERT_ACCOUNT.run(self._conn, sorted(new))
 
     def _save_if_many(self) -> None:
         waiting = self._new_tx, self._new_history, self._old_tx, self._old_history
