@@ -202,6 +202,7 @@ class Place:
 
     def payload(self, who: str) -> bytes:
         """The payload of a name or an address. Raises UnknownWho with the nearest name, BadAddress."""
+        from ..core.signing import payable
         from ..wallet.names import find_name
 
         held = self.wallet.payload_of(who) if self.wallet else None
@@ -233,17 +234,6 @@ class Place:
     def _by_address(self) -> dict[str, str]:
         own = {self.coin.address(payload): name for name, payload in (self.wallet.names if self.wallet else {}).items()}
         return {**{address: name for name, address in self.contacts.items()}, **own}
-
-
-def payable(coin: Coin, address: str) -> bytes:
-    """The payload of an address that somebody can have the key of. Raises BadAddress."""
-    from ..core.errors import BadAddress
-    from ..core.signing import is_on_curve
-
-    payload = coin.payload(address)
-    if not is_on_curve(payload[1:]):
-        raise BadAddress("nobody can have the key of this address: what is sent there is lost", found=address)
-    return payload
 
 
 def label(coin: Coin) -> str:

@@ -12,8 +12,8 @@ from ..core import codec
 from ..core.coin import Coin
 from ..core.errors import BadAmount
 from ..core.money import format_amount, parse_amount
-from ..core.signing import is_on_curve, payload_of
-from ..core.types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Transfer
+from ..core.signing import is_payable, payload_of
+from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Transfer
 from .errors import BadArgument
 
 _MOST_SECONDS = 1e9
@@ -108,7 +108,7 @@ def receiver(value: object, coin: Coin) -> bytes:
     """The payload of an address, or a payload as it is. Raises BadAddress, BadArgument."""
     if isinstance(value, str):
         value = coin.payload(value)
-    if isinstance(value, bytes) and len(value) == PAYLOAD_SIZE and value[0] == KEY_KIND and is_on_curve(value[1:]):
+    if isinstance(value, bytes) and is_payable(value):
         return value
     raise _bad("receiver", f"an address as text, or the {PAYLOAD_SIZE} bytes of its payload", value)
 

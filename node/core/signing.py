@@ -9,7 +9,8 @@ from btclib_secp256k1 import keys as _keys
 from btclib_secp256k1 import ssa, xonly
 
 from .codec import sighash
-from .errors import BadAmount, BadReceiver, BadSequence
+from .coin import Coin
+from .errors import BadAddress, BadAmount, BadReceiver, BadSequence
 from .rules import check_transaction_in_isolation
 from .types import KEY_KIND, PAYLOAD_SIZE, Transfer
 
@@ -49,9 +50,30 @@ def verify_many(checks: Iterable[tuple[bytes, bytes, bytes]]) -> list[bool]:
     return [verify(*check) for check in checks]
 
 
+def payload_of_key(key: bytes) -> bytes:
+    """The 33-byte payload of a 32-byte x-only public key: what the key's address holds, on every coin."""
+    return bytes([KEY_KIND]) + key
+
+
 def payload_of(secret: bytes) -> bytes:
     """The 33-byte payload behind a 32-byte secret key. Raises ValueError outside 1..n-1."""
-    return bytes([KEY_KIND]) + public_key(secret)
+    return payload_of_key(public_key(secret))
+
+
+def is_payable(payload: bytes) -> bool:
+    """Whether a payload is of a kind in use and its key is on the curve, so that somebody can have its secret.
+
+    Consensus looks at the kind only: whatever is paid to a key off the curve is lost.
+    """
+    return len(payload) == PAYLOAD_SIZE and payload[0] == KEY_KIND and is_on_curve(payload[1:])
+
+
+def payable(coin: Coin, address: str) -> bytes:
+    """The payload of an address that may be paid (`is_payable`). Raises BadAddress."""
+    payload = coin.payload(address)
+    if not is_payable(payload):
+        raise BadAddress("nobody can have the key of this address: what is sent there is lost", found=address)
+    return payload
 
 
 def sign_transfer(

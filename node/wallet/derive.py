@@ -9,8 +9,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from ..core.signing import is_secret, public_key
-from ..core.types import KEY_KIND
+from ..core.signing import is_secret, payload_of_key, public_key
 from ..system.words import quoted
 from .errors import BadPhrase
 from .names import check_name, name_key
@@ -48,7 +47,7 @@ class Key:
     @property
     def payload(self) -> bytes:
         """The 33 bytes behind the key's address, on every coin."""
-        return bytes([KEY_KIND]) + self.public_key
+        return payload_of_key(self.public_key)
 
     @classmethod
     def from_secret(cls, secret: bytes, path: str | None = None) -> Key:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..core import signing
-from ..core.types import KEY_KIND, Transfer
+from ..core.types import Transfer
 from ..system.files import target
 from . import walletfile
 from .contacts import check_no_contact
@@ -183,7 +183,7 @@ def new_account(held: tuple[Account, ...], name: str, key: Key, *, imported: boo
 
 def view(file: WalletFile, secrets: Secrets | None) -> Wallet:
     """What a wallet's user sees of its file."""
-    names = {account.name: bytes([KEY_KIND]) + bytes.fromhex(account.public_key) for account in file.accounts}
+    names = {account.name: signing.payload_of_key(bytes.fromhex(account.public_key)) for account in file.accounts}
     held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
     is_sealed = file.encryption is not None
     return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held), is_sealed)

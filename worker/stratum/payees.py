@@ -7,7 +7,7 @@ from time import monotonic
 from ...node.config import Config
 from ...node.core.coin import Coin
 from ...node.core.errors import BadAddress, MoneyerError
-from ...node.core.signing import is_on_curve
+from ...node.core.signing import is_payable
 from ...node.wallet.keystore import read_file, view
 from ...node.wallet.names import name_key
 from .protocol import UNAUTHORIZED, StratumError
@@ -42,7 +42,7 @@ class Payees:
                 f"the user name is who gets the coins: an address ({self._coin.hrp}1…) or a name of the node's wallet, "
                 f"with .RIG or _RIG behind it or not; {error.message}",
             ) from None
-        if not is_on_curve(payload[1:]):
+        if not is_payable(payload):
             raise StratumError(UNAUTHORIZED, "nobody can have the key of this address: what is mined for it is lost")
         return payload
 

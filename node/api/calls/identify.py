@@ -7,9 +7,8 @@ import re
 from sqlalchemy import Connection
 
 from ...core.coin import Coin
-from ...core.errors import BadAddress
 from ...core.hashing import unshow
-from ...core.signing import is_on_curve
+from ...core.signing import payable
 from ...store import blocks
 from ...store.blocks import BlockRow
 from ...system.words import joined, nearest, quoted
@@ -49,17 +48,6 @@ def find_block(conn: Connection, text: str) -> BlockRow:
     if row is None:
         raise NotFound("this node has no block of that hash", hash=text.lower())
     return row
-
-
-def payable(coin: Coin, text: str) -> bytes:
-    """The payload of an address that money may be sent to. Raises BadAddress.
-
-    Consensus doesn't look whether a key is on the curve; whoever pays to one that is not has lost the money.
-    """
-    payload = coin.payload(text)
-    if not is_on_curve(payload[1:]):
-        raise BadAddress("nobody can have the key of this address: what is sent there is lost", found=text)
-    return payload
 
 
 def find_account(coin: Coin, wallet: Wallet, who: str, field: str) -> bytes:

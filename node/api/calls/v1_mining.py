@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ...core.signing import payable
 from ...service import Node
 from ...store import mining
 from ...store.mining import BadMode, JobRow
@@ -19,7 +20,6 @@ from ..http.errors import BadField, NotFound, NoWorker
 from ..parts.workers import stratum_status, worker_status
 from ..shapes.mining import Job, MiningView
 from ..shapes.render import job_view
-from .identify import payable
 
 MAX_JOB: Final = 100_000
 """Blocks in one job."""

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ...core import codec, pow
 from ...core.errors import BadAddress, Malformed
 from ...core.hashing import show
+from ...core.signing import payable
 from ...core.types import MAX_EXTRA, Block, Transaction
 from ...service import Node
 from ...system.shares import DELIVERIES
@@ -20,7 +21,6 @@ from ..http.errors import BadField
 from ..parts.templates import TemplateJob, Templates
 from ..shapes.mining import BlockOutcome, MiningTemplate
 from ..shapes.render import address
-from .identify import payable
 
 VERSION_MASK: Final = 0x1FFFE000
 """Bits of the version that miners may roll (BIP320)."""

@@ -107,11 +107,12 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     moneyer wallet contact ben beach1q…        ben stands for that address
     moneyer wallet contact ben --remove
     """
+    from ...core.signing import payable
     from ...wallet.contacts import add_contact, remove_contact
     from ...wallet.errors import NameTaken
     from ..exits import outcome
     from ..output import print_json, print_table
-    from ..place import find_place, payable
+    from ..place import find_place
 
     if remove and (name is None or address is not None):
         raise click.UsageError("say which contact to forget, and no address: `moneyer wallet contact NAME --remove`")
