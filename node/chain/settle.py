@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from ..core.codec import Outline
 from ..core.hashing import show
 from ..core.types import NO_ACCOUNT, Account
-from ..store import accounts, blocks, meta
+from ..store import accounts, blocks
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import entries as rows
@@ -70,12 +70,12 @@ class _Back(NamedTuple):
 
 def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) -> bool:
     """Bring the pool in step with a new tip; True where transfers are still to come back: see `bring_back`."""
-    marked = meta.returning(conn)
+    waiting, marked = rows.state(conn)
     if change.disconnected or marked:
         connected = set(change.connected)
         marked = [each for each in (*marked, *change.disconnected) if each not in connected]
-        meta.set_returning(conn, list(dict.fromkeys(marked)))
-    if not rows.is_empty(conn):
+        rows.set_returning(conn, list(dict.fromkeys(marked)))
+    if waiting:
         rows.remove(conn, rows.used(conn, change.touched))
         for sender in rows.overdrawn(conn, change.touched):
             _settle(conn, {sender: []})
@@ -87,7 +87,7 @@ def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) ->
         if len(parts) < 2:
             for part in parts:
                 _return(conn, part, mempool_bytes)
-            meta.set_returning(conn, [])
+            rows.set_returning(conn, [])
             return False
     return bool(marked)
 
@@ -97,7 +97,7 @@ def bring_back(store: Store) -> None:
     mempool_bytes = store.config.mempool_bytes
     while True:
         with store.read() as conn:
-            marked = meta.returning(conn)
+            marked = rows.returning(conn)
             if not marked:
                 return
             parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
@@ -135,7 +135,7 @@ def drop_damaged(store: Store, txids: Sequence[bytes]) -> None:
 
 
 def _unmark(conn: Connection, done: set[bytes]) -> None:
-    meta.set_returning(conn, [each for each in meta.returning(conn) if each not in done])
+    rows.set_returning(conn, [each for each in rows.returning(conn) if each not in done])
 
 
 def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> tuple[dict[bytes, list[_Back]], Counter[bytes]]:

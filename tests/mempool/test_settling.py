@@ -17,7 +17,6 @@ from moneyer.node.chain import advance, mempool, settle
 from moneyer.node.core import codec
 from moneyer.node.core.errors import MempoolFull
 from moneyer.node.core.types import Transfer
-from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import mempool as table
 from moneyer.node.store.unconfirmed import entries as rows
@@ -60,7 +59,7 @@ def ready_pool() -> dict[bytes, bool]:
 
 def marked(node: Node) -> list[bytes]:
     with node.store.read() as conn:
-        return meta.returning(conn)
+        return rows.returning(conn)
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_between_two_turns_of_portions_the_lock_is_free_for_who_looks_now_and_th
     served = []
 
     def write(seconds: float) -> None:
-        assert not other.write(lambda conn: rows.is_empty(conn))
+        assert not other.write(lambda conn: rows.totals(conn)[0] == 0)
         served.append(seconds)
 
     monkeypatch.setattr(settle, "_TURN_SECONDS", 0)

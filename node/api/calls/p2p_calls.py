@@ -177,7 +177,8 @@ def _gather(conn: Connection, call: Call[None, BlocksBody]) -> Iterator[bytes | 
 def take_block(node: Node, call: Call[None, bytes]) -> wire.BlockAnswer:
     caller = Caller(call.sender, call.remote)
     node.peers.offenders.check(call.remote)
-    node.gossip.heard_block(caller, call.body)
+    if call.sender:  # a node: it has the block, and need not be sent it
+        node.gossip.heard_block(caller, call.body)
     try:
         outcome = node.chain.accept_block(call.body, int(time.time()), remote=call.remote)
     except RuleError as error:

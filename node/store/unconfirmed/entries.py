@@ -28,10 +28,12 @@ from sqlalchemy import (
 from ...core import codec
 from ...core.hashing import sha256d
 from ...core.template import rate_of
-from ...core.types import Account, Transfer
+from ...core.types import HASH_SIZE, Account, Transfer
+from .. import meta
 from ..bulk import Among, Many, Query
 from ..errors import StoreDamaged
 from ..tables import accounts, mempool, mempool_totals, transactions
+from ..tables import meta as meta_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ _GET = _ROW.where(mempool.c.txid == bindparam("txid"))
 
 _OF_SENDER = _ROW.where(_mine).order_by(mempool.c.sequence)
 _TOTALS = Query(select(mempool_totals.c.count, mempool_totals.c.bytes))
+_RETURNING = "returning"
+"""Key in `meta` of the list that `returning` reads."""
+_STATE = Query(
+    select(mempool_totals.c.count, select(meta_rows.c.value).where(meta_rows.c.key == _RETURNING).scalar_subquery())
+)
 _INSERT = Many(
     insert(mempool),
     *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw", "head"),
@@ -340,8 +347,28 @@ def totals(conn: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def is_empty(conn: Connection) -> bool:
-    return totals(conn)[0] == 0
+def state(conn: Connection) -> tuple[int, list[bytes]]:
+    """What every new tip is asked with, in one statement: how many transfers there are, and `returning`."""
+    row = _STATE.one(conn)
+    if row is None:
+        raise StoreDamaged("the mempool's totals are gone")
+    return row[0], _hashes_in(row[1])
+
+
+def returning(conn: Connection) -> list[bytes]:
+    """Hashes of disconnected blocks whose transfers are still to come back to the mempool, oldest first."""
+    return _hashes_in(meta.get(conn, _RETURNING))
+
+
+def set_returning(conn: Connection, block_hashes: Sequence[bytes]) -> None:
+    """Replace that list."""
+    meta.replace(conn, _RETURNING, b"".join(block_hashes))
+
+
+def _hashes_in(raw: object) -> list[bytes]:
+    if not isinstance(raw, bytes | None) or len(raw or b"") % HASH_SIZE:
+        raise StoreDamaged("the list of blocks whose transfers return to the mempool is no list of hashes")
+    return [raw[start : start + HASH_SIZE] for start in range(0, len(raw), HASH_SIZE)] if raw else []
 
 
 def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
