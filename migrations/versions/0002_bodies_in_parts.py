@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 _PART_BYTES = 16_384
-"""As `node.store.tree.PART_BYTES` was when this was written: a migration must not change with the program."""
+"""As `node.store.chainstate.PART_BYTES` was when this was written: a migration must not change with the program."""
 
 
 def upgrade() -> None:
