@@ -28,37 +28,8 @@ from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
 from ..store.unconfirmed.intake import Intake
 from .signatures import verify_signatures
 
-# A bounded memory of what was seen last.
-
-
-V = TypeVar("V")
-
-
-class Recent(Generic[V]):
-    """The `most` keys that were put last, each with its value. May be used by several threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._values: OrderedDict[bytes, V] = OrderedDict()
-
-    def get(self, key: bytes) -> V | None:
-        return self._values.get(key)
-
-    def put(self, key: bytes, value: V) -> None:
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
-
-    def pop(self, key: bytes) -> V | None:
-        """Take the value out; None where there is none."""
-        with self._lock:
-            return self._values.pop(key, None)
-
-
 T = TypeVar("T")
+V = TypeVar("V")
 
 MAX_GAP = 64
 """Sequences that a waiting transfer may be ahead of the sender's next one."""
@@ -106,11 +77,35 @@ class _CheckOnly(Exception):
         self.accepted = accepted
 
 
+class BoundedCache(Generic[V]):
+    """Keeps the `most` keys that were put last, each with its value. May be used by several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[bytes, V] = OrderedDict()
+
+    def get(self, key: bytes) -> V | None:
+        return self._values.get(key)
+
+    def put(self, key: bytes, value: V) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            if len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+    def pop(self, key: bytes) -> V | None:
+        """Take the value out; None where there is none."""
+        with self._lock:
+            return self._values.pop(key, None)
+
+
 class Mempool:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.coin = store.coin
-        self._signatures: Recent[bool] = Recent(_MOST_SIGNATURES)
+        self._signatures: BoundedCache[bool] = BoundedCache(_MOST_SIGNATURES)
         """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
         self._wary_until = 0.0
         """By the monotonic clock. Until then the database is asked before a signature is looked at: something came that

@@ -1,4 +1,21 @@
 """The consensus, pure: `docs/protocol.md` as functions of bytes and whole numbers.
 
-Nothing here reads a clock, a file, a socket or a database; whoever needs the time passes `now` in.
+In: bytes, frozen values, the time as `now`. Out: values, or the error of the rule that is broken (`errors`), with what
+was expected and found. Nothing here reads a clock, a file, a socket or a database, and nothing is kept between calls,
+so every function may be called from any thread. Everything above may import this room; it imports the standard
+library's pure parts and the curve library.
+
+Read in this order:
+
+types, errors         the values and the errors, one class a rule
+codec, hashing        bytes <-> values, canonical; SHA-256d, Merkle trees
+pow                   compact bits, work, the retarget
+coin, coinfile        a coin's parameters, its genesis block, its supply; `coin.toml`
+signing, address      keys and BIP340 signatures; bech32m
+rules                 the checks of stages 1 to 4, one function each
+ledger                stage 5: apply a block to accounts, and undo it
+template              from ready transfers to an unsolved block; fee rates
+money                 amounts as people write them
+
+Weak: `fees_of` caps what a block that can never connect says of itself, because a column must hold it.
 """

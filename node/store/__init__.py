@@ -1,1 +1,27 @@
-"""The database: SQLAlchemy Core. Functions take a connection and never commit; `engine.Store` opens and commits."""
+"""The database: one SQLite file a node, by SQLAlchemy Core.
+
+Functions take a connection and never commit. `engine.Store` opens a data folder, gives snapshots to read (`read`) and
+runs jobs that write (`write`, `submit`, `write_item`); what a job did is durable when its caller hears of it.
+
+    callers' threads      any number; `Store.read`: one snapshot each, at most `READERS` at once
+          | submit(job)                                   ^ Future: after the commit, or the error
+          v                                               |
+    "writer"              one thread a process, started by `Store.open`, ended by `Store.close`; takes jobs from its
+                          queue (at most MAX_WAITING), many in one BEGIN IMMEDIATE, one fsync (`writer`)
+          | after each commit: wakes `wait_for_change` here, rings the other processes' bells
+          v
+    "doorbell"            one thread a process: hears other processes' rings through a FIFO (`backends.doorbell`), and
+                          wakes `wait_for_change`, whose caller looks at `PRAGMA data_version`
+
+Several processes (a node, its worker, Stratum, commands) use one file: SQLite lets one of them write at a time.
+
+One file a noun: `tables` (the schema, in metadata), `blocks` and `chainstate` (reading and changing the tree and the
+state), `accounts`, `transactions`, `peers`, `mining`, `meta`; `unconfirmed/` is the mempool's rows. `opening/` is what
+happens before a file is used: schema and migrations, checks, genesis. `backends/` is what is SQLite's own, and the
+statements that are compiled once. `errors` makes sentences of what SQLite says.
+
+May be called by `node.chain` and everything above it. Read: tables, engine, writer, blocks, chainstate, then the rest.
+
+Weak: a job must not block, as it holds the only right to write; a long read holds writers up where SQLite keeps a
+rollback journal, so `read_long` reads a copy there. Without a bell a change is seen after a second.
+"""

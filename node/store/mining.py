@@ -1,4 +1,8 @@
-"""When the node's worker mines: one row, set by the API or a worker's option, read by the worker at each commit."""
+"""What a node asks of its worker: a mode (when to mine), and jobs (blocks that were asked for).
+
+The mode is one row, set by the API or a worker's option and read by the worker at each commit. A job is a row that
+`/mine_block` or `/v1/mine` made; it outlasts a restart, and the worker takes the oldest first.
+"""
 
 from __future__ import annotations
 
@@ -86,15 +90,15 @@ def set_mode(conn: Connection, wanted: Mode) -> None:
         meta.replace(conn, _KEY, str(wanted).encode())
 
 
-# Mining jobs that were asked for by `/mine_block` and `/v1/mine`; they outlast a restart.
-
-
 OPEN, DONE, FAILED = "open", "done", "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """`receiver`: payload that is paid, None for the worker's own; `wanted`, `mined`: blocks; times Unix seconds."""
+    """A job: a number of blocks for one account.
+
+    `receiver`: payload that is paid, None for the worker's own; `wanted`, `mined`: blocks; times Unix seconds.
+    """
 
     job_id: str
     receiver: bytes | None

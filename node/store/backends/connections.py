@@ -1,4 +1,4 @@
-"""SQLAlchemy engines on a node's SQLite file: one to read snapshots, one to write."""
+"""SQLAlchemy engines on a node's SQLite file (one to read snapshots, one to write), and copies of an open file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from ...system.shares import READERS
-from ..bulk import execute
 from ..errors import damaged, refused
 from . import driver as sqlite
 from .driver import DatabaseError, driver, journal_mode
+from .statements import execute
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
@@ -95,11 +95,6 @@ def refusing(database: Path) -> Iterator[None]:
         raise damaged(database, "its tables' definitions are no text") from None
 
 
-# Reads that take long, where SQLite keeps a rollback journal: a reader holds writers up there, and then every reader.
-#
-# So they read a copy, which is made a slice at a time; between two slices whoever waits to write has its turn.
-
-
 _SLICE_PAGES = 500
 """2 MB: some ten milliseconds."""
 _RESTARTS = 3
@@ -107,11 +102,14 @@ _RESTARTS = 3
 
 
 class _Overtaken(Exception):
-    pass
+    """Other processes wrote so often that a copy in slices began again too many times."""
 
 
 def copy_database(source: Any, target: Any) -> None:
-    """Copy a driver's open database to another one; in slices where a reader holds writers up."""
+    """Copy a driver's open database to another one.
+
+    Where a reader holds writers up (a rollback journal), in slices: between two of them a writer has its turn.
+    """
     if sqlite.has_safe_wal:
         source.backup(target)
         return
@@ -134,7 +132,7 @@ def copy_database(source: Any, target: Any) -> None:
 
 @contextmanager
 def reading_a_copy(database: Path) -> Iterator[Connection]:
-    """A snapshot of its own file, which is gone as soon as it is open."""
+    """A snapshot to read for long: of a copy, whose file is removed with it."""
     with tempfile.NamedTemporaryFile(prefix=f".{database.name}.", suffix=".tmp", dir=database.parent) as file:
         copy = driver.connect(file.name, isolation_level=None, check_same_thread=False)
         engine = create_engine("sqlite+pysqlite://", module=driver, creator=lambda: copy, poolclass=StaticPool)

@@ -1,6 +1,8 @@
-"""At an orderly end the database is one file: what stands in SQLite's log is written back, whoever ends last.
+"""Which SQLite this process uses, whether its write-ahead log can be trusted, and how that log is folded at an end.
 
-Without SQLAlchemy, so that a node's main process stays small: it folds what its serving process left.
+SQLite up to 3.51.2 can corrupt a WAL file that two connections write or checkpoint at once (fixed in 3.51.3). A
+`pysqlite3` that bundles a fixed one is used where it has wheels; elsewhere an affected SQLite gets the slower
+rollback journal. No SQLAlchemy here: a node's main process, which folds the log, stays small without it.
 """
 
 from __future__ import annotations
@@ -11,13 +13,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-
-# Which SQLite this process uses, and whether its write-ahead log can be trusted.
-#
-# SQLite up to 3.51.2 can corrupt a WAL file that two connections write or checkpoint at once (fixed in 3.51.3). A
-# `pysqlite3` that bundles a fixed one is used where it has wheels; elsewhere an affected SQLite gets the slower
-# rollback journal.
-
 
 try:
     from pysqlite3 import dbapi2 as _driver

@@ -1,6 +1,7 @@
-"""What a block takes from the mempool, by indexes: no pool is so large that a template has to look at all of it.
+"""The mempool in two orders: as transfers came, for those that follow it, and as they pay, for a block's template.
 
-`node.core.template.select_transfers` is the same choice in memory; a test holds the two equal.
+Both go by indexes, so that no pool is too large for them. `node.core.template.select_transfers` makes the second
+choice in memory; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from sqlalchemy import BigInteger, Connection, Integer, bindparam, func, literal
 
 from ...core.codec import TRANSFER_BASE
 from ..accounts import states
-from ..bulk import Among, Query
+from ..backends.statements import Among, Query
 from ..tables import mempool
-
-# The mempool in the order in which it came: for whoever follows it.
 
 
 @dataclass(frozen=True, slots=True)
