@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..devnet.launch import Curtain
-    from ..devnet.network import Network
+    from ..devnet.layout import Network
     from ..wallet.keystore import Wallet
 
 _NAME = 8

@@ -15,7 +15,7 @@ from honcho.printer import Message
 
 from moneyer.node.cli.screen import welcome
 from moneyer.node.devnet.launch import Curtain, NetworkManager
-from moneyer.node.devnet.network import Network
+from moneyer.node.devnet.layout import Network
 from moneyer.node.system.locks import is_held
 from tests.cli.support import MONEYER, environment
 from tests.ports import free_ports

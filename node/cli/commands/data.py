@@ -305,8 +305,8 @@ def _reading(config: Config) -> Iterator[Connection]:
     """A connection to a file that may be damaged. Raises StoreRefused for what it cannot read."""
     from sqlalchemy.exc import DBAPIError
 
-    from ...store.backends.connections import open_engine
     from ...store.backends.driver import fold_log
+    from ...store.backends.sqlite_engines import open_engine
     from ...store.errors import Fault, StoreRefused, cause_of, refused
 
     engine = open_engine(config.database, write=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ...devnet.network import Network
+from ...devnet.layout import Network
 from ..folders import DEFAULT_FOLDER
 from ..options import FILE, FOLDER, IntRange, option, usage
 

@@ -1,0 +1,87 @@
+"""The tree is what CONTRIBUTING says of it: rooms that are small enough to see at once, and one name for one module."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+MOST_FILES = 13
+"""In one folder: about a dozen, beside its `__init__`."""
+SMALL = 60
+"""Lines under which a file with one importer wants a reason."""
+LONGEST_FUNCTION = 60
+
+REASONS = {
+    "node/api/calls/v1_peers.py": "one file a noun",
+    "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
+    "worker/engines/hashlib_engine.py": "one file an engine",
+    "worker/engines/mixed.py": "one file an engine",
+    "worker/engines/simd.py": "one file an engine",
+    "worker/stratum/payees.py": "who is paid is no part of the protocol between server and miner",
+}
+"""Small files with one importer."""
+
+OFTEN = {"errors", "config", "__init__", "__main__"}
+"""Names that several rooms may have: each layer's errors, a program's options."""
+
+FOLDERS = sorted({path.parent for top in ("node", "worker") for path in (REPOSITORY / top).rglob("*.py")})
+FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def imported_by(path: Path) -> set[Path]:
+    """Our files that a file imports, by its relative imports; functions' own too."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [base, *(base / alias.name for alias in node.names)]
+            found.update(file for name in names if name.name and (file := name.with_suffix(".py")).is_file())
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_room_says_how_it_works_and_has_about_a_dozen_files(folder: Path) -> None:
+    page = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    assert len(page.splitlines()) >= 4, "its __init__ says what goes in and out, its threads and locks, a reading order"
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+
+
+def test_a_name_is_the_name_of_one_module() -> None:
+    """But for commands, which are named as they are typed."""
+    places = defaultdict(list)
+    for path in FILES:
+        if path.stem not in OFTEN and path.parent != REPOSITORY / "node" / "cli" / "commands":
+            places[path.stem].append(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_small_file_with_one_importer_has_a_reason() -> None:
+    importers = defaultdict(set)
+    for path in FILES:
+        for file in imported_by(path):
+            importers[file].add(path)
+    small = {
+        name_of(path)
+        for path in FILES
+        if len(importers[path]) == 1 and len(path.read_text("utf-8").splitlines()) < SMALL and path.stem not in OFTEN
+    }
+    assert small == set(REASONS)
+
+
+def test_a_function_can_be_read_at_once() -> None:
+    long = [
+        f"{name_of(path)}: {node.name}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert long == []
