@@ -21,6 +21,7 @@ WIDTH = 120
 _IN_BACKTICKS = re.compile(r"`+([^`\n]+)`+")
 _PATH = re.compile(r"[\w.-]+(/[\w.*-]+)*/?")
 _DOTTED = re.compile(r"(moneyer\.)?(node|worker|migrations)(\.(?!(?:lock|py)$)\w+)+")
+_METHOD = re.compile(r"([A-Z][a-z]\w+)\.(\w+)(\(.*\))?")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _SOURCES = {".py", ".md", ".toml", ".sh", ".txt", ".mako", ".typed"}
 _ROOMS = {"node", "worker", "migrations", "moneyer", "tests", "bench", "tools", "docs", ".ci"}
@@ -57,6 +58,22 @@ def _resolves(name: str) -> bool:
     return False
 
 
+@cache
+def _members() -> dict[str, set[str]]:
+    """Class -> every name that it defines or uses, of all classes of the project."""
+    found: dict[str, set[str]] = {}
+    for path in files():
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    names = found.setdefault(node.name, set())
+                    for each in ast.walk(node):
+                        match each:
+                            case ast.FunctionDef(name=name) | ast.Name(id=name) | ast.Attribute(attr=name):
+                                names.add(name)
+    return found
+
+
 def _named(text: str) -> Iterator[str]:
     """What stands in backticks and is a path or a dotted name of the project."""
     for word in _IN_BACKTICKS.findall(text):
@@ -90,6 +107,14 @@ WRITTEN = sorted({*PAGES, *(path for path in files() if path.suffix == ".py")})
 def test_every_path_and_name_that_is_written_is_there(path: Path) -> None:
     named = set(_named(_words_of(path)))
     assert not [each for each in sorted(named) if not (_resolves(each) if _DOTTED.fullmatch(each) else _exists(each))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=map(name_of, PAGES))
+def test_every_method_that_a_page_names_is_one_of_its_class(path: Path) -> None:
+    for word in _IN_BACKTICKS.findall(path.read_text("utf-8")):
+        named = _METHOD.fullmatch(word)
+        if named:
+            assert named[2] in _members().get(named[1], ()), word
 
 
 @pytest.mark.parametrize("path", PAGES, ids=map(name_of, PAGES))
