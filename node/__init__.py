@@ -12,6 +12,6 @@ system       what the operating system gives: files, locks, logs, threads; share
 client       the API from Python                          config    what a node was told at its start
 core         the consensus, pure
 
-Read `core`, then `chain`, `store`, `p2p`; `docs/protocol.md` beside it. A block's road through all of them is printed by
-`python -m tools.road`.
+Read `core`, then `chain`, `store`, `p2p`, with `docs/protocol.md` beside them. `python -m tools.road` prints a block's
+road through the rooms.
 """

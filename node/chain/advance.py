@@ -241,15 +241,15 @@ class Advance:
         return self._prepared.decoded(block_hash) or blocks.load_with_txids(self._conn, block_hash)
 
     def _update_mempool(self, way: Route) -> bool:
-        """Only the way from the old tip to the new one counts, not what was tried in between."""
+        """Settles the mempool for the way from the old tip to the new one; branches tried in between do not count."""
         change = TipChange(way.connect, way.disconnect[::-1], self._touched, self._gone)
         return after_tip_change(self._conn, self._mempool_bytes, change)
 
 
 class Prepared:
-    """What a transaction will need of the blocks that it may connect, and of those that may leave for them.
+    """Computes, before the transaction, what depends on blocks alone: signatures and the sums of blocks that may leave.
 
-    A block of the tree is read by itself, in a read of its own: no long read that writers would wait for.
+    Each block of the tree is read in a transaction of its own, so that no writer waits for a long read.
     """
 
     def __init__(self, store: Store, news: NewBlocks) -> None:
@@ -262,7 +262,7 @@ class Prepared:
         self._leaving: list[Leaving] = []
 
     def look(self) -> None:
-        """Work on what would happen if the new blocks joined now."""
+        """Does that work for the way that the tip would take if the new blocks joined now."""
         with self._store.read() as conn:
             connect, disconnect = self._foresee(conn)
         self.work(connect, disconnect)
@@ -306,7 +306,7 @@ class Prepared:
         return self._kept.get(block_hash) if new is None else (new.block, new.txids)
 
     def _find(self, block_hash: bytes) -> Block | None:
-        """None where the block turned out invalid since it was looked up, or was let go: it will not be connected."""
+        """Loads a block; None where it was condemned or forgotten since it was looked up, and so will not connect."""
         found = self.decoded(block_hash)
         if found is not None:
             return found[0]
@@ -369,7 +369,7 @@ def invalid_parent(block_hash: bytes) -> InvalidParent:
 
 
 def already_known(row: blocks.BlockRow) -> AlreadyKnown:
-    """A block offered again. Raises its own error, if it has one."""
+    """The outcome of a block that is offered again. Raises its error where it is invalid."""
     if row.invalid_code is None:
         return AlreadyKnown(row.block_hash, row.height)
     raise RULES.get(row.invalid_code, Malformed)(

@@ -1,4 +1,4 @@
-"""The mempool's policy (`docs/protocol.md`, Mempool): which transfers wait for a block, and which go first.
+"""The one door for a transfer, and the mempool's policy (`docs/protocol.md`, Mempool): what may wait, what is evicted.
 
 The rows are in the database, so that a restart keeps them and the worker sees them.
 """
@@ -50,7 +50,7 @@ READY, WAITING, CONFIRMED = "ready", "waiting", "confirmed"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`status`: ready, waiting or confirmed; `known`: it was here before."""
+    """A transfer that is in the mempool. `status`: ready, waiting or confirmed; `known`: it was there before."""
 
     txid: bytes
     status: str
@@ -71,7 +71,7 @@ _Answer = Accepted | RuleError
 
 
 class _CheckOnly(Exception):
-    """Rolls a trial back."""
+    """Rolls a trial back: `check_transfer` goes as far as the write, and writes nothing."""
 
     def __init__(self, accepted: Accepted) -> None:
         self.accepted = accepted
@@ -163,9 +163,9 @@ class Mempool:
         return answers
 
     def accept_transfers(self, transfers: Sequence[Transfer]) -> list[_Answer]:
-        """Several in one commit, in order; what was refused stands as its error.
+        """Take several in one commit; answers in their order, an error for each that was refused.
 
-        Blocks wait for that commit: who has more than `AT_ONCE` of them comes again with the rest.
+        Blocks wait for that commit, so a caller gives at most `AT_ONCE` at a time.
         """
         with self.computing:
             problems: list[_Answer | None] = [
@@ -193,7 +193,7 @@ class Mempool:
     def check_transfer(
         self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
     ) -> Accepted:
-        """What `accept_transfer` would say; changes nothing."""
+        """Answers as `accept_transfer` would, and changes nothing."""
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
         rules.check_transaction_in_isolation(transfer)
         known = self._look_at(wanted, look, asks=True)
@@ -216,7 +216,7 @@ class Mempool:
             return rows.view(conn, payload, 0, pool_cost=0).run_end
 
     def _foresee_one(self, wanted: _Wanted) -> Accepted | None:
-        """What is known of a transfer before its signature is looked at; None where only a write can tell.
+        """Looks for an answer that does not depend on the signature; None where only a write can tell.
 
         Raises RuleError or PolicyError where the database says already that it cannot be taken.
         """
@@ -230,7 +230,7 @@ class Mempool:
         return known
 
     def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
-        """For each what `take` will say whatever its signature is; itself where that is open."""
+        """For each transfer the answer of `take` where no signature can change it, else the transfer itself."""
         states = accounts.states(conn, {each.transfer.sender for each in wanted})
         room = self._store.config.mempool_bytes - rows.totals(conn)[1]
         is_tight = room < sum(codec.transaction_size(each.transfer) for each in wanted)
@@ -319,7 +319,7 @@ class Mempool:
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:
-        """What the sender's state and its transfers in the pool say."""
+        """Checks sequence and funds against the account and its transfers in the pool. Raises RuleError, PolicyError."""
         _check_sequence(transfer, view)
         if not replace and view.slot_txid is not None:
             raise BadSequence(
@@ -361,7 +361,7 @@ class Mempool:
         )
 
     def _is_full(self, transfer: Transfer, view: rows.SenderView, size: int) -> bool:
-        """Whether somebody has to go for the transfer. `size`: bytes that the pool's totals lack."""
+        """Whether another transfer must be evicted for this one. `size`: bytes not in the pool's totals yet."""
         return view.pool_bytes + size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
 
     def _check_room(self, conn: Connection, transfer: Transfer, view: rows.SenderView) -> None:
@@ -385,7 +385,7 @@ class Mempool:
         return evicted
 
     def _victims(self, conn: Connection) -> Iterator[Victim]:
-        """Who has to go while the pool is too large: waiting before ready, the lowest fee per byte first."""
+        """Transfers to evict while the pool is too large: waiting before ready, the lowest fee per byte first."""
         while rows.totals(conn)[1] > self._store.config.mempool_bytes:
             victim = worst(conn)
             if victim is None:

@@ -1,7 +1,7 @@
-"""Blocks whose parent is not here yet, in memory, bounded by count and bytes, with a share for each address.
+"""Orphans: blocks whose parent is unknown, held in memory, bounded by count and bytes, with a share for each address.
 
-Nobody is refused: where an address has its share, its own oldest orphan goes; where the pool is full, the oldest of the
-address that holds most. So one address that sends orphans without end leaves those of others alone.
+No orphan is refused. Where an address has used its share, its own oldest orphan is dropped; where the pool is full, the
+oldest of the address that holds most. So a flood from one address never drops another's orphans.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Orphans:
                 self._take(block_hash)
 
     def parents(self) -> list[bytes]:
-        """Hashes of the blocks that are waited for, each once."""
+        """Hashes of the missing parents, each once."""
         with self._lock:
             return list({block.prev_hash for block, _ in self._held.values()})
 
@@ -75,7 +75,7 @@ class Orphans:
         return block
 
     def _make_room(self, key: str, size: int) -> None:
-        """Drop what one more block of `key` leaves no place for. A block that is larger than a share has it alone."""
+        """Drop orphans until one more block of `key` fits. A block larger than a share takes the whole share."""
         places, share = self.places, MAX_ORPHAN_BYTES * ORPHANS.each // ORPHANS.total
         while (held := places.held_by(key)) and (held >= ORPHANS.each or self._sizes[key] + size > share):
             self._drop_oldest(key)

@@ -1,4 +1,4 @@
-"""The mempool in step with a new tip.
+"""Keeps the mempool in step with a new tip.
 
 The transaction that moves the tip also drops what the new state made impossible: a few statements over the accounts
 that the blocks touched; no waiting transfer is decoded. What a reorg took off the chain comes back in the same
@@ -50,7 +50,7 @@ log = logging.getLogger("moneyer.mempool")
 
 @dataclass(frozen=True, slots=True)
 class TipChange:
-    """What became of the main chain. Hashes of blocks, oldest first; `touched`: accounts that lost money or sent some.
+    """How the main chain changed. Hashes of blocks, oldest first; `touched`: accounts that lost money or sent some.
 
     `gone`: transfers in the disconnected blocks.
     """
@@ -111,7 +111,7 @@ def bring_back(store: Store) -> None:
 
 
 def resume(store: Store) -> None:
-    """`bring_back` of what a process that is gone has left; where it cannot be done now, the next block sees to it."""
+    """Runs `bring_back` for what an earlier process left; where that fails now, the next block tries again."""
     try:
         bring_back(store)
     except StoreUnavailable as error:
@@ -168,7 +168,7 @@ def _off_chain(conn: Connection, hashes: Sequence[bytes], room: int) -> tuple[di
 
 
 def _parts(back: dict[bytes, list[_Back]], pooled: Counter[bytes]) -> Iterator[dict[bytes, list[_Back]]]:
-    """The same in portions, each sender's together."""
+    """Splits them into portions of about `PORTION`, each sender's transfers together."""
     part: dict[bytes, list[_Back]] = {}
     size = 0
     for sender, of_sender in back.items():
@@ -182,7 +182,7 @@ def _parts(back: dict[bytes, list[_Back]], pooled: Counter[bytes]) -> Iterator[d
 
 
 def _return(conn: Connection, part: dict[bytes, list[_Back]], mempool_bytes: int) -> None:
-    """Transfers are in the pool again as far as they apply and there is room; no fee is asked."""
+    """Puts transfers back into the pool as far as they apply and there is room; the least fee does not count."""
     _settle(conn, part)
     eviction.shrink(conn, mempool_bytes)
 

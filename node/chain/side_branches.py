@@ -1,4 +1,4 @@
-"""The bound on unasked side branches: how many bytes they may take, and which of their blocks go when they take more.
+"""Bounds the bytes of unasked side branches, and chooses which of their blocks are forgotten first.
 
 A block that nobody asked for costs its sender one proof of work, and would cost this node its bytes for ever. Of those
 that never were on the main chain, the ends of the branches with the least work go first, of equals the oldest. What is

@@ -12,7 +12,7 @@ NODE_ID_SIZE = 16
 
 
 def get(conn: Connection, key: str) -> bytes | None:
-    """The value of a key. Raises StoreDamaged where it is none."""
+    """The value of a key, None where it is not set. Raises StoreDamaged where it is no bytes."""
     value = conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
     if not isinstance(value, bytes | None):
         raise StoreDamaged(f"what it says of its {key} is not of the kind that it must be")

@@ -28,7 +28,7 @@ class BadMode(MoneyerError):
 
 
 class Kind(Enum):
-    """When blocks are mined beside those that a job asks for: jobs are served in every mode."""
+    """The kinds of mode: when blocks are mined of the worker's own accord. Jobs are served in every mode."""
 
     DEMAND = "demand"
     INSTANT = "instant"
@@ -76,7 +76,7 @@ def parse_mode(text: str) -> Mode:
 
 
 def mode(conn: Connection) -> Mode | None:
-    """What was set last; None where nothing ever was (or a later program set what this one doesn't know)."""
+    """The mode that was set last; None where none was, or one that only a newer program knows."""
     text = meta.get(conn, _KEY)
     try:
         return None if text is None else parse_mode(text.decode("utf-8", "replace"))
@@ -85,7 +85,7 @@ def mode(conn: Connection) -> Mode | None:
 
 
 def set_mode(conn: Connection, wanted: Mode) -> None:
-    """From now on, and after a restart too."""
+    """Sets the mode; it holds after a restart too."""
     if mode(conn) != wanted:
         meta.replace(conn, _KEY, str(wanted).encode())
 
@@ -169,7 +169,7 @@ def record_block(conn: Connection, job_id: str, block_hash: bytes, now: int) -> 
 
 
 def fail(conn: Connection, job_id: str, message: str, now: int) -> None:
-    """A job cannot go on; `message` says why."""
+    """Ends a job that cannot go on. `message`: a sentence that says why."""
     conn.execute(
         update(jobs).where(jobs.c.job_id == job_id).values(state=FAILED, message=message[:300], updated_at=now)
     )

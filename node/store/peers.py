@@ -84,5 +84,5 @@ def save(conn: Connection, row: PeerRow) -> None:
 
 
 def remove(conn: Connection, url: str) -> bool:
-    """Whether there was such a peer."""
+    """Removes a peer; whether there was one."""
     return bool(conn.execute(delete(peers).where(peers.c.url == url)).rowcount)

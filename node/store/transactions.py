@@ -38,7 +38,7 @@ _other = bodies.alias("other")
 
 
 def _part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
-    """Which part of a block's body holds the transaction at `position`."""
+    """A condition: the part of a block's body that holds the transaction at `position`."""
     found = select(func.max(_other.c.first)).where(_other.c.joined == blocks.c.joined, _other.c.first <= position)
     return found.correlate_except(_other).scalar_subquery()
 

@@ -1,8 +1,8 @@
 """The one writer thread of a process: many jobs, one durable commit.
 
 A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean` or `alone`; one that raises is
-rolled back alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. Whoever waits for a
-job hears of it only after the commit.
+rolled back alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. A caller gets its
+answer only after the commit.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Undone(Exception):
 
 
 class Writer:
-    """`check_file` is called before a group and before its commit; it raises where that would be written nowhere."""
+    """Runs the thread. `check_file` is called before a group and its commit, and raises where the file is gone."""
 
     def __init__(
         self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
@@ -87,7 +87,7 @@ class Writer:
         return self._queue(_Queued(Future(), job=job, clean=clean, alone=alone))
 
     def submit_item(self, job: ItemsJob[Item, T], item: Item) -> Future[T]:
-        """The same for one of the items that `job` takes at once, if the queue holds several in a row."""
+        """`submit` for one item of a job that takes many: neighbours in the queue are given to it together."""
         return self._queue(_Queued(Future(), items_job=job, item=item))
 
     def _queue(self, queued: _Queued) -> Future[Any]:
@@ -130,7 +130,7 @@ class Writer:
                 return
 
     def _fail_waiting(self) -> bool:
-        """Tell all that are queued now that the database is busy; whether nothing comes any more."""
+        """Answers all queued jobs that the database is busy; True once the writer is to stop."""
         left = MAX_WAITING
         while left > 0:
             behind, is_last = self._next_group(blocks=False)
@@ -141,7 +141,7 @@ class Writer:
         return False
 
     def _next_group(self, *, blocks: bool = True) -> tuple[list[_Queued], bool]:
-        """What is queued, waiting for a first one if it `blocks`; and whether nothing comes any more."""
+        """The queued jobs (`blocks`: waits for a first one), and whether the writer is to stop."""
         group: list[_Queued] = []
         while len(group) < _GROUP:
             try:
@@ -159,7 +159,7 @@ class Writer:
         return group, False
 
     def _commit_group(self, group: list[_Queued]) -> bool:
-        """False where another process's work was in the way all the time that a writer waits."""
+        """Runs and commits a group; False where another process held the database for as long as a writer waits."""
         answers: list[_Answer] = []
         try:
             self._check_file()
@@ -205,7 +205,7 @@ class Writer:
 
     @staticmethod
     def _run_alone(connection: Connection, job: Job) -> Any:
-        """What the job gave. Raises _Undone with what it raised, so that the transaction is rolled back."""
+        """The job's result. Raises _Undone with what it raised, so that the transaction is rolled back."""
         try:
             return job(connection)
         except DBAPIError:
@@ -214,7 +214,7 @@ class Writer:
             raise _Undone(error) from None
 
     def _run_job(self, connection: Connection, job: Job) -> tuple[Any, BaseException | None]:
-        """What the job gave or raised. Raises only where the whole transaction is lost."""
+        """The job's result or error. Raises only where the whole transaction is lost."""
         execute(connection, "SAVEPOINT job").close()
         try:
             result = job(connection)

@@ -1,4 +1,7 @@
-"""What is looked at before a node serves from a file. Whole proof is `node.chain.verify.verify_chain`."""
+"""Checks a database before a node serves from it: whose it is, and whether its rows contradict each other.
+
+A few seconds at most; the proof of every block is `node.chain.verify.verify_chain`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ _CONTRADICTS = "its pages, indexes or rows contradict each other"
 
 
 def look(database: Path, coin: Coin, *, whole: bool) -> bool:
-    """Whether the database is new. Raises StoreRefused for another coin's file or a damaged one, left as it is.
+    """Checks a file; whether the database is new. Raises StoreRefused for another coin's or a damaged one, unchanged.
 
     `whole`: check what the file says, not only whose it is.
     """
@@ -73,12 +76,12 @@ def look(database: Path, coin: Coin, *, whole: bool) -> bool:
 
 
 def damage(conn: Connection) -> str | None:
-    """What is wrong with a whole file of any size (pages, indexes, constraints, references); None for a sound one."""
+    """What is wrong with a file of any size (pages, indexes, constraints, references); None where nothing is."""
     return _contradiction(conn, "integrity_check(20)")
 
 
 def _contradiction(conn: Connection, pragma: str) -> str | None:
-    """What SQLite's own check finds, or what it passes over; None for nothing."""
+    """The first contradiction that SQLite's own check finds, or that it does not look for; None where there is none."""
     wrong = [str(row[0]) for row in conn.exec_driver_sql(f"PRAGMA {pragma}") if row[0] != "ok"]
     if wrong:
         note(Fault.DAMAGE, "; ".join(wrong))
@@ -88,7 +91,7 @@ def _contradiction(conn: Connection, pragma: str) -> str | None:
 
 
 def check_sums(conn: Connection, coin: Coin) -> None:
-    """What tables say of each other: counts, links and sums. Raises StoreDamaged."""
+    """Checks that tables agree: counts, links and sums. Raises StoreDamaged."""
     _check_chain(conn)
     _check_money(conn, coin)
     _check_rest(conn)

@@ -1,4 +1,4 @@
-"""Whether a data folder has had a chain. Remembered beside the database: a file that is gone can't say it."""
+"""Remembers beside the database that a data folder has a chain, so that a lost file is not taken for a new folder."""
 
 from __future__ import annotations
 

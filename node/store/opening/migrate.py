@@ -14,14 +14,14 @@ from ..tables import metadata
 
 
 def alembic_config() -> Config:
-    """Points at the migrations of the installed package, wherever it lies."""
+    """Alembic's configuration for the migrations of the installed package."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     return config
 
 
 def revisions() -> set[str]:
-    """Every revision that this program knows."""
+    """All revisions that this program knows."""
     return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
 
 

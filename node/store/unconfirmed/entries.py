@@ -48,7 +48,7 @@ class MempoolRow:
 
 
 class Waiting(NamedTuple):
-    """What settling asks of a row: all in one index. `cost`: amount + fee, base units; `ready`: 0 or 1."""
+    """The columns of a row that settling reads, all in one index. `cost`: amount + fee, base units; `ready`: 0 or 1."""
 
     sender: bytes
     sequence: int
@@ -59,7 +59,7 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SenderView:
-    """What policy asks about a sender before it takes a transfer: all in one query."""
+    """What policy needs to know of a sender before a transfer is accepted, from one query."""
 
     account: Account
     pool_cost: int
@@ -183,7 +183,7 @@ _SLOTS = Among(select(mempool.c.sender, mempool.c.sequence), mempool.c.sender)
 
 
 def is_whole(txid: bytes, raw: bytes) -> bool:
-    """Whether a row's bytes are the transfer that came; it was checked then, and so can be decoded."""
+    """Whether a row's bytes still hash to its txid. They were checked when they came, so whole ones can be decoded."""
     return sha256d(raw) == txid
 
 
@@ -192,7 +192,7 @@ def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
 
 
 def _rows(conn: Connection, statement: Select[*tuple[Any, ...]], **values: object) -> list[MempoolRow]:
-    """Damaged rows are left out: the next template has them dropped."""
+    """Decodes rows. Damaged ones are left out: the next template drops them."""
     return [_row(row) for row in conn.execute(statement, values) if is_whole(row.txid, row.raw)]
 
 
@@ -237,7 +237,7 @@ def view(
 
 
 def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]:
-    """What came behind number `arrived`, ready and waiting, oldest first."""
+    """Transfers that arrived after number `arrived`, ready and waiting, oldest first."""
     return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
 
 
@@ -332,7 +332,7 @@ def of_sender(conn: Connection, payload: bytes) -> list[MempoolRow]:
 
 
 def incoming(conn: Connection, receiver: bytes) -> int:
-    """What waits for an account in the pool, base units."""
+    """Base units that transfers in the pool would bring to an account."""
     row = _INCOMING.one(conn, receiver=receiver)
     assert row is not None  # noqa: S101 - a SELECT of a sum is one row
     total: int = row[0]
@@ -348,7 +348,7 @@ def totals(conn: Connection) -> tuple[int, int]:
 
 
 def state(conn: Connection) -> tuple[int, list[bytes]]:
-    """What every new tip is asked with, in one statement: how many transfers there are, and `returning`."""
+    """How many transfers there are, and `returning`, in one statement: both are read at every new tip."""
     row = _STATE.one(conn)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
@@ -417,7 +417,7 @@ def set_ready(conn: Connection, changes: Iterable[tuple[int, bool]]) -> None:
 
 
 def senders_of(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
-    """Who sent those that are in the pool."""
+    """Senders of those of these transfers that are in the pool."""
     return {sender for (sender,) in _SENDERS_OF.rows(conn, txids)}
 
 
@@ -432,12 +432,12 @@ def used(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
 
 
 def overdrawn(conn: Connection, senders: Collection[bytes]) -> list[bytes]:
-    """Those of `senders` who have more in the pool than their balance covers."""
+    """Those of `senders` whose transfers in the pool cost more than their balance."""
     return [sender for (sender,) in _OVERDRAWN.rows(conn, list(senders))]
 
 
 def set_heads(conn: Connection, senders: Collection[bytes]) -> None:
-    """Say anew which row each sender's confirmed sequence names, if any. Rows before it are gone already."""
+    """Marks each sender's head: the row with its confirmed sequence, if any. Rows before it are gone already."""
     _SET_HEAD.run(conn, [(is_head, arrived) for arrived, is_head in _HEADS.rows(conn, list(senders))])
 
 

@@ -1,6 +1,6 @@
-"""How one transfer changes what others are in the mempool: who goes first from a full one, who waits, who needn't.
+"""Evicts transfers from a full mempool, and keeps `ready` right for those that stood behind them.
 
-A whole pool may be one sender's, and this runs within write transactions: statements, and no row is decoded.
+A whole pool may be one sender's, and this runs within write transactions: only statements, no row is decoded.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _GO_AHEAD = Many(
 
 
 def worst(conn: Connection) -> Victim | None:
-    """Who goes first when the pool is full: waiting before ready, then least fee per byte, then the youngest."""
+    """The transfers that are evicted first: waiting before ready, then the least fee per byte, then the youngest."""
     found = _WORST.one(conn)
     if found is None:
         return None
@@ -85,7 +85,7 @@ def worst(conn: Connection) -> Victim | None:
 
 
 def evict(conn: Connection, victim: Victim) -> None:
-    """Take a transfer out; what stood ready behind it waits now."""
+    """Removes a transfer; its sender's ready ones behind it become waiting."""
     _DELETE.run(conn, [(victim.arrived,)])
     grow(conn, -1, -victim.size)
     if victim.ready:
@@ -93,7 +93,7 @@ def evict(conn: Connection, victim: Victim) -> None:
 
 
 def shrink(conn: Connection, most: int) -> None:
-    """Evict what is over `most` bytes: the same as one after the other, those that wait together."""
+    """Evicts until the pool has at most `most` bytes: as `evict` one by one, but waiting ones together."""
     over = totals(conn)[1] - most
     while over > 0:
         size = _evict_waiting(conn, over) or _evict_worst(conn)

@@ -13,7 +13,7 @@ from .entries import SenderView
 
 
 class Intake:
-    """New rows of the mempool within one write transaction, inserted when somebody would miss them.
+    """New rows of the mempool within one write transaction, inserted together when a query needs to see them.
 
     A context manager: at its end all of them are inserted, unless it ends by an error.
     """
@@ -40,7 +40,7 @@ class Intake:
         self.size += codec.transaction_size(transfer)
 
     def view(self, txid: bytes, transfer: Transfer) -> SenderView:
-        """What policy asks about a transfer's sender, with everything that was added."""
+        """What policy needs to know of a transfer's sender, with everything that was added."""
         sender = transfer.sender
         conn = self.insert() if sender in self._senders else self._conn
         view = entries.view(conn, sender, transfer.sequence, txid, pool_cost=self._costs.get(sender))

@@ -39,7 +39,7 @@ _PRESENT = Among(select(mempool.c.txid), mempool.c.txid)
 
 
 def after(conn: Connection, arrived: int, limit: int) -> list[Arrival]:
-    """What came behind number `arrived` and is still there, ready and waiting, oldest first; damaged rows too."""
+    """Transfers that arrived after number `arrived` and are still there, oldest first; damaged rows too."""
     return [Arrival(*row) for row in conn.execute(_AFTER, {"number": arrived, "at_most": limit})]
 
 
@@ -112,7 +112,7 @@ class _Runs:
         self._open = {sender for sender, of_sender in self._rows.items() if len(of_sender) == self._count}
 
     def after(self, each: Candidate) -> Candidate | None:
-        """The sender's next one, if no gap comes before it."""
+        """The sender's next transfer, if no sequence is missing before it."""
         rows = self._rows.get(each.sender)
         if not rows:
             if each.sender not in self._open:
@@ -128,9 +128,10 @@ class _Runs:
 
 
 def best(conn: Connection, room: int) -> list[Candidate]:
-    """What `room` bytes of a block take: always the best-paying of what senders' order allows, then the first to come.
+    """Selects transfers for `room` bytes of a block: each time the best-paying one that its sender's order allows.
 
-    None without those of its sender before it, and none that the confirmed balance does not cover.
+    Of equals the first to arrive. None without those of its sender before it, and none that the confirmed balance does
+    not cover.
     """
     most = room // TRANSFER_BASE
     heads = [Candidate(*row) for row in _HEADS.rows(conn, most=most)]
