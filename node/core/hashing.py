@@ -21,6 +21,11 @@ def show(block_hash_or_txid: bytes) -> str:
     return block_hash_or_txid[::-1].hex()
 
 
+def show_work(work: int) -> str:
+    """Work as people and the API write it: 64 hex digits."""
+    return f"{work:064x}"
+
+
 def unshow(text: str) -> bytes:
     """Inverse of `show`. Raises ValueError unless `text` is 64 hex digits."""
     raw = bytes.fromhex(text)  # which passes over spaces

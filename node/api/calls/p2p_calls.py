@@ -15,7 +15,7 @@ from ...chain.mempool import AT_ONCE, Accepted
 from ...chain.outcomes import Extended, Orphan, Reorganized
 from ...core import codec
 from ...core.errors import Malformed, RuleError
-from ...core.hashing import show, unshow
+from ...core.hashing import show, show_work, unshow
 from ...core.rules import RULES_VERSION
 from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire
@@ -30,7 +30,6 @@ from ...system.shares import CALLBACKS, DEAR_READS, DELIVERIES
 from ..endpoint import Binary, Call, endpoint
 from ..http.errors import BadField, BlockOverCap, MalformedTransfer, NotTheCaller
 from ..http.large import LARGE
-from ..shapes.render import work
 
 MAX_LOCATOR: Final = 101
 MAX_TRANSACTIONS: Final = 1_000_000
@@ -76,7 +75,7 @@ def hello(node: Node, call: Call[None, None]) -> wire.Hello:
         node_id=node.node_id,
         height=tip.height,
         tip=show(tip.block_hash),
-        work=work(tip.work),
+        work=show_work(tip.work),
         agent=agent(),
         url=own_url(node.config),
         symbol=node.coin.symbol,

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ...core.hashing import show
+from ...core.hashing import show, show_work
 from ...service import Node
 from ...store import blocks, transactions
 from ...store.blocks import INVALID, BlockRow
 from ...system.shares import DEAR_READS
 from ..endpoint import Binary, Call, endpoint
 from ..http.errors import NotFound
-from ..shapes.render import block_detail, block_summary, work
+from ..shapes.render import block_detail, block_summary
 from ..shapes.v1 import BlockDetail, BlockPage, Tips, TipView
 from .identify import find_block
 
@@ -74,7 +74,7 @@ def raw_block(node: Node, call: Call[None, None]) -> bytes:
 def tips(node: Node, call: Call[None, None]) -> Tips:
     return Tips(
         [
-            TipView(show(row.block_hash), row.height, work(row.work), _status(row), fork)
+            TipView(show(row.block_hash), row.height, show_work(row.work), _status(row), fork)
             for row, fork in call.parts.branch_tips.run()
         ]
     )

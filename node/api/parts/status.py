@@ -8,15 +8,13 @@ from dataclasses import asdict
 from typing import Final
 
 from .... import __version__
-from ...core.hashing import show
+from ...core.hashing import show, show_work
 from ...p2p.sync.progress import SyncProgress
 from ...service import Node
-from ...store import blocks, peers
-from ...store.unconfirmed import entries
+from ...store.glance import glance
 from ..http.doorkeeper import Places
 from ..shapes.fields import encode
 from ..shapes.mining import WorkerStatus
-from ..shapes.render import work
 from ..shapes.v1 import CoinSummary, PoolTotals, Status, SyncStatus
 from .workers import NO_WORKER, worker_status
 
@@ -46,9 +44,9 @@ class StatusPage:
                 self._worker = worker_status(self._node.config)
                 self._busy = self._places.busy()
                 self._looked_until = time.monotonic() + _WORKER_SECONDS
-            sync = self._node.sync
+            meter = self._node.sync.meter
             # The version is read before the rows: a commit in between makes the next caller look again.
-            key = (self._node.store.data_version(), self._worker, self._busy, sync.syncing, sync.progress)
+            key = (self._node.store.data_version(), self._worker, self._busy, meter.syncing, meter.progress)
             if key != self._key:
                 self._rendered = encode(_read(self._node, *key[1:]))
                 self._key = key
@@ -60,20 +58,18 @@ def _read(
 ) -> Status:
     coin = node.coin
     with node.store.read() as conn:
-        tip = blocks.tip(conn)
-        count, size = entries.totals(conn)
-        known = peers.count(conn)
+        now = glance(conn)
     return Status(
         coin=CoinSummary(coin.name, coin.symbol, coin.hrp, coin.decimals, coin.block_time),
         chain_id=show(coin.chain_id),
-        height=tip.height,
-        tip=show(tip.block_hash),
-        work=work(tip.work),
-        bits=f"{tip.header.bits:08x}",
-        difficulty=coin.difficulty(tip.header.bits),
-        issued=coin.issued(tip.height),
-        mempool=PoolTotals(count, size, node.config.min_fee),
-        peers=known,
+        height=now.height,
+        tip=show(now.tip_hash),
+        work=show_work(now.work),
+        bits=f"{now.bits:08x}",
+        difficulty=coin.difficulty(now.bits),
+        issued=coin.issued(now.height),
+        mempool=PoolTotals(now.mempool_count, now.mempool_bytes, node.config.min_fee),
+        peers=now.peers,
         worker=worker,
         syncing=syncing,
         sync=None if progress is None else SyncStatus(**asdict(progress)),

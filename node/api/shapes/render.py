@@ -10,7 +10,7 @@ from typing import Any
 from ...core import codec
 from ...core.address import encode_address
 from ...core.coin import Coin
-from ...core.hashing import sha256d, show
+from ...core.hashing import sha256d, show, show_work
 from ...core.types import Coinbase, Transaction
 from ...p2p.gossip.links import LinkSnapshot
 from ...store import transactions
@@ -32,11 +32,6 @@ def address(coin: Coin, payload: bytes) -> str:
     return _address(coin.hrp, payload)
 
 
-def work(number: int) -> str:
-    """64 hex digits."""
-    return f"{number:064x}"
-
-
 def block_keys(coin: Coin, row: BlockRow) -> dict[str, Any]:
     """What `BlockSummary` and `BlockDetail` have in common."""
     return {
@@ -48,7 +43,7 @@ def block_keys(coin: Coin, row: BlockRow) -> dict[str, Any]:
         "prev_hash": show(row.header.prev_hash),
         "merkle_root": show(row.header.merkle_root),
         "version": row.header.version,
-        "work": work(row.work),
+        "work": show_work(row.work),
         "size": row.size,
         "tx_count": row.tx_count,
         "miner": address(coin, row.miner),
@@ -149,7 +144,7 @@ def peer_view(row: PeerRow, link: LinkSnapshot | None = None) -> PeerView:
         url=row.url,
         state=row.state,
         height=row.height,
-        work=work(row.work),
+        work=show_work(row.work),
         agent=row.agent,
         direction=row.direction,
         last_seen=row.last_seen,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,24 +30,24 @@ class SyncProgress:
 
 
 class SyncMeter:
-    """Written by the thread that syncs, read by any. `progress` is None while nobody syncs."""
+    """Written by the thread that syncs, read by any."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._progress: SyncProgress | None = None
+        self.progress: SyncProgress | None = None
+        """How far the sync under way has come; None where there is none. Only this class writes it."""
+        self.syncing = False
+        """Whether a chain is being asked for now, or comes. Only this class writes it."""
+        self._is_asking = False
         self._number = 0
         self.last: SyncProgress | None = None
         """How it stood with the sync that is under way, or was the last one."""
         self._taken: deque[tuple[float, int, int]] = deque()
 
-    @property
-    def progress(self) -> SyncProgress | None:
-        return self._progress
-
     def wait_for_one(self) -> int:
         """Until a sync runs; its number."""
         with self._changed:
-            self._changed.wait_for(lambda: self._progress is not None)
+            self._changed.wait_for(lambda: self.progress is not None)
             return self._number
 
     def wait_for_end(self, number: int, timeout: float) -> bool:
@@ -55,7 +57,18 @@ class SyncMeter:
 
     def of(self, number: int) -> SyncProgress | None:
         """Of the sync of that number; None when it is over."""
-        return self._progress if number == self._number else None
+        return self.progress if number == self._number else None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While every peer is asked for its chain, and the better ones are taken. One caller at a time."""
+        self._is_asking = True
+        self._set(self.progress)
+        try:
+            yield
+        finally:
+            self._is_asking = False
+            self._set(self.progress)
 
     def begin(self, height: int, target_height: int) -> None:
         self._number += 1
@@ -67,18 +80,18 @@ class SyncMeter:
 
     def headers(self, height: int) -> None:
         """Headers are checked up to `height`."""
-        if now := self._progress:
+        if now := self.progress:
             self._set(replace(now, headers_height=height, target_height=max(height, now.target_height)))
 
     def planned(self, from_height: int, to_height: int, is_all: bool) -> None:
         """Blocks above `from_height` up to `to_height` are to come; `is_all`: the peer's chain ends there."""
-        if now := self._progress:
+        if now := self.progress:
             target = to_height if is_all else max(to_height, now.target_height)
             self._set(replace(now, headers_height=to_height, target_height=target, connected_height=from_height))
 
     def connected(self, height: int, blocks: int, transfers: int, peers: int) -> None:
         """So many blocks more are in, up to `height`."""
-        now = self._progress
+        now = self.progress
         if now is None:
             return
         taken = self._taken
@@ -99,6 +112,7 @@ class SyncMeter:
 
     def _set(self, progress: SyncProgress | None) -> None:
         with self._changed:
-            self._progress = progress
+            self.progress = progress
+            self.syncing = self._is_asking or progress is not None
             self.last = progress or self.last
             self._changed.notify_all()

@@ -51,7 +51,7 @@ class Sync:
     @property
     def syncing(self) -> bool:
         """Whether a chain is being asked for now."""
-        return self._replacing.running or self.meter.progress is not None
+        return self.meter.syncing
 
     @property
     def progress(self) -> SyncProgress | None:
@@ -85,6 +85,10 @@ class Sync:
                 self.meter.end()
 
     def _replace_chain(self) -> ReplaceOutcome:
+        with self.meter.asking():
+            return self._ask_and_replace()
+
+    def _ask_and_replace(self) -> ReplaceOutcome:
         changed = False
         answers = self._peers.ask_all()
         greetings = [answer for answer in answers if isinstance(answer, Greeting)]
