@@ -319,7 +319,7 @@ class Mempool:
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:
-        """Checks sequence and funds against the account and its transfers in the pool. Raises RuleError, PolicyError."""
+        """Checks sequence and funds against the account and its transfers in the pool. Raises RuleError."""
         _check_sequence(transfer, view)
         if not replace and view.slot_txid is not None:
             raise BadSequence(
