@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
 
+from ...chain.tip_follower import TipMove
 from ...core.coin import Coin
 from ...core.hashing import show
 from ...store import blocks, peers, transactions
@@ -26,35 +27,6 @@ MAX_TRANSACTIONS: Final = 1_000
 """The same of transfers."""
 
 Event = tuple[str, msgspec.Struct]
-
-
-@dataclass(frozen=True, slots=True)
-class TipMove:
-    """The main chain's end went from `old` to `new`; they share the blocks up to `fork_height`."""
-
-    old: BlockRow
-    new: BlockRow
-    fork_height: int
-
-    @property
-    def connected(self) -> int:
-        return self.new.height - self.fork_height
-
-    @property
-    def disconnected(self) -> int:
-        return self.old.height - self.fork_height
-
-
-def tip_move(conn: Connection, old: BlockRow) -> TipMove | None:
-    """From the tip `old` to the one that stands now; None where it is the same."""
-    new = blocks.tip(conn)
-    if new.block_hash == old.block_hash:
-        return None
-    if new.header.prev_hash == old.block_hash:
-        return TipMove(old, new, old.height)
-    now = blocks.by_hash(conn, old.block_hash)
-    assert now is not None  # noqa: S101 - what joined the tree stays in it
-    return TipMove(old, new, blocks.fork_height(conn, now))
 
 
 def move_events(conn: Connection, coin: Coin, move: TipMove) -> Iterator[Event]:

@@ -18,12 +18,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from ...chain.tip_follower import TipFollower, TipMove
 from ...service import Node
-from ...store import blocks
 from ...store.errors import StoreUnavailable
 from ..http.errors import NotNow
 from ..shapes.fields import encode
-from .changes import RESET, Event, Pool, Table, TipMove, move_events, reset, tip_move
+from .changes import RESET, Event, Pool, Table, move_events, reset
 
 MAX_EVENTS: Final = 4_096
 MAX_BYTES: Final = 4_000_000
@@ -52,9 +52,8 @@ class Feed:
         self._store = node.store
         self._coin = node.coin
         self._boot = token_hex(4)  # numbers begin anew with each process
-        self._step = threading.Lock()  # guards what was last seen: _tip, _pool, _table
-        with node.store.read() as conn:
-            self._tip = blocks.tip(conn)
+        self._step = threading.Lock()  # guards what was last seen: _follower and _followers
+        self._follower = TipFollower(node.store)
         self._followers: tuple[Pool, Table] | None = None
         self._stumbled = False
         self._news = threading.Condition()  # guards what follows
@@ -144,7 +143,7 @@ class Feed:
             match = _ID.fullmatch(last_event_id)
             if match and match[1] == self._boot and first <= int(match[2]) <= last:
                 return int(match[2]), b""
-        event = reset(self._tip, "the events behind that Last-Event-ID are not kept any more")
+        event = reset(self._follower.tip, "the events behind that Last-Event-ID are not kept any more")
         return last, self._render(last, (RESET, event))
 
     def _id(self, number: int) -> bytes:
@@ -173,16 +172,15 @@ class Feed:
             self._followers = None
 
     def _run(self) -> None:
-        seen, pause = -1, threading.Event()
+        pause = threading.Event()
         while not self._closed:
             try:
-                version = self._store.wait_for_change(seen, _LOOK)
+                is_new = self._follower.wait(_LOOK)
                 with self._step:
-                    if version != seen:
+                    if is_new or self._stumbled:
                         self._look()
                     if self._followers:
                         self._rest()
-                seen = version
             except StoreUnavailable as error:
                 self._stumble(error.message, pause)
             except Exception as error:  # whatever it is: who listens must hear of it, and the next look may go well
@@ -196,18 +194,15 @@ class Feed:
         pause.wait(_LOOK)
 
     def _look(self) -> None:
-        with self._store.read() as conn:
-            move = tip_move(conn, self._tip)
+        with self._follower.look() as (conn, move):
             if self._stumbled and self._followers is not None:
                 self._followers = Pool(conn, self._coin), Table(conn)
-                news: list[Event] = [
-                    (RESET, reset(move.new if move else self._tip, "the database could not be read for a while"))
-                ]
+                tip = move.new if move is not None else self._follower.tip
+                news: list[Event] = [(RESET, reset(tip, "the database could not be read for a while"))]
             else:
                 news = list(self._events(conn, move))
         self._stumbled = False
         if move is not None:
-            self._tip = move.new
             for listener in self._listeners:
                 listener(move)
         if news:

@@ -11,12 +11,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from .... import __version__
+from ...chain.tip_follower import TipMove
 from ...core.hashing import show
 from ...p2p.table.standing import CONNECTED
 from ...service import Node
 from ...store import blocks, peers
 from ...store.unconfirmed import entries
-from ..feed.changes import TipMove
 from ..feed.feed import Feed
 from ..http.inflight import Flights
 from .workers import stratum_status, worker_status

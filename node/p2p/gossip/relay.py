@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from ...chain.tip_follower import TipFollower
 from ...store import blocks
 from ...store.blocks import BlockRow
 from ...store.engine import Store
@@ -48,8 +49,8 @@ class Relay:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._chain_id = store.coin.chain_id
+        self._follower = TipFollower(store)
         with store.read() as conn:
-            self.tip: BlockRow = blocks.tip(conn)
             self._last = self._complete_from = order.last(conn)
         self._recent: deque[Arrival] = deque()
         self._raws: OrderedDict[bytes, bytes] = OrderedDict()
@@ -81,6 +82,11 @@ class Relay:
             self._listeners = [each for each in self._listeners if each != listener]
             if not self._listeners and not self._stopped.is_set():
                 self._heard.clear()
+
+    @property
+    def tip(self) -> BlockRow:
+        """The tip that was last seen."""
+        return self._follower.tip
 
     @property
     def last_arrived(self) -> int:
@@ -134,15 +140,12 @@ class Relay:
                 self._raws.popitem(last=False)
 
     def _run(self) -> None:
-        seen = -1
         while not self._stopped.is_set():
             try:
-                version = self._store.wait_for_change(seen, _LOOK_SECONDS)
-                if version != seen:
+                if self._follower.wait(_LOOK_SECONDS):
                     began = time.monotonic()
                     while self._look():
                         pass
-                    seen = version
                     took = time.monotonic() - began
                     self._heard.wait(_IDLE_PAUSE)
                     self._stopped.wait(min(max(_LEAST_PAUSE, _PAUSES_A_LOOK * took), _MOST_PAUSE))
@@ -155,23 +158,18 @@ class Relay:
 
     def _look(self) -> bool:
         """Read what is new and tell everyone who listens; whether there may be more."""
-        before = (self.tip.block_hash, self._last)
-        with self._store.read() as conn:
-            tip = blocks.tip(conn)
-            was = None if before[0] in (tip.block_hash, tip.header.prev_hash) else blocks.by_hash(conn, before[0])
+        with self._follower.look() as (conn, move):
             news = order.after(conn, self._last, MAX_BATCH)
-        reorganized = was is not None and not was.main_chain
         with self._lock:
-            self.tip = tip
             if news:
                 self._recent.extend(news)
                 self._last = news[-1].arrived
             while len(self._recent) > _RECENT:
                 self._complete_from = self._recent.popleft().arrived
             listeners = list(self._listeners)
-        if before != (tip.block_hash, self._last):
+        if move is not None or news:
             for listener in listeners:
-                listener(reorganized)
+                listener(move is not None and move.disconnected > 0)
         return len(news) == MAX_BATCH
 
 
