@@ -169,34 +169,34 @@ def test_slow_bodies_of_one_peer_do_not_hold_up_a_chain_that_another_has_too(
     wait_until(lambda: victim.tip.height == LONG, PATIENCE)
 
 
-def test_a_turn_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_slice_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness_module, "SLICE_SECONDS", 0.0)
     waiting: list[str] = []
-    turn = TimeSlice(lambda: bool(waiting))
-    turn.begin()
-    assert (turn.is_over, turn.was_cut) == (False, False)
+    time_slice = TimeSlice(lambda: bool(waiting))
+    time_slice.begin()
+    assert (time_slice.is_over, time_slice.was_cut) == (False, False)
     waiting.append("another")
-    assert (turn.is_over, turn.was_cut) == (True, True)
+    assert (time_slice.is_over, time_slice.was_cut) == (True, True)
 
 
-def test_callers_come_in_the_order_in_which_they_stand_in_line() -> None:
-    line, order = FairLock(), list[int]()
+def test_callers_get_a_fair_lock_in_the_order_in_which_they_asked() -> None:
+    lock, order = FairLock(), list[int]()
 
     def stand(number: int) -> None:
-        with line.turn():
+        with lock.hold():
             order.append(number)
 
     def stands(count: int) -> Callable[[], bool]:
-        return lambda: len(line._callers) == count
+        return lambda: len(lock._callers) == count
 
     threads = []
-    with line.turn():
+    with lock.hold():
         for number in range(5):
             threads.append(threading.Thread(target=stand, args=(number,)))
             threads[-1].start()
             wait_until(stands(number + 2))
-        assert line.others_wait
+        assert lock.others_wait
     for thread in threads:
         thread.join(20)
     assert order == list(range(5))
-    assert not line.others_wait
+    assert not lock.others_wait

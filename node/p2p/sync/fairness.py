@@ -1,4 +1,7 @@
-"""Whose turn it is to lead a sync: in the order of asking, and for a while only where others wait for theirs."""
+"""Shares syncing among peers: a lock that callers get in the order of asking, and a time slice for each leader.
+
+Without these, one peer that serves what is true but very slowly would keep every other chain out.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,30 @@ from contextlib import contextmanager
 from typing import Final
 
 SLICE_SECONDS: Final = 30.0
-"""That a peer leads while others wait. Who is quick is through by then, or goes on when it is its turn again."""
+"""How long a peer leads while others wait. A quick peer is through by then, or goes on in its next turn."""
 
 
 class TimeSlice:
-    """One peer's. `others_wait`: whether somebody else would go on instead, asked again and again."""
+    """The time of one leading peer. `others_wait`: whether another would go on instead, asked again and again."""
 
     def __init__(self, others_wait: Callable[[], bool]) -> None:
         self.others_wait = others_wait
         self.was_cut = False
-        """Whether it ended before its peer was through."""
+        """Whether `is_over` has ended the sync before the peer was through."""
         self._ends_at: float | None = None
 
     def begin(self) -> None:
-        """Its time runs from the first call on: when the headers are here, which have a limit of their own."""
+        """The time runs from the first call on: once the headers are here, which have a limit of their own."""
         if self._ends_at is None:
             self._ends_at = time.monotonic() + SLICE_SECONDS
 
-    def shorten(self) -> None:
-        """Its peer gives less than it could: its time is up."""
+    def end(self) -> None:
+        """The peer gives less than it could: its time is up now."""
         self._ends_at = 0.0
 
     @property
     def is_over(self) -> bool:
+        """Whether the time is up and others wait."""
         if self._ends_at is None or time.monotonic() < self._ends_at or not self.others_wait():
             return False
         self.was_cut = True
@@ -40,7 +44,7 @@ class TimeSlice:
 
 
 class FairLock:
-    """One caller at a time, in the order in which they came: none can overtake another, as it could with a lock."""
+    """A lock that callers get in the order in which they asked; `threading.Lock` may let one overtake another."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -48,11 +52,12 @@ class FairLock:
 
     @property
     def others_wait(self) -> bool:
-        """Whether anyone stands behind the one whose turn it is."""
+        """Whether anyone waits behind the holder."""
         return len(self._callers) > 1
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
+        """Waits as long as it takes."""
         caller = object()
         with self._changed:
             self._callers.append(caller)

@@ -1,4 +1,4 @@
-"""How far a sync has come, for whoever shows it."""
+"""How far a sync has come, for the API, the metrics and the terminal."""
 
 from __future__ import annotations
 
@@ -11,41 +11,44 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 _SPAN_SECONDS: Final = 5.0
-"""Rates are over about this long."""
+"""Rates are taken over about this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """How far headers are checked, and how far blocks are here and checked.
-
-    `target_height`: what the peer claims until its headers are all here; rates a second, lately; `peers`: that deliver.
-    """
+    """A sync at one moment."""
 
     headers_height: int
+    """Of the last header that was checked."""
     target_height: int
+    """Where the sync is to end: the peer's claim, until all of its headers are here."""
     connected_height: int
+    """Of the last block that was taken in."""
     blocks_per_second: float = 0.0
+    """Over the last _SPAN_SECONDS."""
     transfers_per_second: float = 0.0
+    """Over the last _SPAN_SECONDS."""
     peers: int = 1
+    """That deliver blocks."""
 
 
 class SyncMeter:
-    """Written by the thread that syncs, read by any."""
+    """The present sync's progress: written by the thread that syncs, read by any."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.progress: SyncProgress | None = None
-        """How far the sync under way has come; None where there is none. Only this class writes it."""
+        """Of the sync that is under way; None while there is none. Only this class writes it."""
         self.syncing = False
-        """Whether a chain is being asked for now, or comes. Only this class writes it."""
+        """Whether chains are compared or fetched now. Only this class writes it."""
         self._is_asking = False
         self._number = 0
         self.last: SyncProgress | None = None
-        """How it stood with the sync that is under way, or was the last one."""
+        """Of the sync that is under way, else of the last one."""
         self._taken: deque[tuple[float, int, int]] = deque()
 
     def wait_for_one(self) -> int:
-        """Until a sync runs; its number."""
+        """Wait until a sync runs; its number."""
         with self._changed:
             self._changed.wait_for(lambda: self.progress is not None)
             return self._number
@@ -56,19 +59,22 @@ class SyncMeter:
             return self._changed.wait_for(lambda: self.of(number) is None, timeout)
 
     def of(self, number: int) -> SyncProgress | None:
-        """Of the sync of that number; None when it is over."""
+        """The progress of the sync of that number; None when it is over."""
         return self.progress if number == self._number else None
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """While every peer is asked for its chain, and the better ones are taken. One caller at a time."""
-        self._is_asking = True
-        self._set(self.progress)
+        """While all peers are asked for their chains, and the better ones are fetched. One caller at a time."""
+        self._set_asking(True)
         try:
             yield
         finally:
-            self._is_asking = False
-            self._set(self.progress)
+            self._set_asking(False)
+
+    def _set_asking(self, is_asking: bool) -> None:
+        with self._changed:  # a sync of another thread may begin or end now
+            self._is_asking = is_asking
+            self.syncing = is_asking or self.progress is not None
 
     def begin(self, height: int, target_height: int) -> None:
         self._number += 1
@@ -90,7 +96,7 @@ class SyncMeter:
             self._set(replace(now, headers_height=to_height, target_height=target, connected_height=from_height))
 
     def connected(self, height: int, blocks: int, transfers: int, peers: int) -> None:
-        """So many blocks more are in, up to `height`."""
+        """Blocks up to `height` are in: so many more, with so many transfers, from so many peers."""
         now = self.progress
         if now is None:
             return

@@ -1,4 +1,4 @@
-"""Headers first: how far a peer's chain outweighs ours, every header checked before a byte of a body is asked for."""
+"""Fetches and checks a peer's headers until they outweigh this node's chain, before any block is asked for."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from .headers import HeaderLine, is_for_later
 
 GRACE_SECONDS: Final = 60.0
 LEAST_RATE: Final = 500
-"""A peer has a minute, and another one for every 30,000 headers that it sent: headers a second in the long run.
+"""Headers a second in the long run: a peer has a minute, and another one for every 30,000 headers that it sent.
 While others wait, it has SLICE_SECONDS in place of the first minute."""
 _KEPT_BATCHES: Final = 100
-"""Of the headers of a long line the hashes of this many answers are kept (6 MB); later ones are asked for again."""
+"""Answers whose hashes are kept in memory (6 MB); those of later answers are asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderBatch:
-    """One answer of headers: `count` of them behind `after`, the first at `height`, up to the hash `last`.
-
-    `hashes`: end to end, None if not kept.
-    """
+    """One answer of headers that were checked."""
 
     after: bytes
+    """Hash of the block before the first header."""
     last: bytes
+    """Hash of the last header."""
     height: int
+    """Of the first header."""
     count: int
     hashes: bytes | None
+    """Of all of them, end to end; None where they are not kept."""
 
 
 @dataclass(slots=True)
 class DownloadPlan:
-    """A line of headers that outweighs our chain, from the fork point up.
-
-    `is_short`: the peer sent fewer than it may in one answer, and yet claims to have more.
-    """
+    """Headers that outweigh this node's chain, from the fork point up: the blocks to download."""
 
     batches: list[HeaderBatch] = field(default_factory=list)
     count: int = 0
+    """Headers in all batches."""
     is_short: bool = False
+    """Whether the peer sent fewer headers than it may in one answer, and yet claims to have more."""
 
     @property
     def from_height(self) -> int:
@@ -64,6 +64,7 @@ class DownloadPlan:
 
     @property
     def is_full(self) -> bool:
+        """Whether further hashes are no longer kept."""
         return len(self.batches) >= _KEPT_BATCHES
 
     def add(self, after: bytes, height: int, hashes: Sequence[bytes]) -> None:
@@ -75,27 +76,30 @@ class DownloadPlan:
 def survey(
     store: Store, peer: Greeting, seen: Callable[[int], None], others_wait: Callable[[], bool]
 ) -> DownloadPlan | None:
-    """Headers from where our chains part until they outweigh our chain, and what follows; None where they don't.
+    """A peer's headers from the fork point until they outweigh this node's chain, and beyond; None where they don't.
 
-    Every header is checked in full. `seen` is told the height of the last one, again and again; `others_wait`: whether
+    Every header is checked in full. `seen` is told the height of the last one after each answer; `others_wait`: whether
     the peer has less time. Raises BadAnswer, PeerTimeout, PeerUnreachable, BadChain (a broken rule, or less work than
-    claimed).
+    claimed), StoreUnavailable.
     """
-    way = _Survey(store, peer, others_wait)
-    while headers := way.ask():
-        way.take(headers)
-        seen(way.height)
-        if way.is_over(len(headers)):
+    state = _Survey(store, peer, others_wait)
+    while headers := state.ask():
+        state.take(headers)
+        seen(state.height)
+        if state.is_over(len(headers)):
             break
-    if way.wins:
-        return way.plan
-    if not way.for_later and peer.hello.claimed_work > max(way.own_work, way.work):
+    if state.wins:
+        return state.plan
+    if not state.for_later and peer.hello.claimed_work > max(state.own_work, state.work):
         raise BadChain("the peer claimed more work than its headers show")
     return None
 
 
 class _Survey:
-    """The peer's headers so far. `work`, `height`: of the last one; `for_later`: one must wait for our clock."""
+    """The peer's headers so far.
+
+    `work` (cumulative) and `height` are of the last header; `for_later`: a header is from this clock's future.
+    """
 
     def __init__(self, store: Store, peer: Greeting, others_wait: Callable[[], bool]) -> None:
         with store.read() as conn:
@@ -116,7 +120,7 @@ class _Survey:
         return self.work > self.own_work
 
     def ask(self) -> list[bytes]:
-        """The next headers; none at the end of the peer's chain. Raises PeerError, unless what is here will do."""
+        """The next headers; none at the end of the peer's chain. Raises PeerError, unless there is work enough."""
         last = [] if self._line is None else [self._line.block_hash]
         try:
             return self._peer.client.headers([*last, *self._locator])
@@ -140,7 +144,7 @@ class _Survey:
         self.work, self.height = line.work, line.height
 
     def is_over(self, count: int) -> bool:
-        """Whether to stop after an answer of `count` headers. Raises PeerError where the peer only keeps us busy."""
+        """Whether to stop after an answer of `count` headers. Raises PeerError where the peer wastes time."""
         # A short answer is the peer's last one; if not, the next survey goes on from there.
         self.plan.is_short = not self.for_later and count < MAX_HEADERS and self.height < self._peer.hello.height
         if self.for_later or (self.wins and (self.plan.is_full or count < MAX_HEADERS)):
@@ -156,7 +160,7 @@ class _Survey:
         raise PeerTimeout("the peer's headers did not outweigh this node's chain in time")
 
     def _line_behind(self, raw: bytes) -> HeaderLine:
-        """The line that a header continues: our own tree's."""
+        """The headers of this node's own tree that end with the parent of `raw`. Raises BadAnswer if it has none."""
         with self._store.read() as conn:
             line = HeaderLine.from_store(conn, self._store.coin, raw[4 : 4 + HASH_SIZE])
         if line is None:
@@ -173,7 +177,7 @@ def _refuse_invalid(store: Store, hashes: Sequence[bytes]) -> None:
 
 
 def _check_headers(line: HeaderLine, headers: Sequence[bytes]) -> tuple[list[bytes], bool]:
-    """Take `headers` into the line: their hashes, and whether one must wait for our clock. Raises PeerError."""
+    """Append `headers` to the line: their hashes, and whether one is from this clock's future. Raises PeerError."""
     now = int(time.time())
     hashes = []
     for raw in headers:
@@ -187,7 +191,10 @@ def _check_headers(line: HeaderLine, headers: Sequence[bytes]) -> tuple[list[byt
 
 
 def hashes_of(client: PeerClient, batch: HeaderBatch) -> list[bytes]:
-    """The hashes of a batch; asked for again where they were not kept. The last one pins all of them."""
+    """The hashes of a batch; asked for again where they were not kept. Raises PeerError.
+
+    Each header names the one before it, so the hash of the last one proves them all.
+    """
     if batch.hashes is not None:
         return [batch.hashes[at : at + HASH_SIZE] for at in range(0, len(batch.hashes), HASH_SIZE)]
     headers = client.headers([batch.after])[: batch.count]

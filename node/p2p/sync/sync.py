@@ -1,4 +1,4 @@
-"""A heavier chain from the peers: headers first, then bodies from several of them at once."""
+"""Fetches a chain with more work from peers: headers from one, then blocks from several at once."""
 
 from __future__ import annotations
 
@@ -23,23 +23,34 @@ from .survey import survey
 
 @dataclass(frozen=True, slots=True)
 class SyncOutcome:
-    """`changed`: our tip; `was_cut`: the peer's time was up, and it may have more; `is_to_blame`: it did wrong."""
+    """What came of a sync that one peer led."""
 
     changed: bool
+    """Whether this node's tip is another one now."""
     was_cut: bool
+    """Whether the peer's time slice ended first: it may have more blocks."""
     is_to_blame: bool
+    """Whether the peer was marked down for what it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceOutcome:
-    """What came of asking every peer. `changed`: our tip; `asked`, `answered`: peers."""
+    """What came of asking every peer."""
 
     changed: bool
+    """Whether this node's tip is another one now."""
     asked: int
+    """Peers that were asked."""
     answered: int
+    """Peers that said hello."""
 
 
 class Sync:
+    """The one place where chains are fetched. Any thread may call it; syncs run one at a time, in the order of asking.
+
+    `meter` tells how far the sync under way has come.
+    """
+
     def __init__(self, chain: Chain, peers: PeerTable) -> None:
         self._chain = chain
         self._peers = peers
@@ -50,7 +61,7 @@ class Sync:
 
     @property
     def syncing(self) -> bool:
-        """Whether a chain is being asked for now."""
+        """Whether chains are compared or fetched now."""
         return self.meter.syncing
 
     @property
@@ -59,28 +70,28 @@ class Sync:
         return self.meter.progress
 
     def replace_chain(self) -> bool:
-        """Ask every peer now and take the valid chain with the most work; whether our tip changed.
+        """Ask every peer now and take the valid chain with the most work; whether this node's tip changed.
 
         A peer that is down, slow or lying costs its own time-out and is marked down; then the next best is tried.
         """
         return self.ask_everyone().changed
 
     def ask_everyone(self) -> ReplaceOutcome:
-        """`replace_chain`, and how many peers were asked."""
+        """`replace_chain`, with the number of peers. Callers that come during a run share the next one."""
         return self._replacing.run()
 
     def sync_with(self, peer: Greeting, others_wait: Callable[[], bool]) -> SyncOutcome:
-        """Take what a peer has and we lack, as long as it outweighs ours.
+        """Fetch a peer's chain while it has more work than this node's. Raises StoreUnavailable.
 
-        The peer shows the headers; bodies come from others too. One sync at a time: another caller waits. While one
-        does, or `others_wait`, the peer has SLICE_SECONDS.
+        The peer shows the headers; other peers deliver blocks too. One sync at a time: another caller waits. While one
+        does, or `others_wait` says so, the peer has SLICE_SECONDS.
         """
-        turn = TimeSlice(lambda: self._leading.others_wait or others_wait())
-        with self._leading.turn(), quick_turns():
+        time_slice = TimeSlice(lambda: self._leading.others_wait or others_wait())
+        with self._leading.hold(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
             try:
-                changed, is_to_blame = self._sync_with(peer, turn)
-                return SyncOutcome(changed, turn.was_cut, is_to_blame)
+                changed, is_to_blame = self._sync_with(peer, time_slice)
+                return SyncOutcome(changed, time_slice.was_cut, is_to_blame)
             finally:
                 self.meter.end()
 
@@ -92,43 +103,43 @@ class Sync:
         changed = False
         answers = self._peers.ask_all()
         greetings = [answer for answer in answers if isinstance(answer, Greeting)]
-        line = deque(sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True))
+        queue = deque(sorted(greetings, key=lambda greeting: greeting.hello.claimed_work, reverse=True))
 
         def is_wanted(greeting: Greeting) -> bool:
             return greeting.hello.claimed_work > self._tip().work
 
         def others_wait(is_slow: bool) -> bool:
-            return is_slow or any(map(is_wanted, line))
+            return is_slow or any(map(is_wanted, queue))
 
         slow: set[PeerUrl] = set()
-        while line:
-            peer = line.popleft()
+        while queue:
+            peer = queue.popleft()
             if is_wanted(peer):
                 synced = self.sync_with(peer, partial(others_wait, peer.url in slow))
                 changed = synced.changed or changed
-                if synced.was_cut and synced.changed:  # else its chain is for another call, which goes on from there
+                if synced.was_cut and synced.changed:  # else it made no progress: a later call may ask it again
                     slow.add(peer.url)
-                    line.append(peer)
+                    queue.append(peer)
         return ReplaceOutcome(changed, len(answers), len(greetings))
 
     def _tip(self) -> BlockRow:
         with self._store.read() as conn:
             return blocks.tip(conn)
 
-    def _sync_with(self, peer: Greeting, turn: TimeSlice) -> tuple[bool, bool]:
-        """Whether our tip changed, and whether the peer was blamed."""
+    def _sync_with(self, peer: Greeting, time_slice: TimeSlice) -> tuple[bool, bool]:
+        """Whether this node's tip changed, and whether the peer was blamed."""
         before, is_to_blame = self._tip().block_hash, False
         try:
-            while (plan := survey(self._store, peer, self.meter.headers, turn.others_wait)) is not None:
-                turn.begin()
-                download = Download(self._chain, self._peers, self.meter, peer, plan, turn)
+            while (plan := survey(self._store, peer, self.meter.headers, time_slice.others_wait)) is not None:
+                time_slice.begin()
+                download = Download(self._chain, self._peers, self.meter, peer, plan, time_slice)
                 goes_on = download.run()
                 is_to_blame = download.is_lead_to_blame
                 if not goes_on:
                     break
                 if plan.is_short:
-                    turn.shorten()
-                if turn.is_over:
+                    time_slice.end()
+                if time_slice.is_over:
                     break
         except PeerError as error:
             self._peers.blame(peer.url, error)
