@@ -11,7 +11,6 @@ from moneyer.node.p2p.peer.errors import PeerError
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.p2p.peer.urls import PeerUrl
 from moneyer.node.p2p.sync import bodies as bodies_module
-from moneyer.node.p2p.sync import bodies as window_module
 from moneyer.node.p2p.sync.bodies import BodyFetcher, Source
 from tests.p2p.conftest import Serve
 from tests.p2p.hostile import BLOCKS, Answer, honest
@@ -79,7 +78,7 @@ def test_no_more_than_a_window_of_bytes_is_in_memory(serve: Serve, monkeypatch: 
     size = len(chain.raw[0])
     monkeypatch.setattr(bodies_module, "WINDOW_BYTES", 40 * size)
     monkeypatch.setattr(bodies_module, "_RUN_BLOCKS", 8)
-    monkeypatch.setattr(window_module, "REQUEST_BYTES", 10_000)
+    monkeypatch.setattr(bodies_module, "REQUEST_BYTES", 10_000)
     consumed = Consumed(serve, chain)
     taken: list[bytes] = []
     with consumed.download(chain) as download:

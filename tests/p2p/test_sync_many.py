@@ -10,7 +10,6 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.sync import bodies as bodies_module
-from moneyer.node.p2p.sync import bodies as window_module
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.store.unconfirmed import entries as pool
 from tests.p2p.conftest import MakeNode, Node, Serve
@@ -27,7 +26,7 @@ def node(make_node: MakeNode) -> Node:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window_module, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(bodies_module, "LATE_SECONDS", 0.2)
 
 
 def hashes(chain: ChainBuilder) -> set[str]:

@@ -1,7 +1,8 @@
-"""Bodies of a line of headers: from several peers at once, handed out in order, at most a window of them in memory.
+"""Fetches the blocks of a plan from several peers at once, and hands them out in order.
 
-Every peer has a thread of its own, which takes the next blocks that nobody was asked for. Who is slow is asked for few
-blocks at a time, and what the window's first block waits for is asked of another peer too.
+At most a window of blocks is in memory. Each peer has a thread, which asks it for the next blocks of the window that
+nobody was asked for. A slow peer is asked for few blocks at a time; a block that holds up all others for LATE_SECONDS
+is asked of a second peer too.
 """
 
 from __future__ import annotations
@@ -22,83 +23,26 @@ from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl
 from ..peer.wire import MAX_BLOCKS
 
-# What a download keeps in view: the peers to ask, the blocks of its window, and which of them to ask for next.
-
-
-REQUEST_BYTES: Final = 4_000_000
-FIRST_QUOTA: Final = 2
-"""Blocks in a peer's first request: also over a slow line they come within its deadline."""
-LATE_SECONDS: Final = 2.0
-"""A block that holds all others up for longer is asked of another peer."""
-
-
-@dataclass(eq=False, slots=True)
-class Source:
-    """A peer to ask. `top`: the height up to which it has the chain, as far as we know; `is_bound`: it said so."""
-
-    url: PeerUrl
-    client: PeerClient
-    top: int
-    is_bound: bool = False
-    quota: int = FIRST_QUOTA
-    strikes: int = 0
-    is_dropped: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """A block of the window. `source`: who delivered `raw`; `asked`: who is at it since `asked_at`."""
-
-    height: int
-    block_hash: bytes
-    raw: bytes = b""
-    source: Source | None = None
-    asked: list[Source] = field(default_factory=list)
-    asked_at: float = 0.0
-
-
-def choose_request(
-    window: deque[Slot], source: Source, room_bytes: float, block_bytes: float
-) -> tuple[list[Slot], float | None]:
-    """What to ask a peer for now; if nothing, after how many seconds there may be something (None: who knows).
-
-    `room_bytes`: that may still come; `block_bytes`: of a block, lately.
-    """
-    first = next((slot for slot in window if not slot.raw), None)
-    if first is None or first.height > source.top:
-        return [], None
-    limit = max(1, min(source.quota, MAX_BLOCKS, int(REQUEST_BYTES / block_bytes)))
-    late_in = None
-    if first.asked and source not in first.asked:
-        late_in = first.asked_at + LATE_SECONDS - time.monotonic()
-        if late_in <= 0:
-            return list(islice((slot for slot in window if _is_late(slot, source)), limit)), None
-    room = int(room_bytes / block_bytes)
-    if first is window[0] and not first.asked:
-        room = max(1, room)  # the block that all the others wait for
-    free = (slot for slot in window if not slot.raw and not slot.asked and slot.height <= source.top)
-    return list(islice(free, max(0, min(limit, room)))), late_in
-
-
-def _is_late(slot: Slot, source: Source) -> bool:
-    """Whether others were asked for a block and had their time."""
-    if slot.raw or source in slot.asked or slot.height > source.top:
-        return False
-    return slot.asked_at + LATE_SECONDS <= time.monotonic()
-
-
 WINDOW_BLOCKS: Final = 1024
 WINDOW_BYTES: Final = 32_000_000
-"""Blocks and bytes ahead of the chain: here, or asked for as far as that can be told before they come."""
+"""Blocks and bytes of the window: those that are here, and those that were asked for, as far as that can be told."""
 MAX_SOURCES: Final = 4
+"""Peers that are asked at once."""
+REQUEST_BYTES: Final = 4_000_000
+"""What one request asks for at most, by the size that blocks had lately."""
+FIRST_QUOTA: Final = 2
+"""Blocks in a peer's first request: over a slow line too they come within its deadline."""
+LATE_SECONDS: Final = 2.0
+"""A block that holds all others up for longer is asked of another peer."""
 _RUN_BLOCKS: Final = 256
 _RUN_BYTES: Final = 4_000_000
 """What is handed out at once, so that there is always room for the next to come."""
 _QUICK_SECONDS: Final = 0.5
+"""An answer that took less: the next request asks for twice as many blocks."""
 _LONG_SECONDS: Final = 2.0
-"""An answer that took less, or more: the next request asks for twice, or half as many blocks."""
+"""An answer that took longer: the next request asks for half as many blocks."""
 _STRIKES: Final = 3
-"""A peer that was overtaken so often is left alone."""
+"""How often a peer may be overtaken before it is no longer asked."""
 _LEAST_RATE: Final = 8_000
 _RATE_FROM_SECONDS: Final = 10.0
 """Bytes a second, of answers that take longer than this: what no deadline of one request would end."""
@@ -106,11 +50,45 @@ _LOOK_SECONDS: Final = 5.0
 """How often other peers are looked for."""
 
 
+@dataclass(eq=False, slots=True)
+class Source:
+    """A peer to ask for blocks."""
+
+    url: PeerUrl
+    client: PeerClient
+    top: int
+    """The height up to which it has the chain, as far as is known."""
+    showed_headers: bool = False
+    """Whether it showed the chain's headers, and so must have the blocks."""
+    quota: int = FIRST_QUOTA
+    """Blocks in its next request."""
+    strikes: int = 0
+    """How often another peer delivered first what it was asked for."""
+    is_dropped: bool = False
+    """Whether it is no longer asked."""
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """The place of one block in the window."""
+
+    height: int
+    block_hash: bytes
+    raw: bytes = b""
+    """The block; empty until it is here."""
+    source: Source | None = None
+    """The peer that delivered `raw`."""
+    asked: list[Source] = field(default_factory=list)
+    """Peers that were asked and have not answered yet."""
+    asked_at: float = 0.0
+    """When a peer was last asked (monotonic clock)."""
+
+
 class BodyFetcher:
-    """A download. Use it in a `with`; one thread calls `next_run` and `refuse`.
+    """One download. Use it in a `with`; one thread calls `next_run` and `refuse`.
 
     `wanted`: height and hash of each block, in order; `find`: peers that may have them, asked again and again;
-    `blame`: told of what a peer did wrong; `is_over`: whether to wait for no more.
+    `blame`: told of what a peer did wrong; `is_over`: whether to stop waiting.
     """
 
     def __init__(
@@ -146,11 +124,11 @@ class BodyFetcher:
 
     @property
     def peers(self) -> int:
-        """How many deliver."""
+        """How many peers are asked."""
         return len(self._live())
 
     def next_run(self) -> list[Slot]:
-        """The next blocks in order, those that are here; none at the end. Raises NotDelivered if nobody has them."""
+        """Wait for the next blocks in order; none at the end. Raises NotDelivered if no peer has the first."""
         self._fill()
         while True:
             self._look_around()
@@ -169,7 +147,7 @@ class BodyFetcher:
                 self._changed.wait(_LOOK_SECONDS)
 
     def refuse(self, run: Sequence[Slot], bad: Slot, error: PeerError) -> None:
-        """`bad` of `run` was no good: it is fetched anew, from another peer. The rest behind it is kept."""
+        """`bad` of `run` is not the block it should be: fetch it anew from another peer, and keep those behind it."""
         with self._changed:
             source = bad.source
             again = list(run[run.index(bad) :])
@@ -185,7 +163,7 @@ class BodyFetcher:
     # the thread that asks for runs
 
     def _fill(self) -> None:
-        """Let the window reach as far as it may. `wanted` may ask a peer: not under the lock."""
+        """Let the window reach as far as it may. Without the lock, for `wanted` may ask a peer."""
         fresh = []
         for _ in range(WINDOW_BLOCKS - len(self._window)):
             if (next_one := next(self._wanted, None)) is None:
@@ -229,7 +207,7 @@ class BodyFetcher:
         try:
             while asked := self._take(source):
                 self._fetch(source, asked)
-        except Exception as error:  # a fault of ours: whoever waits must hear of it
+        except Exception as error:  # a bug in the node: `next_run` raises it
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
@@ -249,7 +227,7 @@ class BodyFetcher:
         return []
 
     def _fetch(self, source: Source, asked: Sequence[Slot]) -> None:
-        """One request and what comes of it."""
+        """One request to a peer, and what follows from its answer."""
         expected = int(self._block_bytes * len(asked))
         with self._changed:
             self._flying += expected
@@ -305,19 +283,49 @@ class BodyFetcher:
 
     @staticmethod
     def _lacks(source: Source, slot: Slot) -> PeerError | None:
-        """A peer does not have a block: its right, unless it showed us the header."""
-        if source.is_bound:
+        """What a peer is blamed for that does not have a block: nothing, unless it showed the block's header."""
+        if source.showed_headers:
             return NotDelivered("the peer does not have a block of the chain that it claims")
         source.top = slot.height - 1
         return None
 
     def _drop(self, source: Source, error: PeerError) -> None:
-        """No longer ask a peer, and say why."""
+        """No longer ask a peer, and blame it, once."""
         with self._changed:
             is_first = source.url.url not in self._blamed
             self._blamed.add(source.url.url)
         if is_first:
             self._blame(source.url, error)
-        with self._changed:  # now only: who sees that it is gone finds its blame recorded
+        with self._changed:  # only now: whoever sees that it is dropped finds the blame recorded
             source.is_dropped = True
             self._changed.notify_all()
+
+
+def choose_request(
+    window: deque[Slot], source: Source, room_bytes: float, block_bytes: float
+) -> tuple[list[Slot], float | None]:
+    """What to ask a peer for now; if nothing, after how many seconds to look again (None: at the next change).
+
+    `room_bytes`: what the window still takes; `block_bytes`: the usual size of a block, lately.
+    """
+    first = next((slot for slot in window if not slot.raw), None)
+    if first is None or first.height > source.top:
+        return [], None
+    limit = max(1, min(source.quota, MAX_BLOCKS, int(REQUEST_BYTES / block_bytes)))
+    late_in = None
+    if first.asked and source not in first.asked:
+        late_in = first.asked_at + LATE_SECONDS - time.monotonic()
+        if late_in <= 0:
+            return list(islice((slot for slot in window if _is_late(slot, source)), limit)), None
+    room = int(room_bytes / block_bytes)
+    if first is window[0] and not first.asked:
+        room = max(1, room)  # the block that all the others wait for
+    free = (slot for slot in window if not slot.raw and not slot.asked and slot.height <= source.top)
+    return list(islice(free, max(0, min(limit, room)))), late_in
+
+
+def _is_late(slot: Slot, source: Source) -> bool:
+    """Whether other peers were asked for a block and have not delivered it in time."""
+    if slot.raw or source in slot.asked or slot.height > source.top:
+        return False
+    return slot.asked_at + LATE_SECONDS <= time.monotonic()

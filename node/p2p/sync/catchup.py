@@ -1,4 +1,4 @@
-"""Chains with more work than ours are fetched one after the other, each peer in its turn."""
+"""Syncs with the peers that claim more work than this node has, one after the other, each in its turn."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from ..table.standing import CONNECTED, Greeting
 from .sync import Sync
 
 _MOST_TURNS: Final = 1_000
+"""Addresses whose last turn is remembered."""
 
 log = logging.getLogger("moneyer.p2p")
 
 
 class CatchUp:
-    """One thread. Calls `greeted` before it fetches what a peer has, and `done` afterwards: whether all went well.
+    """One thread. It calls `greeted` before it fetches from a peer, and `done` afterwards: whether all went well.
 
-    An address whose turn was longest ago is next, and there the peer that waited longest, whatever it claims: a claim
-    costs a liar nothing, and another port neither. A peer whose time was up while others waited stands behind them
-    again.
+    Next is the address whose last turn was longest ago, and of its peers the one that has waited longest. What a peer
+    claims doesn't count: a claim costs a liar nothing, nor does another port. A peer whose time slice ended while
+    others waited waits again, behind them.
     """
 
     def __init__(
@@ -38,9 +39,9 @@ class CatchUp:
         self._greeted = greeted
         self._done = done
         self._wanted: dict[PeerUrl, int] = {}
-        """What each claims, in the order in which they came."""
+        """Peers that wait, in the order in which they came, and the work that each claims."""
         self._turns: OrderedDict[str, None] = OrderedDict()
-        """Addresses that had their turn, the last one at the end."""
+        """Addresses in the order of their last turns."""
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="catch up", daemon=True)
@@ -49,13 +50,13 @@ class CatchUp:
         self._thread.start()
 
     def stop(self) -> None:
-        """Nothing new is begun; a sync that is under way is not waited for: it may be left at any block."""
+        """Begin nothing new. A sync that is under way is not waited for: the process may end at any block of it."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
 
     def want(self, url: PeerUrl, work: int = 0) -> None:
-        """Compare chains with a peer soon. `work`: that it claims, where it is known."""
+        """Have a peer asked soon whether it has more work. `work`: what it claims, where that is known."""
         with self._changed:
             self._wanted[url] = max(work, self._wanted.get(url, 0))
             self._changed.notify()
@@ -67,9 +68,10 @@ class CatchUp:
             except StoreUnavailable as error:
                 log.info("sync: %s", error.message)
             except Exception:
-                log.exception("sync: a fault of this node")
+                log.exception("sync: a bug in the node")
 
     def _next(self) -> PeerUrl | None:
+        """Wait for the next peer; None at the end."""
         with self._changed:
             while not self._wanted and not self._stopped:
                 self._changed.wait()
@@ -88,7 +90,7 @@ class CatchUp:
             return url
 
     def _others_wait(self, url: PeerUrl) -> bool:
-        """Whether any peer but this one claims more work than ours."""
+        """Whether any other peer that waits claims more work than this node has."""
         own_work = self._own_work()
         with self._changed:
             return any(work > own_work for other, work in self._wanted.items() if other != url)
@@ -102,7 +104,7 @@ class CatchUp:
             greeting = self._peers.greet(url)
         except PeerError as error:
             log.info("peer %s: %s", url, error.message)
-            return  # its link finds out as well
+            return  # its link notices too, and blames it
         self._greeted(greeting)
         if greeting.hello.claimed_work > self._own_work():
             synced = self._sync.sync_with(greeting, lambda: self._others_wait(url))

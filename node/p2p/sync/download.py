@@ -1,4 +1,4 @@
-"""A plan's blocks: fetched from several peers and given to the chain in order, many at a time."""
+"""Takes the blocks of a plan into the chain: in order, many at a time, as `bodies` delivers them."""
 
 from __future__ import annotations
 
@@ -22,33 +22,39 @@ from .survey import DownloadPlan, hashes_of
 
 
 class Download:
-    """`lead`: the peer that showed the headers of `plan`, and whose `turn` it is."""
+    """The download of one plan. `lead`: the peer that showed its headers, and that has the `time_slice`."""
 
     def __init__(
-        self, chain: Chain, peers: PeerTable, meter: SyncMeter, lead: Greeting, plan: DownloadPlan, turn: TimeSlice
+        self,
+        chain: Chain,
+        peers: PeerTable,
+        meter: SyncMeter,
+        lead: Greeting,
+        plan: DownloadPlan,
+        time_slice: TimeSlice,
     ) -> None:
         self._chain = chain
         self._peers = peers
         self._meter = meter
         self._plan = plan
-        self._turn = turn
+        self._time_slice = time_slice
         self._taken = 0
         self._is_outdated = False
-        """Whether the plan counted on blocks that this node has no more."""
-        self._lead = Source(lead.url, lead.client, plan.to_height, is_bound=True)
+        """Whether the plan builds on blocks that this node no longer has."""
+        self._lead = Source(lead.url, lead.client, plan.to_height, showed_headers=True)
         self.is_lead_to_blame = False
-        """For a block that did not come, or was no good."""
+        """Whether a block of the lead did not come, or was not what its header says."""
 
     def run(self) -> bool:
-        """Whether it is worth while to ask `lead` for more. Raises PeerError for what it is to be blamed for."""
+        """Whether to ask `lead` for more. Raises PeerError for what `lead` is to be blamed for."""
         plan, lead = self._plan, self._lead
         self._meter.planned(plan.from_height, plan.to_height, is_all=not plan.is_full)
         missing = self._missing(lead.client)
-        with BodyFetcher(missing, self._sources, self._blame, lambda: self._turn.is_over) as bodies:
+        with BodyFetcher(missing, self._sources, self._blame, lambda: self._time_slice.is_over) as bodies:
             try:
                 while run := bodies.next_run():
                     self._connect(bodies, run)
-                    if self._turn.is_over or self._is_outdated:
+                    if self._time_slice.is_over or self._is_outdated:
                         break
             except NotDelivered:
                 if not lead.is_dropped:
@@ -67,9 +73,9 @@ class Download:
             yield from ((height, each) for height, each in enumerate(hashes, batch.height) if each in missing)
 
     def _sources(self) -> list[Source]:
-        """The lead, and others that may have these blocks, the best first.
+        """The lead, and other peers that may have these blocks, the best first.
 
-        The others showed no headers: if they lack a block, that is no lie.
+        The others showed no headers, so they do nothing wrong if they lack a block.
         """
         now = int(time.time())
         rows = [
@@ -95,7 +101,7 @@ class Download:
             run = self._refuse(bodies, run, error)
         else:
             if any(isinstance(outcome, Orphan) for outcome in outcomes):
-                # Asked for by hash and given in order: what they stand on was let go here meanwhile.
+                # They were asked for by hash and given in order, so this node has dropped their parent meanwhile.
                 self._is_outdated = True
                 return
         if run:
@@ -106,7 +112,7 @@ class Download:
             self._meter.connected(run[-1].height, len(run), transfers, bodies.peers)
 
     def _refuse(self, bodies: BodyFetcher, run: Sequence[Slot], error: RuleError) -> Sequence[Slot]:
-        """A body is not what its header commits to: it is fetched anew. Those before it, which are in."""
+        """Fetch a body anew that is not what its header commits to; the blocks before it, which are in."""
         missing = set(self._chain.missing([slot.block_hash for slot in run]))
         bad = next((at for at, slot in enumerate(run) if slot.block_hash in missing), len(run))
         if bad < len(run):
@@ -116,7 +122,7 @@ class Download:
 
 
 def _transfers(raw: bytes) -> int:
-    """How many a block has."""
+    """How many transfers a block has; 0 if that can't be read."""
     try:
         return codec.decode_count(raw, HEADER_SIZE)[0] - 1
     except Malformed:
