@@ -1,4 +1,17 @@
-"""One bounded HTTP exchange with a peer: total time, bytes, no redirect, no decompression, no proxy, no cookie."""
+"""HTTP to one peer: each exchange is bounded in total time and in bytes, and follows nothing that a peer says.
+
+The total deadline is kept by a watchdog thread, which shuts the request's sockets when it passes. The time-out that
+`requests` takes holds between two bytes only: a peer that sends a byte a second would hold a call for as long as it
+likes.
+
+Why not one client for peers and users: `node.client.transport` is loaded by every command and by users' scripts, so it
+uses the standard library alone, one connection a call, and keeps its deadline by a thread for each call. Between nodes
+calls are many: connections are kept alive and shared by threads (`requests`), one thread watches all deadlines, and
+every address is checked in the step that connects.
+
+Beyond time and bytes: http:// only, no redirect, no compressed body, no proxy, no cookie, no retry but one after a
+kept-alive connection that the peer had closed.
+"""
 
 from __future__ import annotations
 
@@ -28,28 +41,35 @@ from . import urls
 from .errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
 from .urls import PeerUrl
 
-# A total deadline for a request: when it passes, the request's sockets are shut down.
-#
-# The time-out that `requests` takes is between bytes: a peer that drips holds a call for as long as it likes.
+OCTETS: Final = "application/octet-stream"
+JSON: Final = "application/json"
+_CHUNK: Final = 65_536
+_MAX_ERROR: Final = 65_536
+_AGENT: Final = f"moneyer/{__version__}"
+_AFTER_THE_WATCHDOG: Final = 1.0
+"""Seconds by which a socket times out later than the deadline, so that it is the watchdog that ends a late request."""
+NODE_HEADER: Final = "Moneyer-Node"
+"""The header that carries the caller's node_id, so that nothing is sent back to where it came from."""
 
 
 class RequestDeadline:
-    """One request under way. `ends_at`: on the monotonic clock."""
+    """The deadline of one request and the sockets that it uses. `ends_at`: on the monotonic clock."""
 
     def __init__(self, ends_at: float) -> None:
         self.ends_at = ends_at
         self.expired = False
+        """Whether the deadline passed before the request was over."""
         self._over = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
 
     @property
     def left(self) -> float:
-        """Seconds, never under a millisecond: 0 would mean "do not block" to a socket."""
+        """Seconds left, never under a millisecond: 0 would mean "do not block" to a socket."""
         return max(0.001, self.ends_at - time.monotonic())
 
     def attach(self, sock: socket.socket) -> None:
-        """Shut `sock` down when the deadline passes (at once if it has)."""
+        """Have `sock` shut when the deadline passes (at once if it has)."""
         with self._lock:
             self._sockets.append(sock)
             if self.expired:
@@ -64,6 +84,7 @@ class RequestDeadline:
                 self.expired = True
 
     def fire(self) -> None:
+        """The deadline has passed: shut the sockets, unless the request is over. Called by the watchdog."""
         with self._lock:
             if self._over:
                 return
@@ -73,7 +94,7 @@ class RequestDeadline:
 
 
 class DeadlineWatchdog:
-    """One daemon thread for every deadline of the process; it sleeps while there are none."""
+    """One daemon thread for all deadlines of the process; it is started by the first one and never ends."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
@@ -81,15 +102,15 @@ class DeadlineWatchdog:
         self._count = 0
         self._thread: threading.Thread | None = None
 
-    def watch(self, guard: RequestDeadline) -> None:
+    def watch(self, deadline: RequestDeadline) -> None:
         with self._wake:
-            # Threads don't survive a fork: alive is asked each time.
+            # Threads don't survive a fork, so this is asked each time.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
             self._count += 1
-            heapq.heappush(self._queue, (guard.ends_at, self._count, guard))
-            if self._queue[0][2] is guard:
+            heapq.heappush(self._queue, (deadline.ends_at, self._count, deadline))
+            if self._queue[0][2] is deadline:
                 self._wake.notify()
 
     def _run(self) -> None:
@@ -101,8 +122,8 @@ class DeadlineWatchdog:
                 if left > 0:
                     self._wake.wait(left)
                     continue
-                guard = heapq.heappop(self._queue)[2]
-            guard.fire()
+                deadline = heapq.heappop(self._queue)[2]
+            deadline.fire()
 
 
 _WATCHDOG = DeadlineWatchdog()
@@ -111,50 +132,40 @@ _CURRENT: ContextVar[RequestDeadline | None] = ContextVar("moneyer_request_guard
 
 @contextlib.contextmanager
 def total_deadline(seconds: float) -> Iterator[RequestDeadline]:
-    """Everything that this thread does to the sockets of one request ends `seconds` from now.
+    """Ends what this thread does on the sockets of one request `seconds` from now.
 
-    The caller looks at `guard.expired` behind the block: a body that ends early is told from one that is whole.
+    Look at `expired` behind the block: a body that was cut short may look like a whole one.
     """
-    guard = RequestDeadline(time.monotonic() + seconds)
-    token = _CURRENT.set(guard)
-    _WATCHDOG.watch(guard)
+    deadline = RequestDeadline(time.monotonic() + seconds)
+    token = _CURRENT.set(deadline)
+    _WATCHDOG.watch(deadline)
     try:
-        yield guard
+        yield deadline
     finally:
         _CURRENT.reset(token)
-        guard.finish()
+        deadline.finish()
 
 
 def current_deadline() -> RequestDeadline:
-    """The guard of this thread's request. Raises RuntimeError outside of `total_deadline`."""
-    guard = _CURRENT.get()
-    if guard is None:
+    """The deadline of this thread's request. Raises RuntimeError outside of `total_deadline`."""
+    deadline = _CURRENT.get()
+    if deadline is None:
         raise RuntimeError("a request to a peer without a deadline")
-    return guard
+    return deadline
 
 
-OCTETS: Final = "application/octet-stream"
-JSON: Final = "application/json"
-_CHUNK: Final = 65_536
-_MAX_ERROR: Final = 65_536
-_AGENT: Final = f"moneyer/{__version__}"
-_AFTER_THE_WATCHDOG: Final = 1.0
-"""Seconds by which a socket times out later than the deadline: what the watchdog cuts is known to be late."""
-NODE_HEADER: Final = "Moneyer-Node"
-"""Who asks: its node_id, so that nothing is sent back to whom it came from."""
-
-# It would repeat in the log, with a traceback, whatever a peer sends in the place of headers.
+# urllib3 would log, with a traceback, whatever a peer sends in the place of headers.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
-class _GuardedConnection(HTTPConnection):
-    """Connects to a checked address only, and lets the watchdog have its socket."""
+class _WatchedConnection(HTTPConnection):
+    """Connects to a checked address only, and hands its socket to the watchdog."""
 
     def _new_conn(self) -> socket.socket:
-        guard = current_deadline()
-        sock = urls.connect(self._dns_host.strip("[]"), self.port, guard.ends_at)
-        sock.settimeout(guard.left + _AFTER_THE_WATCHDOG)  # for sending; `connect` left what there was for it
-        guard.attach(sock)
+        deadline = current_deadline()
+        sock = urls.connect(self._dns_host.strip("[]"), self.port, deadline.ends_at)
+        sock.settimeout(deadline.left + _AFTER_THE_WATCHDOG)  # for sending; `connect` left what there was for it
+        deadline.attach(sock)
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -163,16 +174,16 @@ class _GuardedConnection(HTTPConnection):
         super().request(*args, **kwargs)
 
 
-class _GuardedPool(HTTPConnectionPool):
-    ConnectionCls = _GuardedConnection
+class _WatchedPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedConnection
 
 
-class _GuardedAdapter(HTTPAdapter):
+class _WatchedAdapter(HTTPAdapter):
     """For http:// alone, with kept-alive connections and no retries."""
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)
-        manager.pool_classes_by_scheme = {"http": _GuardedPool}
+        manager.pool_classes_by_scheme = {"http": _WatchedPool}
         self.poolmanager = manager
 
 
@@ -200,7 +211,7 @@ class Transport:
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.adapters.clear()
-        self._session.mount("http://", _GuardedAdapter(pool_connections=1, pool_maxsize=4))
+        self._session.mount("http://", _WatchedAdapter(pool_connections=1, pool_maxsize=4))
         self._session.headers.clear()
         self._session.headers.update({"User-Agent": _AGENT, "Accept-Encoding": "identity"})
         if node_id is not None:
@@ -217,23 +228,23 @@ class Transport:
         `kind`: the content type of `body`. Raises PeerError: PeerTimeout, PeerUnreachable, BadAnswer, TooLarge,
         Refused (an error status), BadUrl (a name that leads to a forbidden address).
         """
-        with total_deadline(seconds) as guard:
+        with total_deadline(seconds) as deadline:
             try:
-                answer = self._attempt(guard, method, path, body, kind, cap)
+                answer = self._attempt(deadline, method, path, body, kind, cap)
             except PeerUnreachable:
-                # A kept-alive connection that the peer closed meanwhile tells nothing; a fresh one does. Every call
-                # between nodes may be repeated.
-                if not self._used or guard.left <= 0.001:
+                # The peer may only have closed the kept-alive connection: a fresh one shows. Every call between nodes
+                # may be repeated.
+                if not self._used or deadline.left <= 0.001:
                     raise
                 self._used = False
-                answer = self._attempt(guard, method, path, body, kind, cap)
-        if guard.expired:
+                answer = self._attempt(deadline, method, path, body, kind, cap)
+        if deadline.expired:
             raise _timeout()
         self._used = True
         return answer
 
     def _attempt(
-        self, guard: RequestDeadline, method: str, path: str, body: bytes | None, kind: str, cap: int
+        self, deadline: RequestDeadline, method: str, path: str, body: bytes | None, kind: str, cap: int
     ) -> bytes:
         headers = {"Content-Type": kind} if body is not None else {}
         try:
@@ -244,19 +255,19 @@ class Transport:
                 headers=headers,
                 stream=True,
                 allow_redirects=False,
-                timeout=guard.left + _AFTER_THE_WATCHDOG,
+                timeout=deadline.left + _AFTER_THE_WATCHDOG,
             )
             return _read(answer, cap)
         except PeerError:
-            if guard.expired:
+            if deadline.expired:
                 raise _timeout() from None
             raise
         except Exception as error:
-            raise _failure(guard, error) from None
+            raise _failure(deadline, error) from None
 
 
 def _read(answer: requests.Response, cap: int) -> bytes:
-    """The body, if the answer is one that we asked for. The connection goes back only after all of it was read."""
+    """The body of an answer as it was asked for. The connection is used again only if all of it was read."""
     whole = False
     try:
         _check_plain(answer)
@@ -265,7 +276,7 @@ def _read(answer: requests.Response, cap: int) -> bytes:
         whole = True
     finally:
         if not whole:
-            # Else the pool would read what is left before it uses the connection again.
+            # Otherwise the pool would read the rest before it uses the connection again.
             answer.raw.close()
         answer.close()
     if refused:
@@ -301,7 +312,7 @@ def _read_capped(answer: requests.Response, cap: int) -> bytes:
 
 
 def _known_rule(body: bytes) -> str | None:
-    """The rule's code in an error answer, if it is one of this node's own words."""
+    """The rule's code in an error answer, if this node knows it."""
     try:
         code = msgspec.json.decode(body, type=_ErrorAnswer).error.code
     except (ValueError, RecursionError):
@@ -314,7 +325,7 @@ def _broke() -> PeerUnreachable:
 
 
 def _is_cut_short(error: BaseException) -> bool:
-    """Whether an answer ended before its time: the line's fault, and no reason to think ill of the peer."""
+    """Whether an answer broke off: that may be the network, so the peer is not blamed for it."""
     if isinstance(error, http.client.IncompleteRead):
         return True
     if isinstance(error, http.client.BadStatusLine):
@@ -327,9 +338,9 @@ def _timeout() -> PeerTimeout:
     return PeerTimeout("the peer did not answer in time")
 
 
-def _failure(guard: RequestDeadline, error: Exception) -> PeerError:
-    """The typed form of what requests, urllib3, http.client or a socket raised."""
-    if guard.expired or isinstance(error, (requests.Timeout, TimeoutError)):
+def _failure(deadline: RequestDeadline, error: Exception) -> PeerError:
+    """The PeerError for what requests, urllib3, http.client or a socket raised; raises other errors again."""
+    if deadline.expired or isinstance(error, (requests.Timeout, TimeoutError)):
         return _timeout()
     if _is_cut_short(error):
         return _broke()
@@ -338,7 +349,7 @@ def _failure(guard: RequestDeadline, error: Exception) -> PeerError:
     if isinstance(error, requests.ConnectionError):
         cause = error.args[0] if error.args else None
         inner = cause.args[-1] if isinstance(cause, HTTPError) and cause.args else None
-        # RemoteDisconnected is an HTTPException too, but a peer that went away has not said anything wrong.
+        # RemoteDisconnected is an HTTPException too, but a peer that went away has sent nothing wrong.
         if isinstance(inner, http.client.HTTPException) and not isinstance(inner, http.client.RemoteDisconnected):
             return BadAnswer("the peer's answer is not HTTP as it should be")
         return _broke()

@@ -1,4 +1,4 @@
-"""What can go wrong with a peer. A message never repeats what the other side said: it may be anything."""
+"""The errors of asking a peer. A message never repeats what the peer said: it may be anything."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ...core.errors import MoneyerError
 
 
 class PeerError(MoneyerError):
-    """A peer could not be asked, or its answer was no good.
+    """A peer could not be asked, or its answer is not what the protocol says.
 
-    `code` is a class attribute with one word a cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
+    `code` is a class attribute, one word for each cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
     bad_chain, not_delivered, other_coin, other_rules, self, newer_protocol, banned, table_full, duplicate.
     """
 
@@ -18,7 +18,7 @@ class PeerError(MoneyerError):
     penalty = 1
     """Points of score that it costs the peer: 1 for being away, more for what no honest node does."""
     is_lasting = False
-    """Whether it will be so again for a long time, whoever asks."""
+    """Whether asking again soon would give the same."""
 
 
 class PeerUnreachable(PeerError):

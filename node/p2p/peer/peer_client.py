@@ -1,4 +1,4 @@
-"""Ask one peer: every call is bounded in time and bytes, its answer checked, its failure a typed PeerError."""
+"""The calls from node to node: each is bounded in time and bytes, its answer checked, its failure a PeerError."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _FRAMES: Final = 4 * wire.MAX_BLOCKS
 class PeerClient:
     """A peer's `/p2p` over kept-alive connections; may be used by several threads.
 
-    `deadline`: total seconds for each call, in place of the call's own. `node_id`: who asks. Every method raises
-    PeerError.
+    `deadline`: total seconds of each call, in place of the call's own; `node_id`: this node's, told with each call.
+    Every method raises PeerError.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PeerClient:
         self._transport.close()
 
     def hello(self) -> wire.Hello:
-        """Whether it is one of ours is the caller's to check (`PeerTable`)."""
+        """What the peer says of itself. Whether it is a node of this coin, the caller checks (`PeerTable.greet`)."""
         return wire.parse_hello(self._get("/p2p/hello", wire.MAX_JSON, HELLO_SECONDS))
 
     def peers(self) -> list[str]:
@@ -62,7 +62,7 @@ class PeerClient:
     def blocks(self, hashes: Sequence[bytes]) -> list[bytes | None]:
         """Whole blocks in the order asked (at most 128), None for one that is not there; at least one, maybe not all.
 
-        That each is the block asked for is the caller's to check.
+        Whether each is the block asked for, the caller checks.
         """
         cap = wire.CUT_BYTES + self._max_block_bytes + _FRAMES
         body = self._post("/p2p/blocks", wire.blocks_request(hashes), cap=cap, seconds=BULK_SECONDS)
@@ -79,11 +79,11 @@ class PeerClient:
         return wire.parse(body, wire.TransactionsAnswer)
 
     def mempool(self) -> bytes:
-        """The peer's pool as it came, for `wire.split_transfers`: as objects, transfers take several times the room."""
+        """The peer's mempool as bytes for `wire.split_transfers`: objects would take several times the memory."""
         return self._get("/p2p/mempool", wire.MAX_MEMPOOL_BYTES, BULK_SECONDS)
 
     def connect(self, own_url: str, chain_id: bytes, node_id: str) -> None:
-        """Tell the peer where this node can be reached; it calls back before it believes."""
+        """Tell the peer where this node can be reached; it calls back to check."""
         request = {"url": own_url, "chain_id": show(chain_id), "node_id": node_id}
         self._post("/p2p/connect", json.dumps(request).encode(), cap=wire.MAX_JSON, seconds=SHORT_SECONDS)
 

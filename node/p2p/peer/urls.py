@@ -1,7 +1,7 @@
-"""Where a node may connect to: `http://host:port` and nothing else, on an address that can be a peer's.
+"""Reads the URLs of peers, `http://host:port` and nothing else, and connects to those whose address may be a peer's.
 
-A URL may come from a stranger, so a name is resolved and checked in the same step that connects: the answer of a
-second look-up is never used (DNS rebinding).
+A URL may come from a stranger. So a name is looked up and its addresses are checked in the same step that connects:
+a second look-up could give another address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -72,15 +72,12 @@ class PeerUrl:
         return self.url
 
 
-@lru_cache(maxsize=4_096)  # every look at the table of peers reads all of its URLs anew
+@lru_cache(maxsize=4_096)  # each reading of the table of peers parses all of its URLs
 def parse_peer_url(text: str) -> PeerUrl:
-    """The canonical form of a peer's URL, or of `HOST:PORT`, as this node names its peers.
+    """Parses a peer's URL, or `HOST:PORT`, into its canonical form: the only parser of such text.
 
-    No port means 80 in a URL, and 5001 where there is no scheme either.
-
-    The one reader of such text, wherever it comes from. Raises BadUrl with a sentence that says what is wrong.
-
-    A name is not resolved here: `connect` does, and checks every address.
+    No port means 80 in a URL, and 5001 where there is no scheme either. A name is not looked up here: `connect` does,
+    and checks every address. Raises BadUrl with a sentence that says what is wrong.
     """
     if not text or len(text) > MAX_URL:
         raise BadUrl(f"a peer's URL has 1 to {MAX_URL} characters, like http://127.0.0.1:5002")
@@ -123,13 +120,13 @@ def _canonical_host(host: str, *, bracketed: bool) -> str:
 
 
 def _looks_like_ipv4(host: str) -> bool:
-    """A last label that is a number: resolvers would read 127.1, 2130706433 and 0x7f.1 as addresses."""
+    """Whether the last label is a number: resolvers read 127.1, 2130706433 and 0x7f.1 as addresses."""
     last = host.rsplit(".", 1)[-1]
     return last.isdigit() or bool(re.fullmatch(r"0x[0-9a-f]*", last))
 
 
 def check_address(address: Address) -> None:
-    """Raises BadUrl for what can't be a peer. Loopback and private networks can: that is where most coins live."""
+    """Raises BadUrl for an address that can't be a peer's. Loopback and private ones can: most coins live there."""
     address = unmapped(address)
     if isinstance(address, IPv4Address):
         forbidden = any(address in net for net in _FORBIDDEN_V4)
@@ -145,7 +142,7 @@ def check_address(address: Address) -> None:
 
 
 def connect(host: str, port: int, deadline: float) -> socket.socket:
-    """A connected TCP socket to a checked address. `deadline`: on the monotonic clock, for all of it.
+    """Connects a TCP socket to a checked address. `deadline`: for all of it, on the monotonic clock.
 
     Raises BadUrl (an address that can't be a peer's), PeerUnreachable, PeerTimeout.
     """
@@ -184,7 +181,7 @@ def is_same_place(one: PeerUrl, other: PeerUrl, deadline: float) -> bool:
 
 
 def resolve(host: str, deadline: float) -> list[Address]:
-    """Every address of `host`, all of them checked: one that is forbidden forbids the name.
+    """Looks up all addresses of `host` and checks each: one that is forbidden forbids the name.
 
     `deadline`: on the monotonic clock. Raises BadUrl, PeerUnreachable, PeerTimeout.
     """
@@ -198,7 +195,7 @@ def resolve(host: str, deadline: float) -> list[Address]:
 
 
 def _look_up(host: str, deadline: float) -> list[Address]:
-    # getaddrinfo takes no time limit and can't be interrupted; a thread left behind ends by the resolver's own.
+    # getaddrinfo takes no time limit and can't be interrupted; a thread left behind ends by the resolver's time-out.
     found: list[Address] = []
     done = threading.Event()
 

@@ -1,6 +1,7 @@
-"""What nodes say to each other, checked: the shapes of the JSON answers and the framing of blocks.
+"""What nodes send each other: the JSON answers, checked, and the framing of headers, blocks and transfers.
 
-Both sides use it, so that they agree. Every string from a peer is bounded and of a narrow alphabet.
+The API (`node.api.calls.p2p_calls`) uses it too, so that both sides agree. Every string from a peer is bounded and of
+a narrow alphabet.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ MAX_HEADERS: Final = 2000
 MAX_BLOCKS: Final = 128
 """Hashes in one request for blocks."""
 CUT_BYTES: Final = 8_000_000
-"""An answer of blocks is cut before the block that would take it past this; one block there is whatever its size."""
+"""An answer of blocks is cut before the block that would exceed this; the first block is sent whatever its size."""
 MAX_JSON: Final = 65_536
 MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
 MAX_MEMPOOL_BYTES: Final = 8_000_000
-"""Of its pool that a node hands out, the best-paying first."""
+"""What a node hands out of its mempool, the best-paying transfers first."""
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hex digits in lower case")]
 """As `node.core.hashing.show` writes it."""
@@ -118,14 +119,14 @@ def blocks_request(hashes: Sequence[bytes]) -> bytes:
 
 
 def split_headers(body: bytes) -> list[bytes]:
-    """80 bytes each, at most MAX_HEADERS. Raises BadAnswer."""
+    """Splits an answer into headers of 80 bytes, at most MAX_HEADERS. Raises BadAnswer."""
     if len(body) % HEADER_SIZE or len(body) > MAX_HEADERS * HEADER_SIZE:
         raise BadAnswer(f"the peer's headers are not at most {MAX_HEADERS} times {HEADER_SIZE} bytes")
     return [body[at : at + HEADER_SIZE] for at in range(0, len(body), HEADER_SIZE)]
 
 
 def frame_blocks(blocks: Iterable[bytes | None]) -> bytes:
-    """`u32 length · block` each (length 0: not here), cut after CUT_BYTES, one at least."""
+    """Frames each block as `u32 length · block` (length 0: not here), up to CUT_BYTES, one block at least."""
     framed = bytearray()
     for block in blocks:
         raw = block or b""
@@ -136,7 +137,7 @@ def frame_blocks(blocks: Iterable[bytes | None]) -> bytes:
 
 
 def split_blocks(body: bytes, asked: int, max_block_bytes: int) -> list[bytes | None]:
-    """Inverse of `frame_blocks`: 1 to `asked` blocks. Raises BadAnswer."""
+    """The inverse of `frame_blocks`: 1 to `asked` blocks, None for one that is not there. Raises BadAnswer."""
     blocks: list[bytes | None] = []
     at = 0
     while at < len(body):
@@ -152,8 +153,7 @@ def split_blocks(body: bytes, asked: int, max_block_bytes: int) -> list[bytes | 
 
 
 def split_transfers(body: bytes, most: int) -> Iterator[list[Transfer]]:
-    """Transfers end to end, up to `most` at a time: each is decoded when it is asked for. Raises BadAnswer as far as
-    it has come."""
+    """Decodes transfers that stand end to end, up to `most` at a time and only when asked for. Raises BadAnswer."""
     at = 0
     while at < len(body):
         part: list[Transfer] = []
