@@ -1,4 +1,8 @@
-"""One request, bounded in time and in size. The standard library's client: it loads in a tenth of what others take."""
+"""One request, bounded in time and in size. The standard library's client: it loads in a tenth of what others take.
+
+The deadline of a call is kept by a thread: the call runs in one of its own, and at the deadline the caller stops
+waiting for it and shuts its socket. Nodes ask each other with another client (`node.p2p.peer.connection` says why).
+"""
 
 from __future__ import annotations
 

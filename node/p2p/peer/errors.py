@@ -22,6 +22,8 @@ class PeerError(MoneyerError):
 
 
 class PeerUnreachable(PeerError):
+    """Nothing answers at its address, or the connection broke."""
+
     code = "unreachable"
 
 
@@ -40,6 +42,8 @@ class BadAnswer(PeerError):
 
 
 class TooLarge(PeerError):
+    """An answer of more bytes than that call may bring."""
+
     code = "too_large"
     penalty = 20
 
@@ -77,33 +81,43 @@ class PeerRefused(PeerError):
 
 
 class BadUrl(PeerRefused):
+    """No URL of a peer, or one whose address can't be a peer's."""
+
     code = "bad_url"
 
 
 class OtherCoin(PeerRefused):
+    """Its chain has another genesis block."""
+
     code = "other_coin"
 
 
 class OtherRules(PeerRefused):
+    """It judges blocks by another version of the rules."""
+
     code = "other_rules"
 
 
 class IsSelf(PeerRefused):
+    """The URL leads to this node itself."""
+
     code = "self"
 
 
 class NewerProtocol(PeerRefused):
+    """It speaks a version of the protocol between nodes that this node doesn't know."""
+
     code = "newer_protocol"
 
 
 class Banned(PeerRefused):
-    """It lied before, and its ban has not ended; `PeerTable.add` by this node's owner lifts it."""
+    """It broke the rules before, and its ban has not ended; `PeerTable.add` by this node's owner lifts it."""
 
     code = "banned"
 
 
 class TableFull(PeerRefused):
-    """There is room again as soon as anyone leaves."""
+    """The table of peers is full; there is room as soon as one leaves."""
 
     code = "table_full"
     is_lasting = False

@@ -1,4 +1,4 @@
-"""The peers that `--peer` names: read once, and what is wrong with one said once."""
+"""The peers that `--peer` names, and how long to wait before a peer that failed is tried again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from ..peer.errors import BadUrl, PeerError, PeerRefused
 from ..peer.urls import parse_peer_url
 from .peer_table import PeerTable
 
-# When a peer that failed is tried again: soon, then less and less often, and never given up.
-
-
 FIRST_SECONDS: Final = 1.0
+"""Wait after the first failure; doubled with each further one."""
 MOST_SECONDS: Final = 60.0
-"""So that a peer that was gone for an hour is found within a minute of its return."""
+"""Longest wait: a peer that was gone for an hour is found within a minute of its return."""
 REFUSED_SECONDS: Final = 600.0
-"""Another coin, this node itself: that seldom changes."""
+"""Wait after a refusal (another coin, this node itself): that seldom changes."""
 _MOST_KEPT: Final = 4_000
+"""URLs whose failures are remembered."""
+
+log = logging.getLogger("moneyer.p2p")
 
 
 @dataclass(slots=True)
@@ -34,11 +35,14 @@ class _Failures:
     count: int
     retry_at: float
     is_fault: bool = False
-    """Whether it did something wrong, and was not only away."""
+    """Whether the peer did something wrong, and was not only away."""
 
 
 class Backoff:
-    """Times by `clock`, in seconds. Not for several threads at once."""
+    """When to try peers again that failed: soon, then less and less often, and never given up.
+
+    `clock`: seconds. Not for several threads at once.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -51,7 +55,7 @@ class Backoff:
         longest = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(entry.count - 1, 20))
         if is_refusal:
             longest = REFUSED_SECONDS
-        # Drawn, so that the peers of a node that fell down don't all knock in the same instant.
+        # Random, so that the peers of a node that went down don't all call in the same instant.
         entry.retry_at = self._clock() + random.uniform(longest / 2, longest)  # noqa: S311
         self._failed[url] = entry
         if len(self._failed) > _MOST_KEPT:
@@ -61,22 +65,19 @@ class Backoff:
         self._failed.pop(url, None)
 
     def forget_absence(self, url: str) -> None:
-        """The peer is there: that makes up for having been away, and for nothing else."""
+        """Forget the failures of a peer that was only away, now that it is there."""
         entry = self._failed.get(url)
         if entry is not None and not entry.is_fault:
             del self._failed[url]
 
     def retry_at(self, url: str) -> float:
-        """0 for one that has not failed."""
+        """When to try (by `clock`); 0 for a peer that has not failed."""
         entry = self._failed.get(url)
         return entry.retry_at if entry else 0.0
 
 
-log = logging.getLogger("moneyer.p2p")
-
-
 class ConfiguredPeers:
-    """`urls`: canonical, each once; one that is no URL is named in the log and left out."""
+    """The peers of `--peer`. `urls`: canonical, each once; text that is no URL is named in the log and left out."""
 
     def __init__(self, config: Config) -> None:
         self._said: dict[str, str] = {}
@@ -89,15 +90,16 @@ class ConfiguredPeers:
         self.urls = list(urls)
 
     def refused(self, url: str, why: PeerRefused) -> None:
-        """Tell the node's owner, unless that was the last thing said of this peer: it may be tried for ever."""
+        """Log why a peer is refused, unless that was logged of it last: it may be tried for ever."""
         if self._said.get(url) != why.code:
             self._said[url] = why.code
             log.warning("peer %s is not taken: %s", url, why.message)
 
     def meet(self, peers: PeerTable, stopped: threading.Event) -> None:
-        """Have all in the table of a manual node: who is down or finds no room is tried again, who is refused is not.
+        """Take all into the table of a node that runs with `--manual`; returns when that is done, or on `stopped`.
 
-        Returns when that is done, or on `stopped`; where links are kept, `node.p2p.gossip.link_manager` does this.
+        A peer that is down or finds no room is tried again; one that is refused is not. Without `--manual`,
+        `node.p2p.gossip.link_manager` does this.
         """
         wanted, pause = self.urls, FIRST_SECONDS
         while wanted:

@@ -1,8 +1,8 @@
-"""Hosts that sent what no honest node sends: for a while nothing is taken from them, whatever port or name they use.
+"""Addresses that sent what no honest node sends: for ten minutes nothing is taken from them.
 
-A ban (`node.p2p.table.standing`) is a URL's, and keeps this node from calling there. This one is for those who call
-this node, who need not say who they are; so it goes by address, as Bitcoin Core discourages peers. This machine's own
-addresses are left out: where many nodes share one, the innocent would pay.
+A ban (`node.p2p.table.standing`) is for a URL, and keeps this node from calling there. This list is for callers, who
+need not say which node they are; so it goes by address, as Bitcoin Core discourages peers. This machine's addresses are
+left out: where many nodes share one, all would suffer for one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from ..peer.errors import BadAnswer, BadChain, Banned
 from .standing import BEST_SCORE, limit_key
 
 SECONDS: Final = 600.0
-"""Short, for there may be many behind an address (a proxy, a router), and a node that is wrong may be put right."""
+"""Short, for an address may be shared by many (a proxy, a router), and a faulty node may be mended."""
 MAX_HOSTS: Final = 4_000
+"""Addresses that are remembered, the latest."""
 NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
-"""What is wrong with a transfer whatever the chain and the pool, so that no node passes it on."""
+"""Codes of what is wrong with a transfer whatever the chain and the mempool, so that no node passes it on."""
 UNPAYABLE: Final = frozenset({"bad_sequence", "insufficient_funds"})
-"""What the tip says of a transfer. An honest node passes a few such on, when its tip is another one or a reorg has just
-taken their money; thousands it does not."""
+"""Codes that depend on the tip. An honest node passes on a few such transfers when its tip is another one, or a reorg
+has just taken their money; it does not pass on thousands."""
 UNPAYABLE_PENALTY: Final = 0.01
 """So 10,000 of them within ten minutes: at some 20 microseconds each, a fifth of a second of the processor."""
 
@@ -37,7 +38,7 @@ class _Record:
 
 
 class Offenders:
-    """May be used by several threads. `clock`: seconds."""
+    """The points of each address. May be used by several threads. `clock`: seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -45,18 +46,18 @@ class Offenders:
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
     def check(self, address: str) -> None:
-        """Raises Banned where nothing is taken from an IP address now."""
+        """Raises Banned if nothing is taken from an IP address now."""
         record = self._records.get(limit_key(address) or "")
         if record is not None and record.points >= BEST_SCORE and self._clock() < record.until:
             raise Banned("this node takes nothing from your address for some minutes: what it sent breaks the rules")
 
     def sent_block(self, address: str, error: RuleError) -> None:
-        """A block that was refused. Its time, and what is only this node's policy, an honest node may see otherwise."""
+        """A block was refused. Its time and this node's policy don't count: an honest node may see them otherwise."""
         if not isinstance(error, PolicyError | TimeTooNew):
             self._add(address, BadChain.penalty)
 
     def sent_transfers(self, address: str, codes: Sequence[str]) -> None:
-        """Transfers in one request. `codes`: of those that were refused, one each."""
+        """Transfers came in one request. `codes`: of those that were refused, one each."""
         points = UNPAYABLE_PENALTY * sum(code in UNPAYABLE for code in codes)
         if not NO_TRANSFER.isdisjoint(codes):
             points += BadAnswer.penalty
@@ -64,11 +65,11 @@ class Offenders:
             self._add(address, points)
 
     def banned(self, address: str) -> None:
-        """A peer that is called there was banned: it is not heard either."""
+        """A peer at this address was banned, so its requests are not taken either."""
         self._add(address, BEST_SCORE)
 
     def forgive(self, address: str) -> None:
-        """This node's owner wants it."""
+        """This node's owner has added a peer at this address."""
         with self._lock:
             self._records.pop(limit_key(address) or "", None)
 

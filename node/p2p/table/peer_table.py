@@ -1,4 +1,7 @@
-"""The peers that this node knows: asked in parallel, believed after a hello, scored, bounded in number."""
+"""The table of peers: added after a hello, asked in parallel, scored, bounded in number.
+
+The rows are in the database (`node.store.peers`); how they change is in `standing`.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +45,19 @@ from .standing import (
 )
 
 MAX_ASKED: Final = 64
-"""Peers asked at once, the best first; the rest are in reserve."""
+"""Peers asked at once, the best first."""
 
 _LOOK_UP_SECONDS: Final = 5.0
-"""For the names of two URLs that may lead to one node."""
+"""For looking up the names of two URLs that may lead to one node."""
 
 log = logging.getLogger("moneyer.p2p")
 
 
 class PeerTable:
-    """`deadline`: total seconds of every request, in place of each call's own (for tests)."""
+    """May be used by several threads.
+
+    `deadline`: total seconds of every request, in place of each call's own (for tests).
+    """
 
     def __init__(self, store: Store, config: Config, *, deadline: float | None = None) -> None:
         self.store = store
@@ -75,10 +81,10 @@ class PeerTable:
         return show(self.store.coin.chain_id)
 
     def add(self, url: str, *, inbound: bool = False) -> PeerRow:
-        """Take a peer in after a hello. Raises PeerError with the reason: bad_url, unreachable, other_coin, self, …
+        """Take a peer into the table after a hello. Raises PeerError: bad_url, unreachable, other_coin, self, …
 
-        `inbound`: the peer itself asks (`/p2p/connect`), which lifts no ban, and makes no more of it than a peer in
-        reserve. This node's owner does both.
+        `inbound`: the peer itself asks (`/p2p/connect`), so it is put in reserve and a ban holds. Where this node's
+        owner asks, it counts as connected and its ban is lifted.
         """
         result = self.add_many([url], inbound=inbound)[0]
         if isinstance(result, PeerError):
@@ -86,9 +92,9 @@ class PeerTable:
         return result
 
     def add_many(self, urls: Sequence[str], *, inbound: bool = False) -> list[PeerRow | PeerError]:
-        """`add` for each, all asked at once; what came of it, in order. At most MAX_PEERS URLs.
+        """`add` for each, all asked at once: the rows, or why not, in order. At most MAX_PEERS URLs.
 
-        One node is one peer: another spelling of a known one's URL gives that one's row.
+        One node is one peer: another URL of a node that is in the table gives that one's row.
         """
         now = int(time.time())
         banned = {row.url for row in self.listed() if is_banned(row, now)} if inbound else set[str]()
@@ -110,10 +116,10 @@ class PeerTable:
         return [*results, *(full for _ in urls[MAX_PEERS:])]
 
     def _known_as(self, answers: Sequence[Greeting | PeerError]) -> dict[str, str]:
-        """URL -> the URL by which the same node is known, for those of these that are known by another one.
+        """URL -> the URL by which the same node is in the table, for those of `answers` that are there by another URL.
 
-        Which node it is a node says itself, so it must be one port of one address too: else a stranger could keep a
-        node out by saying that it is that node.
+        The same node_id is not enough, for a node says it of itself: a stranger could keep a node out by taking its
+        node_id. So both URLs must lead to one port of one address too.
         """
         urls: dict[str, list[str]] = {}
         for row in self.listed():
@@ -137,7 +143,7 @@ class PeerTable:
             return table.listed(conn)
 
     def remove(self, host_port: str) -> bool:
-        """Forget a peer by HOST:PORT or URL, in any spelling; whether it was there. Raises BadUrl."""
+        """Remove a peer by HOST:PORT or URL, in any spelling; whether it was there. Raises BadUrl."""
         url = parse_peer_url(host_port)
         if self._forget(url.url):
             return True
@@ -146,13 +152,13 @@ class PeerTable:
         return near is not None and self._forget(near)
 
     def _forget(self, url: str) -> bool:
-        """Whether it was there."""
+        """Remove a URL and tell `on_change`; whether it was there."""
         was_there = self.forget_double(url)
         self._tell(url)
         return was_there
 
     def forget_double(self, url: str) -> bool:
-        """Take out a URL of a node that is connected by another; whether it was there. Nobody is told."""
+        """Remove a second URL of a connected node, without telling `on_change`; whether it was there."""
         with self._lock:
             client = self._clients.pop(url, None)
         if client is not None:
@@ -179,7 +185,7 @@ class PeerTable:
         self._record({greeting.url.url: greeting})
 
     def rest(self, urls: Collection[str]) -> None:
-        """These are no longer connected, through no fault of theirs."""
+        """Put connected peers in reserve: their links ended, and they did nothing wrong."""
 
         def job(conn: Connection) -> None:
             for row in table.listed(conn):
@@ -189,11 +195,11 @@ class PeerTable:
         self.store.write(job)
 
     def greet_all(self) -> list[Greeting]:
-        """Say hello to the MAX_ASKED best peers at once; those that answered as they should. All of it is recorded."""
+        """Say hello to the MAX_ASKED best peers at once and record the outcomes; the peers that answered well."""
         return [answer for answer in self.ask_all() if isinstance(answer, Greeting)]
 
     def ask_all(self) -> list[Greeting | PeerError]:
-        """The same, with what went wrong with the others."""
+        """`greet_all`, with the errors of the others."""
         now = int(time.time())
         rows = sorted((row for row in self.listed() if not is_banned(row, now)), key=rank)[:MAX_ASKED]
         answers = in_threads(lambda row: self._try(row.url), rows, MAX_ASKED)
@@ -201,7 +207,7 @@ class PeerTable:
         return answers
 
     def delivered(self, url: str) -> None:
-        """A peer gave blocks or transfers that count: that restores its standing, and nothing else does."""
+        """A peer gave blocks or transfers that count: only this gives points back to it."""
         row = self.find(url)
         if row is not None and row.score < BEST_SCORE:
             self.store.write(lambda conn: _credit(conn, url))
@@ -209,11 +215,11 @@ class PeerTable:
             self.on_delivery(url)
 
     def blame(self, url: PeerUrl, error: PeerError) -> None:
-        """Mark a peer down for what it did."""
+        """Take points from a peer for an error, and ban it where none are left."""
         self._record({url.url: error})
 
     def client(self, url: PeerUrl) -> PeerClient:
-        """The kept-alive client of a peer; the ones used longest ago are closed."""
+        """The shared client of a peer, kept alive; those used longest ago are closed."""
         with self._lock:
             client = self._clients.pop(url.url, None)
             if client is None:
@@ -225,7 +231,7 @@ class PeerTable:
         return client
 
     def open_client(self, url: PeerUrl) -> PeerClient:
-        """A client of the caller's own, to be closed by it."""
+        """A client for the caller alone, who closes it."""
         return PeerClient(url, self._deadline, max_block_bytes=self.store.coin.max_block_bytes, node_id=self.node_id)
 
     def close(self) -> None:
@@ -274,7 +280,7 @@ class PeerTable:
         now = int(time.time())
 
         def job(conn: Connection) -> list[PeerRow]:
-            # Only those that are still there: one that was removed meanwhile stays removed.
+            # Only rows that are still there: a peer that was removed meanwhile stays removed.
             rows = [after(row, answers[row.url], now) for row in table.listed(conn) if row.url in answers]
             for row in rows:
                 table.save(conn, row)
@@ -283,7 +289,7 @@ class PeerTable:
         for url, answer in answers.items():
             if isinstance(answer, PeerError):
                 level = logging.WARNING if answer.penalty >= BAN_PENALTY else logging.INFO
-                if isinstance(answer, IsSelf):  # its own address, as a peer that knows it tells: nobody's mistake
+                if isinstance(answer, IsSelf):  # a peer may well tell this node its own address
                     level = logging.DEBUG
                 log.log(level, "peer %s: %s", url, answer.message)
         if answers:
@@ -294,6 +300,6 @@ class PeerTable:
 
 def _credit(conn: Connection, url: str) -> None:
     row = table.get(conn, url)
-    # A peer that was blamed during the same download is down by now: what it gave before restores nothing.
+    # A peer that was blamed during the same download is down by now: it gets no points for what it gave before.
     if row is not None and row.state == CONNECTED:
         table.save(conn, credited(row))

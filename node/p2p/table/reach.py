@@ -1,4 +1,4 @@
-"""Where other nodes can reach this one."""
+"""Where other nodes can reach this one, and which addresses a peer may tell of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..peer.urls import PeerUrl, parse_peer_url
 
 
 def own_url(config: Config) -> str | None:
-    """What this node says of itself: what it was told to announce, else where it listens.
+    """The URL that this node tells of itself: that of `--announce`, else where it listens.
 
     None where it listens on every address. Raises BadUrl for a bad `announce`.
     """
@@ -55,9 +55,9 @@ def _source_towards(peer: Address) -> Address | None:
 
 
 def may_tell(teller: Address, told: PeerUrl) -> bool:
-    """Whether a peer at `teller` is believed that a node may live at `told`.
+    """Whether this node may call `told` because a peer at `teller` says so.
 
-    No stranger gets this node to call into its own machine or its own network, nor look up a name.
+    A stranger must not make this node call into its own machine or network, or look up a name.
     """
     try:
         address = ip_address(told.host)

@@ -1,11 +1,11 @@
-"""Spreads the peers that this node chooses over addresses, so that no single host has most of its outbound links.
+"""Spreads outbound links over addresses, so that no single host has most of them.
 
-One link an address, and two a group (a /24 of IPv4, a /64 of IPv6; on loopback every address is a group of its own), as
-long as peers elsewhere are connected. Where one address, or one group, is all there is (a network on one machine, or
-in one house), its nodes may have every place. What was connected before others could be had leaves when they come.
+One link to an address, and two to a group (a /24 of IPv4, a /64 of IPv6; on loopback every address is a group of its
+own), as long as peers elsewhere are connected. Where one address or one group is all there is (a network on one
+machine, or in one house), its nodes may have every link. Links that break the limit end when peers elsewhere come.
 
-Bitcoin Core keeps outbound peers in different /16 groups for the same reason: to be misled by all of one's peers
-must take many hosts (an eclipse attack).
+Bitcoin Core keeps outbound peers in different /16 groups for the same reason: an attacker must have many hosts to be
+all of a node's peers (an eclipse attack).
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from typing import Final
 from ...system.network import Address, unmapped
 
 EACH_GROUP: Final = 2
+"""Links to one group."""
 _GROUP_BITS: Final = {4: 24, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a peer is. `address`: an IP address, or a name that was not looked up; `group`: its network."""
+    """Where a peer is, as far as limits care."""
 
     address: str
+    """An IP address, or a name that was not looked up."""
     group: str
+    """The network of the address."""
 
 
 class Crowding(IntEnum):
-    """What a further link would share with those that are there."""
+    """What a further link would share with those that exist."""
 
     NOTHING = 0
     GROUP = 1
@@ -42,21 +45,21 @@ class Crowding(IntEnum):
 
 @lru_cache(maxsize=4096)
 def location_of(host: str) -> Location:
-    """The spot of a peer's host, as its URL names it."""
+    """The location of a peer's host, as its URL names it."""
     try:
-        return _spot(ip_address(host))
+        return _location(ip_address(host))
     except ValueError:
         return Location(host, host)
 
 
 def location_of_any(host: str, addresses: Collection[Address]) -> Location:
-    """The same where the host's addresses are known: of a name with several the lowest, IPv4 first."""
+    """The same where the host's addresses are known: of several the lowest, IPv4 first."""
     if not addresses:
         return location_of(host)
-    return _spot(min(map(unmapped, addresses), key=lambda each: (each.version, int(each))))
+    return _location(min(map(unmapped, addresses), key=lambda each: (each.version, int(each))))
 
 
-def _spot(address: Address) -> Location:
+def _location(address: Address) -> Location:
     address = unmapped(address)
     if address.is_loopback:
         return Location(str(address), str(address))
@@ -65,26 +68,26 @@ def _spot(address: Address) -> Location:
 
 
 class Spread:
-    """The spots that are taken now."""
+    """How many links there are to each address and group."""
 
     def __init__(self, taken: Iterable[Location] = ()) -> None:
         self._addresses: Counter[str] = Counter()
         self._groups: Counter[str] = Counter()
-        for spot in taken:
-            self.take(spot)
+        for location in taken:
+            self.take(location)
 
-    def take(self, spot: Location) -> None:
-        self._addresses[spot.address] += 1
-        self._groups[spot.group] += 1
+    def take(self, location: Location) -> None:
+        self._addresses[location.address] += 1
+        self._groups[location.group] += 1
 
-    def crowding(self, spot: Location) -> Crowding:
-        """What a link to `spot` would share."""
-        if self._addresses[spot.address]:
+    def crowding(self, location: Location) -> Crowding:
+        """What a further link to `location` would share."""
+        if self._addresses[location.address]:
             return Crowding.ADDRESS
-        return Crowding.GROUP if self._groups[spot.group] >= EACH_GROUP else Crowding.NOTHING
+        return Crowding.GROUP if self._groups[location.group] >= EACH_GROUP else Crowding.NOTHING
 
     def allows(self, crowding: Crowding) -> bool:
-        """Whether a link may share so much: where nothing else is connected."""
+        """Whether a further link may share so much: only where all links are at one address, or in one group."""
         if crowding is Crowding.ADDRESS:
             return len(+self._addresses) <= 1
         return crowding is Crowding.NOTHING or len(+self._groups) <= 1

@@ -1,4 +1,7 @@
-"""What is kept of a peer, and how that changes with what it does: its state, its score, a ban that ends."""
+"""How a peer's row changes with what the peer does: its state, its score, a ban; and which row makes room for another.
+
+The functions are pure but for `take_in`, which reads and writes the table in its caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,27 @@ from ..peer.urls import PeerUrl, parse_peer_url
 from ..peer.wire import Hello
 
 CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
-"""States: said hello when last asked; did not, or misbehaved; another coin or worse; no longer, or not yet, asked."""
+"""States: said hello when last asked; did not, or misbehaved; not taken (another coin, …); in reserve: not asked now."""
 OUTBOUND, INBOUND = "outbound", "inbound"
-"""Who asked for it: this node or its owner, or only the peer by `/p2p/connect`."""
+"""Directions, by who asked for the link: this node or its owner; or only the peer, by `/p2p/connect`."""
 
 MAX_PEERS: Final = 1000
+"""Rows of the table."""
 INBOUND_EACH: Final = 8
-"""Peers in the table that asked for it from one address (`limit_key`); of the whole table they have half at most."""
+"""Inbound peers in the table of one address (`limit_key`). All inbound peers together have half of the table."""
 BEST_SCORE: Final = 100
 _SCORE_BACK: Final = 10
-"""For blocks that this node took from it. Saying hello costs a peer nothing, and so it earns nothing."""
+"""Points for blocks or transfers that count. Saying hello costs a peer nothing, so it earns nothing."""
 BAN_PENALTY: Final = 20
-"""Errors that cost this much can end in a ban; being away or slow never does, so that a peer is found again."""
+"""Errors of so many points can end in a ban; being away or slow never does, so that a peer is found again."""
 BAN_SECONDS: Final = 3600
 _OLD_SECONDS: Final = 86_400
+"""Peers that are known for a day rank before newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """A peer that has just said hello and is one of ours."""
+    """A peer that has just said hello and is a node of this coin."""
 
     url: PeerUrl
     client: PeerClient
@@ -68,13 +73,13 @@ def take_in(
     is_linked: bool = True,
     known_as: Mapping[str, str] | None = None,
 ) -> list[PeerRow | PeerError]:
-    """The rows of new or known peers, saved; or why not.
+    """Save the rows of new or known peers; for each the row, or why it was not taken.
 
-    `is_linked`: they are asked from now on, so that they count as connected; else they wait in reserve. `known_as`:
-    URL -> the URL in the table of the same node.
+    `is_linked`: they are asked from now on, so they count as connected; else they wait in reserve. `known_as`: URL ->
+    the URL by which the same node is in the table.
     """
     rows: dict[str, PeerRow] | None = None
-    """All that there are; read where a new one has to find room, for each is a step with the write lock held."""
+    """The whole table; read only if a new peer needs room, for the write lock is held meanwhile."""
     results: list[PeerRow | PeerError] = []
     for answer in answers:
         if isinstance(answer, PeerError):
@@ -107,15 +112,15 @@ def take_in(
 
 
 def _leaves(rows: Sequence[PeerRow], url: PeerUrl, direction: str) -> PeerRow | None:
-    """The row that makes room for a new one, if any must. Raises TableFull.
+    """The row that makes room for a new one; None where there is room. Raises TableFull.
 
-    Whoever asks for itself takes the place of others that did, first of those at its own address, and of nobody that
-    is connected; whom this node or its owner asks for takes any place of theirs.
+    An inbound peer takes the place of other inbound ones that are not connected, first of those at its own address. An
+    outbound peer takes the place of any that is not connected, and then of any inbound one.
     """
     asked = [row for row in rows if row.direction == INBOUND]
     if direction == INBOUND:
-        home = limit_key(url.host)
-        near = [row for row in asked if home is not None and limit_key(parse_peer_url(row.url).host) == home]
+        key = limit_key(url.host)
+        near = [row for row in asked if key is not None and limit_key(parse_peer_url(row.url).host) == key]
         if len(near) >= INBOUND_EACH:
             return _worst(_spare(near), f"{INBOUND_EACH} peers at your address")
         if len(asked) >= MAX_PEERS // 2:
