@@ -23,7 +23,7 @@ from ..peer.urls import PeerUrl, parse_peer_url
 from ..peer.wire import Hello
 
 CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
-"""States: said hello when last asked; did not, or misbehaved; not taken (another coin, …); in reserve: not asked now."""
+"""States: said hello when last asked; did not, or lied; not taken (another coin, …); in reserve (not asked now)."""
 OUTBOUND, INBOUND = "outbound", "inbound"
 """Directions, by who asked for the link: this node or its owner; or only the peer, by `/p2p/connect`."""
 
