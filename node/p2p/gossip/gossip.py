@@ -1,4 +1,4 @@
-"""What keeps a node in step by itself: started and stopped with it, fed by its API."""
+"""Keeps a node in step with its peers: the parts of gossip, started and stopped together, and called by the API."""
 
 from __future__ import annotations
 
@@ -31,14 +31,19 @@ log = logging.getLogger("moneyer.p2p")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, as far as it says so. `node_id`: its own word; `remote`: the IP address it came from."""
+    """The sender of a request."""
 
     node_id: str
+    """As it says of itself; empty where it does not."""
     remote: str
+    """The IP address that the request came from."""
 
 
 class Gossip:
-    """Relay, links, keeper and catch-up; with `--manual` only the peers of `--peer` are met. `clock`: the keeper's."""
+    """Relay, links and catch-up. With `--manual` there are none: the peers of `--peer` are added to the table once.
+
+    `clock`: seconds, for `LinkManager`.
+    """
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class Gossip:
         self._manager.start()
 
     def stop(self) -> None:
-        """Ends within about a second; links that are in a request are not waited for."""
+        """Takes about a second at most: links that are in a request are not waited for."""
         self._stopped.set()
         if self._is_on:
             self.peers.on_change = self.peers.on_delivery = None
@@ -90,25 +95,26 @@ class Gossip:
 
     @property
     def inbound(self) -> Shares:
-        """The places of peers that called this node."""
+        """The places for links that peers asked for."""
         return self._manager.inbound
 
     def is_peer(self, caller: Caller) -> bool:
-        """Whether it is a peer that this node is connected with: by its node_id, and from an address of that peer."""
+        """Whether the sender is a connected peer: by its node_id, and from an address of that peer."""
         return bool(self._links_of(caller))
 
     def live(self) -> dict[str, LinkSnapshot]:
-        """URL -> what is known now, of each peer that is connected."""
+        """URL -> what is known now, for each connected peer."""
         return {link.url.url: link.now() for link in self.links() if link.node_id is not None}
 
-    # told by the API, before what was sent is looked at: once it is committed, links may already tell others
+    # The API calls these before it looks at what was sent: once that is committed, links may send it on.
 
     def heard_block(self, caller: Caller, raw: bytes) -> None:
-        """A peer has this block: it is not sent back."""
+        """A peer sent this block, so it is not sent back."""
         for link in self._links_of(caller):
             link.has_blocks([sha256d(raw[:HEADER_SIZE])])
 
     def heard_transfers(self, caller: Caller, transfers: list[Transfer]) -> None:
+        """A peer sent these, so they are not sent back."""
         links = self._links_of(caller)
         if links:
             txids = [codec.txid(transfer) for transfer in transfers]
@@ -116,12 +122,12 @@ class Gossip:
                 link.has_transfers(txids)
 
     def heard_orphan(self, caller: Caller) -> None:
-        """A peer sent a block whose parent is not here: it has a chain that this node lacks."""
+        """A peer sent a block whose parent is not here, so it has blocks that this node lacks."""
         for link in self._links_of(caller):
             self._catch_up.want(link.url, link.peer_work)
 
     def delivered(self, caller: Caller) -> None:
-        """What a peer sent was new here, and it counts: a block of the main chain, a transfer of the pool."""
+        """What a peer sent was new and counts: a block of the main chain, or a transfer of the mempool."""
         for link in self._links_of(caller):
             self.peers.delivered(link.url.url)
 
@@ -131,10 +137,10 @@ class Gossip:
         return [link for link in self.links() if link.node_id == caller.node_id and link.calls_from(caller.remote)]
 
     def found(self, node: FoundNode) -> None:
-        """`node.p2p.lan` has seen a node of this coin on the local network."""
+        """`node.p2p.lan` found a node of this coin on the local network."""
         self._manager.seen(node.url, node.node_id)
 
-    # what links tell (`node.p2p.gossip.links.LinkEvents`)
+    # `node.p2p.gossip.links.LinkEvents`, called in the links' threads
 
     def joined(self, link: Link, node_id: str) -> None:
         self._manager.joined(link, node_id)

@@ -1,4 +1,7 @@
-"""Which peers are connected: a handful of this node's choice, those that chose it, and the rest in reserve."""
+"""Decides which peers this node is linked with: a few of its own choice, those that asked for it, the rest in reserve.
+
+Every link is one that this node opens: a peer that asks (`/p2p/connect`, direction `inbound`) is called back.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from ...config import Config
 from ...store.errors import StoreUnavailable
@@ -26,30 +30,41 @@ from ..table.standing import CONNECTED, INBOUND, OUTBOUND, is_banned, limit_key,
 from .links import Link
 
 MAX_INBOUND: Final = INBOUND_LINKS.total
-"""Peers kept connected because they asked for it."""
+"""Links that peers asked for."""
 MAX_INBOUND_EACH: Final = 4
-"""Of them, those at one address beyond this machine (`node.p2p.table.standing.limit_key`)."""
+"""The same to one address beyond this machine (`node.p2p.table.standing.limit_key`)."""
 MAX_LEARNED: Final = 200
-"""URLs that peers told and that nobody has tried yet."""
+"""URLs that peers told and that were not tried yet."""
 _LEARNED_EACH: Final = 50
+"""Of them, those taken from one answer."""
 _PROBE_SECONDS: Final = 60.0
+"""How often one of them is called, to see whether a node is there."""
 _TRIAL_SECONDS: Final = 600.0
-"""How often one that is not connected gets a place, so that nobody keeps all of them for good."""
+"""How often a peer that is not connected gets the place of one that is, so that none keeps its place for good."""
 _MOST_USEFUL: Final = 1_000
+"""URLs of peers that delivered, as many as are remembered."""
 _LASTED_SECONDS: Final = 30.0
+"""A link that lasted so long makes up for the peer's absence before."""
 _IDLE_SECONDS: Final = 30.0
-_FAULT_SECONDS: Final = 2.0
+"""Longest pause between two rounds."""
+_BUG_SECONDS: Final = 2.0
+"""Pause after an unexpected error."""
 _LEAST_PAUSE: Final = 0.05
 _SERVED_SECONDS: Final = 15.0
+"""How long to wait until this node's own server answers."""
 
 log = logging.getLogger("moneyer.p2p")
 
 MakeLink = Callable[[PeerUrl, str, bool], Link]
-"""(url, direction, is_probe)"""
+"""(url, direction, is_probe) -> a link that is not started yet."""
 
 
 class LinkManager:
-    """One thread that decides; each link then lives in its own. `clock`: seconds, by which peers are tried again."""
+    """One thread that chooses peers and starts their links; each link then runs in a thread of its own.
+
+    The links' threads call `joined`, `ended` and `learned`; those of requests and of the local network `table_changed`,
+    `delivered` and `seen`. `clock`: seconds, by which peers are tried again.
+    """
 
     def __init__(
         self,
@@ -70,33 +85,33 @@ class LinkManager:
         self._backoff = Backoff(clock)
         self._lock = threading.Lock()
         self.inbound = Shares(INBOUND_LINKS)
-        """Places of peers that called this node."""
+        """The places for links that peers asked for."""
         self._places: dict[Link, Place] = {}
         self._useful: dict[str, None] = {}
-        """URLs of peers that gave blocks or transfers: they may use the reserve of places."""
+        """URLs of peers that gave blocks or transfers that count: they may use the reserve of places."""
         self._probe_at = clock() + _PROBE_SECONDS
         self._trial_at = clock() + _TRIAL_SECONDS
         self._trial: str | None = None
-        """Who gets the next place."""
+        """The URL that gets the next place."""
         self._stopped = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="links", daemon=True)
 
     def start(self) -> None:
         self._forget_old_connections()
         self._thread.start()
 
     def stop(self) -> None:
-        """Links end as soon as the request that they are in is over; nobody waits for them."""
+        """Ends the thread. Links end after the request that they are in, and are not waited for."""
         self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        for link in self.links():  # all that there will be
+        for link in self.links():  # no more are started now
             link.stop()
 
     def links(self) -> list[Link]:
-        """All, those that are only trying to connect too."""
+        """All links, also those whose peer has not said hello yet."""
         with self._lock:
             return list(self._links.values())
 
@@ -104,7 +119,7 @@ class LinkManager:
         with self._lock:
             return self._links.get(url)
 
-    # told by others
+    # called from other threads
 
     def table_changed(self, url: str) -> None:
         """Someone added or removed a peer."""
@@ -122,14 +137,14 @@ class LinkManager:
         self._wake.set()
 
     def joined(self, link: Link, node_id: str) -> None:
-        """Raises Duplicate where the same node is connected by another URL."""
+        """A link's peer has said hello. Raises Duplicate where the same node is connected by another URL."""
         with self._lock:
             for other in self._links.values():
-                # By its address too: a stranger must not keep a node out by saying that it is that node.
+                # By its address too: a stranger must not keep a node out by taking its node_id.
                 if other.node_id == node_id and other.url.port == link.url.port and other.addresses & link.addresses:
                     raise Duplicate(f"that is the node that is connected as {other.url}")
             link.node_id = node_id
-        self._wake.set()  # others may have to make room for one that is elsewhere
+        self._wake.set()  # links at crowded addresses may have to end now
 
     def delivered(self, url: str) -> None:
         """A peer gave blocks or transfers that count."""
@@ -141,6 +156,7 @@ class LinkManager:
                 link.deliveries += 1
 
     def ended(self, link: Link, problem: PeerError | None) -> None:
+        """A link is over: record what the peer did, and when to try it again."""
         lasted = time.monotonic() - link.started > _LASTED_SECONDS
         url = link.url.url
         try:
@@ -152,7 +168,7 @@ class LinkManager:
                 self._peers.rest([url])
         except StoreUnavailable as error:
             log.info("peer %s: %s", url, error.message)
-        finally:  # whatever went wrong, the URL is free for another link
+        finally:  # whatever went wrong, the URL must be free for another link
             with self._lock:
                 if self._links.get(url) is link:
                     del self._links[url]
@@ -171,7 +187,7 @@ class LinkManager:
         self._wake.set()
 
     def learned(self, link: Link, urls: list[str]) -> None:
-        """URLs that a peer told: tried when there is room."""
+        """A peer told URLs of others: they are tried when there is room."""
         told = []
         for text in random.sample(urls, min(len(urls), _LEARNED_EACH)):
             with suppress(BadUrl):
@@ -187,7 +203,7 @@ class LinkManager:
         self._wake.set()
 
     def seen(self, url: str, node_id: str) -> None:
-        """A node of this coin was seen on the local network: it is there now, so it is tried at once."""
+        """A node of this coin was found on the local network: it is there now, so it is tried at once."""
         is_known = self._peers.find(url) is not None
         with self._lock:
             if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
@@ -198,12 +214,12 @@ class LinkManager:
         self._wake.set()
 
     def _remember(self, url: str) -> None:
-        """One that was told; where there are too many, any other goes: so nobody fills the list for good."""
+        """Add a URL that was told. A full list drops a random one, so that no peer fills it for good."""
         if url not in self._learned and len(self._learned) >= MAX_LEARNED:
             del self._learned[random.choice(list(self._learned))]  # noqa: S311
         self._learned[url] = None
 
-    # the keeper's own thread
+    # the manager's own thread
 
     def _run(self) -> None:
         self._wait_until_served()
@@ -213,31 +229,31 @@ class LinkManager:
             try:
                 pause = self._connect()
             except StoreUnavailable as error:
-                log.info("keeper: %s", error.message)
-            except Exception:  # no thread to be had, say: without this one nobody would ever be connected again
-                log.exception("keeper: a fault of this node")
-                pause = _FAULT_SECONDS
+                log.info("links: %s", error.message)
+            except Exception:  # no thread to be had, say; without this thread no peer would be connected again
+                log.exception("links: a bug in the node")
+                pause = _BUG_SECONDS
             self._wake.wait(max(_LEAST_PAUSE, pause))
 
     def _wait_until_served(self) -> None:
-        """Peers call back as soon as they are called: not before this node answers."""
+        """Wait until this node's server answers: peers call back as soon as they are called."""
         ends_at = time.monotonic() + _SERVED_SECONDS
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._config.host, self._config.host)  # noqa: S104
+        own = urlsplit(self._config.local_url)
         while not self._stopped.is_set() and time.monotonic() < ends_at:
             try:
-                socket.create_connection((host, self._config.port), timeout=1).close()
+                socket.create_connection((own.hostname, own.port), timeout=1).close()
                 return
             except OSError:
                 self._stopped.wait(_LEAST_PAUSE)
 
     def _forget_old_connections(self) -> None:
-        """Nobody is connected yet, whoever was when this node ended: done before anyone can ask."""
+        """Put in reserve what the table still calls connected from the last run; before anyone can ask."""
         with suppress(StoreUnavailable):
             if old := [row.url for row in self._peers.listed() if row.state == CONNECTED]:
                 self._peers.rest(old)
 
     def _connect(self) -> float:
-        """Start what links are due; the seconds until the next one is."""
+        """One round: end links to make room, start those that are due; the seconds until the next is due."""
         rows = self._peers.listed()
         now = self._clock()
         with self._lock:
@@ -247,7 +263,7 @@ class LinkManager:
             probe = self._choose_probe(now)
             later = [self._backoff.retry_at(url) - now for url, _ in wanted if self._backoff.retry_at(url) > now]
             busy = {*self._links, *(url for url, _ in wanted)}
-        # Whom the owner names counts as connected at once; who finds no place is in reserve.
+        # Peers that the owner adds count as connected at once; those that find no place are in reserve.
         if idle := [row.url for row in rows if row.state == CONNECTED and row.url not in busy]:
             self._peers.rest(idle)
         for url, direction in due:
@@ -261,18 +277,18 @@ class LinkManager:
         return min([_IDLE_SECONDS, *later])
 
     def _begin(self, url: str, direction: str, *, is_probe: bool) -> None:
-        """A link that can't be started is taken out again, and tried later."""
+        """Start a link; one that can't be started is removed again, and tried later."""
         place = None
         try:
             peer = parse_peer_url(url)
-            if direction == INBOUND:  # first: those that find no place are many, and a link is dear to make
+            if direction == INBOUND:  # before the link is made: many find no place, and a link costs a client
                 place = self.inbound.take(peer.host, trusted=url in self._useful)
             link = self._make_link(peer, direction, is_probe)
             with self._lock:
                 self._learned.pop(url, None)
                 if self._trial == url:
                     self._trial = None
-                if url in self._removed or url in self._links:  # since just now
+                if url in self._removed or url in self._links:  # since it was chosen
                     return
                 if place is not None:
                     self._places[link], place = place, None
@@ -291,16 +307,15 @@ class LinkManager:
                 place.release()
 
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
-        """(url, direction) of those to connect, whether or not they are due yet: configured ones always, others as
-        long as there is room."""
+        """(url, direction) of the peers to connect, due or not: configured ones always, others as there is room."""
         now = int(time.time())
         fit = [row for row in rows if not is_banned(row, now)]
-        # Peers that are as good as each other are tried in any order, so that a network is no star.
+        # Peers of equal rank come in random order, or all nodes would choose the same ones.
         random.shuffle(fit)
         fit.sort(key=lambda row: rank(row, now))
         configured = [url for url in self._configured.urls if url not in self._removed]
         known = [row.url for row in fit if row.direction == OUTBOUND]
-        # One that was told may have called by itself since: its row says more, and two links would refuse each other.
+        # A peer that was told may have asked for a link since: then its row counts, and not the URL that was told.
         in_table = {row.url for row in rows}
         others = [*known, *(url for url in self._learned if url not in in_table)]
         if self._trial in others:
@@ -311,7 +326,7 @@ class LinkManager:
         return [*((url, OUTBOUND) for url in chosen), *((url, INBOUND) for url in self._choose_inbound(inbound))]
 
     def _choose_outbound(self, configured: Sequence[str], candidates: Sequence[str]) -> list[str]:
-        """Of the candidates, the best first, those that fit into the places that are left (`node.p2p.table.spread`)."""
+        """Those of the candidates, best first, that fit into the free places (`node.p2p.table.spread`)."""
         links = [link for link in self._links.values() if link.direction == OUTBOUND and not link.is_probe]
         room, clock = self._config.outbound - len(links) - len(configured), self._clock()
         spread = Spread(location_of_any(link.url.host, link.addresses) for link in links)
@@ -322,46 +337,46 @@ class LinkManager:
         left = [(url, location_of(parse_peer_url(url).host)) for url in candidates if url not in self._links]
         for level in Crowding:
             skipped = []
-            for url, spot in left:
-                crowding = spread.crowding(spot)
+            for url, location in left:
+                crowding = spread.crowding(location)
                 if room <= 0 or crowding > level or not spread.allows(crowding):
-                    skipped.append((url, spot))
+                    skipped.append((url, location))
                     continue
                 chosen.append(url)
-                if self._backoff.retry_at(url) <= clock:  # who isn't due holds no place
+                if self._backoff.retry_at(url) <= clock:  # one that isn't due holds no place
                     room -= 1
-                    spread.take(spot)
+                    spread.take(location)
             left = skipped
         return chosen
 
     def _choose_inbound(self, candidates: Sequence[str]) -> list[str]:
-        """Of the candidates, the best first, those that may be called: `_begin` sees whether there is a place."""
-        homes = Counter(limit_key(link.url.host) for link in self._links.values() if link.direction == INBOUND)
+        """Those of the candidates, best first, that may be called; `_begin` sees whether there is a place."""
+        keys = Counter(limit_key(link.url.host) for link in self._links.values() if link.direction == INBOUND)
         chosen = []
         for url in candidates:
-            home = limit_key(parse_peer_url(url).host)
-            if url in self._links or (home is not None and homes[home] >= MAX_INBOUND_EACH):
+            key = limit_key(parse_peer_url(url).host)
+            if url in self._links or (key is not None and keys[key] >= MAX_INBOUND_EACH):
                 continue
             chosen.append(url)
-            homes[home] += self._backoff.retry_at(url) <= self._clock()
+            keys[key] += self._backoff.retry_at(url) <= self._clock()
         return chosen
 
     def _make_room(self, now: float) -> None:
-        """End links that share an address, or a group, where peers elsewhere are connected; and from time to time one
-        more, for a peer that is not."""
+        """End links that share an address or a group while peers elsewhere are connected; and every _TRIAL_SECONDS one
+        more, for a peer that was not tried yet."""
         links = [link for link in self._links.values() if link.direction == OUTBOUND and link.node_id is not None]
-        spots = {link: location_of_any(link.url.host, link.addresses) for link in links}
-        everywhere, spread = Spread(spots.values()), Spread()
+        locations = {link: location_of_any(link.url.host, link.addresses) for link in links}
+        everywhere, spread = Spread(locations.values()), Spread()
         links.sort(key=lambda link: (link.url.url not in self._configured.urls, -link.deliveries, link.started))
         spare = []
         for link in links:
-            crowding = spread.crowding(spots[link])
+            crowding = spread.crowding(locations[link])
             if link.url.url in self._configured.urls:
-                spread.take(spots[link])
+                spread.take(locations[link])
             elif not everywhere.allows(crowding):
                 link.stop()
             else:
-                spread.take(spots[link])
+                spread.take(locations[link])
                 spare.append(link)
         if now >= self._trial_at:
             self._trial_at = now + _TRIAL_SECONDS
@@ -374,7 +389,7 @@ class LinkManager:
                 spare[-1].stop()
 
     def _choose_probe(self, now: float) -> str | None:
-        """Now and then one that was only heard of is called, so that the reserve is of nodes that are there."""
+        """Every _PROBE_SECONDS a URL that was told, to call once: so the reserve is of nodes that are there."""
         if not self._learned or now < self._probe_at or not self._config.outbound:
             return None
         self._probe_at = now + _PROBE_SECONDS

@@ -1,4 +1,4 @@
-"""A connected peer: a thread and a kept-alive connection of its own, so that no peer waits for another."""
+"""A link to one peer: a thread and a kept-alive connection of its own, so that no peer waits for another."""
 
 from __future__ import annotations
 
@@ -32,79 +32,92 @@ from .outbox import AGAIN_SECONDS, BlockOutbox, TransferOutbox
 from .relay import Relay
 
 HELLO_EVERY: Final = (10.0, 20.0)
-"""Seconds between hellos, drawn anew each time so that a network doesn't beat in time."""
+"""Seconds between hellos, drawn anew each time so that the nodes of a network don't all ask at once."""
 UNREACHABLE_EVERY: Final = (3.0, 5.0)
-"""The same where the peer can't call this node: nobody else tells us what is new there."""
+"""The same where the peer can't call this node, so that only asking shows what is new there."""
 _NOTE_SECONDS: Final = 60.0
+"""How often a peer's row is written if its height doesn't change."""
 _ASK_PEERS_SECONDS: Final = 300.0
+"""How often a peer is asked for URLs of others."""
 _POOL_SECONDS: Final = 5.0
 _LARGE_POOL_SECONDS: Final = 60.0
+"""How often a peer that can't call this node is asked for its mempool, a small or a large one."""
 _SMALL_POOL: Final = 100_000
-"""Bytes."""
+"""Bytes of a mempool that is still small."""
 _TELL_SECONDS: Final = 30.0
+"""How often a peer is told this node's URL until it takes it."""
 
 log = logging.getLogger("moneyer.p2p")
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSnapshot:
-    """`work`: cumulative, as far as known; `heard_at`: Unix seconds."""
+    """What is known of a connected peer now."""
 
     height: int
     work: int
+    """Cumulative, as far as is known."""
     latency_ms: int
+    """Of its last hello."""
     heard_at: int | None
+    """Unix seconds: when it last answered or called."""
 
 
 class LinkEvents(Protocol):
-    """What a link works with, and whom it tells."""
+    """What a link uses, and where it reports what happens: `Gossip`. Called in the link's thread."""
 
     peers: PeerTable
     relay: Relay
     mempool: Mempool
 
     def joined(self, link: Link, node_id: str) -> None:
-        """The peer is connected: sets the link's `node_id`. Raises Duplicate."""
+        """The peer has said hello: sets the link's `node_id`. Raises Duplicate."""
 
-    def ended(self, link: Link, problem: PeerError | None) -> None: ...
+    def ended(self, link: Link, problem: PeerError | None) -> None:
+        """The link is over; `problem`: of the peer, if any."""
 
     def behind(self, link: Link) -> None:
-        """The peer has more work than we."""
+        """The peer claims more work than this node has."""
 
-    def learned(self, link: Link, urls: list[str]) -> None: ...
+    def learned(self, link: Link, urls: list[str]) -> None:
+        """The peer told URLs of others, not checked yet."""
 
 
 class Link:
-    """`direction`: who asked for it first. `is_probe`: only a hello, to see whether there is a node of ours."""
+    """One peer, from the first hello to the end.
 
-    def __init__(self, url: PeerUrl, direction: str, hub: LinkEvents, *, is_probe: bool = False) -> None:
+    `direction`: who asked for the link (`node.p2p.table.standing`); `is_probe`: it says hello once and ends.
+    """
+
+    def __init__(self, url: PeerUrl, direction: str, events: LinkEvents, *, is_probe: bool = False) -> None:
         self.url = url
         self.direction = direction
         self.is_probe = is_probe
         self.node_id: str | None = None
-        """Once it has joined."""
+        """The peer's, once it has said hello; None until then."""
         self.addresses: frozenset[Address] = frozenset()
         self.height = 0
-        """That the peer last said; `now` knows more."""
+        """As of the last hello; `now` may know better."""
         self.latency_ms = 0
         self.deliveries = 0
-        """How often it gave blocks or transfers that count."""
+        """How often the peer gave blocks or transfers that count."""
         self.heard_at: int | None = None
-        """Unix seconds: when it last answered or called."""
+        """Unix seconds: when the peer last answered or called."""
         self.is_at_fault = False
+        """Whether the link was ended for what the peer did."""
         self.started = time.monotonic()
-        self._hub = hub
-        self._peers = hub.peers
-        self._relay = hub.relay
-        self._client = hub.peers.open_client(url)
-        self._blocks = BlockOutbox(url, self._client, hub.relay, hub.peers.store)
-        self._transfers = TransferOutbox(url, self._client, hub.relay)
+        self._events = events
+        self._peers = events.peers
+        self._relay = events.relay
+        self._client = events.peers.open_client(url)
+        self._blocks = BlockOutbox(url, self._client, events.relay, events.peers.store)
+        self._transfers = TransferOutbox(url, self._client, events.relay)
         self._told = False
-        """Whether the peer knows where to call us."""
+        """Whether the peer has taken this node's URL, and so can call here."""
         self._pool_at = 0.0
         self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
         self._incoming: Iterator[list[Transfer]] | None = None
-        """What is left of a pool that the peer has sent."""
+        """What is left to take in of the mempool that the peer sent."""
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"peer {url.host_port}", daemon=True)
@@ -115,24 +128,24 @@ class Link:
         self._thread.start()
 
     def stop(self, *, is_fault: bool = False) -> None:
-        """Ends once the request that is under way is over; nobody waits for it. `is_fault`: of the peer's, recorded."""
+        """End after the request that is under way; not waited for. `is_fault`: for what the peer did."""
         self.is_at_fault = is_fault
         self._stopped.set()
         self._wake.set()
 
     def wake(self, reorganized: bool = False) -> None:
-        """There is something new. After a reorg transfers may have to be told again."""
+        """There is something new to send. After a reorg, transfers may have to be sent again."""
         if reorganized:
             self._transfers.known.clear()
         self._wake.set()
 
     @property
     def peer_work(self) -> int:
-        """That the peer last claimed."""
+        """The work that the peer last claimed."""
         return self._blocks.peer_work
 
     def now(self) -> LinkSnapshot:
-        """What is known of the peer now, between two hellos too: it has a block that it took, or gave."""
+        """What is known of the peer now: a tip that it took or gave since the last hello counts too."""
         tip = self._relay.tip
         is_in_step = tip.block_hash in self._blocks.known
         height = max(self.height, tip.height) if is_in_step else self.height
@@ -140,7 +153,7 @@ class Link:
         return LinkSnapshot(height, work, self.latency_ms, self.heard_at)
 
     def has_blocks(self, hashes: list[bytes]) -> None:
-        """The peer has shown that it has these."""
+        """The peer has these blocks: they are not sent to it."""
         self.heard_at = int(time.time())
         self._blocks.known.add(hashes)
 
@@ -149,12 +162,12 @@ class Link:
         self._transfers.known.add(txids)
 
     def heard(self, greeting: Greeting) -> None:
-        """What the peer has, before it is fetched: what comes of that is not to be sent back."""
+        """A sync has greeted the peer, and will fetch what it has: its tip is not to be sent back."""
         self.has_blocks([unshow(greeting.hello.tip)])
         self._blocks.peer_work = max(self.peer_work, greeting.hello.claimed_work)
 
     def synced(self) -> None:
-        """What the peer had and we lacked was fetched; its pool may hold what only applies now."""
+        """A sync has fetched the peer's chain: its mempool may hold transfers that are valid only now."""
         self._pool_at = 0.0
         self._wake.set()
 
@@ -180,11 +193,11 @@ class Link:
         except StoreUnavailable as error:
             log.info("peer %s: %s", self.url, error.message)
         except Exception:
-            log.exception("peer %s: a fault of this node", self.url)
+            log.exception("peer %s: a bug in the node", self.url)
         finally:
             self._relay.unsubscribe(self.wake)
             self._client.close()
-            self._hub.ended(self, problem)
+            self._events.ended(self, problem)
 
     def _join(self) -> None:
         row = self._peers.find(self.url.url)
@@ -194,7 +207,9 @@ class Link:
         tip = self._relay.tip
         greeting = self._peers.greet(self.url, self._client)
         if not self.is_probe:
-            self._hub.joined(self, greeting.hello.node_id)  # before it is written down: one node is one peer
+            self._events.joined(
+                self, greeting.hello.node_id
+            )  # before it is recorded, for it may be a second URL of a peer
         self._peers.welcome(greeting, self.direction)
         if self.is_probe:
             return
@@ -204,7 +219,7 @@ class Link:
         self._plan_hello()
 
     def _work(self) -> None:
-        """All that there is to do now."""
+        """Do all that is due now."""
         try:
             while not self._stopped.is_set() and self._step():
                 self.heard_at = int(time.time())
@@ -214,7 +229,7 @@ class Link:
             self._wake.set()
 
     def _step(self) -> bool:
-        """One request, the most urgent; False where there is nothing to do."""
+        """Make the most urgent request that is due; False where there is none."""
         now = time.monotonic()
         if self._blocks.send(can_fetch=self._told):
             if self._blocks.is_unsure:
@@ -235,7 +250,7 @@ class Link:
         return False
 
     def _next_at(self) -> float:
-        """When there is something to do by itself (monotonic clock)."""
+        """When something is due without being woken (monotonic clock)."""
         due = [self._hello_at, self._asked_peers_at, self._tell_at]
         if self._transfers.not_before > time.monotonic():
             due.append(self._transfers.not_before)
@@ -245,7 +260,7 @@ class Link:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether the peer has more work than we."""
+        """Whether the peer claims more work than this node has."""
         return self.peer_work > self._relay.tip.work
 
     # hello
@@ -267,15 +282,15 @@ class Link:
         self._hello_at = time.monotonic() + random.uniform(*(HELLO_EVERY if self._told else UNREACHABLE_EVERY))  # noqa: S311
 
     def _learn(self, greeting: Greeting, tip: BlockRow) -> None:
-        """`tip`: ours, before the peer was asked: what it may have sent us since is not to be sent back."""
+        """Take in a hello. `tip`: this node's before the hello: what the peer sent since is not to be sent back."""
         hello = greeting.hello
         self.height, self.latency_ms, self.heard_at = hello.height, greeting.latency_ms, int(time.time())
         self._blocks.peer_is_at(unshow(hello.tip), hello.claimed_work, tip)
         if self.is_ahead:
-            self._hub.behind(self)
+            self._events.behind(self)
 
     def _tell_own_url(self) -> bool:
-        """Have the peer call this node back, so that it tells us what is new without being asked."""
+        """Tell the peer this node's URL, so that it sends what is new without being asked."""
         own = next(filter(None, (url_towards(self._peers.config, each) for each in self.addresses)), None)
         self._tell_at = time.monotonic() + _TELL_SECONDS
         if own is not None:
@@ -283,7 +298,7 @@ class Link:
                 self._client.connect(own, self._peers.store.coin.chain_id, self._peers.node_id)
                 self._told = True
                 self._tell_at = float("inf")
-                if self._pool_at:  # else it is still to be asked for the first time
+                if self._pool_at:  # if 0, its mempool is still to be asked for once
                     self._pool_at = float("inf")
             except Refused as error:
                 log.debug("peer %s did not take this node's URL: HTTP %d", self.url, error.status)
@@ -292,22 +307,22 @@ class Link:
 
     def _ask_peers(self) -> bool:
         self._asked_peers_at = time.monotonic() + _ASK_PEERS_SECONDS
-        self._hub.learned(self, self._client.peers())
+        self._events.learned(self, self._client.peers())
         return True
 
     # the pool
 
     def _ask_pool(self) -> bool:
-        """What the peer's pool has and ours lacks is taken in; the rest of ours goes to it as what is new does."""
+        """Fetch the peer's mempool. What is only in ours is sent as new transfers are."""
         raw = self._client.mempool()
-        # Who can't call us can't tell us either: then it is asked again and again.
+        # A peer that can't call this node can't send transfers either, so it is asked again and again.
         again = _POOL_SECONDS if len(raw) < _SMALL_POOL else _LARGE_POOL_SECONDS
         self._pool_at = float("inf") if self._told else time.monotonic() + again
         self._incoming = wire.split_transfers(raw, AT_ONCE)
         return True
 
     def _take_some(self, incoming: Iterator[list[Transfer]]) -> bool:
-        """One part of a pool is decoded and taken in. Raises BadAnswer at what no node passes on."""
+        """Decode one part of the peer's mempool and take it in. Raises BadAnswer at what no node passes on."""
         part = next(incoming, None)
         if part is None:
             self._incoming = None
@@ -317,7 +332,7 @@ class Link:
         with self._peers.store.read() as conn:
             here = order.present(conn, list(transfers))
         new = [transfer for txid, transfer in transfers.items() if txid not in here]
-        verdicts = self._hub.mempool.accept_transfers(new) if new else []
+        verdicts = self._events.mempool.accept_transfers(new) if new else []
         if any(isinstance(each, Accepted) and not each.known for each in verdicts):
             self._peers.delivered(self.url.url)
         if any(isinstance(each, RuleError) and each.code in NO_TRANSFER for each in verdicts):

@@ -1,6 +1,7 @@
-"""What a peer is told, and what is known of what it has: for the one thread that tells it.
+"""What one peer is sent: new blocks and new transfers, and which of them it has already.
 
-`known` alone is written by other threads too.
+Used by the thread of the peer's link. `RecentHashes` alone is written by other threads too: what a peer sends this node
+is not to be sent back.
 """
 
 from __future__ import annotations
@@ -22,11 +23,19 @@ from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl
 from .relay import MAX_PATH, Relay
 
-# Which hashes a peer has, as far as this node knows: bounded, the oldest forgotten first.
+AGAIN_SECONDS: Final = 1.0
+"""Wait until a peer is sent again what it did not take now."""
+_KNOWN_BLOCKS: Final = 2_000
+_KNOWN_TRANSFERS: Final = 8_192
+"""Hashes that are remembered for one peer."""
+_MAX_PUSHED: Final = 288
+"""Blocks that are pushed at most to a peer that can't fetch them here: it would not take a deeper fork."""
+
+log = logging.getLogger("moneyer.p2p")
 
 
 class RecentHashes:
-    """May be used by several threads."""
+    """The hashes that a peer has, as far as is known: bounded, the oldest forgotten first. For several threads."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -53,18 +62,11 @@ class RecentHashes:
             self._hashes.clear()
 
 
-AGAIN_SECONDS: Final = 1.0
-"""Until something that a peer did not take now is tried again."""
-_KNOWN_BLOCKS: Final = 2_000
-_KNOWN_TRANSFERS: Final = 8_192
-_MAX_PUSHED: Final = 288
-"""Blocks at most that are pushed to a peer which can't fetch them here: deeper forks it would not take."""
-
-log = logging.getLogger("moneyer.p2p")
-
-
 class BlockOutbox:
-    """Blocks for one peer. `peer_work`: that it claims; `is_unsure`: a hello would show what it has now."""
+    """Sends one peer this node's main chain.
+
+    `peer_work`: the work that the peer claims; `is_unsure`: only a new hello can show what the peer has now.
+    """
 
     def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay, store: Store) -> None:
         self.known = RecentHashes(_KNOWN_BLOCKS)
@@ -77,17 +79,17 @@ class BlockOutbox:
         self._offered: bytes | None = None
 
     def peer_is_at(self, tip_hash: bytes, work: int, own_tip: BlockRow) -> None:
-        """What a hello said. `own_tip`: ours before the peer was asked; what it sent us since is not to go back."""
+        """A hello said so. `own_tip`: this node's before the hello: what the peer sent since is not to go back."""
         self.known.add([tip_hash])
         self.peer_work = work
         self.is_unsure = False
         if work < own_tip.work:
-            # Whatever it was told before: it does not stand on our tip.
+            # Whatever it was sent before, it is not on this node's tip.
             self.known.discard(own_tip.block_hash)
             self._offered = None
 
     def send(self, *, can_fetch: bool) -> bool:
-        """Tell of our tip, and of what leads there; False where the peer needs nothing. Raises PeerError.
+        """Send the tip, and the blocks that lead there; False where the peer needs nothing. Raises PeerError.
 
         `can_fetch`: the peer knows where to call us, and comes for what it lacks.
         """
@@ -101,13 +103,13 @@ class BlockOutbox:
         return True
 
     def _push(self, path: list[bytes]) -> bool:
-        """Blocks, oldest first; False where the peer has not even the parent of the first."""
+        """Send blocks, oldest first; False where the peer lacks the parent of the first."""
         for block_hash in path:
             raw = self._relay.raw_block(block_hash)
             if raw is None:
                 break
             if block_hash in self.known:
-                continue  # the peer itself has sent it meanwhile
+                continue  # the peer has sent it here meanwhile
             try:
                 status = self._client.push_block(raw)
             except Refused as error:
@@ -120,14 +122,14 @@ class BlockOutbox:
         return True
 
     def _refused(self, block_hash: bytes, error: Refused) -> None:
-        # A peer that hears nothing from here (403) is not asked again for it at once; at the next hello.
+        # After a 403 (it takes nothing from here) the next hello is soon enough.
         self.is_unsure = error.status != 403
         if error.rule is not None:
             log.info("peer %s refused a block: %s", self._url, error.rule)
             self.known.add([block_hash])
 
     def _find_fork(self) -> None:
-        """Learn the last block that the peer has of our main chain, or near it."""
+        """Ask for headers, to learn about where the peer's chain leaves this node's."""
         with self._store.read() as conn:
             locator = blocks.locator(conn)
         headers = self._client.headers(locator)
@@ -136,7 +138,10 @@ class BlockOutbox:
 
 
 class TransferOutbox:
-    """The pool for one peer, in the order in which it came. `not_before`: monotonic clock."""
+    """Sends one peer the transfers of the mempool, in the order in which they came.
+
+    `not_before`: when to try again (monotonic clock).
+    """
 
     def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay) -> None:
         self.known = RecentHashes(_KNOWN_TRANSFERS)
@@ -148,11 +153,11 @@ class TransferOutbox:
         self._is_up_to_date = False
 
     def send(self) -> bool:
-        """One batch of what the peer lacks; False where there is none, or not now. Raises PeerError."""
+        """Send one batch of what the peer lacks; False where there is none, or not now. Raises PeerError."""
         batch = self._next_batch()
         if not batch:
             return False
-        # A damaged row would be taken for our own lie.
+        # For a damaged row this node would be blamed.
         wanted = [each for each in batch if each.txid not in self.known and is_whole(each.txid, each.raw)]
         if wanted:
             try:
@@ -167,7 +172,7 @@ class TransferOutbox:
         return True
 
     def _next_batch(self) -> list[Arrival]:
-        """First what is in the pool, then what comes."""
+        """First what is in the mempool already, then what arrives."""
         if self._is_up_to_date:
             return self._relay.arrived_after(self._cursor)
         seen = self._relay.last_arrived

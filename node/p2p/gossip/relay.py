@@ -1,7 +1,7 @@
-"""What is new on this node, whichever of its processes committed it: seen once, for every peer that is to be told.
+"""Sees what any process of this node has committed, and wakes the links of all peers.
 
-The database is the queue: a peer's link follows the pool and the tip at its own pace, so nothing waits in memory for a
-slow one. What has just come is kept here too, so that ten links need not read it ten times.
+The database is the queue: each link follows the mempool and the tip at its own pace, so nothing waits in memory for a
+slow peer. The latest blocks and transfers are kept here too, so that ten links don't read them ten times.
 """
 
 from __future__ import annotations
@@ -23,28 +23,31 @@ from ...store.unconfirmed.order import Arrival
 
 MAX_BATCH: Final = 500
 MAX_BATCH_BYTES: Final = 100_000
-"""Of transfers that go to a peer in one request."""
+"""Transfers, and their bytes, that go to a peer in one request."""
 MAX_PATH: Final = 16
-"""Blocks in a row that are pushed; a peer that lacks more is offered the tip, and fetches the rest itself."""
+"""Blocks in a row that are pushed; a peer that lacks more is sent the tip, and fetches the rest itself."""
 _RECENT: Final = 4_000
+"""Transfers that are kept in memory."""
 _RECENT_BLOCK_BYTES: Final = 4_000_000
+"""Blocks that are kept in memory, the latest, MAX_PATH of them at most."""
 _LOOK_SECONDS: Final = 1.0
+"""How long to wait for a commit before the thread sees whether it is to end."""
 _LEAST_PAUSE: Final = 0.005
 _MOST_PAUSE: Final = 0.025
-"""Seconds between two looks: the first of a burst of commits is told at once, the rest together."""
+"""Seconds between two looks: of a burst of commits the first is told at once, the rest together."""
 _PAUSES_A_LOOK: Final = 9
-"""A look that takes long is on a busy node: telling peers takes a tenth of its time at most, up to `_MOST_PAUSE`."""
+"""Pause after a look, in times of what the look took: so that it takes a tenth of a busy node's time at most."""
 _IDLE_PAUSE: Final = 0.25
-"""The same while there is nobody to tell."""
+"""Seconds between two looks while no peer is connected."""
 
 log = logging.getLogger("moneyer.p2p")
 
 Listener = Callable[[bool], None]
-"""Told that there is something new; True where blocks left the main chain, so that transfers came back."""
+"""Called when there is something new; with True if blocks left the main chain, so that their transfers came back."""
 
 
 class Relay:
-    """One thread that waits for commits. `tip`: the last one seen."""
+    """One thread that waits for commits. Links call its other methods from their own threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -58,7 +61,7 @@ class Relay:
         self._listeners: list[Listener] = []
         self._stopped = threading.Event()
         self._heard = threading.Event()
-        """Somebody listens, or it is time to end."""
+        """Set while a link listens, or when the thread is to end."""
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -90,23 +93,23 @@ class Relay:
 
     @property
     def last_arrived(self) -> int:
-        """The number of the last transfer that was seen to come."""
+        """The arrival number of the last transfer that was seen (`node.store.unconfirmed.order`)."""
         return self._last
 
     def in_pool_after(self, arrived: int) -> list[Arrival]:
-        """Transfers in the pool that came behind number `arrived`, oldest first: one batch."""
+        """One batch of the transfers in the mempool that came after arrival number `arrived`, oldest first."""
         with self._store.read() as conn:
             return _batch(order.after(conn, arrived, MAX_BATCH))
 
     def arrived_after(self, arrived: int) -> list[Arrival]:
-        """The same without a look at the database, for whoever is nearly up to date; some may be confirmed by now."""
+        """The same from memory, for a link that is nearly up to date; some may be confirmed by now."""
         with self._lock:
             if arrived >= self._complete_from:
                 return _batch(each for each in self._recent if each.arrived > arrived)
         return self.in_pool_after(arrived)
 
     def path(self, has: Callable[[bytes], bool], limit: int = MAX_PATH) -> list[bytes]:
-        """Hashes from above the last block that the peer `has` up to our tip; the tip alone if over `limit`."""
+        """Hashes of the blocks above the last one that the peer `has`, up to the tip; the tip alone if over `limit`."""
         tip = self.tip
         way, parent = [tip.block_hash], tip.header.prev_hash
         if has(parent) or parent == self._chain_id:
@@ -121,7 +124,7 @@ class Relay:
         return way[::-1]
 
     def raw_block(self, block_hash: bytes) -> bytes | None:
-        """A whole block; None where its body is not kept."""
+        """The bytes of a block; None where its body is not in the database."""
         with self._lock:
             found = self._raws.get(block_hash)
         if found is None:
@@ -152,12 +155,12 @@ class Relay:
             except StoreUnavailable as error:
                 log.info("relay: %s", error.message)
                 self._stopped.wait(_LOOK_SECONDS)
-            except Exception as error:  # whatever it is: peers are told as long as this node lives
-                log.error("relay: a mistake of the node", exc_info=error)
+            except Exception as error:  # whatever it is, peers must be told as long as this node runs
+                log.error("relay: a bug in the node", exc_info=error)
                 self._stopped.wait(_LOOK_SECONDS)
 
     def _look(self) -> bool:
-        """Read what is new and tell everyone who listens; whether there may be more."""
+        """Read what is new and call all listeners; whether there may be more."""
         with self._follower.look() as (conn, move):
             news = order.after(conn, self._last, MAX_BATCH)
         with self._lock:
