@@ -1,10 +1,11 @@
-"""Nodes of one coin find each other on the local network, by mDNS (RFC 6762) and DNS-SD (RFC 6763).
+"""Finds nodes of the same coin on the local network, by mDNS (RFC 6762) and DNS-SD (RFC 6763).
 
-A node that listens beyond loopback answers to `_moneyer._tcp.local.` and looks for others of its coin. What is found
-is a hint like any other, and a hello decides. A record is believed only for an address on a network that this machine
-is on itself: nobody there can have it call elsewhere.
+A node that listens beyond loopback answers for `_moneyer._tcp.local.` and looks for others of its coin. What it finds
+is a hint like any other: a hello decides. A record is believed only if its address is on a network that this machine is
+on too, so that nobody can make this node call elsewhere.
 
-zeroconf is imported only where discovery is on.
+Threads: `discovery`, started and ended with the node, and those of zeroconf, which put the names that they hear into a
+bounded queue. zeroconf is imported only where discovery is on.
 """
 
 from __future__ import annotations
@@ -32,80 +33,34 @@ from .peer.errors import BadUrl
 from .peer.urls import PeerUrl, check_address
 from .peer.wire import PROTOCOL, NodeId
 
-# The networks that this machine is on.
-
-
-Interface = IPv4Interface | IPv6Interface
-_MAX_INTERFACES: Final = 16
-
-
-def local_networks(only: Sequence[str] | None = None) -> list[Interface]:
-    """This machine's addresses with the networks they are on: all where peers may be, or those of `only`."""
-    import ifaddr
-
-    found: set[Interface] = set()
-    for adapter in ifaddr.get_adapters():
-        for each in adapter.ips:
-            text = each.ip if isinstance(each.ip, str) else each.ip[0]
-            here = ip_interface(f"{text.partition('%')[0]}/{each.network_prefix}")
-            if text in only if only is not None else not here.ip.is_loopback:
-                with suppress(BadUrl):
-                    check_address(here.ip)
-                    found.add(here)
-    return sorted(found, key=lambda each: (each.version, each))[:_MAX_INTERFACES]
-
-
-def multicast_addresses(networks: list[Interface]) -> list[str]:
-    """The addresses to send and hear mDNS on: it runs over IPv4, what it tells may be either."""
-    return [str(each.ip) for each in networks if each.version == 4]
-
-
-def is_beyond_loopback(host: str) -> bool:
-    """Whether other machines may reach what listens at an IP address; False for a name, which may mean anything."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return not is_loopback(host)
-
-
-def reachable_url(addresses: Sequence[str], port: int | None, networks: list[Interface]) -> str | None:
-    """The address to call: on a network of ours; rather not one that this machine has too (each has its docker0)."""
-    own = {each.ip for each in networks}
-    usable: list[Address] = []
-    for text in addresses[: 4 * _MAX_INTERFACES]:
-        with suppress(ValueError, BadUrl):
-            address = ip_address(text.partition("%")[0])
-            check_address(address)
-            if any(address in each.network for each in networks if each.version == address.version):
-                usable.append(address)
-    if not usable or port is None or not 0 < port < 65536:
-        return None
-    return PeerUrl(str(min(usable, key=lambda each: (each in own, each.version, each))), port).url
-
-
 if TYPE_CHECKING:
     from zeroconf import ServiceBrowser, ServiceInfo, Zeroconf
 
 SERVICE: Final = "_moneyer._tcp.local."
 SHORT: Final = 16
-"""Hex digits of the chain id that are told: enough to tell coins apart; the hello checks all of it."""
+"""Hex digits of the chain id in a record: enough to tell coins apart; the hello checks the whole id."""
 MAX_FOUND: Final = 200
-"""Nodes that are looked at in one go; more is a flood."""
+"""Nodes that are looked at in one go, or remembered; more is a flood."""
 LOOK_SECONDS: Final = 15.0
 """How often this machine's addresses are compared: a laptop moves from one network to another."""
 _MAX_NAME: Final = 200
-"""Bytes of a coin's name that are told: a text of a record holds 255."""
+"""Bytes of a coin's name in a record, whose texts hold 255 each."""
 _RESOLVE_SECONDS: Final = 1.0
-"""A node sends all its records at once: who takes longer is none."""
+"""How long to wait for a node's records: a node sends all of them at once."""
 _PACE_SECONDS: Final = 0.1
+"""Pause between two nodes."""
 _AGAIN_SECONDS: Final = 10.0
-"""A node that comes and goes is tried no more often than this."""
+"""How often one node is passed on at most, however often it comes and goes."""
 _STOP_SECONDS: Final = 1.5
+"""How long `stop` waits for the goodbye to be sent."""
+_MAX_INTERFACES: Final = 16
+"""Addresses of this machine that are looked at."""
 
 log = logging.getLogger("moneyer.p2p")
 
+Interface = IPv4Interface | IPv6Interface
 Names = queue.Queue[str | None]
+"""Names of services to look at; None ends the wait for one."""
 
 
 class NoDiscovery(MoneyerError):
@@ -116,10 +71,12 @@ class NoDiscovery(MoneyerError):
 
 @dataclass(frozen=True, slots=True)
 class FoundNode:
-    """A node as it describes itself, unchecked. `url`: canonical; `chain_id`: its first SHORT digits, as shown."""
+    """A node as it describes itself, unchecked."""
 
     url: str
+    """Canonical, on a network of this machine."""
     chain_id: str
+    """The first SHORT hex digits."""
     node_id: str
     name: str
     symbol: str
@@ -127,7 +84,7 @@ class FoundNode:
 
 
 class _TxtRecord(msgspec.Struct):
-    """The TXT record."""
+    """The TXT record of a node."""
 
     chain_id: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{SHORT}}}$")]
     node_id: NodeId
@@ -162,12 +119,12 @@ class Discovery:
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
 
     def start(self) -> None:
-        """Does nothing where discovery is off or the node listens on loopback only."""
+        """Start the thread, unless discovery is off or the node listens on loopback only."""
         if self._config.discovery and (self._only is not None or is_beyond_loopback(self._config.host)):
             self._thread.start()
 
     def stop(self) -> None:
-        """Says goodbye, so that nobody looks for this node any longer; within about a second."""
+        """Say goodbye, so that no node looks for this one any longer; takes about a second."""
         self._stopped.set()
         with suppress(queue.Full):
             self._names.put_nowait(None)
@@ -196,12 +153,12 @@ class Discovery:
                     log.info("discovery: this network does not carry mDNS (%s)", type(error).__name__)
                 except StoreUnavailable as error:
                     log.info("discovery: %s", error.message)
-                except Exception as error:  # whatever it is: nodes are looked for as long as this one lives
-                    log.error("discovery: a mistake of the node", exc_info=error)
+                except Exception as error:  # whatever it is, the search goes on as long as this node runs
+                    log.error("discovery: a bug in the node", exc_info=error)
             self._stopped.wait(LOOK_SECONDS)
 
     def _live_on(self, networks: list[Interface]) -> None:
-        """Answer and look until told to stop, or until this machine is on other networks."""
+        """Answer and search until told to stop, or until this machine is on other networks."""
         from zeroconf import Zeroconf
 
         with Zeroconf(interfaces=multicast_addresses(networks)) as zero:
@@ -234,7 +191,7 @@ class Discovery:
         self._found(found)
 
     def _networks(self) -> list[Interface]:
-        """Those on which this node can be called."""
+        """The networks on which this node can be called."""
         host = ip_address(self._config.host)
         found = local_networks(self._only)
         if host.is_unspecified or self._only is not None:
@@ -293,7 +250,7 @@ def discover(seconds: float = 3.0, *, interfaces: Sequence[str] | None = None) -
 
 
 def _browse(zero: Zeroconf, names: Names) -> ServiceBrowser:
-    """Puts into `names` who comes, or is another now; ends with `zero`."""
+    """Puts the names of nodes that come, or change, into `names`; ends with `zero`."""
     from zeroconf import ServiceBrowser, ServiceStateChange
 
     def changed(*, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
@@ -305,14 +262,14 @@ def _browse(zero: Zeroconf, names: Names) -> ServiceBrowser:
 
 
 def _next(names: Names, until: float) -> str | None:
-    """None where nothing came until then (monotonic clock), or where the queue was told to end."""
+    """The next name; None if none came until then (monotonic clock), or if the queue was told to end."""
     with suppress(queue.Empty):
         return names.get(timeout=max(0.0, until - time.monotonic()))
     return None
 
 
 def _resolve(zero: Zeroconf, name: str, networks: list[Interface], seconds: float) -> FoundNode | None:
-    """What a node says of itself; None where that makes no sense, or where it can't be called from here."""
+    """Asks for a node's records; None where there are none, or none that this node can use."""
     from zeroconf import BadTypeInNameException
 
     with suppress(BadTypeInNameException):
@@ -325,7 +282,7 @@ def _resolve(zero: Zeroconf, name: str, networks: list[Interface], seconds: floa
 def read_record(
     properties: dict[bytes, bytes | None], addresses: Sequence[str], port: int | None, networks: list[Interface]
 ) -> FoundNode | None:
-    """A node's TXT, A, AAAA and SRV records, checked; None for what can't be one of ours."""
+    """Checks a node's TXT, A, AAAA and SRV records; None where they are not those of a node, or it can't be called."""
     try:
         text = {name.decode(): value.decode() for name, value in properties.items() if value is not None}
         held = msgspec.convert(text, _TxtRecord, strict=False)
@@ -335,3 +292,48 @@ def read_record(
     if url is None:
         return None
     return FoundNode(url, held.chain_id, held.node_id, held.name, held.symbol, held.protocol)
+
+
+def local_networks(only: Sequence[str] | None = None) -> list[Interface]:
+    """This machine's addresses with their networks: all on which peers may be, or those of `only`."""
+    import ifaddr
+
+    found: set[Interface] = set()
+    for adapter in ifaddr.get_adapters():
+        for each in adapter.ips:
+            text = each.ip if isinstance(each.ip, str) else each.ip[0]
+            here = ip_interface(f"{text.partition('%')[0]}/{each.network_prefix}")
+            if text in only if only is not None else not here.ip.is_loopback:
+                with suppress(BadUrl):
+                    check_address(here.ip)
+                    found.add(here)
+    return sorted(found, key=lambda each: (each.version, each))[:_MAX_INTERFACES]
+
+
+def multicast_addresses(networks: list[Interface]) -> list[str]:
+    """The addresses to send and hear mDNS on: it runs over IPv4, what it tells may be either."""
+    return [str(each.ip) for each in networks if each.version == 4]
+
+
+def is_beyond_loopback(host: str) -> bool:
+    """Whether other machines may reach what listens at an IP address; False for a name, which may mean anything."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return not is_loopback(host)
+
+
+def reachable_url(addresses: Sequence[str], port: int | None, networks: list[Interface]) -> str | None:
+    """The URL to call, on a network of this machine; rather not an address that this machine has too (as docker0's)."""
+    own = {each.ip for each in networks}
+    usable: list[Address] = []
+    for text in addresses[: 4 * _MAX_INTERFACES]:
+        with suppress(ValueError, BadUrl):
+            address = ip_address(text.partition("%")[0])
+            check_address(address)
+            if any(address in each.network for each in networks if each.version == address.version):
+                usable.append(address)
+    if not usable or port is None or not 0 < port < 65536:
+        return None
+    return PeerUrl(str(min(usable, key=lambda each: (each in own, each.version, each))), port).url
