@@ -1,4 +1,4 @@
-"""Very many peers that answer, each on a port of its own, in one thread: to fill a table with."""
+"""Very many peers that answer, each on a port of its own, in one thread: enough to fill a table."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SOON = 20.0
 
 @contextmanager
 def gossiping(data: Path, peers: Iterable[str] = (), coin: Coin = COIN, **options: Any) -> Iterator[RunningNode]:
-    """A node that keeps itself in step."""
+    """A node that runs without `--manual`."""
     with running(data, coin, manual=False, peers=tuple(peers), **options) as node:
         yield node
 
@@ -104,7 +104,7 @@ def listener(chain: ChainBuilder, **hello: Any) -> dict[str, Route]:
 
 
 def wait_until_told(server: PeerServer) -> None:
-    """Until a node has joined the server as its peer: it has told its own URL then."""
+    """Wait until a node is linked with the server: then it has told its URL."""
     wait_until(lambda: server.bodies("/p2p/connect"), SOON, "a node to connect")
 
 
@@ -139,7 +139,7 @@ class Member:
 
 @contextmanager
 def torn_network(folder: Path, size: int, coin: Coin = COIN) -> Iterator[list[Member]]:
-    """Nodes that know each other by their proxies only."""
+    """Nodes that know each other only by their proxies, which can be cut."""
     with ExitStack() as stack:
         ports = [free_port() for _ in range(size)]
         proxies = [Proxy(port) for port in ports]

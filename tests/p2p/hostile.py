@@ -65,7 +65,7 @@ class PeerServer:
         return f"http://{self.host}:{self.port}"
 
     def bodies(self, path: str) -> list[bytes]:
-        """What was sent to a path, in order."""
+        """The bodies of the requests to a path, in order."""
         return [body for asked, body in self.asked if asked.endswith(path)]
 
     def hashes_asked(self) -> list[str]:
@@ -73,7 +73,7 @@ class PeerServer:
         return [each for body in self.bodies("/p2p/blocks") for each in json.loads(body)["hashes"]]
 
     def close(self) -> None:
-        """Gone, as a process that ends: kept-alive connections break too."""
+        """End it as a process ends: kept-alive connections break too."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -86,7 +86,7 @@ class _QuietServer(ThreadingHTTPServer):
     request_queue_size = 100
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up on a liar is what the tests want to see."""
+        """Ignores clients that hang up: on a liar they should."""
 
 
 def _handler(peer: PeerServer) -> type[BaseHTTPRequestHandler]:
@@ -130,7 +130,7 @@ def _handler(peer: PeerServer) -> type[BaseHTTPRequestHandler]:
 
 
 class _Counting:
-    """A file that counts what went out."""
+    """A file that counts the bytes written to it."""
 
     def __init__(self, file: Any, peer: PeerServer) -> None:
         self._file = file
@@ -174,7 +174,7 @@ def raw_headers(blocks: Sequence[Block]) -> list[bytes]:
 
 
 def honest(chain: ChainBuilder, *, headers_each: int = wire.MAX_HEADERS, **hello: Any) -> dict[str, Route]:
-    """The routes of a peer that has `chain`. `headers_each`: in one answer; `hello`: fields said otherwise."""
+    """The routes of a peer that has `chain`. `headers_each`: in one answer; `hello`: fields of its hello to change."""
     heights = {codec.block_hash(block.header): height for height, block in enumerate(chain.blocks)}
     bodies = {codec.block_hash(block.header): codec.encode_block(block) for block in chain.blocks}
     said = as_json(hello_of(chain, **hello))
@@ -193,7 +193,7 @@ def honest(chain: ChainBuilder, *, headers_each: int = wire.MAX_HEADERS, **hello
 
 
 class Gate:
-    """Lets a peer serve so many blocks, and no more until it is told to."""
+    """Lets a peer serve so many blocks, and then none until the test allows more."""
 
     def __init__(self, route: Route, open_to: int) -> None:
         self._route = route
@@ -206,7 +206,7 @@ class Gate:
             self._changed.notify_all()
 
     def serve(self, body: bytes) -> Answer:
-        """Cuts an answer where its blocks are used up, one at least: as the protocol allows."""
+        """Cuts an answer when the allowed blocks are used up, after one at least, as the protocol allows."""
         with self._changed:
             self._changed.wait_for(lambda: self._left > 0, 60)
             asked = json.loads(body)["hashes"][: self._left]
@@ -216,11 +216,11 @@ class Gate:
         return answer
 
 
-# lies that go on and on
+# lies without end
 
 
 def drip(data: Iterator[bytes] | bytes, every: float = 0.05) -> Wire:
-    """One byte (or item) after the other, slower than anyone would wait."""
+    """Sends one byte (or item) after the other, more slowly than any client waits."""
 
     def write(out: BinaryIO, closing: threading.Event) -> None:
         for item in data if not isinstance(data, bytes) else (bytes([byte]) for byte in data):
@@ -232,7 +232,7 @@ def drip(data: Iterator[bytes] | bytes, every: float = 0.05) -> Wire:
 
 
 def flood(head: bytes, piece: bytes) -> Wire:
-    """`head`, then `piece` without end."""
+    """Sends `head`, then `piece` without end."""
 
     def write(out: BinaryIO, closing: threading.Event) -> None:
         out.write(head)

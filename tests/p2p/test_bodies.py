@@ -1,4 +1,4 @@
-"""What a download keeps in memory: a window of the chain, however long that is."""
+"""A download keeps only a window of blocks in memory, however long the chain is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import ChainBuilder, wait_until
 
 
 class Consumed:
-    """A download whose blocks are taken by hand, and the most that its peer was ahead of it."""
+    """A download whose blocks the test takes, and the most that its peer was ahead of the test."""
 
     def __init__(self, serve: Serve, chain: ChainBuilder) -> None:
         self.blocks = self.bytes = self.most_blocks = self.most_bytes = 0

@@ -74,10 +74,10 @@ def test_a_peer_that_cuts_a_kept_connection_without_a_word_is_asked_again(serve:
     assert client.hello().height == 12
 
 
-def test_an_answer_that_is_cut_anywhere_is_the_lines_fault_and_not_the_peers(
+def test_an_answer_that_is_cut_anywhere_is_not_the_peers_fault(
     serve: Serve, chain: ChainBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else a bad line would end in a ban."""
+    """Otherwise a bad network would end in a ban."""
     body = json.dumps(hello_of(chain)).encode()
     head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nserver: granian\r\n\r\n" % len(body)
     whole = head + body

@@ -1,4 +1,4 @@
-"""Total time and total bytes: what a peer can make a request cost."""
+"""A request to a peer is bounded in total time and total bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peers that `--peer` names: met when they are there, and a bad one is named once, with what to do."""
+"""The peers that `--peer` names: added once they answer; a bad URL is logged once, with what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes of one coin find each other on a local network, and nobody makes them call elsewhere."""
+"""Nodes of one coin find each other on a local network, and no record makes them call elsewhere."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_node_on_loopback_and_one_that_was_told_so_are_not_found(network: Netw
         for port in (5002, 5003, 5004, 5005):
             wait_until(lambda port=port: network.answers(0, port), SOON, f"the node on {port}")  # type: ignore[misc]
         wait_until(lambda: "discovery: known" in network.log(0, 5005), SOON, "the manual one to be known")
-        # It is found, and looks for nobody: others come to it.
+        # It is found, but searches for none: others come to it.
         wanted = {f"http://10.77.0.{host}:5001" for host in (1, 2, 3)} | {"http://10.77.0.1:5005"}
         found = {node["url"] for coin in network.coins(1, *wanted) for node in coin["nodes"]}
     assert found == wanted

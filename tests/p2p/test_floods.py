@@ -1,4 +1,4 @@
-"""Floods that one peer, or anybody, can send: what a node keeps of them is bounded, and it goes on."""
+"""Floods that any sender can cause: what a node keeps of them is bounded, and it goes on working."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ A_CALL = 64
 
 
 def test_of_a_flood_of_orphans_a_hundred_are_held(tmp_path: Path) -> None:
-    """Seen from outside: when their parent comes, no more than that many stand on it."""
+    """Seen from outside: when their parent comes, at most so many join the chain."""
     with running(tmp_path / "node", COIN) as node:
         parent = node.chain.next_block()
         held = node.get("/v1/tips").body
@@ -37,7 +37,7 @@ def test_of_a_flood_of_orphans_a_hundred_are_held(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
-    """A tenth of them answers, and is more than there is room for."""
+    """A tenth of them answer, which is more than there is room for."""
     chain = ChainBuilder(COIN)
     with Crowd(chain, MAX_PEERS + 100) as crowd, running(tmp_path / "node", COIN) as node:
         silent = [f"http://127.9.{number // 250}.{number % 250 + 1}:9" for number in range(10_000 - len(crowd.urls))]
@@ -74,7 +74,7 @@ def test_a_host_that_asks_from_hundreds_of_ports_leaves_room_for_whom_the_owner_
 
 
 def test_what_peers_tell_of_peers_fills_neither_table_nor_connections(tmp_path: Path, serve: Serve) -> None:
-    """One tells 1,000 that answer, as often as it is asked; another more than an answer may hold."""
+    """One peer tells 1,000 that answer, whenever it is asked; another tells more than an answer may hold."""
     with Crowd(ChainBuilder(COIN), 1_000) as crowd:
         teller, liar = serve(listener(ChainBuilder(COIN, "teller"))), serve(listener(ChainBuilder(COIN, "liar")))
         teller.routes["GET /p2p/peers"] = as_json({"peers": crowd.urls})

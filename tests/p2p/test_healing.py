@@ -1,4 +1,4 @@
-"""A network that was torn comes together by itself."""
+"""A network that was split comes together again by itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_two_halves_come_to_the_heavier_chain_and_the_losers_transfers_are_mined
         heal(members)
         for node in nodes:
             wait_for_tip(node, heavy, HEALED)
-        # Told again: the heavier side has never seen it.
+        # Sent again, for the side with more work has never seen it.
         for node in nodes:
             wait_for_pool(node, [show(codec.txid(lost))])
         heavy.add([lost])
@@ -72,7 +72,7 @@ def test_a_slow_and_dripping_connection_is_borne(tmp_path: Path) -> None:
 
 
 def test_a_node_that_nobody_can_call_is_in_step_all_the_same(tmp_path: Path) -> None:
-    """As behind a router: it calls, and is not called back."""
+    """As behind a router: it calls others, and can't be called."""
     with (
         gossiping(tmp_path / "open") as open_node,
         gossiping(tmp_path / "hidden", [open_node.url], announce="http://192.0.2.1:5001") as hidden,

@@ -1,4 +1,4 @@
-"""Real nodes among peers that answer with anything but the protocol: they live, and keep to those that are honest."""
+"""Real nodes among peers that answer with anything but the protocol: they go on, with the honest ones."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class EndlessHeaders:
 
 
 def memory(node: RunningNode) -> int:
-    """What the node's processes have for themselves, bytes: of files, others have a part, and it grows as they end."""
+    """Bytes of memory that the node's processes don't share: shared pages count for more as other processes end."""
     total = 0
     for pid in (node.process.pid, *children(node.process.pid)):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()

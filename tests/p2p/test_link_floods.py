@@ -1,4 +1,4 @@
-"""What strangers tell and ask does not take over whom a node connects with; nor does a fault of its own."""
+"""What strangers tell and ask doesn't take over a node's links, and an error of its own doesn't end them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Idle(Link):
 
 
 class Unlucky(Idle):
-    """One whose thread the system does not give."""
+    """A link for which the system has no thread."""
 
     def start(self) -> None:
         raise RuntimeError("can't start new thread")
@@ -74,7 +74,7 @@ Manage = Callable[..., Managed]
 
 @pytest.fixture
 def manage(tmp_path: Path, serve: Serve) -> Iterator[Manage]:
-    """A keeper on a real store; its links are idle. Options: of Config."""
+    """A link manager on a real store, whose links are idle. Options: of Config."""
     stack: list[Managed] = []
 
     def make(**options: object) -> Managed:
@@ -133,10 +133,10 @@ def test_a_peer_that_tells_of_many_does_not_keep_out_what_others_tell(manage: Ma
     keeping.manager.learned(teller, told)
     keeping.manager.start()
     wait_until(lambda: len(keeping.urls()) == MAX_LEARNED, SOON, "all that were heard of to be called")
-    assert len(set(keeping.urls()) & set(told)) > len(told) // 2  # each took the place of any other
+    assert len(set(keeping.urls()) & set(told)) > len(told) // 2  # each took the place of a random one
 
 
-def test_a_thread_that_can_not_be_had_ends_neither_the_keeper_nor_what_it_knows_of_the_peer(
+def test_a_thread_that_can_not_be_had_ends_neither_the_manager_nor_what_it_knows_of_the_peer(
     manage: Manage, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, other = "http://198.51.100.1:5001", "http://198.51.100.2:5001"
@@ -144,7 +144,7 @@ def test_a_thread_that_can_not_be_had_ends_neither_the_keeper_nor_what_it_knows_
     keeping.kinds += [Unlucky]
     keeping.manager.start()
     wait_until(lambda: "can't start new thread" in caplog.text, SOON, "the fault in the log")
-    wait_until(lambda: keeping.urls() == [other], SOON, "the keeper to go on with the other")
+    wait_until(lambda: keeping.urls() == [other], SOON, "the manager to go on with the other")
     keeping.clock.now += 60
     keeping.peers.remove("127.9.9.9:9")
     keeping.manager.table_changed("http://127.9.9.9:9")
@@ -165,7 +165,7 @@ def test_a_peer_that_found_no_room_is_tried_again_within_a_minute(manage: Manage
 
 
 def test_one_that_was_told_and_then_called_by_itself_has_one_link(manage: Manage) -> None:
-    """Two would take each other for doubles: the peer would be refused for minutes, and one link never end."""
+    """Two links would be taken for duplicates: the peer would be refused for minutes, and one link would never end."""
     here = manage()
     url = "http://192.0.2.7:5001"
     here.manager._remember(url)
@@ -174,5 +174,7 @@ def test_one_that_was_told_and_then_called_by_itself_has_one_link(manage: Manage
     here.manager._connect()
     (link,) = here.manager.links()
     assert (link.url.url, link.direction) == (url, INBOUND)
-    here.manager.ended(here.manager._make_link(link.url, OUTBOUND, False), None)  # of another's end it stays
+    here.manager.ended(
+        here.manager._make_link(link.url, OUTBOUND, False), None
+    )  # the end of another link of that URL: this one stays
     assert here.manager.links() == [link]

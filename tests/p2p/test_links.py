@@ -1,4 +1,4 @@
-"""Who is connected: found, lost, found again, heard of, refused."""
+"""Links to peers: found, lost, found again, told by others, refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_newcomer_takes_the_chain_and_the_pool_of_its_peer_and_gives_its_own(t
 
 
 def test_of_a_peers_pool_what_is_good_is_taken_and_the_rest_left(tmp_path: Path, serve: Serve) -> None:
-    """Whoever makes it up: the peer may see the chain otherwise."""
+    """The peer is not blamed for the rest, for its tip may be another one."""
     good, poor = transfer(COIN, ALICE, BOB, 5), transfer(COIN, BOB, ALICE, RICH + 1)
     peer = serve(listener(ChainBuilder(COIN)))
     peer.routes["GET /p2p/mempool"] = as_bytes(b"".join(map(codec.encode_transaction, (poor, good))))

@@ -1,4 +1,4 @@
-"""Who sends what no honest node sends is not heard for a while, whatever name it gives itself; nobody else pays."""
+"""Nothing is taken for a while from an address that sent what no honest node sends; no other address pays for it."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_host_of_a_banned_peer_is_not_heard_under_any_port(make_node: MakeNo
 
 
 def send(host: Host, to: str, *requests: tuple[str, bytes]) -> list[str]:
-    """What the node at address `to` answers to each, sent from `host`: status, and the code of the error."""
+    """Status and error code of the answer to each request that `host` sends to the node at `to`."""
     lines = "".join(json.dumps([to, path, body.hex()]) + "\n" for path, body in requests)
     done = subprocess.run(
         host.command(sys.executable, "-c", _SEND), input=lines, capture_output=True, text=True, timeout=60, check=True

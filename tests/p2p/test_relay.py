@@ -1,4 +1,4 @@
-"""What enters at one node is at every node in a blink, and goes back to nobody."""
+"""What enters at one node is soon at every node, and is sent back to none."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:
 
 
 def test_a_block_of_another_process_of_the_node_is_told(tmp_path: Path) -> None:
-    """A worker connects what it mines itself: this test's process stands for it."""
+    """A worker connects the blocks that it mines by itself; here the test's process does so."""
     with line(tmp_path, 2) as (first, second):
         store = Store.open(first.config, COIN)
         try:
@@ -70,7 +70,7 @@ def test_nothing_goes_back_to_whom_it_came_from_and_everything_to_the_others(tmp
         wait_until(lambda: transfers_told(other) == [show(codec.txid(given))], SOON, "the other to hear of it")
         node.extend()
         own = post_transfer(node, transfer(COIN, ALICE, BOB, 6, 0, 1))
-        # What comes after has come: what was to come before would have been there.
+        # The later one has come, so an earlier one would be here too.
         wait_until(lambda: blocks_told(teller) == [chain.tip_hash], SOON, "the node's own block alone")
         wait_until(lambda: transfers_told(teller) == [own], SOON, "the node's own transfer alone")
         wait_until(lambda: blocks_told(other)[-1:] == [chain.tip_hash], SOON, "the other to hear of it too")
@@ -157,7 +157,7 @@ def test_an_orphan_that_is_held_already_makes_the_node_ask_whoever_brings_it_aga
         wait_until_told(silent)
         wait_until_told(server)
         chain.grow(20)
-        # The first to bring it has not what it stands on: nothing comes of asking there.
+        # The first that sends it lacks its parent, so asking there brings nothing.
         assert push_as(other, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
         server.routes.update(listener(chain))
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
@@ -188,7 +188,7 @@ def test_a_manual_node_neither_pushes_nor_pulls(tmp_path: Path, serve: Serve) ->
         post_transfer(node, transfer(COIN, ALICE, BOB, 5))
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
         with gossiping(tmp_path / "third", [node.url], outbound=1) as third:
-            # It answers, though: a peer that gossips takes from it and gives to it.
+            # But it answers, so a peer that gossips takes from it and sends to it.
             wait_for_tip(third, node.chain)
             third.chain = node.chain
             third.extend()

@@ -1,4 +1,4 @@
-"""A peer that was away for long is found again when it is back."""
+"""A peer that was away for long is found again once it is back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOBODY = "127.9.9.9:9"
 
 
 class Closed:
-    """A port where nobody is at home: `knocks` counts who came."""
+    """A port where nothing answers: `knocks` counts connections."""
 
     def __init__(self, port: int) -> None:
         self.knocks = 0
@@ -66,7 +66,7 @@ def test_a_peer_that_was_gone_for_an_hour_is_tried_every_minute_and_found_when_i
 
     def a_minute_later() -> None:
         clock.now += MINUTE
-        peers.remove(NOBODY)  # any change of the table has the manager look
+        peers.remove(NOBODY)  # any change of the table starts a round of the manager
 
     try:
         with running(tmp_path / "there", COIN, port=port):

@@ -1,4 +1,4 @@
-"""Whom a node calls by its own choice is spread over addresses: a host with many ports gets one of its links."""
+"""Outbound links are spread over addresses: a host with many ports gets one of them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_ten_nodes_of_one_house_may_have_every_place_and_one_each(manage: Manage
 
 
 def join(manager: LinkManager, *, but: str = "") -> None:
-    """As if all links that are trying had said hello."""
+    """Have the peers of all links say hello."""
     for link in manager.links():
         if link.node_id is None and link.url.url != but:
             link.addresses = frozenset([ip_address(link.url.host)])

@@ -1,4 +1,4 @@
-"""Who has a place in the table of peers: nobody takes it over by asking often, and the owner's word counts."""
+"""Places in the table of peers: no one takes it over by asking often, and what the owner adds has a place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def node(make_node: MakeNode) -> Node:
 
 
 def ask(node: Node, urls: Iterable[str], direction: str = INBOUND, *, is_linked: bool = False) -> list[str]:
-    """Take peers in that have said hello, one after the other: the state of each, or why not."""
+    """Take peers that have said hello into the table, one by one: the state of each, or why not."""
     told: list[PeerRow | PeerError] = []
     for count, text in enumerate(urls):
         url = parse_peer_url(text)

@@ -55,7 +55,7 @@ def test_a_side_branch_that_is_let_go_during_a_download_is_fetched_anew_and_no_p
     routes = honest(theirs)
 
     def let_go(body: bytes) -> Any:
-        """Between the plan, which counts on the block, and the blocks that stand on it."""
+        """Drop the block after the plan was made and before its successors arrive."""
         node.store.write(lambda conn: chainstate.forget(conn, [known]))
         return routes["POST /p2p/blocks"](body)
 

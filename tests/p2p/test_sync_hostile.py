@@ -1,4 +1,4 @@
-"""Peers that lie to a node that asks for their chain: it stays whole, marks them down and goes to the next one."""
+"""Peers that lie during a sync: the node keeps its chain, marks them down and goes on with the next one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def node(make_node: MakeNode) -> Node:
 
 
 def assert_unharmed(node: Node, serve: Serve, liar: str) -> None:
-    """The tip is ours, nothing was stored, the liar is marked down, and an honest peer's chain is taken as ever."""
+    """The tip is unchanged, nothing was stored, the liar is marked down, and an honest peer's chain is still taken."""
     assert (node.tip.height, rows(node)) == (10, 11)
     row = node.peer(liar)
     assert row.score < 100
@@ -171,7 +171,7 @@ class EndlessHeaders:
 
 
 def changed_blocks(chain: ChainBuilder, change: Callable[[int, bytes | None], bytes | None]) -> Route:
-    """A true chain's blocks, each as `change` (position in the answer, block) makes it."""
+    """The blocks of a true chain, each as changed by `change` (position in the answer, block)."""
     route = honest(chain)[BLOCKS]
 
     def lie(body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""A real node that is ended with SIGKILL in the middle of a sync goes on where it was."""
+"""A real node that is killed (SIGKILL) in the middle of a sync goes on from there."""
 
 from __future__ import annotations
 

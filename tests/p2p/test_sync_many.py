@@ -1,4 +1,4 @@
-"""Bodies from several peers at once: shared out, in order, bounded; who is slow or lies is passed over."""
+"""Blocks from several peers at once: shared out, in order, bounded; peers that are slow or lie are passed over."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_slow_peer_is_passed_over(node: Node, serve: Serve, impatient: None, p
     peers = [add(node, serve, routes) for routes in kinds]
     assert node.sync.replace_chain()
     assert node.tip.block_hash == chain.tip_hash
-    # It was given little, was waited for once, and then its part went to others.
+    # It was asked for little, was waited for once, and then others were asked for its part.
     assert len(peers[place].bodies("/p2p/blocks")) <= 1
     assert set(all_asked(*peers[:place], *peers[place + 1 :])) == hashes(chain)
 
@@ -102,7 +102,7 @@ def test_a_liar_among_honest_peers_is_found_out_and_the_rest_deliver(
         routes[BLOCKS] = after_all_were_asked(routes[BLOCKS], gate)
     peers = [add(node, serve, routes) for routes in kinds]
     node.sync.replace_chain()
-    node.sync.replace_chain()  # who showed the headers and lied ends that sync; the next one goes on with the other
+    node.sync.replace_chain()  # the lead's lie ended that sync; the next one goes on with the other
     assert node.tip.block_hash == chain.tip_hash
     assert balances_agree(node, chain)
     scores = [node.peer(peer.url).score for peer in peers]

@@ -1,4 +1,4 @@
-"""Peers that serve what is true, and ever so slowly, while an honest one waits: each leads a sync in its turn."""
+"""Peers that serve true chains very slowly while an honest one waits: each leads a sync in its turn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def slowly(route: Route, seconds: float) -> Route:
 
 
 def one_at_a_time(route: Route) -> Route:
-    """A block in each answer, as the protocol allows."""
+    """One block in each answer, as the protocol allows."""
     return lambda body: route(json.dumps({"hashes": json.loads(body)["hashes"][:1]}).encode())
 
 
@@ -123,7 +123,7 @@ def test_a_liar_with_slow_bodies_does_not_keep_a_node_from_the_best_chain(
         wait_until(lambda: victim.tip.block_hash == good.chain.tip_hash, PATIENCE)
         asked = len(liar.asked)
         wait_until(lambda: len(liar.asked) > asked, PATIENCE, "the liar's next turn")
-        assert victim.peer(liar.url).state == CONNECTED  # it did nothing that no honest peer on a slow line does
+        assert victim.peer(liar.url).state == CONNECTED  # an honest peer on a slow line does the same
 
 
 def test_a_host_with_many_ports_has_one_turn_for_each_of_anothers(victim: Node) -> None:
@@ -145,7 +145,7 @@ def test_a_peer_that_drips_headers_is_to_blame_and_no_hello_gives_it_back(
     node.peers.add(server.url)
     (greeting,) = node.peers.greet_all()
     synced = node.sync.sync_with(greeting, lambda: False)
-    node.peers.greet_all()  # as its link does meanwhile: it is connected again, so that the state tells nothing
+    node.peers.greet_all()  # as its link does meanwhile: now it is connected again, whatever the state was
     assert synced.is_to_blame
     assert (node.peer(server.url).state, node.peer(server.url).score) == (CONNECTED, 95)
 
@@ -169,10 +169,9 @@ def test_slow_bodies_of_one_peer_do_not_hold_up_a_chain_that_another_has_too(
     wait_until(lambda: victim.tip.height == LONG, PATIENCE)
 
 
-def test_a_time_slice_lasts_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fairness_module, "SLICE_SECONDS", 0.0)
+def test_a_time_slice_lasts_while_nobody_waits() -> None:
     waiting: list[str] = []
-    time_slice = TimeSlice(lambda: bool(waiting))
+    time_slice = TimeSlice(lambda: bool(waiting), seconds=0.0)
     time_slice.begin()
     assert (time_slice.is_over, time_slice.was_cut) == (False, False)
     waiting.append("another")

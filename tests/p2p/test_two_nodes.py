@@ -1,4 +1,4 @@
-"""Real nodes, each in processes of its own: what this room asks is what the API answers."""
+"""Real nodes, each in processes of its own: what `node.p2p` asks is what `node.api` answers."""
 
 from __future__ import annotations
 

@@ -19,8 +19,10 @@ SLICE_SECONDS: Final = 30.0
 class TimeSlice:
     """The time of one leading peer. `others_wait`: whether another would go on instead, asked again and again."""
 
-    def __init__(self, others_wait: Callable[[], bool]) -> None:
+    def __init__(self, others_wait: Callable[[], bool], seconds: float | None = None) -> None:
+        """`seconds`: SLICE_SECONDS by default."""
         self.others_wait = others_wait
+        self._seconds = SLICE_SECONDS if seconds is None else seconds
         self.was_cut = False
         """Whether `is_over` has ended the sync before the peer was through."""
         self._ends_at: float | None = None
@@ -28,7 +30,7 @@ class TimeSlice:
     def begin(self) -> None:
         """The time runs from the first call on: once the headers are here, which have a limit of their own."""
         if self._ends_at is None:
-            self._ends_at = time.monotonic() + SLICE_SECONDS
+            self._ends_at = time.monotonic() + self._seconds
 
     def end(self) -> None:
         """The peer gives less than it could: its time is up now."""
