@@ -200,7 +200,10 @@ def _as_json(body: Any) -> bytes | None:
 
 
 def shut(connection: http.client.HTTPConnection) -> None:
-    """End what another thread waits for on this connection."""
+    """End what another thread waits for on this connection.
+
+    As `node.system.network.shut` does, which this room, made for scripts that load nothing else, can't import.
+    """
     sock = connection.sock
     if sock is not None:
         with suppress(OSError):

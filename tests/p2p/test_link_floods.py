@@ -174,7 +174,6 @@ def test_one_that_was_told_and_then_called_by_itself_has_one_link(manage: Manage
     here.manager._connect()
     (link,) = here.manager.links()
     assert (link.url.url, link.direction) == (url, INBOUND)
-    here.manager.ended(
-        here.manager._make_link(link.url, OUTBOUND, False), None
-    )  # the end of another link of that URL: this one stays
+    other = here.manager._make_link(link.url, OUTBOUND, False)  # of the same URL: its end is not this link's
+    here.manager.ended(other, None)
     assert here.manager.links() == [link]
