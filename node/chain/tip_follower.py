@@ -76,5 +76,5 @@ def _move(conn: Connection, old: BlockRow) -> TipMove | None:
     if new.header.prev_hash == old.block_hash:
         return TipMove(old, new, old.height)
     now = blocks.by_hash(conn, old.block_hash)
-    assert now is not None  # noqa: S101 - what joined the tree stays in it
+    assert now is not None  # noqa: S101 - what was on the main chain is never dropped
     return TipMove(old, new, blocks.fork_height(conn, now))
