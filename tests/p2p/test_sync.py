@@ -10,6 +10,7 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.sync import survey as survey_module
+from moneyer.node.p2p.sync.progress import SyncMeter
 from moneyer.node.store import accounts, blocks, chainstate
 from moneyer.node.store.blocks import Leaves
 from tests.nodes import NOW
@@ -194,3 +195,16 @@ def test_a_block_from_the_future_is_left_for_later_without_blame(node: Node, ser
     assert node.tip.height == 5
     assert not node.sync.replace_chain()
     assert node.peer(peer.url).score == 100
+
+
+def test_asking_all_peers_and_a_sync_of_one_are_both_syncing_whichever_ends_first() -> None:
+    meter = SyncMeter()
+    with meter.asking():
+        assert (meter.syncing, meter.progress) == (True, None)
+        meter.begin(0, 9)
+    assert meter.syncing
+    assert meter.progress is not None
+    with meter.asking():
+        meter.end()
+        assert (meter.syncing, meter.progress) == (True, None)
+    assert (meter.syncing, meter.progress) == (False, None)
