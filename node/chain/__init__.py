@@ -12,7 +12,8 @@ peers and the worker alike. It goes through these functions, and back only by re
     outcomes                    what became of it: Extended, Reorganized, SideBranch, Orphan, AlreadyKnown
 
 A transfer comes in by `mempool.Mempool`; `next_block` makes an unsolved block of what waits; `verify` proves a whole
-database with the same stages. `orphans` and `side_branches` bound what nobody asked for.
+database with the same stages. `orphans` and `side_branches` bound what nobody asked for. `tip_follower` tells the relay
+(`node.p2p`) and the event feed (`node.api`) how the tip moved.
 
 Threads: none of its own but a pool that verifies signatures (`signatures`; the curve library releases the interpreter).
 Callers come from any thread. Locks: `KeyedLock` per block that is being accepted; small ones in `orphans`,

@@ -23,6 +23,7 @@ from time import monotonic
 from typing import ClassVar, Final
 
 from ..core.errors import MoneyerError
+from .network import unmapped
 
 _IPV6_SHARE_BITS: Final = 64
 """An IPv6 customer has a /64 at least, so a single address says nothing about whose it is."""
@@ -263,13 +264,11 @@ def address_key(remote: str) -> str:
     An IPv4 address written as an IPv6 one counts as IPv4. Text that is no address counts as itself.
     """
     try:
-        address = ip_address(remote.partition("%")[0])
+        address = unmapped(ip_address(remote.partition("%")[0]))
     except ValueError:
         return remote
     if not isinstance(address, IPv6Address):
         return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
     network = int(address) >> (128 - _IPV6_SHARE_BITS) << (128 - _IPV6_SHARE_BITS)
     return f"{IPv6Address(network)}/{_IPV6_SHARE_BITS}"
 
