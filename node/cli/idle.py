@@ -16,17 +16,19 @@ _WHEN_ASKED = "demand"
 
 
 def mining_of(place: Place, seconds: float, is_over: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """`/v1/mining`, as it is now; of a node that has a worker which is still starting, once that lives.
+    """`/v1/mining`, as it is now; of a node whose worker is still starting, once that has said its mode.
 
-    It is waited for until `is_over` says that nobody wants to know any more, for `seconds` at most. Raises ClientError.
+    It is waited for until `is_over` says that the answer is not needed any more, for `seconds` at most. Raises
+    ClientError.
     """
     from ..system.advice import has_workers
 
     is_coming = place.folder is not None and has_workers(place.folder)
-    end = time.monotonic() + (min(seconds, _STARTING) if is_coming else 0)
+    end = time.monotonic() + min(seconds, _STARTING)
     while True:
         mining: dict[str, Any] = place.client.get("/v1/mining")
-        if mining["worker"]["alive"] or is_over() or time.monotonic() >= end:
+        is_alive, mode = mining["worker"]["alive"], mining["worker"]["mode"]
+        if is_over() or time.monotonic() >= end or (mode if is_alive else not is_coming):
             return mining
         time.sleep(_LOOK_SECONDS)
 
@@ -42,7 +44,7 @@ def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[],
 
     try:
         mining = mining_of(place, seconds, is_over)
-        is_alive, mode = bool(mining["worker"]["alive"]), str(mining["mode"])
+        is_alive, mode = bool(mining["worker"]["alive"]), mining["worker"]["mode"]
         if is_over():
             return None
     except (ClientError, KeyError, TypeError):
