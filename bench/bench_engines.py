@@ -13,7 +13,7 @@ from time import process_time
 
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report
 from moneyer.worker.bench import measure_together
-from moneyer.worker.engines import ENGINES, Engine, EngineFailed, choose, make
+from moneyer.worker.engines.registry import ENGINES, Engine, EngineFailed, choose, make
 
 SECONDS = 0.1 if SHORT else 0.3
 ROUNDS = 5 if SHORT else 15

@@ -14,7 +14,7 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.store import mining
 from moneyer.node.store.engine import Store
 from moneyer.node.store.mining import parse_mode
-from moneyer.worker.engines import ENGINES, Engine, EngineFailed, make
+from moneyer.worker.engines.registry import ENGINES, Engine, EngineFailed, make
 from moneyer.worker.miner import Miner
 from moneyer.worker.pool import HasherPool
 

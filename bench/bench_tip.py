@@ -22,10 +22,10 @@ from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.engine import Store
 from moneyer.node.store.mining import parse_mode
-from moneyer.worker import engines
+from moneyer.worker.engines import registry
 from moneyer.worker.miner import Miner
-from moneyer.worker.offers import WorkSource
 from moneyer.worker.pool import HasherPool
+from moneyer.worker.work import WorkSource
 
 ROUNDS = 10 if SHORT else 40
 PROCESSES = 2
@@ -37,7 +37,7 @@ def extender(pipe: Connection, data: Path) -> None:
     """Another process of the node: solve a block, tell, and commit it when asked; sends when that was done."""
     store = Store.open(Config(data=data), COIN, check_file=False)
     chain = Chain(store)
-    engine = engines.make(engines.choose(engines.AUTO, data / "cache"), data / "cache")
+    engine = registry.make(registry.choose(registry.AUTO, data / "cache"), data / "cache")
     while pipe.recv():
         template = chain.template(bytes(33), int(time.time()), os.urandom(16)).block
         source = WorkSource(template, 0)

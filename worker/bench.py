@@ -1,4 +1,4 @@
-"""What each engine reaches on this machine, for `moneyer bench mine` and the benches."""
+"""Measures what each engine reaches on this machine, for `moneyer bench mine` and the benches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from time import perf_counter
 
-from . import engines
+from .engines import registry
+from .engines.proof import NONCES
 from .pool import no_main_module
 
 PASSED = "passed"
@@ -21,11 +22,15 @@ _HEADER = bytes(range(80))
 _NEVER = 1 << 200
 """A target that no nonce tried here meets, and that is compared as a real one is."""
 _SLICE = 0.03
+"""Seconds of one call of an engine."""
 _START_SECONDS = 60.0
+"""Seconds that processes have to come up."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRow:
+    """What was measured of one engine."""
+
     engine: str
     self_test: str
     """`passed`, or a sentence that says what is wrong; the rates are None then."""
@@ -35,7 +40,7 @@ class EngineRow:
     """Hashes a second of `processes` processes at once."""
     processes: int = 0
     note: str | None = None
-    """A sentence where the engine is slower than hashlib is here, and why: nobody wants it."""
+    """A sentence that says why, where the engine is slower than hashlib here."""
 
 
 def bench_engines(
@@ -44,24 +49,25 @@ def bench_engines(
     processes: int | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[EngineRow]:
-    """A row an engine. `seconds`: of each measurement, two an engine. `processes`: one a core unless told.
+    """A row for each engine.
 
-    `on_progress` is told what is done now.
+    `seconds`: of each measurement, two for an engine. `processes`: one for each core unless told. `on_progress` is
+    called with a sentence about what is measured now.
     """
     count = processes or _cores()
     rows = []
-    for number, name in enumerate(engines.ENGINES, 1):
-        on_progress(f"measuring {name} ({number} of {len(engines.ENGINES)}), {2 * seconds:g} s and its start")
+    for number, name in enumerate(registry.ENGINES, 1):
+        on_progress(f"measuring {name} ({number} of {len(registry.ENGINES)}), {2 * seconds:g} s and its start")
         rows.append(_row(name, seconds, cache, count))
-    plain = next((row.one_core for row, _ in rows if row.engine == engines.YARDSTICK), None)
+    plain = next((row.one_core for row, _ in rows if row.engine == registry.YARDSTICK), None)
     return [replace(row, note=_note(row, weakness, plain)) for row, weakness in rows]
 
 
 def _note(row: EngineRow, weakness: str, plain: int | None) -> str | None:
-    return engines.why_slow(row.engine, weakness, row.one_core, plain) if row.one_core and plain else None
+    return registry.why_slow(row.engine, weakness, row.one_core, plain) if row.one_core and plain else None
 
 
-def measure(engine: engines.Engine, seconds: float) -> float:
+def measure(engine: registry.Engine, seconds: float) -> float:
     """Hashes a second of this process, in slices as a worker does them."""
     count, tried, start = 1 << 12, 0, 0
     began = last = perf_counter()
@@ -69,14 +75,14 @@ def measure(engine: engines.Engine, seconds: float) -> float:
         engine.search(_HEADER, _NEVER, start, count)
         now = perf_counter()
         tried += count
-        start = (start + count) % (engines.NONCES >> 1)
+        start = (start + count) % (NONCES >> 1)
         count = max(1 << 12, min(int(count * _SLICE / max(now - last, 1e-6)), 2 * count, 1 << 28))
         last = now
     return tried / (last - began)
 
 
 def measure_together(name: str, processes: int, seconds: float, cache: Path | None = None) -> float:
-    """Hashes a second of several processes at once. Raises EngineFailed where they don't come up."""
+    """Hashes a second of several processes together. Raises EngineFailed where they don't come up."""
     context = get_context("spawn")
     pipes: list[Connection] = []
     running: list[SpawnProcess] = []
@@ -106,18 +112,18 @@ def measure_together(name: str, processes: int, seconds: float, cache: Path | No
 def _row(name: str, seconds: float, cache: Path | None, processes: int) -> tuple[EngineRow, str]:
     """The row, and the engine's weakness here."""
     try:
-        engine = engines.make(name, cache)
+        engine = registry.make(name, cache)
         alone = measure(engine, seconds)
         together = measure_together(name, processes, seconds, cache)
-    except engines.EngineFailed as error:
+    except registry.EngineFailed as error:
         return EngineRow(name, str(error)), ""
     return EngineRow(name, PASSED, int(alone), int(together), processes), engine.weakness
 
 
 def _measured(connection: Connection, name: str, seconds: float, cache: Path | None) -> None:
-    # EOFError, OSError: who asked is gone.
+    # EOFError, OSError: the process that measures is gone.
     with suppress(EOFError, OSError):
-        engine = engines.make(name, cache)
+        engine = registry.make(name, cache)
         connection.send(0.0)
         connection.recv()
         connection.send(measure(engine, seconds))
@@ -131,10 +137,10 @@ def _receive(pipes: Sequence[Connection], name: str, seconds: float) -> list[flo
                 raise EOFError
             answers.append(pipe.recv())
         except (EOFError, OSError):
-            raise engines.EngineFailed(f"the engine {name} does not run in {len(pipes)} processes") from None
+            raise registry.EngineFailed(f"the engine {name} does not run in {len(pipes)} processes") from None
     return answers
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,7 @@ from ..node.config import Config
 from ..node.core.errors import MoneyerError
 
 ENGINES: Final = ("hashlib", "simd", "sha", "mixed")
-"""The names of the engines (`worker.engines.ENGINES`; a test holds the two equal)."""
+"""The names of the engines (`worker.engines.registry.ENGINES`; a test holds the two equal)."""
 MAX_PROCESSES: Final = 1024
 """More than any machine of today has cores; a guard against a slip of the finger."""
 MAX_NICE: Final = 19

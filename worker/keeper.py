@@ -1,6 +1,7 @@
-"""Keeps a worker going: its parent, which starts it again when it is killed, and ends when it ends for a reason.
+"""The keeper of a worker (`moneyer worker --keep`): its parent process, which starts it again when it is killed.
 
-honcho ends a whole network when one of its processes ends, so what is to be started again is started from here.
+honcho ends a whole network when one of its processes ends, so a worker of a network is restarted from here. A worker
+that refuses to run, or ends with its node, is not started again.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ..node.system.locks import is_held
 log = logging.getLogger("moneyer.worker")
 
 _REFUSED = (1, 2)
-"""Exit statuses of a worker that has said why it does not run."""
+"""Exit statuses of a worker that has logged why it does not run."""
 _MANY = 5
 _SOON = 30.0
-"""Seconds; a worker that ends so many times within them is given up."""
+"""Seconds; a worker that ends _MANY times within them is given up."""
 _SETTLED = 5.0
-"""Seconds after which a worker has taken over what its options say."""
+"""Seconds after which a worker has certainly stored the mode of its options."""
 _END_SECONDS = 1.8
-"""A worker that was told to end is killed after these."""
+"""Seconds after which a worker that was told to end is killed; honcho kills this process itself after 5."""
 _POLL = 0.1
 
 
@@ -47,8 +48,11 @@ class Keeper:
         self._ends: deque[float] = deque(maxlen=_MANY)
 
     def run(self) -> int:
-        """Gives the exit status. 0: ended as asked, or with the node; 1, 2: the worker has said why it refuses to run,
-        or it ended again and again."""
+        """Keep the worker running; gives the exit status.
+
+        0: ended as asked, or with the node. 1, 2: the worker has logged why it refuses to run, or it ended again and
+        again.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._asked.set())
         watch_parent(self._asked.set)
@@ -72,7 +76,7 @@ class Keeper:
     def _run_once(self, arguments: Sequence[str]) -> int:
         """Start the worker and wait for its end. Gives its exit status, negative for a signal's number."""
         environment = {name: value for name, value in os.environ.items() if name != "MONEYER_WORKER_KEEP"}
-        # By its number: a worker that looked for its parent once this one had been killed would find another.
+        # Named: if this process is killed before the worker has looked for its parent, it would find another one.
         environment[LAUNCHER] = str(os.getpid())
         if arguments is self._again:
             environment.pop("MONEYER_WORKER_MODE", None)
@@ -99,12 +103,12 @@ class Keeper:
     def _has_node(self) -> bool:
         try:
             return is_held(self._node_lock)
-        except OSError:  # this machine refuses to tell now
+        except OSError:  # the system refuses to tell now
             return True
 
 
 def _without_mode(arguments: Sequence[str]) -> list[str]:
-    """The same but for --mode: it has been set, and may have been switched since."""
+    """The arguments without --mode: that has been stored, and may have been switched since."""
     kept: list[str] = []
     values = iter(arguments)
     for each in values:

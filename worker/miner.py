@@ -1,14 +1,15 @@
-"""From a template to a block: template -> search -> stale? -> accept_block.
+"""The miner: from a template to a block, step by step, in the supervisor's main thread.
 
-`Miner.step` does whatever is to be done now and says how long it may sleep; its supervisor sleeps on the doorbell and
-on the hashing processes' pipes. All of it runs in one thread.
+A step collects what the hashing processes report, reads what is wanted now (`demand`), offers a solved block to the
+chain, or makes a template and feeds its units to the processes. It never blocks for long: it says for how many seconds
+nothing is to be done, and the supervisor sleeps until then, or until the database or a process has news.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
@@ -20,85 +21,41 @@ from ..node.store.engine import Store
 from ..node.store.errors import StoreUnavailable, cause_of
 from ..node.store.mining import Kind, Mode
 from ..node.system.words import of_system
-from . import engines
-from .demand import Look, Rhythm, look, timestamps, wants_block
+from .demand import IntervalTimer, Snapshot, last_timestamps, read_snapshot, wants_block
+from .engines import registry
+from .engines.proof import NONCES, solves
 from .hasher import Unit
-from .offers import Offers, Work, WorkSource, new_extra
 from .pool import HasherPool
-from .reports import Trouble
-
-# How fast is hashed now.
-
-
-_WINDOW = 10.0
-"""Seconds over which the rate is an average."""
-_STEP = 0.25
-"""Seconds between two counts that are kept."""
-_FRESH = 1.5
-"""Seconds for which the newest count stands for the present: reports come several times a second."""
-
-
-class Meter:
-    """From how many hashes have been tried in all, by whomever, to hashes a second.
-
-    A block that is found in between changes nothing about it: what is counted is the time, not the search.
-    """
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._counts: deque[tuple[float, int]] = deque()
-        self._seen = 0
-
-    def see(self, hashes: int) -> None:
-        """`hashes`: tried in all until now; never less than before."""
-        # It begins with the first hashes, not with the wish for them: processes come up, an engine is compiled.
-        if hashes == self._seen:
-            return
-        self._seen = hashes
-        counts, now = self._counts, self._clock()
-        if len(counts) > 1 and now - counts[-2][0] < _STEP:
-            counts.pop()
-        counts.append((now, hashes))
-        while now - counts[0][0] > _WINDOW and len(counts) > 2:
-            counts.popleft()
-
-    def rest(self) -> None:
-        """Nothing is searched any more."""
-        self._counts.clear()
-
-    @property
-    def rate(self) -> float:
-        """Hashes a second; 0 until there are two counts."""
-        if len(self._counts) < 2:
-            return 0.0
-        (began, before), (newest, after) = self._counts[0], self._counts[-1]
-        now = self._clock()
-        seconds = (newest if now - newest < _FRESH else now) - began
-        return (after - before) / seconds if seconds > 0 else 0.0
-
+from .reports import HashrateMeter, Trouble
+from .work import Offers, Work, WorkSource, new_extra
 
 log = logging.getLogger("moneyer.worker")
 
 UNIT = 1 << 28
-"""Nonces that a hashing process gets at once: many seconds of work, so that asking for more costs nothing."""
+"""Nonces that a hashing process gets at once: many seconds of work, so that handing out more is rare."""
 REFRESH = 1.5
-"""Seconds that a template stands at least before new transfers replace it."""
+"""Seconds that a template is kept before new transfers replace it: making one costs more than they gain."""
 AGE = 20.0
-"""Seconds after which a template gets the time of now."""
+"""Seconds after which a template is replaced by one with the present time."""
 IDLE = 5.0
-"""Seconds between two looks when nothing is heard."""
+"""Seconds between two steps when nothing has news."""
 RETRY = 0.5
 """Seconds before the database is tried again."""
 _OWN_EXPECTED = 1 << 15
-"""Targets that take no more hashes are searched right here first: a pipe's way there and back takes longer."""
+"""Hashes; an easier target is searched by this process first, which takes less time than a message to another."""
 _OWN_SLICE = 1 << 12
+"""Nonces between two looks at the database."""
 _JOB_SHARE = 0.5
-"""Of the time, for a job while mining rests otherwise."""
+"""Share of the time that is hashed for a job while mining rests otherwise (on battery)."""
 _MAX_BAD_RESULTS = 3
+"""Wrong nonces after which hashlib takes over from an engine."""
 _KEPT_WORKS = 16
+"""Templates whose finds are still known: a process may report one of a template that was just replaced."""
 
 
 class Miner:
+    """Mines for one store with one pool of hashing processes. Not for use by two threads."""
+
     def __init__(
         self,
         store: Store,
@@ -106,10 +63,10 @@ class Miner:
         mode: Mode,
         receiver: Callable[[], bytes],
         *,
-        nonces: int = engines.NONCES,
+        nonces: int = NONCES,
         can_hash: float = 1e6,
     ) -> None:
-        """`receiver` gives the payload that is paid where a job names none; it may raise MoneyerError or OSError.
+        """`receiver`: gives the payload that is paid where a job names none; it may raise MoneyerError or OSError.
 
         `nonces`: tried of a header before the coinbase's `extra` moves on. `can_hash`: hashes a second that the pool
         would reach, by which `interval` gives a worker its part of a network's blocks.
@@ -120,15 +77,15 @@ class Miner:
         self._receiver = receiver
         self._nonces = nonces
         self._can_hash = can_hash
-        self._own_engine = engines.make("hashlib")
+        self._own_engine = registry.make("hashlib")
         self._own_left = 0
-        """Hashes that this process still tries of the present template before it leaves it to the others."""
+        """Hashes that this process still tries of the present template before the hashing processes get it."""
         self._own_hashed = 0
-        self._meter = Meter()
-        self._seen: Look | None = None
+        self._meter = HashrateMeter()
+        self._seen: Snapshot | None = None
         self._work: Work | None = None
         self._work_version = -1
-        """`data_version` that the present template, or there being nothing to mine, is known to fit."""
+        """`data_version` that the present template is known to fit (or: at which there was nothing to mine)."""
         self._works: OrderedDict[int, Work] = OrderedDict()
         self._template_id = 0
         self._retry_at = 0.0
@@ -136,11 +93,12 @@ class Miner:
         self._trouble = Trouble()
         self.offers = Offers(store, self._chain)
         self.share = 1.0
-        """Of the time that is hashed; at 0 only jobs are mined, at `_JOB_SHARE`."""
+        """Share of the time in which it hashes; at 0 only jobs are mined, at `_JOB_SHARE`."""
         self.switch(mode)
 
     @property
     def searching(self) -> bool:
+        """Whether a template is searched now."""
         return self._work is not None
 
     @property
@@ -149,9 +107,9 @@ class Miner:
         return self._meter.rate
 
     def switch(self, mode: Mode) -> None:
-        """Another mode from the next step on."""
+        """Mine by another mode from the next step on."""
         self.mode = mode
-        self._rhythm = Rhythm(mode.seconds, self._can_hash * (self.share or _JOB_SHARE))
+        self._timer = IntervalTimer(mode.seconds, self._can_hash * (self.share or _JOB_SHARE))
 
     def set_share(self, share: float) -> None:
         """Hash for `share` (0 to 1) of the time."""
@@ -159,8 +117,8 @@ class Miner:
         self._pool.set_share(share or _JOB_SHARE)
 
     def step(self) -> float:
-        """Do what is to be done; the seconds until there may be more, if nothing is heard before."""
-        # A process that waits to be started again is heard of by nobody: with nothing to mine it would wait for `IDLE`.
+        """Do what is to be done now; the seconds until the next step, unless something has news before."""
+        # A process that waits to be started again gives no news: with nothing to mine it would be forgotten for `IDLE`.
         return min(self._step(), self._pool.rest)
 
     def _step(self) -> float:
@@ -186,19 +144,19 @@ class Miner:
 
     def _advance(self) -> float:
         if self._seen is None or self._store.data_version() != self._seen.version:
-            self._seen = look(self._store)
+            self._seen = read_snapshot(self._store)
             if self._seen.mode not in (None, self.mode):
                 log.info("from now on: mode %s", self._seen.mode)
                 self.switch(self._seen.mode)
             if self.mode.kind is Kind.INTERVAL:
-                self._rhythm.see(self._seen.tip_hash, lambda: timestamps(self._store))
+                self._timer.see(self._seen.tip_hash, lambda: last_timestamps(self._store))
         if self.offers.waiting:
             return self._submit(self._seen)
         rests = self.share == 0 and self._seen.job is None
-        if rests or not wants_block(self.mode, self._seen, self._rhythm):
+        if rests or not wants_block(self.mode, self._seen, self._timer):
             self._drop()
             self._trouble.over()
-            return min(IDLE, self._rhythm.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
+            return min(IDLE, self._timer.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
         self._work = self._fitting_work(self._seen)
         if self._work is None:
             self._drop()
@@ -211,7 +169,7 @@ class Miner:
         self._trouble.over()
         return self._search(self._work, self._seen)
 
-    def _submit(self, seen: Look) -> float:
+    def _submit(self, seen: Snapshot) -> float:
         accepted = self.offers.submit(seen.tip_hash)
         self._work, self._seen = None, None
         if not accepted:
@@ -220,14 +178,13 @@ class Miner:
 
     # templates
 
-    def _fitting_work(self, seen: Look) -> Work | None:
-        """What is searched now, or something newer where that no longer fits; None where there is nothing to mine."""
+    def _fitting_work(self, seen: Snapshot) -> Work | None:
+        """The present work, or newer work where that no longer fits; None where there is nothing to mine."""
         job_id = seen.job.job_id if seen.job else None
         receiver = (seen.job.receiver if seen.job else None) or self._receiver()
         work, known = self._work, seen.version == self._work_version
         if work and work.serves(seen.tip_hash, receiver, job_id):
             age = monotonic() - work.built
-            # New transfers wait a moment for others: a template costs more than they gain.
             if age < REFRESH or (known and age < AGE):
                 return work
         elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
@@ -263,13 +220,13 @@ class Miner:
         self._rest()
 
     def _rest(self) -> None:
-        """Of what was found in one process the others know nothing: they would search on for the same block."""
+        """Stop every process: when one has found a block the others would search on for the same one."""
         self._pool.pause()
         self._meter.rest()
 
     # searching
 
-    def _search(self, work: Work, seen: Look) -> float:
+    def _search(self, work: Work, seen: Snapshot) -> float:
         source = work.source
         if self._own_left > 0:
             unit = source.take(_OWN_SLICE)
@@ -298,11 +255,11 @@ class Miner:
                 work.source.put_back(unit)
 
     def _offer(self, work: Work, unit: Unit, nonce: int) -> None:
-        """Put a find before the chain, once hashlib says so too."""
+        """Keep a found block for the chain, once hashlib has confirmed it."""
         block = work.source.solve(unit, nonce)
         if block is None:
             return
-        if engines.solves(unit.header, unit.target, nonce):
+        if solves(unit.header, unit.target, nonce):
             self.offers.add(block, work)
             return
         self._bad_results += 1

@@ -1,4 +1,4 @@
-"""How much of the time is hashed: the limit that was asked for, less on battery."""
+"""Which share of the time is hashed: the limit that was asked for, less on battery. Knows how to ask each system."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 from time import monotonic
 
 _POWER = Path("/sys/class/power_supply")
+"""Linux: a folder for each power supply, Documentation/ABI/testing/sysfs-class-power."""
 _PMSET = Path("/usr/bin/pmset")
+"""macOS: its command for power management."""
 _LOOK_SECONDS = 10.0
+"""Seconds for which an answer about the battery is taken for true."""
 _ON_BATTERY = {"full": 1.0, "half": 0.5, "stop": 0.0}
 
 
 class Pacer:
-    """`share()`: 0 to 1. A look at the power supply is believed for some seconds."""
+    """Computes the share from the options of a worker and the power supply."""
 
     def __init__(self, limit: float, on_battery: str, look: Callable[[], bool] | None = None) -> None:
         self._limit = limit
@@ -24,7 +27,7 @@ class Pacer:
         self._battery = False
 
     def share(self) -> float:
-        """Of the time that is to be hashed now; 0 stands for: only what somebody asked for."""
+        """The share of the time that is to be hashed now, 0 to 1; at 0 jobs alone are mined."""
         if self._on_battery < 1 and monotonic() > self._until:
             self._battery = self._look()
             self._until = monotonic() + _LOOK_SECONDS
@@ -32,7 +35,7 @@ class Pacer:
 
 
 def runs_on_battery(power: Path = _POWER) -> bool:
-    """Whether this machine drains a battery of its own now; False where nobody can say."""
+    """Whether this machine drains a battery of its own now; False where the system does not tell."""
     try:
         return _of_linux(power) if power.is_dir() else _of_macos()
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,7 @@
-"""The hashing processes, seen from their supervisor: started when first needed, fed, replaced when they die.
+"""The pool of hashing processes, as their supervisor has it: started when first needed, fed, replaced when they die.
 
-One that lives and does nothing (it was stopped, or hangs) is as good as dead, and must hold up nobody: nothing here
-waits for a process to read, and one that is silent for long while it has work is replaced.
+A process that lives but does nothing (it was stopped, or hangs) must not delay the others: nothing here waits for a
+process to read, and one that is silent for long while it has work is replaced.
 """
 
 from __future__ import annotations
@@ -27,35 +27,41 @@ from .hasher import Pace, Ready, Report, Unit
 log = logging.getLogger("moneyer.worker")
 
 _SHORT_LIFE = 2.0
-"""Seconds; a process that dies younger than this is started again only after `_PAUSE`."""
+"""Seconds; a process that dies younger than this is started again only after `_PAUSE`: it would die again."""
 _PAUSE = 1.0
+"""Seconds."""
 _JOIN = 0.7
 """Seconds that processes get to end by themselves."""
 _SILENCE = 10.0
-"""Seconds that a process may say nothing while it has work; a healthy one says something every second at least."""
+"""Seconds that a process may be silent while it has work; a healthy one reports every second at least."""
 _MAKING = 300.0
 """The same until its engine is made: compiling one takes seconds, many where the machine is slow and busy."""
 _LOOK = 2.0
-"""Seconds; what is longer between two looks at the processes counts no more: this process may have been stopped, or
+"""Seconds; a longer time between two looks at the processes counts as this much: this process may have been stopped, or
 the machine asleep, and they with it."""
 
 
 @dataclass(slots=True, eq=False)
 class _Slot:
+    """The place of one hashing process, which is filled again when the process dies."""
+
     number: int
     process: SpawnProcess | None = None
     connection: Connection | None = None
     unit: Unit | None = None
-    """What it searches; `position`: below it all has been tried, by its last report."""
+    """The unit that it searches."""
     position: int = 0
+    """Nonces of the unit below this one have been tried, by its last report."""
     started: float = 0.0
+    """When the process was started, in seconds of the monotonic clock."""
     start_at: float = 0.0
+    """When it may be started again."""
     ready: bool = False
-    """Its engine is made. Until then it is told nothing: who reads nothing yet would find a full pipe."""
+    """Its engine is made. Until then nothing is sent to it: it does not read yet, and its pipe would fill."""
     silent: float = 0.0
-    """Seconds with work in which it was looked at and had said nothing."""
+    """Seconds for which it has had work and sent nothing."""
     deaf: bool = False
-    """It reads nothing: `collect` buries it."""
+    """It does not read its pipe: `collect` replaces it."""
 
 
 class HasherPool:
@@ -72,10 +78,10 @@ class HasherPool:
         self._wanted = False
         self._looked = monotonic()
         self.hashed = 0
-        """Hashes that all of them have tried, as far as they have told."""
+        """Hashes that all of them have tried, by their reports."""
 
     def start(self) -> None:
-        """Start what does not run. Done by itself from the first `feed` on."""
+        """Start every process that does not run. `feed` and `collect` do so too."""
         self._wanted = True
         for slot in self._slots:
             if slot.process is None and monotonic() >= slot.start_at:
@@ -83,14 +89,14 @@ class HasherPool:
 
     @property
     def rest(self) -> float:
-        """Seconds until `collect` has to replace a process of which nothing will be heard; infinite where none is."""
+        """Seconds until `collect` has to replace a process that gives no sign itself; infinite where there is none."""
         if any(slot.deaf and slot.process is not None for slot in self._slots):
             return 0.0
         due = [slot.start_at for slot in self._slots if self._wanted and slot.process is None]
         return max(0.0, min(due) - monotonic()) if due else inf
 
     def waitables(self) -> list[Connection | int]:
-        """What `multiprocessing.connection.wait` shall watch: reports and deaths."""
+        """Connections and sentinels for `multiprocessing.connection.wait`: they tell reports and deaths."""
         things: list[Connection | int] = []
         for slot in self._slots:
             if slot.process is not None and slot.connection is not None:
@@ -98,9 +104,9 @@ class HasherPool:
         return things
 
     def collect(self) -> tuple[list[Report], list[Unit]]:
-        """(finds, unfinished units of processes that died); the dead are replaced.
+        """Read the reports and replace dead processes. Gives (finds, unfinished units of the dead).
 
-        To be called every second or so while there is work: by this it is noticed which processes do nothing.
+        To be called every second or so while there is work: this is how a process that does nothing is noticed.
         """
         finds: list[Report] = []
         lost: list[Unit] = []
@@ -111,17 +117,17 @@ class HasherPool:
                 slot.silent += passed
             alive = self._read(slot, finds)
             if slot.process is not None and (not alive or not slot.process.is_alive() or self._is_stuck(slot)):
-                lost += self._bury(slot)
+                lost += self._replace(slot)
         if self._wanted:
             self.start()
         return finds, lost
 
     def idle(self, template_id: int) -> int:
-        """Running processes that do not search a unit of that template."""
+        """How many running processes search no unit of that template."""
         return sum(slot.connection is not None and not _searches(slot, template_id) for slot in self._slots)
 
     def feed(self, units: Collection[Unit]) -> None:
-        """One unit each to processes that search nothing, or something of another template."""
+        """Give one unit each to processes that search nothing, or a unit of another template."""
         self.start()
         waiting = list(units)
         for slot in self._slots:
@@ -188,13 +194,13 @@ class HasherPool:
         slot.ready, slot.silent, slot.deaf = False, 0.0, False
 
     def _read(self, slot: _Slot, finds: list[Report]) -> bool:
-        """Take what a process has said; False when its pipe is closed."""
+        """Read the reports of a process; False when its pipe is closed."""
         try:
             while slot.connection is not None and slot.connection.poll():
                 report: Ready | Report = slot.connection.recv()
                 slot.silent = 0.0
                 if isinstance(report, Ready):
-                    self._greet(slot)
+                    self._on_ready(slot)
                     continue
                 self.hashed += report.hashes
                 if slot.unit is None or report.unit != slot.unit:
@@ -210,8 +216,8 @@ class HasherPool:
             return False
         return True
 
-    def _greet(self, slot: _Slot) -> None:
-        """Tell a process that has just become ready what was meant for it until now."""
+    def _on_ready(self, slot: _Slot) -> None:
+        """Send to a process that has just become ready what was meant for it until now."""
         slot.ready = True
         if self._share < 1:
             self._tell(slot, Pace(self._share))
@@ -231,13 +237,13 @@ class HasherPool:
         if not _has_room(slot.connection):
             slot.deaf = True
             return
-        # An OSError: it died; `collect` buries it and gives back what it had.
+        # An OSError: it died; `collect` replaces it and gives back its unit.
         with suppress(OSError):
             slot.connection.send(what)
 
     @staticmethod
     def _is_stuck(slot: _Slot) -> bool:
-        """Whether it lives, but reads nothing or has said nothing for long."""
+        """Whether it lives, but does not read or has been silent for too long."""
         assert slot.process is not None  # noqa: S101 - asked by the caller
         if slot.deaf:
             log.warning("hashing process %d reads nothing any more: was it stopped?", slot.process.pid)
@@ -249,7 +255,8 @@ class HasherPool:
             return True
         return False
 
-    def _bury(self, slot: _Slot) -> list[Unit]:
+    def _replace(self, slot: _Slot) -> list[Unit]:
+        """Remove a dead or stuck process, to be started again by `start`; its unfinished unit, if it had one."""
         assert slot.process is not None  # noqa: S101 - asked by the caller
         slot.process.kill()
         slot.process.join()
@@ -267,7 +274,7 @@ class HasherPool:
 
 
 def _searches(slot: _Slot, template_id: int) -> bool:
-    """A slot without a process counts as busy: there is nobody to feed."""
+    """Whether a slot searches that template. One without a process counts as busy: it cannot be fed."""
     return slot.connection is None or (slot.unit is not None and slot.unit.template_id == template_id)
 
 

@@ -1,9 +1,11 @@
-"""The worker's lines on the terminal: one an event, never a flood."""
+"""What a worker tells about itself: its hash rate, and lines of its log, one an event and never a flood."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections import deque
+from collections.abc import Callable
 from time import monotonic
 
 from ..node.core.hashing import show
@@ -11,15 +13,63 @@ from ..node.core.hashing import show
 log = logging.getLogger("moneyer.worker")
 
 _PAUSE = 1.0
+"""Seconds between two lines about mined blocks."""
 _PULSE = 10.0
+"""Seconds between two lines about the search."""
 _MINUTE = 60.0
+_WINDOW = 10.0
+"""Seconds over which a hash rate is an average."""
+_STEP = 0.25
+"""Seconds between two counts that are kept."""
+_FRESH = 1.5
+"""Seconds for which the newest count stands for the present: reports come several times a second."""
+
+
+class HashrateMeter:
+    """Hashes a second, from how many hashes have been tried in all.
+
+    Time is counted, not searches: a block that is found in between changes nothing about the rate.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._counts: deque[tuple[float, int]] = deque()
+        """(seconds of the clock, hashes tried in all until then), the oldest first."""
+        self._seen = 0
+
+    def see(self, hashes: int) -> None:
+        """`hashes`: tried in all until now; never less than before."""
+        # The time begins with the first hashes: processes have to come up before, and an engine to be compiled.
+        if hashes == self._seen:
+            return
+        self._seen = hashes
+        counts, now = self._counts, self._clock()
+        if len(counts) > 1 and now - counts[-2][0] < _STEP:
+            counts.pop()
+        counts.append((now, hashes))
+        while now - counts[0][0] > _WINDOW and len(counts) > 2:
+            counts.popleft()
+
+    def rest(self) -> None:
+        """Forget the past: nothing is searched any more."""
+        self._counts.clear()
+
+    @property
+    def rate(self) -> float:
+        """Hashes a second; 0 until there are two counts."""
+        if len(self._counts) < 2:
+            return 0.0
+        (began, before), (newest, after) = self._counts[0], self._counts[-1]
+        now = self._clock()
+        seconds = (newest if now - newest < _FRESH else now) - began
+        return (after - before) / seconds if seconds > 0 else 0.0
 
 
 class Summary:
-    """A line a mined block; where they come faster than one a second, one for several."""
+    """Logs a line for each mined block; where blocks come faster than one a second, one line for several."""
 
     def __init__(self, logger: logging.Logger = log, what: str = "mined") -> None:
-        """`what` happened to a block, in the line about it."""
+        """`what`: the verb of the line, `mined` or `miners found`."""
         self._log = logger
         self._what = what
         self._said = 0.0
@@ -29,17 +79,18 @@ class Summary:
         self._late = 0
 
     def late(self) -> None:
-        """A block was solved on a tip that had moved on meanwhile: lost, and said so."""
+        """Count a block that was solved too late: the tip had changed meanwhile."""
         self._late += 1
         self.flush()
 
     def block(self, height: int, block_hash: bytes) -> None:
+        """Count a block that the chain took."""
         self._count += 1
         self._height, self._hash = height, block_hash
         self.flush()
 
     def flush(self, *, now: bool = False) -> None:
-        """Say what has not been said, if the last line is a second old (or `now`)."""
+        """Log what has not been told yet, if the last line is a second old (or `now`)."""
         if not (self._count or self._late) or (monotonic() - self._said < _PAUSE and not now):
             return
         if self._count == 1:
@@ -52,10 +103,13 @@ class Summary:
 
 
 class Sparing:
-    """A line an event; where they come as a flood, a few, and then one a minute for all others."""
+    """Logs a line for each event; where they come as a flood, a few, then one a minute for all others.
+
+    Unlike the filter of `node.system.logs`, a few may be one, which is what a stranger at a port deserves.
+    """
 
     def __init__(self, logger: logging.Logger, few: int = 1, level: int = logging.INFO) -> None:
-        """`few`: lines a minute that are said as they come."""
+        """`few`: lines a minute that are logged as they come."""
         self._log = logger
         self._few = few
         self._level = level
@@ -76,7 +130,7 @@ class Sparing:
             self._last = sentence
 
     def flush(self, now: float) -> None:
-        """Say what is held back once its minute is over; to be called now and then."""
+        """Log what was held back once its minute is over; to be called now and then."""
         if now - self._began < _MINUTE:
             return
         if self._held:
@@ -87,7 +141,7 @@ class Sparing:
 
 
 class Trouble:
-    """Says what keeps the worker from its work: once, not at every try."""
+    """Logs what keeps the worker from its work: once, not at every try."""
 
     def __init__(self) -> None:
         self._said = ""
@@ -106,7 +160,7 @@ class Trouble:
 
 
 class Pulse:
-    """For a person at the terminal: every ten seconds, how the search goes."""
+    """Logs how the search goes, every ten seconds, where a person watches the terminal."""
 
     def __init__(self) -> None:
         self._watched = sys.stderr.isatty()
@@ -119,7 +173,7 @@ class Pulse:
 
 
 def stale_share(blocks: int, stale: int) -> float:
-    """Of the blocks that were found, those that came too late: 0 to 1."""
+    """Share of the found blocks that came too late: 0 to 1."""
     return stale / (blocks + stale) if stale else 0.0
 
 

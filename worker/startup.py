@@ -1,4 +1,7 @@
-"""Waiting for the node of a data folder, which may have been started at the same moment."""
+"""What the worker and the Stratum server wait for before they begin: file descriptors, and their node.
+
+The node may have been started at the same moment (`moneyer up` starts all at once), so it is given time to come up.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from time import monotonic
 from ..node.core.errors import MoneyerError
 from ..node.system.advice import start_node
 
-# Whether a process gets the file descriptors that it cannot do without, asked before anything else is done.
+NODE_SECONDS = 30.0
+"""Seconds that a node has to come up."""
+_SILENT_SECONDS = 3.0
+"""Seconds of these before a line says what is waited for."""
 
 
 def need_descriptors(count: int, who: str, refusal: type[MoneyerError]) -> None:
-    """Raises `refusal`, a sentence, where this process cannot open so many files more."""
+    """Raises `refusal` where this process cannot open `count` files more. `who`: the process, for its sentence."""
     opened: list[int] = []
     try:
         for _ in range(count):
@@ -30,14 +36,8 @@ def need_descriptors(count: int, who: str, refusal: type[MoneyerError]) -> None:
             os.close(each)
 
 
-NODE_SECONDS = 30.0
-"""A node has this long to come up."""
-_SILENT_SECONDS = 3.0
-"""Of these, without a word."""
-
-
 class NodeWait:
-    """`is_up`: whether the node runs. `refusal`: the error for one that does not come up within `seconds`."""
+    """Waits for the node of a data folder; asked again and again by its user, so that it needs no thread."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class NodeWait:
         refusal: type[MoneyerError],
         seconds: float = NODE_SECONDS,
     ) -> None:
+        """`is_up`: whether the node runs. `refusal`: the error for one that does not come up within `seconds`."""
         self._data = data
         self._is_up = is_up
         self._log = log
@@ -56,7 +57,7 @@ class NodeWait:
         self._told = False
 
     def is_over(self) -> bool:
-        """Whether the node is up now; to be asked again and again. Raises `refusal`."""
+        """Whether the node is up now. Raises `refusal` when its time is over."""
         if self._is_up():
             return True
         waited = monotonic() - self._began

@@ -1,4 +1,7 @@
-"""The worker's main process: waits for its node, mines for it, and ends with it."""
+"""The supervisor, a worker's main process: waits for its node, mines for it, and ends with it.
+
+`run` is the whole life; `_Supervisor.mine` is the loop; `_Ending` lets a signal end it within 1.6 seconds.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ from ..node.system import logs
 from ..node.system.lifecycle import watch_parent
 from ..node.system.locks import Held, LockFile, hold, is_held, wait_released
 from ..node.wallet.keystore import MINER, open_wallet
-from . import engines
 from .config import BadWorkerOption, WorkerConfig
+from .engines import registry
 from .miner import Miner
 from .pace import Pacer
 from .pool import HasherPool
@@ -34,25 +37,30 @@ from .startup import NODE_SECONDS, NodeWait, need_descriptors
 log = logging.getLogger("moneyer.worker")
 
 _DESCRIPTORS = 28
-"""Beside four a hashing process: pipes, locks, doorbell, database."""
+"""File descriptors for pipes, locks, doorbell and database; each hashing process takes four more."""
 _POLL = 0.1
+"""Seconds between two looks for the node, or tries of its database."""
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
 _STATUS_SECONDS = 1.0
+"""Seconds between two writes of the status, at least."""
 _LISTEN_SECONDS = 0.5
+"""Seconds for which one wait for a commit lasts, at most."""
 
 
 class _Refused(MoneyerError):
+    """The worker cannot run; the message says why."""
+
     code = "worker_refused"
 
 
 class _Ending:
-    """Whether this process shall end, and a pipe that becomes readable when something wants attention."""
+    """Tells the loop that this process is to end, and wakes it: `read_end` becomes readable."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         self._done = threading.Event()
-        # A signal handler may touch no lock that the interrupted code may hold: it writes a byte, a thread goes on.
+        # A signal handler must not take a lock that the interrupted code may hold: it writes a byte for a thread.
         self._ask_read, self._ask_write = os.pipe()
         self.read_end, self._write_end = os.pipe()
         for end in (self._ask_write, self.read_end, self._write_end):
@@ -61,6 +69,7 @@ class _Ending:
 
     @property
     def asked(self) -> bool:
+        """Whether the end is asked for."""
         return self._asked.is_set()
 
     def ask(self) -> None:
@@ -68,6 +77,7 @@ class _Ending:
         _write_byte(self._ask_write)
 
     def done(self) -> None:
+        """The orderly end is complete: nothing has to be cut short."""
         self._done.set()
 
     def wait(self, seconds: float) -> bool:
@@ -75,10 +85,11 @@ class _Ending:
         return self._asked.wait(seconds)
 
     def wake(self) -> None:
+        """Make `read_end` readable."""
         _write_byte(self._write_end)
 
     def rest(self) -> None:
-        """Take what `wake` wrote."""
+        """Empty `read_end`."""
         with suppress(BlockingIOError):
             os.read(self.read_end, 4096)
 
@@ -94,14 +105,14 @@ class _Ending:
 
 
 def _write_byte(descriptor: int) -> None:
-    with suppress(BlockingIOError):  # full: it is readable as it is
+    with suppress(BlockingIOError):  # the pipe is full, so it is readable already
         os.write(descriptor, b".")
 
 
 def run(worker: WorkerConfig) -> int:
-    """Mine until SIGTERM, or until the node or whoever started this process is gone. Gives the exit status.
+    """Mine until SIGTERM, or until the node or the parent process is gone. Gives the exit status.
 
-    0: ended as asked, or with its node. 1: refused, the sentence is on stderr.
+    0: ended as asked, or with its node. 1: refused, with a sentence on stderr.
     """
     if not logging.getLogger().handlers and not log.handlers:
         logs.configure(worker.log_level, worker.log_json)
@@ -150,8 +161,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
 
 def _choose(worker: WorkerConfig) -> tuple[str, float]:
     try:
-        return engines.choose_measured(worker.engine, worker.code_cache)
-    except engines.EngineFailed as error:
+        return registry.choose_measured(worker.engine, worker.code_cache)
+    except registry.EngineFailed as error:
         raise _Refused(str(error)) from None
 
 
@@ -173,7 +184,7 @@ def _end_with_node(worker: WorkerConfig, ending: _Ending) -> None:
 
 
 def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
-    """The node's database. A node that is just starting may still be making it."""
+    """The node's coin and database. A node that is just starting may still be making them."""
     deadline = monotonic() + NODE_SECONDS
     while True:
         try:
@@ -185,7 +196,7 @@ def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
 
 
 def _mode(worker: WorkerConfig, store: Store) -> Mode:
-    """The mode to begin with; an option counts from now on, also for whoever asks the node."""
+    """The mode to begin with: an option is stored, so that the node tells it too; else the mode that was set last."""
     if worker.mode is not None:
         wanted = parse_mode(worker.mode)
         store.write(lambda conn: mining.set_mode(conn, wanted))
@@ -195,7 +206,7 @@ def _mode(worker: WorkerConfig, store: Store) -> Mode:
 
 
 def _receiver(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
-    """What gives the payload that rewards go to. Raises BadAddress for an address that is none."""
+    """A function that gives the payload that rewards go to. Raises BadAddress for an address that is none."""
     if worker.address is not None:
         payload = coin.payload(worker.address)
         return lambda: payload
@@ -272,7 +283,7 @@ class _Supervisor:
                 self._ending.wake()
 
     def _write_status(self) -> bool:
-        """At a change, but once a second at most; False when that has to wait. The API reads it in the lock file."""
+        """Write a changed status into the lock file, where the API reads it; False where that has to wait."""
         offers = self._miner.offers
         status: dict[str, object] = {
             "pid": os.getpid(),
@@ -293,6 +304,6 @@ class _Supervisor:
         try:
             self._lock.write(json.dumps(status).encode())
         except OSError:
-            return False  # a full disk: the lock itself still says that we live
+            return False  # a full disk: the lock itself still says that this worker lives
         self._status = status
         return True

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moneyer.node.core.hashing import sha256d
-from moneyer.worker import engines
 from moneyer.worker.bench import PASSED, bench_engines
-from moneyer.worker.engines import ENGINES, NONCES, Engine, EngineFailed
+from moneyer.worker.engines import registry
 from moneyer.worker.engines.hashlib_engine import HashlibEngine
+from moneyer.worker.engines.registry import ENGINES, NONCES, Engine, EngineFailed
 
 _made: dict[str, Engine | str] = {}
 
@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     name: str = request.param
     if name not in _made:
         try:
-            _made[name] = engines.make(name)
+            _made[name] = registry.make(name)
         except EngineFailed as error:
             _made[name] = str(error)
     made = _made[name]
@@ -58,7 +58,7 @@ class _Broken:
 
 
 def test_hashlib_passes_its_self_test_everywhere() -> None:
-    assert engines.make("hashlib").name == "hashlib"
+    assert registry.make("hashlib").name == "hashlib"
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -73,7 +73,7 @@ def test_an_engine_finds_what_hashlib_finds(
 ) -> None:
     count = min(count, NONCES - start)
     target = (1 << 256 - zero_bits) - 1
-    right = [nonce for nonce in range(start, start + count) if engines.solves(header, target, nonce)]
+    right = [nonce for nonce in range(start, start + count) if registry.solves(header, target, nonce)]
     found = engine.search(header, target, start, count)
     assert found in right if right else found is None
 
@@ -93,7 +93,7 @@ def number_of(header: bytes, nonce: int) -> int:
 
 def test_an_engine_that_misses_a_nonce_fails_its_self_test() -> None:
     with pytest.raises(EngineFailed, match="liar failed its self-test"):
-        engines.self_test(_Liar())
+        registry.self_test(_Liar())
 
 
 @pytest.fixture
@@ -109,13 +109,13 @@ def test_auto_passes_over_engines_that_lie_or_do_not_run(
     monkeypatch.setitem(ENGINES, "liar", _Liar)
     monkeypatch.setitem(ENGINES, "broken", _Broken)
     caplog.set_level(logging.INFO, "moneyer.worker")
-    assert engines.choose("auto") == "hashlib"
+    assert registry.choose("auto") == "hashlib"
     assert sorted(record.getMessage().split(":")[0] for record in caplog.records) == [
         "the engine broken does not run here",
         "the engine liar failed its self-test",
     ]
     with pytest.raises(EngineFailed, match="no such device"):
-        engines.choose("broken")
+        registry.choose("broken")
 
 
 class _Slow(HashlibEngine):
@@ -125,13 +125,13 @@ class _Slow(HashlibEngine):
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         nonces = range(start_nonce, start_nonce + count)
         # Each eight times: so much slower that no other load on the machine can make it look the faster one.
-        return min((n for n in nonces if any(engines.solves(header80, target, n) for _ in range(8))), default=None)
+        return min((n for n in nonces if any(registry.solves(header80, target, n) for _ in range(8))), default=None)
 
 
 @pytest.mark.usefixtures("only_hashlib")
 def test_auto_takes_the_fastest_of_those_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENGINES, "another", lambda _cache: _Slow())
-    assert engines.choose("auto") == "hashlib"
+    assert registry.choose("auto") == "hashlib"
 
 
 @pytest.mark.usefixtures("only_hashlib")
@@ -140,7 +140,7 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
 ) -> None:
     monkeypatch.setitem(ENGINES, "another", lambda _cache: _Slow())
     monkeypatch.setattr("moneyer.worker.bench.measure_together", lambda *_: 1.0)
-    name, speed = engines.choose_measured("another")
+    name, speed = registry.choose_measured("another")
     assert (name, speed > 0) == ("another", True)
     (said,) = [record.getMessage() for record in caplog.records]
     assert "the engine another is right but slower than hashlib on this processor" in said
@@ -154,12 +154,12 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
 
 
 def test_auto_never_takes_an_engine_that_is_slower_than_hashlib_on_this_very_machine(tmp_path: Path) -> None:
-    name = engines.choose("auto", tmp_path)
-    assert engines.speed(engines.make(name, tmp_path), 1 << 14) > 0
+    name = registry.choose("auto", tmp_path)
+    assert registry.speed(registry.make(name, tmp_path), 1 << 14) > 0
     slow = [row.engine for row in bench_engines(0.1, tmp_path, processes=1) if row.note is not None]
     assert name not in slow
 
 
 def test_an_unknown_engine_is_refused_by_a_sentence_that_names_the_known() -> None:
     with pytest.raises(EngineFailed, match='"abacus": take auto or one of hashlib, '):
-        engines.choose("abacus")
+        registry.choose("abacus")

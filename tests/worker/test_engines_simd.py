@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moneyer.worker import engines
 from moneyer.worker.bench import PASSED, bench_engines
-from moneyer.worker.engines import NONCES, EngineFailed, solves
+from moneyer.worker.engines import registry
 from moneyer.worker.engines.compiled import CompiledEngine, Processor
 from moneyer.worker.engines.mixed import MixedEngine
+from moneyer.worker.engines.registry import NONCES, EngineFailed, solves
 from moneyer.worker.engines.sha import NoInstructions, ShaEngine
 from moneyer.worker.engines.simd import SimdEngine
 from tests.support import easy_coin, wait_until
@@ -58,7 +58,7 @@ each_engine = pytest.mark.parametrize("name", ["sha", "mixed", "mixed avx2", *(f
 
 @each_engine
 def test_a_width_that_is_not_the_processors_own_passes_the_self_test_too(name: str) -> None:
-    engines.self_test(made(name))
+    registry.self_test(made(name))
 
 
 @each_engine
@@ -141,7 +141,7 @@ def test_a_lying_kernel_is_caught_by_hashlib() -> None:
     assert engine.search(bytes(80), 0, 0, 50) is None
     engine._scan = lambda header, top, start, count: -1
     with pytest.raises(EngineFailed, match="failed its self-test"):
-        engines.self_test(engine)
+        registry.self_test(engine)
 
 
 # --- the cache
@@ -271,46 +271,46 @@ def test_code_for_another_processor_generator_or_compiler_has_another_name(folde
 
 
 def test_auto_takes_no_engine_that_is_slower_than_hashlib(tmp_path: Path) -> None:
-    assert engines.choose("auto", tmp_path) in set(engines.ENGINES) - {"hashlib"}
+    assert registry.choose("auto", tmp_path) in set(registry.ENGINES) - {"hashlib"}
 
 
 def test_without_llvmlite_auto_takes_hashlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "llvmlite", None)  # as if it weren't installed
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
-    assert engines.choose("auto") == "hashlib"
+    assert registry.choose("auto") == "hashlib"
     with pytest.raises(EngineFailed, match=r"simd does not run here: .*llvmlite"):
-        engines.make("simd")
+        registry.make("simd")
 
 
 def test_a_processor_without_sha_instructions_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Processor, "features", {})
     with pytest.raises(EngineFailed, match="sha does not run here: this processor has no SHA-256 instructions"):
-        engines.make("sha")
+        registry.make("sha")
     with pytest.raises(EngineFailed, match="mixed does not run here: this processor has no SHA-256 instructions"):
-        engines.make("mixed")
+        registry.make("mixed")
     assert SimdEngine().lanes == 4
 
 
 def test_an_engine_says_why_it_may_be_slow_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = SimdEngine(lanes=4)
-    said = engines.why_slow("simd", narrow.weakness, 1.0, 2.0)
+    said = registry.why_slow("simd", narrow.weakness, 1.0, 2.0)
     assert said is not None
     assert "this processor's vectors hold only 4 hashes" in said
     assert "slow to change" in made("mixed").weakness
-    assert engines.why_slow("simd", narrow.weakness, 2.0, 1.0) is None
+    assert registry.why_slow("simd", narrow.weakness, 2.0, 1.0) is None
 
 
 def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code_in_the_data_folder(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
         worker = node.ready_worker("--mode", "continuous", "--engine", "auto", "--processes", "2")
         wait_until(lambda: node.height >= 4, 60, "four blocks")
-        assert worker.alive_status()["engine"] in set(engines.ENGINES) - {"hashlib"}
+        assert worker.alive_status()["engine"] in set(registry.ENGINES) - {"hashlib"}
         assert list((node.config.data / "cache").iterdir())
 
 
 def test_the_bench_has_a_row_for_every_engine(tmp_path: Path) -> None:
     rows = bench_engines(0.02, tmp_path, processes=2)
-    assert [row.engine for row in rows] == list(engines.ENGINES)
+    assert [row.engine for row in rows] == list(registry.ENGINES)
     for row in rows:
         if row.self_test == PASSED:
             assert row.one_core

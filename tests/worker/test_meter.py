@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moneyer.worker.miner import Meter
+from moneyer.worker.reports import HashrateMeter
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 )
 def test_an_even_search_has_its_rate_however_often_it_is_told(rate: float, gaps: list[float]) -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = HashrateMeter(clock)
     for gap in gaps:
         clock.now += gap
         meter.see(int((clock.now - 1000) * rate))
@@ -32,7 +32,7 @@ def test_an_even_search_has_its_rate_however_often_it_is_told(rate: float, gaps:
 
 def test_it_begins_with_the_first_hashes_and_the_pause_before_a_search_does_not_count() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = HashrateMeter(clock)
     total = 0
     for _ in range(2):
         meter.see(total)
@@ -49,7 +49,7 @@ def test_it_begins_with_the_first_hashes_and_the_pause_before_a_search_does_not_
 
 def test_another_speed_is_the_speed_within_its_seconds_and_silence_is_none() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = HashrateMeter(clock)
     total = 0
     for speed in (8000, 2000, 0):
         for _ in range(60):

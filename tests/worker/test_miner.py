@@ -18,8 +18,8 @@ from moneyer.node.store.mining import parse_mode
 from moneyer.worker.engines.hashlib_engine import HashlibEngine
 from moneyer.worker.hasher import Unit
 from moneyer.worker.miner import Miner
-from moneyer.worker.offers import new_extra
 from moneyer.worker.pool import HasherPool
+from moneyer.worker.work import new_extra
 from tests.support import easy_coin, key, wait_until
 from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
 

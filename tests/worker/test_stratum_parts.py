@@ -112,7 +112,7 @@ def test_tallies_are_bounded_and_keep_who_is_connected() -> None:
     assert (first["name"], first["connections"], first["accepted"]) == ("steady", 1, 1)
 
 
-class OneDesk:
+class OneMiner:
     """A server of one template, for a session without a socket."""
 
     def __init__(self) -> None:
@@ -141,8 +141,8 @@ class OneDesk:
 
 
 def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs() -> None:
-    desk = OneDesk()
-    session = Session(desk, b"\0\1\2\3", MIN_DIFFICULTY)
+    owner = OneMiner()
+    session = Session(owner, b"\0\1\2\3", MIN_DIFFICULTY)
     session.handle(b'{"id":1,"method":"mining.subscribe","params":[]}')
     session.handle(b'{"id":2,"method":"mining.authorize","params":["bob"]}')
     session.work(clean=False, fresh=True)
@@ -160,4 +160,4 @@ def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs
     first, second = islice((nonce for nonce, raw in enumerate(headers) if hash_number(sha256d(raw)) <= easy), 2)
     assert b'"result":true' in submit(first)
     assert b"too many shares" in submit(second)
-    assert desk.counted == 1
+    assert owner.counted == 1

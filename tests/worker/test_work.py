@@ -10,7 +10,7 @@ from moneyer.node.core.types import Block, Coinbase
 from moneyer.node.store.mining import BadMode, Kind, Mode, parse_mode
 from moneyer.worker.config import BadWorkerOption, WorkerConfig
 from moneyer.worker.hasher import Unit
-from moneyer.worker.offers import EXTRA_SIZE, WorkSource, new_extra
+from moneyer.worker.work import EXTRA_SIZE, WorkSource, new_extra
 from tests.support import easy_coin, key
 
 

@@ -1,4 +1,7 @@
-"""What every engine is judged by: plain hashlib."""
+"""Proof of work by plain hashlib, by which every engine is judged.
+
+A file of its own because engines and `registry` both import it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiled engines share: the function `scan` in LLVM IR, around code that hashes one vector of nonces."""
+"""The function `scan` in LLVM IR, which the compiled engines share: a loop around code that hashes one vector."""
 
 from __future__ import annotations
 
@@ -34,15 +34,28 @@ def scan(
     """
     vector = f"<{lanes} x i32>"
     steps = ", ".join(f"i32 {lane}" for lane in order or range(lanes))
-    newline = "\n"
-    return f"""
-{newline.join(declarations)}
+    return _SCAN.format(
+        function=FUNCTION,
+        lanes=lanes,
+        vector=vector,
+        steps=steps,
+        first=-behind * lanes,
+        last_word=last_word,
+        declarations="\n".join(declarations),
+        before="\n".join(before),
+        carried="\n".join(carried),
+        inside="\n".join(inside),
+    )
+
+
+_SCAN = """
+{declarations}
 declare {vector} @llvm.bswap.v{lanes}i32({vector})
 declare i{lanes} @llvm.cttz.i{lanes}(i{lanes}, i1)
 
-define i64 @{FUNCTION}(ptr %header, i32 %top, i32 %start, i64 %count) nounwind alignstack(64) {{
+define i64 @{function}(ptr %header, i32 %top, i32 %start, i64 %count) nounwind alignstack(64) {{
 before:
-{newline.join(before)}
+{before}
 %start.0 = insertelement {vector} poison, i32 %start, i64 0
 %start.all = shufflevector {vector} %start.0, {vector} poison, {vector} zeroinitializer
 %nonce.first = add {vector} %start.all, <{steps}>
@@ -50,10 +63,10 @@ before:
 %top.all = shufflevector {vector} %top.0, {vector} poison, {vector} zeroinitializer
 br label %loop
 loop:
-%done = phi i64 [ {-behind * lanes}, %before ], [ %done.next, %more ]
+%done = phi i64 [ {first}, %before ], [ %done.next, %more ]
 %nonce = phi {vector} [ %nonce.first, %before ], [ %nonce.next, %more ]
-{newline.join(carried)}
-{newline.join(inside)}
+{carried}
+{inside}
 %number = call {vector} @llvm.bswap.v{lanes}i32({vector} {last_word})
 %hit = icmp ule {vector} %number, %top.all
 %mask = bitcast <{lanes} x i1> %hit to i{lanes}

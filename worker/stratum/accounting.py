@@ -1,4 +1,4 @@
-"""What each miner has brought: shares, blocks, and the hash rate that they speak of."""
+"""Counts what each miner has brought: shares, blocks, and the hash rate that the shares prove."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 from .protocol import DUPLICATE, HASHES_OF_1, JOB_NOT_FOUND, LOW_DIFFICULTY
 
 _WINDOW = 120.0
-"""Seconds over which the hash rate is an average; what is older counts less and less."""
+"""Seconds over which the hash rate is an average, exponentially weighted: old shares count less and less."""
 _MAX_MINERS = 5_000
-"""Remembered; who has been silent the longest is forgotten first."""
+"""Miners that are remembered; the one that has been silent the longest is forgotten first."""
 _SHOWN = 100
+"""Miners that the summary lists."""
 
 _KINDS = {JOB_NOT_FOUND: "stale", DUPLICATE: "duplicate", LOW_DIFFICULTY: "low_difficulty"}
 
 
 class Rate:
-    """Hashes a second, by the shares' difficulty."""
+    """Hashes a second, from the difficulty of shares."""
 
     def __init__(self, now: float) -> None:
         self._began = self._at = now
@@ -30,7 +31,7 @@ class Rate:
         self._at = now
 
     def per_second(self, now: float) -> float:
-        # A beginner's window is as long as it has been here, though ten seconds at least.
+        # For a new miner the average is over the time since it came, ten seconds at least.
         seen = _WINDOW * (1 - exp(-max(now - self._began, 10.0) / _WINDOW))
         return self._faded(now) * HASHES_OF_1 / seen
 
@@ -40,7 +41,7 @@ class Rate:
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """One miner's. `work`: the sum of the difficulty of its shares; `last_share`: Unix seconds."""
+    """What one miner has brought: counts of its shares by what came of them."""
 
     rate: Rate
     accepted: int = 0
@@ -49,25 +50,30 @@ class Tally:
     low_difficulty: int = 0
     blocks: int = 0
     work: float = 0.0
+    """Sum of the difficulty of its accepted shares."""
     last_share: int | None = None
+    """Unix seconds."""
     connections: int = 0
+    """Connections that it has now."""
 
 
 class Shares:
-    """By user name. `now`: seconds of the monotonic clock."""
+    """The tallies of all miners, by user name. `now`: seconds of the monotonic clock."""
 
     def __init__(self) -> None:
         self._tallies: OrderedDict[str, Tally] = OrderedDict()
         self.accepted = self.rejected = self.stale = self.blocks = 0
 
     def joined(self, user: str, now: float) -> None:
+        """A connection has authorized as `user`."""
         self._of(user, now).connections += 1
 
     def left(self, user: str, now: float) -> None:
+        """A connection of `user` has ended."""
         self._of(user, now).connections -= 1
 
     def accept(self, user: str, difficulty: float, now: float, clock: int) -> None:
-        """`clock`: Unix seconds."""
+        """Count a share. `clock`: Unix seconds."""
         tally = self._of(user, now)
         tally.accepted += 1
         tally.work += difficulty
@@ -76,7 +82,7 @@ class Shares:
         self.accepted += 1
 
     def reject(self, user: str, code: int, now: float) -> None:
-        """`code`: the protocol's."""
+        """Count a share that was refused. `code`: the protocol's error code."""
         kind = _KINDS.get(code)
         tally = self._of(user, now)
         if kind is not None:
@@ -85,15 +91,16 @@ class Shares:
         self.stale += code == JOB_NOT_FOUND
 
     def block(self, user: str, now: float) -> None:
+        """Count a share that was a block, and was taken by the chain."""
         self._of(user, now).blocks += 1
         self.blocks += 1
 
     def hashrate(self, now: float) -> float:
-        """Of all, hashes a second."""
+        """Hashes a second of all miners."""
         return sum(tally.rate.per_second(now) for tally in self._tallies.values())
 
     def summary(self, now: float) -> dict[str, Any]:
-        """JSON-ready: the sums, and the miners that brought most."""
+        """JSON-ready: the sums, and the miners with the most work."""
         by_work = sorted(self._tallies.items(), key=lambda row: row[1].work, reverse=True)
         return {
             "hashrate": int(self.hashrate(now)),

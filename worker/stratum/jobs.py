@@ -1,8 +1,8 @@
-"""From a template to what miners are told, and from a share back to a header and a block.
+"""Jobs: from a template to what miners are told, and from a share back to a header and a block.
 
 The coinbase's `extra` holds 8 random bytes, then extranonce1 (4 bytes, the connection's) and extranonce2 (4, the
-miner's own), then a tag: a miner gets what stands before and behind the two, and the Merkle branch that leads from the
-coinbase to the root.
+miner's own), then a tag. A miner gets the bytes before and behind the two extranonces, and the Merkle branch that leads
+from the coinbase to the root.
 """
 
 from __future__ import annotations
@@ -25,22 +25,24 @@ VERSION_MASK = 0x1FFFE000
 """Bits of the version that miners may roll (BIP320)."""
 _PREFIX_SIZE = 8
 _TAG = b"/Moneyer"
-"""Not empty: there are miners that want something behind the extranonces."""
+"""Not empty: some miners want bytes behind the extranonces."""
 EXTRA_SIZE = _PREFIX_SIZE + EXTRANONCE1_SIZE + EXTRANONCE2_SIZE + len(_TAG)
 
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """What the jobs of one template have in common, whoever is paid."""
+    """What the jobs of one template have in common, whoever is paid. Each value is computed once."""
 
     template: Template
 
     @property
     def parent_hash(self) -> bytes:
+        """Block hash of the tip that the template stands on."""
         return self.template.parent.block_hash
 
     @property
     def height(self) -> int:
+        """Height of the block to be found."""
         return self.template.parent.height + 1
 
     @property
@@ -50,28 +52,29 @@ class Base:
 
     @cached_property
     def target(self) -> int:
+        """The greatest hash, as a number, that makes a block."""
         return pow.decode_bits(self.template.block.header.bits)
 
     @cached_property
     def difficulty(self) -> float:
-        """Of a block, in Stratum's measure."""
+        """Difficulty of a block, in Stratum's measure."""
         return difficulty_of(self.target)
 
     @cached_property
     def coinbase(self) -> Coinbase:
-        """Pays whomever the template was made for."""
+        """The template's coinbase; each job pays another receiver by it."""
         first = self.template.block.transactions[0]
         assert isinstance(first, Coinbase)  # noqa: S101 - every template begins with one
         return first
 
     @cached_property
     def branch(self) -> list[bytes]:
-        """From the first transaction, whatever it is, to the Merkle root."""
+        """The Merkle branch of the coinbase. It does not depend on the coinbase itself."""
         return merkle_branch([bytes(32), *map(codec.txid, self.template.block.transactions[1:])], 0)
 
     @cached_property
     def told(self) -> list[object]:
-        """The parts of a notify that are the same for all: prevhash, branch, version, bits, time."""
+        """The parameters of `mining.notify` that are the same for all: prevhash, branch, version, bits, time."""
         header = self.template.block.header
         return [
             swap_words(header.prev_hash).hex(),
@@ -83,7 +86,7 @@ class Base:
 
     @cached_property
     def transfers(self) -> bytes:
-        """Encoded, end to end."""
+        """The block's transfers, encoded end to end."""
         return b"".join(map(codec.encode_transaction, self.template.block.transactions[1:]))
 
 
@@ -94,21 +97,22 @@ class Job:
     job_id: str
     base: Base
     receiver: bytes
+    """Payload."""
     start: bytes
     """The coinbase up to the extranonces."""
 
     def notify(self, *, clean: bool) -> bytes:
-        """The line that tells a miner of it. `clean`: whatever came before is void."""
+        """The `mining.notify` line. `clean`: jobs that came before are void."""
         return self._void_others if clean else self._beside_others
 
     def header(self, extranonces: bytes, version: int, timestamp: int, nonce: int) -> bytes:
-        """80 bytes. `extranonces`: the connection's and the miner's, end to end."""
+        """The header (80 bytes) of a share. `extranonces`: the connection's and the miner's, end to end."""
         root = merkle_root_of_branch(sha256d(self._coinbase(extranonces)), 0, self.base.branch)
         head = self.base.template.block.header
         return struct.pack("<I32s32sIII", version, head.prev_hash, root, timestamp, head.bits, nonce)
 
     def block(self, header: bytes, extranonces: bytes) -> bytes:
-        """The whole block of a header that solves it."""
+        """The encoded block of a header that solves it."""
         counted = codec.encode_count(len(self.base.template.block.transactions))
         return header + counted + self._coinbase(extranonces) + self.base.transfers
 
@@ -131,7 +135,7 @@ class Job:
 
 
 class JobBook:
-    """The jobs on the newest template, made when somebody asks for one: one a payout address."""
+    """The jobs on the newest template: one for each receiver, made when it is first wanted."""
 
     def __init__(self) -> None:
         self.base: Base | None = None
@@ -139,13 +143,13 @@ class JobBook:
         self._ids = count(int.from_bytes(os.urandom(3), "big"))
 
     def renew(self, template: Template | None) -> bool:
-        """Jobs are of this template from now on (None: there is nothing to mine). True when older ones are void."""
+        """Make jobs of this template from now on (None: there is nothing to mine). True when older jobs are void."""
         before, self.base = self.base, None if template is None else Base(template)
         self._jobs.clear()
         return before is None or self.base is None or before.parent_hash != self.base.parent_hash
 
     def current(self, receiver: bytes) -> Job | None:
-        """The job of everyone who pays `receiver`."""
+        """The job that all connections that pay `receiver` share."""
         job = self._jobs.get(receiver)
         if job is None:
             job = self.fresh(receiver)
@@ -154,7 +158,7 @@ class JobBook:
         return job
 
     def fresh(self, receiver: bytes) -> Job | None:
-        """One of its own: other random bytes, and so another search."""
+        """A job that nobody shares: with other random bytes, so its search is another one."""
         if self.base is None:
             return None
         paid = self.base.coinbase

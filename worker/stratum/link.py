@@ -1,6 +1,6 @@
-"""The node's chain, for as long as the node runs: a template at each change, and the way for a found block.
+"""The link to the node: follows its chain, makes a template at each change, and puts found blocks before the chain.
 
-The node may end and come back: its database is let go of meanwhile, and miners wait.
+The node may end and come back: its database is closed meanwhile, and miners wait.
 """
 
 from __future__ import annotations
@@ -29,22 +29,27 @@ from .jobs import EXTRA_SIZE
 log = logging.getLogger("moneyer.stratum")
 
 REFRESH = 5.0
-"""Seconds that a template stands at least before new transfers replace it."""
+"""Seconds that a template is kept before new transfers replace it: each new one interrupts every miner."""
 AGE = 30.0
-"""Seconds after which a template gets the time of now."""
+"""Seconds after which a template is replaced by one with the present time."""
 _POLL = 0.2
+"""Seconds between two looks for the node."""
 _RETRY = 0.5
+"""Seconds before the database is tried again."""
 _OFFER_SECONDS = 60.0
-"""For so long a found block is kept while the database is busy."""
+"""Seconds for which a found block is kept while the database is busy or the node is away."""
 _NOBODY = bytes(33)
-"""A payload; who is paid, each job says itself."""
+"""A payload for the template: each job pays its own receiver."""
 
 
 class NodeLink:
-    """Callbacks come in threads of this object: `on_template` (None: there is nothing to mine now)."""
+    """Follows the node in a thread of its own (`run`); found blocks are offered in another one."""
 
     def __init__(self, config: Config, on_template: Callable[[Template | None], None], *, once: bool) -> None:
-        """`once`: end with the node, and don't wait for it to come back."""
+        """`on_template`: called in the thread of `run`; None: there is nothing to mine now.
+
+        `once`: end with the node, and don't wait for it to come back.
+        """
         self._config = config
         self._on_template = on_template
         self._once = once
@@ -73,13 +78,14 @@ class NodeLink:
             on_end()
 
     def stop(self) -> None:
+        """Make `run` return soon. From any thread."""
         self._stopped.set()
         if (chain := self._chain) is not None:
             chain.store.wake()
         self._offers.shutdown(wait=False, cancel_futures=True)
 
     def offer(self, raw: bytes, height: int, done: Callable[[bool], None]) -> None:
-        """Put a block before the chain; `done(taken)` is called in a thread, once the chain has answered."""
+        """Put a block before the chain; `done(taken)` is called in the offers' thread once the chain has answered."""
         self._offers.submit(self._offer, raw, height, done)
 
     def _with_node(self) -> None:
@@ -128,7 +134,7 @@ class NodeLink:
             store.wake()
 
     def _is_up(self, *, unknown: bool) -> bool:
-        """Whether the node runs; `unknown` where the machine refuses to tell now."""
+        """Whether the node runs; `unknown` where the system refuses to tell now."""
         try:
             return is_held(self._config.node_lock)
         except OSError as error:
@@ -177,7 +183,7 @@ class NodeLink:
             done(taken)
 
     def _put(self, raw: bytes, height: int) -> bool:
-        """Whether the chain took it, once it has answered."""
+        """Whether the chain took the block as its new tip. Waits while the node is busy or away."""
         until = monotonic() + _OFFER_SECONDS
         while not self._stopped.is_set():
             chain = self._chain

@@ -1,4 +1,7 @@
-"""Who a miner's user name pays: an address of the coin, or a name of the node's wallet. `.RIG` or `_RIG` may follow."""
+"""Finds whom a miner's user name pays: an address of the coin, or a name of the node's wallet.
+
+`.RIG` or `_RIG` may follow either. A file of its own because it alone reads the wallet.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from ...node.wallet.names import name_key
 from .protocol import UNAUTHORIZED, StratumError
 
 _BEFORE_RIG = "._"
-"""Neither is in an address."""
+"""Characters that part the name of a rig; neither is in an address."""
 _FRESH = 1.0
 """Seconds for which the wallet's names are remembered."""
 
 
 class Payees:
+    """Reads user names. For the event loop's thread alone."""
+
     def __init__(self, coin: Coin, config: Config) -> None:
         self._coin = coin
         self._config = config
@@ -27,7 +32,7 @@ class Payees:
 
     def of_user(self, user: str) -> bytes:
         """The payload that `user` stands for. Raises StratumError."""
-        # A name of the wallet may hold what parts it from a rig's: the longest that there is counts.
+        # A name of the wallet may hold such a character itself, so the longest name that the wallet has counts.
         ends = [len(user), *reversed([end for end, letter in enumerate(user) if letter in _BEFORE_RIG])]
         names = self._known_names()
         for end in ends:
@@ -49,7 +54,7 @@ class Payees:
     def _known_names(self) -> dict[str, bytes]:
         if monotonic() > self._until:
             try:
-                # The open half: an encrypted wallet stays shut, and no secret is read.
+                # The public half: an encrypted wallet stays locked, and no secret is read.
                 names = view(read_file(self._config.wallet_file), None).names
                 self._names = {name_key(name): payload for name, payload in names.items()}
             except (MoneyerError, OSError):

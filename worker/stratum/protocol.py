@@ -1,4 +1,7 @@
-"""Stratum's words: one JSON object a line, its numbers for what went wrong, and its measure of difficulty."""
+"""Stratum v1's messages (one JSON object a line), its error codes, and its measure of difficulty. No state.
+
+Sources: the protocol as slush's pool published it, BIP 310 (mining.configure), JSON-RPC 1.0.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,29 @@ UNAUTHORIZED: Final = 24
 NOT_SUBSCRIBED: Final = 25
 
 MAX_LINE: Final = 8_192
-"""Bytes of a line; what miners send is far below."""
+"""Bytes of a line; miners send a few hundred."""
 _MAX_ID: Final = 64
+"""Characters of a request's id that is text."""
 
 DIFFICULTY_1: Final = 0xFFFF << 208
-"""The target of difficulty 1, as every miner has it."""
+"""The target of difficulty 1: Bitcoin's first, and every miner's."""
 HASHES_OF_1: Final = 2**256 // (DIFFICULTY_1 + 1)
 """Hashes that a share of difficulty 1 stands for."""
 MIN_DIFFICULTY: Final = 2.0**-32
 """Below it a target would not fit 256 bits."""
 MAX_DIFFICULTY: Final = 1e15
+"""Above that of Bitcoin itself (1.5e14 in 2025)."""
 
 _HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 _DIFFICULTY: Final = re.compile(r"[/+]([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+)(?=[/+._]|$)")
-"""In a user name: as far as a rig's name, another difficulty or the end."""
+"""A difficulty in a user name; it ends before a rig's name, another difficulty or the end."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
 class StratumError(Exception):
-    """An error as the protocol tells it: `[code, message, null]`."""
+    """A request is refused. The protocol writes it as `[code, message, null]`."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -46,14 +51,16 @@ class StratumError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """A message from a miner that asks for something."""
+
     id: int | str | None
-    """None: a notification, which is obeyed and never answered (JSON-RPC)."""
+    """None: a notification, which is carried out and never answered (JSON-RPC)."""
     method: str
     params: list[Any]
 
 
 def parse(line: bytes) -> Request | None:
-    """The request in a line; None for an answer to something that was asked of the miner. Raises StratumError."""
+    """The request in a line; None for the miner's answer to a message of ours. Raises StratumError."""
     try:
         said = _decode(line)
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -78,14 +85,17 @@ def _id(given: Any) -> int | str | None:
 
 
 def success(request_id: int | str | None, result: Any) -> bytes:
+    """The line that answers a request."""
     return _line({"id": request_id, "result": result, "error": None})
 
 
 def failure(request_id: int | str | None, error: StratumError) -> bytes:
+    """The line that refuses a request."""
     return _line({"id": request_id, "result": None, "error": [error.code, error.message, None]})
 
 
 def notification(method: str, params: list[Any]) -> bytes:
+    """The line of a message that wants no answer."""
     return _line({"id": None, "method": method, "params": params})
 
 

@@ -1,4 +1,4 @@
-"""One miner's side of the protocol, with no socket in it: lines in, lines out."""
+"""A session: the protocol with one miner, with no socket in it. Lines in, lines out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from .protocol import StratumError, hex_bytes, hex_number
 from .vardiff import Vardiff
 
 _KEPT_JOBS = 16
+"""Jobs of a miner that shares may still come for."""
 _MAX_USERS = 64
+"""User names of one connection (a proxy has many)."""
 _MAX_USER = 160
+"""Characters of a user name: an address, a rig and a difficulty."""
 _MAX_SHARES = 20_000
-"""Of the jobs that are kept: more come from nobody whose difficulty fits."""
+"""Shares of the jobs that are kept, to find duplicates; with a difficulty that fits there are far fewer."""
 
 
-class Desk(Protocol):
+class SessionOwner(Protocol):
     """What a session needs of the server."""
 
     def payee(self, user: str) -> bytes:
@@ -31,7 +34,7 @@ class Desk(Protocol):
         ...
 
     def job(self, receiver: bytes, *, fresh: bool) -> Job | None:
-        """What there is to mine for `receiver`, None for nothing now; `fresh`: a search of one's own."""
+        """The job for `receiver`; None: there is nothing to mine now. `fresh`: a job that nobody else has."""
         ...
 
     def latest(self) -> int:
@@ -42,32 +45,41 @@ class Desk(Protocol):
         """Seconds that only go forward."""
         ...
 
-    def accepted(self, user: str, difficulty: float) -> None: ...
+    def accepted(self, user: str, difficulty: float) -> None:
+        """Count a share."""
+        ...
 
-    def rejected(self, user: str, error: StratumError) -> None: ...
+    def rejected(self, user: str, error: StratumError) -> None:
+        """Count a share that was refused."""
+        ...
 
     def solved(self, user: str, job: Job, header: bytes, extranonces: bytes) -> None:
-        """A share that is a block."""
+        """Offer a share that is a block to the chain."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """A job that this miner was told of, and what its shares count. `easiest`: the lowest difficulty since then."""
+    """A job that this miner was told of, and what its shares count."""
 
     job: Job
     difficulty: float
+    """Difficulty of its shares when it was sent."""
     easiest: float
+    """The lowest difficulty that the miner was told since."""
     stretch: int
-    """Of the vardiff, by which shares of an older difficulty are told from those of the present one."""
+    """The vardiff's `stretch` when it was sent: shares of an older difficulty must not change the present one."""
     seen: set[bytes] = field(default_factory=set)
+    """Block hashes of its shares."""
 
 
 class Session:
-    def __init__(self, desk: Desk, extranonce1: bytes, difficulty: float) -> None:
-        self._desk = desk
+    """One connection's state: users, jobs sent, difficulty. Every method gives the lines to be sent."""
+
+    def __init__(self, owner: SessionOwner, extranonce1: bytes, difficulty: float) -> None:
+        self._owner = owner
         self._extranonce1 = extranonce1
-        self._vardiff = Vardiff(difficulty, desk.clock())
+        self._vardiff = Vardiff(difficulty, owner.clock())
         self._told: float | None = None
         self._mask = 0
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
@@ -76,17 +88,17 @@ class Session:
         self.agent = ""
         self.subscribed = False
         self.accepted = 0
-        """Shares."""
+        """Shares that were accepted."""
         self.faults = 0
         """Lines that were no messages."""
 
     @property
     def ready(self) -> bool:
-        """Whether it is to be given work."""
+        """Whether the miner is to be sent jobs: it has subscribed and authorized."""
         return self.subscribed and self._receiver is not None
 
     def handle(self, line: bytes) -> list[bytes]:
-        """What is to be sent for a line that came."""
+        """The lines to be sent for a line that came."""
         try:
             request = protocol.parse(line)
         except StratumError as error:
@@ -106,13 +118,13 @@ class Session:
         return [*lines, *self.work(clean=True)] if self.ready and not was_ready else lines
 
     def work(self, *, clean: bool, fresh: bool = False) -> list[bytes]:
-        """The lines that tell of the newest job. `clean`: older ones are void."""
+        """The lines that send the newest job. `clean`: older jobs are void."""
         if clean:
             self._sent.clear()
-        job = None if self._receiver is None else self._desk.job(self._receiver, fresh=fresh)
+        job = None if self._receiver is None else self._owner.job(self._receiver, fresh=fresh)
         if job is None or job.job_id in self._sent:
             return []
-        # Never harder than a block: whoever finds one has a share.
+        # Never harder than a block: a block is always a share.
         difficulty = min(self._vardiff.difficulty, job.base.difficulty)
         lines = []
         if difficulty != self._told:
@@ -126,11 +138,11 @@ class Session:
         return [*lines, job.notify(clean=clean)]
 
     def look(self) -> list[bytes]:
-        """To be called now and then: makes shares easier for a miner of whom little is heard."""
-        return self._changed() if self.ready and self._vardiff.look(self._desk.clock()) else []
+        """To be called now and then: makes shares easier for a miner that brings few."""
+        return self._changed() if self.ready and self._vardiff.look(self._owner.clock()) else []
 
     def _changed(self) -> list[bytes]:
-        """Many miners take a new difficulty only with a new job: a search of its own, beside the one under way."""
+        """Send a changed difficulty with a new job: many miners take a new difficulty only with the next job."""
         return self.work(clean=False, fresh=True)
 
     # methods: parameters -> (result, lines that follow it)
@@ -148,7 +160,7 @@ class Session:
         if not isinstance(user, str) or not is_visible(user) or not 0 < len(user) <= _MAX_USER:
             raise StratumError(protocol.UNAUTHORIZED, "the user name is who gets the coins: an address or a name")
         who, wished = protocol.split_user(user)
-        receiver = self._desk.payee(who)
+        receiver = self._owner.payee(who)
         if self._receiver is not None and receiver != self._receiver:
             raise StratumError(protocol.UNAUTHORIZED, "a connection pays one address: open another for the other one")
         if user not in self.users:
@@ -157,7 +169,7 @@ class Session:
             self.users.append(user)
         asked = _asked_difficulty(params[1] if len(params) > 1 else None) or wished
         if asked is not None and self._receiver is None:
-            self._vardiff.set(asked, self._desk.clock())
+            self._vardiff.set(asked, self._owner.clock())
         self._receiver = receiver
         return True, []
 
@@ -166,11 +178,11 @@ class Session:
         try:
             difficulty, stretch = self._check(user, params)
         except StratumError as error:
-            self._desk.rejected(user, error)
+            self._owner.rejected(user, error)
             raise
         self.accepted += 1
-        self._desk.accepted(user, difficulty)
-        return True, self._changed() if self._vardiff.share(difficulty, stretch, self._desk.clock()) else []
+        self._owner.accepted(user, difficulty)
+        return True, self._changed() if self._vardiff.share(difficulty, stretch, self._owner.clock()) else []
 
     def _user_of(self, params: list[Any]) -> str:
         if not self.subscribed:
@@ -181,7 +193,7 @@ class Session:
         return user
 
     def _check(self, user: str, params: list[Any]) -> tuple[float, int]:
-        """The difficulty that a share counts, and the stretch that its job is of. Raises StratumError."""
+        """Check a share: the difficulty that it counts, and the stretch of its job. Raises StratumError."""
         if not 5 <= len(params) <= 6:
             raise StratumError(protocol.OTHER, "a share is [user, job, extranonce2, ntime, nonce(, version bits)]")
         job_id = params[1]
@@ -193,7 +205,7 @@ class Session:
         timestamp = hex_number(params[3], 4, "ntime")
         nonce = hex_number(params[4], 4, "the nonce")
         version = self._version(job.base, params[5] if len(params) == 6 else None)
-        if not job.base.min_time <= timestamp <= self._desk.latest():
+        if not job.base.min_time <= timestamp <= self._owner.latest():
             raise StratumError(protocol.OTHER, "ntime is out of range")
         header = job.header(extranonces, version, timestamp, nonce)
         block_hash = sha256d(header)
@@ -205,10 +217,11 @@ class Session:
             raise StratumError(protocol.OTHER, "too many shares: take harder ones (mining.suggest_difficulty)")
         sent.seen.add(block_hash)
         if number <= job.base.target:
-            self._desk.solved(user, job, header, extranonces)
+            self._owner.solved(user, job, header, extranonces)
         return difficulty, sent.stretch
 
     def _version(self, base: Base, given: Any) -> int:
+        """The header's version with the bits that the miner rolled (BIP 320). Raises StratumError."""
         version = base.template.block.header.version
         if given is None:
             return version
@@ -218,7 +231,7 @@ class Session:
         return version & ~self._mask | bits
 
     def _configure(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        """BIP310: of each extension true, false, or a text that says what is wrong with what it was given."""
+        """`mining.configure` (BIP 310): true or false for each extension, or a text that says what is wrong."""
         wanted = params[0] if params else None
         options = params[1] if len(params) > 1 and isinstance(params[1], dict) else {}
         if not isinstance(wanted, list) or len(wanted) > 32 or not all(isinstance(name, str) for name in wanted):
@@ -241,12 +254,13 @@ class Session:
         return result, lines
 
     def _take_minimum(self, given: Any) -> list[bytes]:
+        """Send no shares easier than that from now on. Raises StratumError."""
         before = self._vardiff.difficulty
-        self._vardiff.require(protocol.checked_difficulty(given), self._desk.clock())
+        self._vardiff.require(protocol.checked_difficulty(given), self._owner.clock())
         return self._changed() if self.ready and self._vardiff.difficulty != before else []
 
     def _suggest_difficulty(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        self._vardiff.set(protocol.checked_difficulty(params[0] if params else None), self._desk.clock())
+        self._vardiff.set(protocol.checked_difficulty(params[0] if params else None), self._owner.clock())
         return True, self._changed() if self.ready else []
 
     def _suggest_target(self, params: list[Any]) -> tuple[Any, list[bytes]]:
@@ -254,12 +268,12 @@ class Session:
         return self._suggest_difficulty([protocol.difficulty_of(max(target, 1))])
 
     def _agreed(self, params: list[Any]) -> tuple[Any, list[bytes]]:
-        """To what changes nothing here: extranonce1 stays for as long as the connection does."""
+        """Agree to a request that changes nothing here: extranonce1 stays the same for the whole connection."""
         return True, []
 
 
 def _credit(sent: _Sent, number: int) -> float:
-    """What a hash counts: by the difficulty it was sent with, or an easier one said since. Raises StratumError."""
+    """The difficulty that a share counts: the one it was sent with, or an easier one since. Raises StratumError."""
     for difficulty in (sent.difficulty, sent.easiest):
         if number <= max(protocol.target_of(difficulty), sent.job.base.target):
             return difficulty
@@ -268,7 +282,7 @@ def _credit(sent: _Sent, number: int) -> float:
 
 
 def _asked_difficulty(password: Any) -> float | None:
-    """`d=0.5` in a password, as pools have it; whatever else stands there is nothing to us."""
+    """The difficulty of `d=0.5` in a password, as pools have it; other words are ignored. Raises StratumError."""
     if isinstance(password, str) and len(password) <= _MAX_USER:
         for part in password.replace(";", ",").split(","):
             name, _, value = part.partition("=")

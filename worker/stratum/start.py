@@ -1,4 +1,4 @@
-"""The server as a process: its lock, its status file, its line on the terminal, its end."""
+"""The Stratum server as a process: it waits for the node, takes the lock, writes the status file, and ends in time."""
 
 from __future__ import annotations
 
@@ -24,28 +24,34 @@ from ...node.system.lifecycle import watch_parent
 from ...node.system.locks import Held, hold, is_held
 from ..reports import Sparing, shown_rate
 from ..startup import NODE_SECONDS, NodeWait, need_descriptors
-from .stratum_server import StratumConfig, StratumServer, later
+from .server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
 
 _DESCRIPTORS = 32
-"""Beside one a miner: event loop, locks, database, status file."""
+"""File descriptors for event loop, locks, database and status file; each miner takes one more."""
 _POLL = 0.1
+"""Seconds between two looks for the node."""
 _STATUS_SECONDS = 2.0
+"""Seconds between two writes of the status file."""
 _LINE_SECONDS = 10.0
+"""Seconds between two lines of the log about the miners, on a terminal."""
 _QUIET_LINE_SECONDS = 300.0
-"""Between two lines where nobody watches."""
+"""The same where no terminal is."""
 _END_SECONDS = 1.6
+"""An orderly end that takes longer is cut short, as in `worker.supervisor`."""
 
 
 class StratumRefused(MoneyerError):
+    """The server cannot run; the message says why."""
+
     code = "stratum_refused"
 
 
 def run(config: StratumConfig) -> int:
-    """Serve miners until SIGTERM, or until whoever started this process is gone. Gives the exit status.
+    """Serve miners until SIGTERM, or until the parent process is gone. Gives the exit status.
 
-    0: ended as asked. 1: refused, the sentence is on stderr.
+    0: ended as asked. 1: refused, with a sentence on stderr.
     """
     if not logging.getLogger().handlers and not log.handlers:
         logs.configure(config.log_level, config.log_json)
@@ -125,7 +131,7 @@ async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.
 
 
 def _on_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any], crowded: Sparing) -> None:
-    """What nobody awaits: where another miner finds no descriptor, a line a minute."""
+    """Handle errors outside of any task: where no descriptor is left for another miner, one line a minute."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE):
         crowded.say("no file descriptor is left for another miner: raise the limit with `ulimit -n`", monotonic())
@@ -134,7 +140,7 @@ def _on_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any], crowde
 
 
 def _end_at_the_latest() -> None:
-    """A database that is stuck holds no one up: a write not committed is no write."""
+    """End this process soon, whatever is stuck (the database, say): a write not committed is no write."""
     timer = threading.Timer(_END_SECONDS, os._exit, (0,))
     timer.daemon = True
     timer.start()
@@ -157,7 +163,7 @@ def _allow_files(count: int) -> None:
 
 
 async def _tell(config: StratumConfig, server: StratumServer) -> None:
-    """The status file for the API and, now and then, a line for whoever watches."""
+    """Write the status file for the API and, now and then, a line of the log."""
     every = _LINE_SECONDS if sys.stderr.isatty() else _QUIET_LINE_SECONDS
     said_at, said = monotonic(), (0, 0)
     while True:
@@ -172,7 +178,7 @@ async def _tell(config: StratumConfig, server: StratumServer) -> None:
 
 
 def line(summary: dict[str, Any]) -> str:
-    """The state of things for a person."""
+    """The summary as a line for a person."""
     miners, shares, blocks = (
         f"{summary[key]} {what}{'' if summary[key] == 1 else 's'}"
         for key, what in (("connections", "miner"), ("accepted", "share"), ("blocks", "block"))

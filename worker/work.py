@@ -1,4 +1,8 @@
-"""Solved blocks on their way into the chain: kept until the chain has answered."""
+"""Work on one template: its nonces are handed out in units, and a solved block is kept until the chain has answered.
+
+`WorkSource` gives units without end: the nonces of a header in stretches, then another `extra` in the coinbase, which
+makes another header, and its nonces. `Work` adds for whom it is. `Offers` brings solved blocks before the chain.
+"""
 
 from __future__ import annotations
 
@@ -16,31 +20,34 @@ from ..node.core.template import with_extra
 from ..node.core.types import Block
 from ..node.store import mining
 from ..node.store.engine import Store
-from .engines import NONCES
+from .engines.proof import NONCES
 from .hasher import Unit
 from .reports import Summary
 
-# Endless work from one template: its nonces in stretches, then another `extra` and its nonces again.
-
+log = logging.getLogger("moneyer.worker")
 
 EXTRA_SIZE = 16
-"""Random bytes in a coinbase's `extra`: no two workers try the same block."""
+"""Random bytes in a coinbase's `extra`, so that no two workers try the same header."""
 _KEPT_VARIANTS = 64
+"""Variants of a template that a find may still be of; more than any number of processes search at once."""
+_MAX_REFUSED = 5
+"""A job whose blocks the chain refuses this often in a row has failed."""
 
 
 def new_extra() -> bytes:
+    """Fresh random bytes for a coinbase."""
     return os.urandom(EXTRA_SIZE)
 
 
 class WorkSource:
-    """Hands out units of `template`; every header and nonce once, also where a unit comes back unfinished."""
+    """Hands out units of `template`: every header and nonce once, also where a unit comes back unfinished."""
 
     def __init__(self, template: Block, template_id: int, *, nonces: int = NONCES) -> None:
         """`nonces`: values tried of each header before `extra` changes."""
         self.template_id = template_id
         self.target = pow.decode_bits(template.header.bits)
         self._nonces = nonces
-        # A unit names its variant by the header. Old ones are let go: nobody searches 64 variants at once.
+        # By header, which is how a unit names its variant; the oldest goes where there are too many.
         self._variants: OrderedDict[bytes, Block] = OrderedDict()
         self._returned: list[Unit] = []
         self._use(template)
@@ -52,7 +59,7 @@ class WorkSource:
 
     @property
     def expected_hashes(self) -> int:
-        """To solve it, on average."""
+        """Hashes that a solution takes on average."""
         return pow.block_work(self.target)
 
     def take(self, count: int) -> Unit:
@@ -70,7 +77,7 @@ class WorkSource:
         return unit
 
     def put_back(self, rest: Unit) -> None:
-        """What a hashing process left untried."""
+        """Take back what a hashing process left untried."""
         if rest.count:
             self._returned.append(rest)
 
@@ -87,27 +94,27 @@ class WorkSource:
             self._variants.popitem(last=False)
 
 
-log = logging.getLogger("moneyer.worker")
-
-_MAX_REFUSED = 5
-"""A job whose blocks the chain refuses this often in a row has failed."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """A template that is searched, and for whom. `built`: seconds of the monotonic clock."""
+    """A template that is searched, and for whom."""
 
     source: WorkSource
     parent_hash: bytes
     receiver: bytes
+    """Payload that the coinbase pays."""
     job_id: str | None
+    """The job that the block is for; None: the mode asks for it."""
     built: float
+    """Seconds of the monotonic clock."""
 
     def serves(self, parent_hash: bytes, receiver: bytes, job_id: str | None) -> bool:
+        """Whether a block of it would still stand on that tip, pay that receiver and be for that job."""
         return (self.parent_hash, self.receiver, self.job_id) == (parent_hash, receiver, job_id)
 
 
 class Offers:
+    """Solved blocks on their way into the chain, and how many got there. Used by the miner's thread alone."""
+
     def __init__(self, store: Store, chain: Chain) -> None:
         self._store = store
         self._chain = chain
@@ -116,19 +123,22 @@ class Offers:
         self.own_tip: bytes | None = None
         """The newest block that was mined here."""
         self.blocks = 0
+        """Blocks that the chain took as its new tip."""
         self.stale = 0
+        """Blocks that came too late: another one was first."""
         self.summary = Summary()
 
     @property
     def waiting(self) -> bool:
+        """Whether a block waits to be offered."""
         return bool(self._found)
 
     def add(self, block: Block, work: Work) -> None:
-        """A solved block that hashlib has looked at."""
+        """Keep a solved block, whose proof of work hashlib has confirmed."""
         self._found.append((block, work))
 
     def submit(self, tip_hash: bytes) -> bool:
-        """Offer the first: False when the chain refuses it. Raises StoreUnavailable, and keeps it then."""
+        """Offer the first block: False when the chain refuses it. Raises StoreUnavailable, and keeps the block then."""
         block, work = self._found[0]
         if work.parent_hash != tip_hash:
             self._found.pop(0)
@@ -140,7 +150,7 @@ class Offers:
             self._found.pop(0)
             self._refuse(work, error)
             return False
-        self._found.clear()  # what else was found stands on the same parent
+        self._found.clear()  # the others stand on the same parent, and could only be side branches
         self._refused = 0
         if isinstance(outcome, SideBranch):
             self._count_late()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.worker.stratum.stratum_server import StratumConfig, StratumServer
-from moneyer.worker.stratum.turns import SLICE, Turns
+from moneyer.worker.stratum.fair_queue import SLICE, FairQueue
+from moneyer.worker.stratum.server import StratumConfig, StratumServer
 from tests.ports import free_port
 from tests.support import easy_coin, wait_until
 
@@ -126,7 +126,7 @@ class Work:
 def test_addresses_have_their_turns_one_after_the_other() -> None:
     planned: list[Callable[[], None]] = []
     clock, done = [0.0], list[str]()
-    turns = Turns(planned.append, lambda: clock[0])
+    turns = FairQueue(planned.append, lambda: clock[0])
     for address in ["a"] * 5 + ["b"] * 3 + ["c"]:
         turns.come(Work(address, done, clock))
     assert done == ["a"]  # what there was time for

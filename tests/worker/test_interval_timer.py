@@ -9,7 +9,7 @@ from math import sqrt
 
 import pytest
 
-from moneyer.worker.demand import SPACINGS, Rhythm, draw_wait, hashes_of_block
+from moneyer.worker.demand import SPACINGS, IntervalTimer, draw_wait, hashes_of_block
 
 BLOCKS = 6000
 SIGMAS = 7.0
@@ -73,15 +73,15 @@ def test_blocks_that_were_asked_for_and_pauses_hold_up_nobody_for_long() -> None
 
 def test_a_wait_is_drawn_anew_at_each_tip_and_at_no_other_moment() -> None:
     now = 100.0
-    rhythm = Rhythm(10, 2e7, lambda: now, random.Random(1))
-    assert rhythm.wait == 10
+    timer = IntervalTimer(10, 2e7, lambda: now, random.Random(1))
+    assert timer.wait == 10
     waits = []
     for tip in (b"genesis", b"ours", b"theirs"):
-        rhythm.see(tip, lambda: [0, 10])
-        waits.append(rhythm.wait)
+        timer.see(tip, lambda: [0, 10])
+        waits.append(timer.wait)
         now += 1
-        rhythm.see(tip, lambda: [])
-        assert rhythm.wait == pytest.approx(waits[-1] - 1)
+        timer.see(tip, lambda: [])
+        assert timer.wait == pytest.approx(waits[-1] - 1)
     assert len(set(waits)) == 3
     now += 100
-    assert rhythm.wait == 0
+    assert timer.wait == 0

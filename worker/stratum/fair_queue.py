@@ -1,7 +1,7 @@
-"""Turns at the event loop: where more lines come than can be worked on at once, one address is served after another.
+"""A fair queue of connections: where more lines come than can be worked on at once, addresses take turns.
 
-Who comes while there is time left in this turn of the loop is served at once. All others wait, and are served by
-address, one buffer each: so however many connections an address floods, and however dear what it asks is, a miner
+A connection is served at once while there is time left in this turn of the event loop. All others wait, and are served
+by address, one buffer each. So however many connections an address floods, and however costly its requests are, a miner
 elsewhere waits for one buffer of each such address. An address that is alone has all the time that there is.
 """
 
@@ -17,28 +17,30 @@ SLICE: Final = 0.005
 
 
 class Waiting(Protocol):
-    """A connection with something to be worked on. `address`: what it is counted by."""
+    """A connection with lines to be worked on."""
 
     address: str
+    """The address by which it is counted."""
 
     def work(self) -> None:
-        """On what is in its buffer."""
+        """Handle what is in its buffer."""
 
 
-class Turns:
-    """`soon`: has a function called in the loop's next turn. Everything here is in the loop's thread."""
+class FairQueue:
+    """Serves connections by turns of their addresses. For the event loop's thread alone."""
 
     def __init__(self, soon: Callable[[Callable[[], None]], object], clock: Callable[[], float] = monotonic) -> None:
+        """`soon`: has a function called in the loop's next turn."""
         self._soon = soon
         self._clock = clock
         self._waiting: OrderedDict[str, deque[Waiting]] = OrderedDict()
-        """By address: the next one stands first."""
+        """Connections that wait, by address; the next one of each stands first."""
         self._spent = 0.0
-        """Seconds, in this turn of the loop."""
+        """Seconds of work in this turn of the loop."""
         self._is_planned = False
 
     def come(self, connection: Waiting) -> None:
-        """Work on what a connection brought, now or when it is its turn. While it waits, it must not come again."""
+        """Serve a connection now, or when it is its turn. While it waits, it must not come again."""
         if self._waiting or self._spent >= SLICE:
             self._waiting.setdefault(connection.address, deque()).append(connection)
         else:
