@@ -25,7 +25,9 @@ if (
 
 if TYPE_CHECKING:
     from . import errors
-    from .node.client import Client, Event, Events, Sent
+    from .node.client.client import Client, Sent
+    from .node.client.events import Events
+    from .node.client.sse import Event
     from .node.core.money import format_amount, parse_amount
     from .node.wallet.keystore import open_wallet
 
@@ -41,10 +43,10 @@ __all__ = [
 ]
 
 _FOUND_IN = {
-    "Client": "node.client",
-    "Event": "node.client",
-    "Events": "node.client",
-    "Sent": "node.client",
+    "Client": "node.client.client",
+    "Event": "node.client.sse",
+    "Events": "node.client.events",
+    "Sent": "node.client.client",
     "format_amount": "node.core.money",
     "open_wallet": "node.wallet.keystore",
     "parse_amount": "node.core.money",

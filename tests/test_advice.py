@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.cli.main import run
-from moneyer.node.devnet.devcoin import ensure_network
+from moneyer.node.devnet.layout import ensure_network
 from moneyer.node.system.advice import start_node, typed
 from tests.conftest import REPOSITORY
 

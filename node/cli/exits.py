@@ -1,4 +1,4 @@
-"""Exit statuses, and how a command that ends before it could say so tells what it has changed by then."""
+"""Exit statuses, and what a command has changed so far, which a failure after it has to tell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEANINGS = {
 
 
 class Ended(click.ClickException):
-    """A command's end with a status of its own; the message is its sentence on stderr."""
+    """Ends a command with a status of its own; the message is its sentence on stderr."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -33,14 +33,16 @@ class Outcome:
 
     def __init__(self) -> None:
         self.status = REFUSED
+        """The exit status of a failure from here on."""
         self.sentence = ""
+        """What stands, and how to look at it; empty while nothing was changed."""
 
     def is_now(self, status: int, sentence: str) -> None:
         """From here on a failure ends in `status`, and `sentence` says what stands and how to look at it."""
         self.status, self.sentence = status, sentence
 
     def done(self, sentence: str) -> None:
-        """Something was changed: who gets no answer doesn't know it, and `sentence` tells."""
+        """Something was changed: `sentence` says so where the command's own answer cannot be printed."""
         self.is_now(UNKNOWN, sentence)
 
     def nothing(self) -> None:
@@ -50,7 +52,7 @@ class Outcome:
     @contextmanager
     def asking(self, change: str, look: str) -> Iterator[None]:
         """Around one request that changes something: `change` says what, `look` how to see whether it was done."""
-        from ..client import ClientError, Unanswered
+        from ..client.errors import ClientError, Unanswered
 
         before = self.status, self.sentence
         self.is_now(UNKNOWN, look)
@@ -62,6 +64,13 @@ class Outcome:
             self.status, self.sentence = before  # it was refused, or never sent
             raise
         self.done(f"{change}: {look}")
+
+
+def sentence_of(error: BaseException) -> str:
+    """What ended a command, for the middle of a sentence: an error's message without its full stop, or `stopped`."""
+    from ..core.errors import MoneyerError
+
+    return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
 
 
 def outcome() -> Outcome:

@@ -22,11 +22,12 @@ from ..system.advice import typed
 from .holder import holder_of
 
 DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
-"""One development network a person, whatever folder they are in: the next `moneyer up` finds it."""
+"""The folder of a person's development network, whatever folder they are in: the next `moneyer up` finds it."""
 COIN_FILE = "coin.toml"
 _HERE = "data"
 """The folder of `make run`, in the current one."""
 _MAX_NODES = 50
+"""Nodes of one network, as `moneyer up` has them."""
 
 
 def find_folder(data: Path | None, url: str | None = None) -> Path | None:

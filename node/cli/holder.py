@@ -1,8 +1,9 @@
 """The token of a data folder, shown only to the process that holds the folder's node lock.
 
-Another program may listen where a node was a moment ago, or would be. The holder of the lock writes there where it
-listens, and under which name (random, of this start). What is there before the connection is made and, the lock still
-held, after it, is the same only if the holder has listened at that address all the while: so the connection is to it.
+Another program may listen at the port where a node was a moment ago, or will be. The holder of the lock writes into the
+lock file where it listens, and a random name of this start. A client reads that before it connects and again after it,
+while the lock is still held: if both are equal, the holder has listened there all the while, so the connection is to
+the node and to nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from ..config import NODE_LOCK
 
 _MAX_LOCK = 1_000
+"""Bytes of a lock file's content."""
 _WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - compared, not bound
 
 
@@ -36,7 +38,7 @@ def holder_of(folder: Path) -> dict[str, Any] | None:
 
 
 def _lives(pid: object) -> bool:
-    """A holder that has only just taken the lock has not yet written over what the one before it said."""
+    """Whether a process lives. One that has just taken the lock has not yet replaced what the last holder wrote."""
     if not isinstance(pid, int) or pid < 1:
         return False
     try:
@@ -50,14 +52,16 @@ def _lives(pid: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FolderToken:
-    """`node.client.transport.Credential` of a data folder."""
+    """The token of a data folder, as a `client.transport.Credential`."""
 
     folder: Path
 
     def look(self) -> object:
+        """What the holder of the lock says now."""
         return holder_of(self.folder)
 
     def token(self, seen: object, sock: socket.socket) -> str | None:
+        """The token, if the holder still says what was `seen` and the socket is connected to it."""
         from ..system.api_token import read_token
 
         holder = holder_of(self.folder)
@@ -70,7 +74,7 @@ class FolderToken:
 
 
 def _listens_at(holder: dict[str, Any], sock: socket.socket) -> bool:
-    """Whether a socket is connected to where the holder listens; one that listens everywhere, on this machine."""
+    """Whether a socket is connected to the address where the holder listens (a wildcard: to this machine)."""
     host, port = sock.getpeername()[:2]
     if port != holder.get("port"):
         return False

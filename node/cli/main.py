@@ -17,8 +17,8 @@ from ..core.errors import MoneyerError
 from ..system.lifecycle import import_nothing_from_here
 from .exits import DONE, REFUSED, UNKNOWN, USAGE, Ended, Outcome
 
-# A module is loaded when one of its commands is wanted, so that `moneyer COMMAND` pays for that command alone. The
-# sentences are those that the commands begin with (a test holds them equal): the list loads none of them.
+# Name -> (module:function, first sentence of its help). The module is loaded when the command is wanted, so that each
+# command starts quickly; the sentences are repeated here (a test holds them equal) so that the list loads no module.
 COMMANDS = {
     "up": (".commands.up:up", "Run a network on this machine."),
     "new": (".commands.new:new", "Make a coin of your own."),
@@ -46,7 +46,7 @@ COMMANDS = {
 
 
 class _ReaderGone(Exception):
-    """stdout was closed at the other end (`moneyer … | head`). click would end with 1, whatever had been changed."""
+    """stdout was closed by its reader (`moneyer … | head`). click would end with 1, whatever had been changed."""
 
 
 class LazyGroup(click.Group):
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """One command; its exit status. What it says goes to stdout, what went wrong to stderr."""
+    """Run one command; its exit status. Answers go to stdout, failures to stderr."""
     _open_what_is_closed()
     if os.environ.get("MONEYER_DEBUG"):
         from ..system.logs import configure
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.message, err=True)
         return USAGE
     except click.UsageError as error:
-        from .command import as_typed
+        from ..system.advice import as_typed
         from .usage import sentence_of
 
         click.UsageError(as_typed(sentence_of(error)), error.ctx).show()
@@ -157,7 +157,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_what_is_closed() -> None:
-    """No file or socket of ours may get the number of a closed stdout, and be written to as if it were that."""
+    """Open /dev/null in place of a closed stdin, stdout or stderr.
+
+    Else the next file or socket would get that number, and be written to as if it were the stream.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -171,13 +174,13 @@ def _open_what_is_closed() -> None:
 
 
 def _give_up_stdout() -> None:
-    """Python would complain once more when it flushes what is left at its end."""
+    """Send the rest of stdout to /dev/null: Python would complain once more when it flushes it at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
-    """A failure: what was changed before it is said, and makes the status."""
+    """Print a failure and give its status; what was changed before it is told too, and decides the status."""
     if not outcome.sentence:
         return _say(sentence, status)
     end = "" if sentence.endswith("?") else "."
@@ -185,8 +188,8 @@ def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
 
 
 def _say(sentence: str, status: int) -> int:
+    from ..system.advice import as_typed
     from ..system.text import shown
-    from .command import as_typed
     from .output import fitted
 
     with suppress(OSError):  # stderr may be on the same full disk

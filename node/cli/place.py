@@ -1,4 +1,8 @@
-"""Which data folder a command means, which node, and what names there are."""
+"""The place that a command works at: its data folder, the node to ask, and the names known there.
+
+`find_place` decides by `--data` and `--node`; a `Place` opens client, coin, wallet and contacts when they are first
+used. `NodeClient`, at the end, is a client that never lets another program's JSON pass for a node's answer.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..client import Client, ClientError
+from ..client.client import Client
+from ..client.errors import ClientError
 from ..client.transport import DEADLINE
 from ..core.errors import MoneyerError
 from ..devnet.running import is_running
@@ -20,9 +25,16 @@ from ..system.words import nearest, quoted
 from .folders import find_folder, running_url
 from .holder import FolderToken
 
-# The node that a command asks, which may turn out to be another program with JSON of its own.
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
+    from ..client.client import Client
+    from ..core.coin import Coin
+    from ..wallet.keystore import Wallet
 
+_NAMES = 8
+"""Names that a sentence lists at most."""
+DEFAULT_URL = "http://127.0.0.1:5001"
 _NUMBERS: Final = frozenset(
     {
         "amount",
@@ -40,65 +52,10 @@ _NUMBERS: Final = frozenset(
         "stale",
     }
 )
-"""What a command calculates with: a number under this name, wherever it stands, or null."""
+"""Keys whose values commands calculate with: a number or null, wherever they stand."""
 
 
-class NodeClient(Client):
-    """A client whose answers are sure to have the keys that a command reads; without one, no node has answered.
-
-    Nor has one where something else stands for a number that is reckoned with. Only for commands: to a program of
-    somebody's own a missing key is a KeyError, as it is in any dictionary.
-    """
-
-    def get(self, path: str, deadline: float = DEADLINE) -> Any:
-        return self._known(super().get(path, deadline))
-
-    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
-        return self._known(super().post(path, body, deadline))
-
-    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
-        return self._known(super().delete(path, deadline))
-
-    def _known(self, answer: Any) -> Any:
-        if not isinstance(answer, dict):
-            raise self._transport.nonsense()
-        return _checked(answer, self._transport.nonsense)
-
-
-class _Object(dict[str, Any]):
-    """A JSON object of an answer; `nonsense` makes the error for a key that it lacks."""
-
-    def __init__(self, held: dict[str, Any], nonsense: Callable[[], ClientError]) -> None:
-        super().__init__(held)
-        self._nonsense = nonsense
-
-    def __missing__(self, key: str) -> Any:
-        raise self._nonsense()
-
-
-def _checked(value: Any, nonsense: Callable[[], ClientError]) -> Any:
-    if isinstance(value, dict):
-        if any(not isinstance(value[key], int | float | None) for key in _NUMBERS & value.keys()):
-            raise nonsense()
-        return _Object({key: _checked(each, nonsense) for key, each in value.items()}, nonsense)
-    if isinstance(value, list):
-        return [_checked(each, nonsense) for each in value]
-    return value
-
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-    from ..client import Client
-    from ..core.coin import Coin
-    from ..wallet.keystore import Wallet
-
-_NAMES = 8
-"""Names that a sentence lists."""
-DEFAULT_URL = "http://127.0.0.1:5001"
-
-
-class UnknownWho(MoneyerError):
+class UnknownName(MoneyerError):
     """A name that neither the wallet nor the contacts know."""
 
     code = "unknown_name"
@@ -112,17 +69,19 @@ class WrongCoin(MoneyerError):
 
 @dataclass(frozen=True)
 class Place:
-    """A data folder (None: no wallet is at hand) and the URL of the node to ask (None: it does not run)."""
+    """A data folder and its node."""
 
     folder: Path | None
+    """None: no data folder was found, so there is no wallet."""
     node: str | None
+    """The URL of the node to ask; None: it does not run."""
 
     @property
     def url(self) -> str:
         """Raises NoAnswer where the folder's node does not run."""
         if self.node is not None:
             return self.node
-        from ..client import NoAnswer
+        from ..client.errors import NoAnswer
         from ..system.advice import start_node
 
         start = "moneyer up" if self.folder is None else start_node(self.folder)
@@ -130,7 +89,7 @@ class Place:
 
     @cached_property
     def client(self) -> Client:
-
+        """A client of the node. Raises NoAnswer where it does not run."""
         return NodeClient(self.url, token=None if self.folder is None else FolderToken(self.folder))
 
     @cached_property
@@ -159,7 +118,7 @@ class Place:
 
     @cached_property
     def wallet(self) -> Wallet | None:
-        """The open half of the wallet; None where there is none."""
+        """The wallet, not unlocked; None where there is none."""
         from ..wallet.errors import WalletMissing
         from ..wallet.keystore import open_wallet
 
@@ -172,7 +131,7 @@ class Place:
 
     @property
     def held(self) -> Wallet:
-        """The open half of the wallet. Raises WalletMissing."""
+        """The wallet, not unlocked. Raises WalletMissing."""
         from ..wallet.errors import WalletMissing
 
         if self.wallet is None:
@@ -191,7 +150,7 @@ class Place:
 
     @cached_property
     def contacts(self) -> dict[str, str]:
-        """Name -> address of other people."""
+        """The contacts: name -> address."""
         from ..wallet.contacts import read_contacts
 
         return {} if self.folder is None else dict(read_contacts(self.folder))
@@ -201,7 +160,7 @@ class Place:
         return [*(self.wallet.names if self.wallet else ()), *self.contacts]
 
     def payload(self, who: str) -> bytes:
-        """The payload of a name or an address. Raises UnknownWho with the nearest name, BadAddress."""
+        """The payload of a name or an address. Raises UnknownName with the nearest name, BadAddress."""
         from ..core.signing import payable
         from ..wallet.names import find_name
 
@@ -214,13 +173,14 @@ class Place:
             return payable(self.coin, address)
         raise self.unknown(who)
 
-    def unknown(self, who: str) -> UnknownWho:
+    def unknown(self, who: str) -> UnknownName:
+        """The error for a name that is not known here, with the nearest one."""
         near = nearest(who, self.names())
         names, shown_names = self.names(), self.names()[:_NAMES]
         more = f" and {len(names) - _NAMES} more (`moneyer wallet list`)" if len(names) > _NAMES else ""
         known = (", ".join(shown_names) or "none") + more
         hint = f": did you mean {near}?" if near else f". Known here: {known}"
-        return UnknownWho(
+        return UnknownName(
             f"there is no {quoted(who)} in this wallet or its contacts{hint} (or give an address; --data names another "
             "wallet)",
             nearest=near,
@@ -237,7 +197,7 @@ class Place:
 
 
 def label(coin: Coin) -> str:
-    """A coin in a sentence."""
+    """How a coin is named in a sentence."""
     return f"{shown(coin.name)} ({coin.symbol}, chain {coin.chain_id[::-1].hex()[:12]}…)"
 
 
@@ -252,7 +212,7 @@ def find_place(data: Path | None, node: str | None) -> Place:
     folder = find_folder(data, url)
     if url is not None or folder is None:
         return Place(folder, url or DEFAULT_URL)
-    # A folder that nobody named is a guess: its node may be down and another one meant.
+    # A folder that was not named is a guess: its node may be down, and another one meant.
     return Place(folder, running_url(folder) or (DEFAULT_URL if data is None or is_running(folder) else None))
 
 
@@ -270,3 +230,47 @@ def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) 
     except (MoneyerError, click.ClickException, OSError):
         return []
     return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
+class NodeClient(Client):
+    """A client for commands: an answer that lacks a key that is read counts as no node's answer (NoAnswer).
+
+    So does one with something else in place of a number. In a program of somebody's own, which uses `Client`, a missing
+    key is a KeyError, as it is in any dictionary.
+    """
+
+    def get(self, path: str, deadline: float = DEADLINE) -> Any:
+        return self._known(super().get(path, deadline))
+
+    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        return self._known(super().post(path, body, deadline))
+
+    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
+        return self._known(super().delete(path, deadline))
+
+    def _known(self, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            raise self._transport.nonsense()
+        return _checked(answer, self._transport.nonsense)
+
+
+class _Object(dict[str, Any]):
+    """A JSON object of an answer; a key that it lacks is a NoAnswer."""
+
+    def __init__(self, held: dict[str, Any], nonsense: Callable[[], ClientError]) -> None:
+        """`nonsense`: makes the error."""
+        super().__init__(held)
+        self._nonsense = nonsense
+
+    def __missing__(self, key: str) -> Any:
+        raise self._nonsense()
+
+
+def _checked(value: Any, nonsense: Callable[[], ClientError]) -> Any:
+    if isinstance(value, dict):
+        if any(not isinstance(value[key], int | float | None) for key in _NUMBERS & value.keys()):
+            raise nonsense()
+        return _Object({key: _checked(each, nonsense) for key, each in value.items()}, nonsense)
+    if isinstance(value, list):
+        return [_checked(each, nonsense) for each in value]
+    return value

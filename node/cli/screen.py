@@ -1,4 +1,4 @@
-"""What `moneyer up` shows: one screen when the nodes answer, then a line a block."""
+"""What `moneyer up` shows: one screen when the nodes answer, then a line for each block."""
 
 from __future__ import annotations
 
@@ -10,58 +10,59 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..client import Client, ClientError
+from ..client.client import Client
+from ..client.errors import ClientError
+from ..system.advice import as_typed
 from ..system.text import shown
-from .command import as_typed
 from .folders import where
 from .output import coins, counted, fitted, padded, short, style, terminal_width, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..devnet.launch import Curtain
+    from ..devnet.launch import GatedPrinter
     from ..devnet.layout import Network
     from ..wallet.keystore import Wallet
 
 _NAME = 8
-"""Columns of an account's name at least."""
+"""Columns of an account's name, at least."""
 PATIENCE = 30.0
 """Seconds until a node that has not answered is named."""
 _QUIET = 3600.0
-"""Seconds without an answer after which the lines end: the network is about to end, too."""
+"""Seconds without an answer after which no more lines come: the network is ending, too."""
 
 
-def welcome(network: Network, *, verbose: bool) -> Callable[[Curtain], None]:
-    """What is to be done while the network runs: wait for its nodes, print the screen, then a line a block."""
+def welcome(network: Network, *, verbose: bool) -> Callable[[GatedPrinter], None]:
+    """The work beside a network that runs: wait for its nodes, print the screen, then a line for each block."""
 
-    def work(curtain: Curtain) -> None:
-        late = _wait_for_nodes(network.urls, curtain)
-        if curtain.ending.is_set():
+    def work(printer: GatedPrinter) -> None:
+        late = _wait_for_nodes(network.urls, printer)
+        if printer.ending.is_set():
             return
         if late:
             names = ", ".join(f"node{network.urls.index(url) + 1}" for url in late)
             click.echo(
                 f"moneyer: after {PATIENCE:g} s there is no answer yet from {names}. What was said so far:", err=True
             )
-            curtain.open(show_held=True)
+            printer.open(show_held=True)
             return
         try:
             height = _show(network)
         except ClientError as error:
-            if curtain.ending.is_set():
+            if printer.ending.is_set():
                 return
             click.echo(f"moneyer: {shown(error.message)}", err=True)
             height = 0
-        curtain.open(show_held=verbose)
+        printer.open(show_held=verbose)
         _follow(network, height + 1)
 
     return work
 
 
-def _wait_for_nodes(urls: list[str], curtain: Curtain) -> list[str]:
-    """Those that have not answered when the patience is over, or the network is told to end."""
+def _wait_for_nodes(urls: list[str], printer: GatedPrinter) -> list[str]:
+    """The URLs that have not answered when the patience is over, or the network is told to end."""
     late, deadline = list(urls), time.monotonic() + PATIENCE
-    while late and time.monotonic() < deadline and not curtain.ending.is_set():
+    while late and time.monotonic() < deadline and not printer.ending.is_set():
         try:
             Client(late[0]).get("/healthz", deadline=2)
             late.pop(0)
@@ -71,7 +72,7 @@ def _wait_for_nodes(urls: list[str], curtain: Curtain) -> list[str]:
 
 
 def _show(network: Network) -> int:
-    """Print the screen; the height of node 1."""
+    """Print the screen; gives the height of node 1."""
     coin = network.coin
     lines = [
         "",
@@ -152,7 +153,7 @@ def _to_try(network: Network) -> list[str]:
 
 
 def _to_connect(network: Network) -> list[str]:
-    """How node 2 learns of node 1 and takes its chain, where nodes are manual."""
+    """The commands by which node 2 learns of node 1 and takes its chain, where nodes are manual."""
     if len(network.urls) < 2:
         return []
     body = json.dumps({"node": [network.urls[0]]})
@@ -163,7 +164,7 @@ def _to_connect(network: Network) -> list[str]:
 
 
 def _two_names(network: Network) -> tuple[str, str]:
-    """Who has most in the wallet of node 1, and somebody else there, as a shell takes the names."""
+    """Two names of node 1's wallet, quoted for a shell: the one with the highest balance, and another."""
     wallet = _wallet(network.folders[0])
     if wallet is None:
         return "miner", "miner"
@@ -189,7 +190,7 @@ def _follow(network: Network, start: int) -> None:
 
 
 def _miners(network: Network) -> dict[str, str]:
-    """Address -> whom a reward goes to: the node, or on a network of one's own the name in the wallet."""
+    """Address -> how a line names the miner: the node, or on a network of a person's own the wallet's name."""
     named: dict[str, str] = {}
     for number, folder in enumerate(network.folders, 1):
         wallet = _wallet(folder)

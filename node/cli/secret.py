@@ -1,4 +1,5 @@
-"""Passphrases, phrases and keys: read from where they may come from, and never from an argument."""
+"""Reads passphrases, recovery phrases and keys: from a terminal, a key file, the environment or stdin, never from an
+argument, which other users of the machine can see."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..wallet.keystore import Wallet
 
 _TRIES = 3
+"""Times that a passphrase is asked."""
 
 
 def unlock(path: Path, key_file: Path | None) -> tuple[Wallet, str | None]:

@@ -1,6 +1,6 @@
-"""What was wrong with a command's words: the option, what it may be, what was found, the near miss.
+"""Turns click's errors into our sentences: the option, what it may be, what was found, and the nearest known word.
 
-Turns click's errors into sentences of ours, so that none of click's own reaches a person.
+No sentence of click's own reaches a person.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _ABOUT = {
     "OLD": "the name that a key has",
     "NEW": "the name that it shall have",
 }
-"""What a value may be, by how it is called in the help."""
+"""What a value may be, by its name in the help."""
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def sentence_of(error: click.UsageError) -> str:
-    """One sentence; one that we raised ourselves is left as it is."""
+    """The error in one sentence; a sentence that a command raised itself is left as it is."""
     if isinstance(error, click.NoSuchOption):
         return _unknown("option", error.option_name, _options(error.ctx), error.ctx)
     if isinstance(error, click.exceptions.NoSuchCommand):

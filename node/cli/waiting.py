@@ -1,10 +1,15 @@
-"""What keeps a transfer waiting: nobody mines, and what to type about it."""
+"""Waits for what a worker mines: follows a transfer to its confirmations, and says why no block comes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ..client.errors import ClientError, NotConfirmed
+from .exits import UNCONFIRMED, UNKNOWN, Ended, outcome, sentence_of
 
 if TYPE_CHECKING:
     from .place import Place
@@ -12,13 +17,131 @@ if TYPE_CHECKING:
 _STARTING = 20.0
 """Seconds that a worker may need which was started together with its node."""
 _LOOK_SECONDS = 0.2
+"""Seconds between two looks whether the worker lives."""
 _WHEN_ASKED = "demand"
+_SEEN_SECONDS = 5.0
+"""Seconds for which peers are asked whether they have a transfer; gossip takes some hundredths of a second."""
+_PEER_SECONDS = 2.0
+"""Seconds that one peer has to answer."""
+_MAX_PEERS = 64
+"""Peers that are asked."""
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """A transfer that was accepted, and what is waited for."""
+
+    txid: str
+    sender: str
+    """The sender's address."""
+    sender_name: str
+    """As the person wrote it."""
+    confirmations: int
+    """How many are wanted."""
+    timeout: float
+    """Seconds to wait."""
+    stands: Callable[[str, str], str]
+    """A sentence that the transfer (its txid) was accepted, and its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What came of waiting."""
+
+    report: dict[str, Any]
+    """For `--json`."""
+    trouble: Ended | None = None
+    """To be raised where the transfer was not confirmed."""
+
+
+def watch(place: Place, wanted: Confirming, say: Callable[[str], None]) -> Watched:
+    """Wait for the confirmations and `say` each step. Whatever stops it, the transfer was accepted."""
+    report: dict[str, Any] = {}
+    try:
+        _follow(place, wanted, report, say)
+    except (ClientError, KeyboardInterrupt) as error:
+        count = report.get("confirmations", 0)
+        if isinstance(error, NotConfirmed) and error.details.get("dropped"):
+            report["status"] = "dropped"
+            outcome().done(error.message)
+            return Watched(report, Ended(error.message, UNKNOWN))
+        reason = f"not confirmed after {wanted.timeout} s" if isinstance(error, NotConfirmed) else sentence_of(error)
+        state = f"has {count} of {wanted.confirmations} confirmations" if count else "it still waits for a block"
+        hint = ". Nothing is lost: is a worker mining?" if isinstance(error, NotConfirmed) and not count else ""
+        return Watched(report, Ended(f"{reason}. {wanted.stands(wanted.txid, state)}{hint}", UNCONFIRMED))
+    outcome().done(wanted.stands(wanted.txid, f"has {report['confirmations']} confirmations"))
+    return Watched(report)
+
+
+def _follow(place: Place, wanted: Confirming, report: dict[str, Any], say: Callable[[str], None]) -> None:
+    """The way of a transfer to its confirmations; `report` has at each step what is known. Raises ClientError."""
+    from ..system.advice import as_typed
+    from .output import coins, confirmations, counted, style
+
+    end = time.monotonic() + wanted.timeout
+
+    def left() -> float:
+        return max(0.01, end - time.monotonic())
+
+    seen, peers = _seen_by(place, wanted.txid, min(_SEEN_SECONDS, wanted.timeout))
+    report.update(seen_by=seen, peers=peers)
+    say(f"seen by {seen} of {counted(peers, 'peer')}" if peers else "this node has no peers yet")
+
+    def is_in_a_block() -> bool:
+        return place.client.transaction(wanted.txid)["height"] is not None
+
+    def progress(found: dict[str, Any]) -> None:
+        before = report.get("confirmations", 0)
+        report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
+        if found["confirmations"] == 0:
+            say("waiting for a block …")
+            reason = why_no_block(place, peers, left(), is_in_a_block)
+            if reason is not None:
+                say(as_typed(reason))
+            return
+        if not before:
+            say(f"in block {found['height']} ({found['block_hash']})")
+        say(confirmations(found["confirmations"]))
+
+    place.client.wait_for(wanted.txid, wanted.confirmations, left(), progress=progress)
+    with suppress(ClientError):  # it is confirmed, whether or not the node goes on to answer
+        report["balance"] = place.client.account(wanted.sender)["balance"]
+        new = coins(report["balance"], place.coin.decimals, place.coin.symbol)
+        say(f"{wanted.sender_name} now has {style(new, bold=True)}")
+
+
+def _seen_by(place: Place, txid: str, seconds: float) -> tuple[int, int]:
+    """How many of the node's connected peers have the transfer within `seconds`, and how many there are."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ..client.client import Client
+
+    urls = [str(peer["url"]) for peer in place.client.peers() if peer["state"] == "connected"][:_MAX_PEERS]
+    if not urls:
+        return 0, 0
+
+    def has_it(url: str) -> bool:
+        try:
+            Client(url).get(f"/v1/transactions/{txid}", deadline=_PEER_SECONDS)
+        except ClientError:
+            return False
+        return True
+
+    left, end = set(urls), time.monotonic() + seconds
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        while True:
+            asked = list(left)
+            left -= {url for url, has in zip(asked, threads.map(has_it, asked), strict=True) if has}
+            if not left or time.monotonic() > end:
+                return len(urls) - len(left), len(urls)
+            time.sleep(0.1)
 
 
 def mining_of(place: Place, seconds: float, is_over: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """`/v1/mining`, as it is now; of a node whose worker is still starting, once that has said its mode.
+    """The node's `/v1/mining`; where its worker is still starting, once that has said its mode.
 
-    It is waited for until `is_over` says that the answer is not needed any more, for `seconds` at most. Raises
+    Waits for the worker until `is_over` says that the answer is of no use any more, for `seconds` at most. Raises
     ClientError.
     """
     from ..system.advice import has_workers
@@ -34,11 +157,10 @@ def mining_of(place: Place, seconds: float, is_over: Callable[[], bool] = lambda
 
 
 def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[], bool]) -> str | None:
-    """A sentence where the node's own worker will not mine by itself; None where it does, or nobody can tell.
+    """A sentence where the node's own worker will not mine by itself; None where it will, or that cannot be known.
 
-    `peers`: how many other nodes are connected, whose workers may. `seconds`, `is_over`: see `mining_of`.
+    `peers`: how many other nodes are connected, whose workers may mine. `seconds`, `is_over`: see `mining_of`.
     """
-    from ..client import ClientError
     from ..system.advice import typed
     from .folders import where
 

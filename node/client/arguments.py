@@ -1,4 +1,4 @@
-"""Reads what a program gives the client: a wrong argument is a BadArgument with a sentence, whatever its type."""
+"""Checks the arguments of a client's calls: a wrong one is a BadArgument with a sentence, whatever its type."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Transfer
 from .errors import BadArgument
 
 _MOST_SECONDS = 1e9
+"""Some thirty years: more overflows in time-outs."""
 _PATH = re.compile(r"/[!-~]*")
 
 
@@ -59,21 +60,21 @@ def text(value: object, name: str, longest: int = 1_000) -> str:
 
 
 def token(value: object) -> str | None:
-    """What can stand in a header; None and nothing for none."""
+    """A token that can stand in a header; None where none is given."""
     if value is None or (isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value):
         return value or None
     raise _bad("token", "the line of the file DATA/api.token, as text", value)
 
 
 def event_id(value: object) -> str:
-    """What a node gave as an event's id."""
+    """An event's id, as a node gave it."""
     if isinstance(value, str) and len(value) <= 100 and value.isascii() and value.isprintable():
         return value
     raise _bad("last_event_id", "an event's id, as `Event.id` has it", value)
 
 
 def path(value: object) -> str:
-    """`/v1/…`, with its query."""
+    """The path of a call, with its query."""
     if isinstance(value, str) and _PATH.fullmatch(value):
         return value
     raise _bad("path", "text such as /v1/status, with %… for other characters than ASCII", value)
@@ -87,14 +88,14 @@ def whole(value: object, name: str, low: int, high: int) -> int:
 
 
 def seconds(value: object, name: str) -> float:
-    """0 and more."""
+    """Seconds, 0 or more."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
         return float(value)
     raise _bad(name, "seconds, 0 or more", value)
 
 
 def secret(value: object) -> bytes:
-    """32 bytes that are a key."""
+    """The 32 bytes of a secret key. The error never shows them."""
     if isinstance(value, bytes) and len(value) == 32:
         try:
             payload_of(value)

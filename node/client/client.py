@@ -1,4 +1,4 @@
-"""One node, and the calls that one needs. Answers are the API's own objects (`/docs` of a node describes them)."""
+"""A client of one node: its calls. Answers are the API's own objects, which `/docs` of a node describes."""
 
 from __future__ import annotations
 
@@ -24,37 +24,15 @@ from .events import PATIENCE, Events
 from .transport import DEADLINE, MAX_ANSWER, Credential, Transport
 from .walks import follow_blocks, walk_blocks
 
-# Which fee gets a transfer into the next block, seen from the mempool.
-
-
+DEFAULT_URL = "http://127.0.0.1:5001"
 TYPICAL_SIZE = 220
 """Bytes of a transfer with a short memo (185 without one)."""
-
-
-def next_block_fee(
-    waiting: Sequence[dict[str, Any]], total_bytes: int, size: int, *, max_block_bytes: int, least: int
-) -> int:
-    """Base units for a transfer of `size` bytes. `waiting`: of the mempool, by fee per byte, highest first.
-
-    `least` while a block has room for all that waits (`total_bytes`); else a tenth more per byte than what just fits.
-    """
-    room = max_block_bytes * 9 // 10 - size
-    if total_bytes <= room or not waiting:
-        return least
-    used, last = 0, waiting[-1]
-    for each in waiting:
-        used += int(each["size"])
-        if used > room:
-            last = each
-            break
-    return max(least, -(-int(last["fee"]) * size * 11 // (int(last["size"]) * 10)) + 1)
-
-
-DEFAULT_URL = "http://127.0.0.1:5001"
 _LOOK = 5.0
-"""Seconds after which a transfer is looked for though nothing was told: a full mempool drops it without a word."""
+"""Seconds after which a transfer is looked for without an event: a full mempool drops it without one."""
 _MOVES = ("block", "reorg", "reset")
-_TRIES = 8  # sends that lose the race for a sequence
+"""Events that may change a transfer's confirmations."""
+_TRIES = 8
+"""Times that a transfer is signed where other programs take its sequence."""
 
 Amount = Decimal | str | int
 """Coins as Decimal or text; a whole number is base units."""
@@ -62,24 +40,23 @@ Amount = Decimal | str | int
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A transfer that the node took. `status`: ready, or waiting for one before it; amounts in base units."""
+    """A transfer that the node took."""
 
     txid: str
     status: str
+    """`ready`, or `waiting` for one of a lower sequence."""
     transfer: Transfer
+    """As it was signed; amounts in base units."""
 
 
 class Client:
-    """One node. Calls raise NoAnswer and Refused, and never take longer than their deadline.
-
-    `token`: of `DATA/api.token`; it goes only with calls that spend from the node's wallet, mine, or change its peers.
-    """
+    """Calls to one node. They raise NoAnswer and Refused, and never take longer than their deadline."""
 
     def __init__(self, url: str = DEFAULT_URL, *, token: str | Credential | None = None) -> None:
+        """`token`: of `DATA/api.token`; sent only with calls that spend from the node's wallet, mine, or change its
+        peers."""
         self._transport = Transport(url, token)
         self.url = self._transport.url
-
-    # any call
 
     def get(self, path: str, deadline: float = DEADLINE) -> Any:
         """The JSON that the node answers to GET `path`."""
@@ -98,8 +75,6 @@ class Client:
         if not isinstance(answer, dict):
             raise self._transport.nonsense()
         return answer
-
-    # looking
 
     def status(self, deadline: float = DEADLINE) -> dict[str, Any]:
         """`GET /v1/status`: coin, height, tip, mempool, peers, worker."""
@@ -175,8 +150,6 @@ class Client:
         peers: list[dict[str, Any]] = self._object("/v1/peers")["peers"]
         return peers
 
-    # money
-
     def fee(self, size: int = TYPICAL_SIZE) -> int:
         """Base units that get a transfer of `size` bytes into the next block, as it looks now."""
         size = arguments.whole(size, "size", 1, MAX_ANSWER)
@@ -197,7 +170,7 @@ class Client:
         body = {"raw": raw.hex(), "replace": bool(replace)}
         doubt: Unanswered | Refused | None = None
         for last in (False, True):
-            # The same bytes can't be taken twice, so it is safe to ask again.
+            # A node never takes the same bytes twice, so it is safe to send them again.
             try:
                 return Sent(txid, str(self.post("/v1/transactions", body)["status"]), transfer)
             except Unanswered as error:
@@ -286,7 +259,7 @@ class Client:
                 except NoAnswer:
                     if shown < 0 or time.monotonic() >= end:
                         raise
-                    _await_news(events, found, end)  # it is being started again, and then a `reset` comes
+                    _await_news(events, found, end)  # the node is being restarted, and a `reset` comes then
                     continue
                 if progress is not None and found["confirmations"] != shown:
                     progress(found)
@@ -328,12 +301,12 @@ def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None
 
 
 def _segment(text: str, name: str) -> str:
-    """What stands between two slashes of a path; no id holds one, so the node refuses what is left of it."""
+    """Text as a segment of a path. No id holds a slash; it is replaced, and the node refuses the result."""
     return quote(arguments.text(text, name).replace("/", "-"), safe="")
 
 
 def _in_doubt(error: Refused) -> bool:
-    """Whether the node cannot say that it did nothing: a commit that fails may have come to the disk."""
+    """Whether the node may have done it although it failed: a commit that fails may have come to the disk."""
     return error.status >= 500 and (error.status != 503 or error.node_code == "storage_failed")
 
 
@@ -350,3 +323,23 @@ def check_funds(account: dict[str, Any], amount: int, fee: int) -> None:
             missing=missing,
             waiting=waiting,
         )
+
+
+def next_block_fee(
+    waiting: Sequence[dict[str, Any]], total_bytes: int, size: int, *, max_block_bytes: int, least: int
+) -> int:
+    """The fee that gets a transfer of `size` bytes into the next block, in base units.
+
+    `waiting`: the mempool's transfers by fee per byte, highest first, `total_bytes` in all. The fee is `least` while a
+    block has room for all that waits; else a tenth more per byte than the last transfer that fits.
+    """
+    room = max_block_bytes * 9 // 10 - size
+    if total_bytes <= room or not waiting:
+        return least
+    used, last = 0, waiting[-1]
+    for each in waiting:
+        used += int(each["size"])
+        if used > room:
+            last = each
+            break
+    return max(least, -(-int(last["fee"]) * size * 11 // (int(last["size"]) * 10)) + 1)

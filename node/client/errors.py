@@ -1,4 +1,4 @@
-"""What a call can end in."""
+"""The errors that calls of the client raise. Each has a sentence to act on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from ..core.errors import MoneyerError
 
 
 class ClientError(MoneyerError):
-    """Root of what `Client` raises beside the rules' own errors."""
+    """Root of what `Client` raises, beside errors of the rules."""
 
     code = "client_error"
 
 
 class BadArgument(ClientError):
-    """A call was given what it cannot take: nothing was asked or sent."""
+    """A call was given an argument that it cannot take; nothing was sent."""
 
     code = "bad_argument"
 
 
 class NoAnswer(ClientError):
-    """Nobody listens there, or not in time, or what came is no answer of a node."""
+    """Nothing listens there, or it did not answer in time, or what came is no answer of a node."""
 
     code = "no_answer"
 

@@ -1,4 +1,4 @@
-"""What happens on a node, as it happens: its Server-Sent Events as an iterator that bears a cut connection."""
+"""The events of a node as an iterator that survives a cut connection (Server-Sent Events, `GET /v1/events`)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 PATIENCE = 60.0
-"""Seconds for which a node that was there is looked for again."""
+"""Seconds for which a node that was there is tried again."""
 _ROOM = 1_000
-"""Events that wait for who asked for them; the node is made to wait for room, and keeps 4,096 itself."""
+"""Events that wait for a slow reader; then the node has to wait, and keeps 4,096 itself."""
 _FIRST_PAUSE = 0.1
+"""Seconds before the first try to connect again; each further pause is twice as long."""
 _LASTING = 1.0
+"""Seconds after which a stream counts as good, so that the next pause is a first one again."""
 _POLL = 5.0
+"""Seconds between two looks at a node that has no room for another listener."""
 _ALL_TAKEN = "busy"
+"""The node's code for having no room."""
 
 
 class Events(Iterator[Event]):
@@ -32,23 +36,23 @@ class Events(Iterator[Event]):
 
     def __init__(self, transport: Transport, last_event_id: str | None, patience: float) -> None:
         """Listens when this returns. Raises NoAnswer, Refused."""
-        self._ear = _Ear(transport, last_event_id, patience)
-        self._ear.begin()
-        weakref.finalize(self, self._ear.close)
+        self._listener = _Listener(transport, last_event_id, patience)
+        self._listener.begin()
+        weakref.finalize(self, self._listener.close)
 
     def __next__(self) -> Event:
-        event = self._ear.take(None)
+        event = self._listener.take(None)
         if event is None:
             raise StopIteration
         return event
 
     def wait(self, seconds: float) -> Event | None:
         """The next event; None where none has come after `seconds`, or all has ended. Raises as the iterator does."""
-        return self._ear.take(seconds)
+        return self._listener.take(seconds)
 
     def close(self) -> None:
-        """End it, and who waits in it."""
-        self._ear.close()
+        """End it, also for a thread that waits in it."""
+        self._listener.close()
 
     def __enter__(self) -> Events:
         return self
@@ -57,8 +61,8 @@ class Events(Iterator[Event]):
         self.close()
 
 
-class _Ear:
-    """A thread that listens, and a bounded queue of what it heard."""
+class _Listener:
+    """A thread that listens, and a bounded queue of the events that it heard."""
 
     def __init__(self, transport: Transport, last_event_id: str | None, patience: float) -> None:
         self._transport = transport
@@ -66,13 +70,14 @@ class _Ear:
         self._last_id = last_event_id
         self._stream: Stream | None = None
         self._seen: object = None
-        """What the node showed when it was polled last; None: it is listened to."""
+        """What the node answered when it was polled last; None: it is listened to."""
         self._news = threading.Condition()  # guards what follows
         self._heard: deque[Event] = deque()
         self._begun = self._closed = False
         self._failed: ClientError | None = None
 
     def begin(self) -> None:
+        """Start the thread; returns when it listens. Raises NoAnswer, Refused."""
         threading.Thread(target=self._run, name="events", daemon=True).start()
         with self._news:
             self._news.wait_for(lambda: self._begun or self._failed, 2 * DEADLINE)
@@ -84,6 +89,7 @@ class _Ear:
         raise NoAnswer(f"{self._transport.url} did not answer within {DEADLINE:g} s")
 
     def take(self, seconds: float | None) -> Event | None:
+        """The next event; None where none comes in time, or it is closed. Raises why the thread ended."""
         with self._news:
             self._news.wait_for(lambda: self._heard or self._failed or self._closed, seconds)
             if self._heard:
@@ -94,6 +100,7 @@ class _Ear:
         return None
 
     def close(self) -> None:
+        """End the thread, and every wait for it."""
         with self._news:
             self._closed = True
             self._heard.clear()
@@ -107,7 +114,7 @@ class _Ear:
             self._listen()
         except ClientError as error:
             failed = error
-        except Exception as error:  # raised again by who waits
+        except Exception as error:  # raised again by `take`
             failed = ClientError(f"the events of {self._transport.url} ended: {type(error).__name__}")
         else:
             return
@@ -116,7 +123,7 @@ class _Ear:
             self._news.notify_all()
 
     def _listen(self) -> None:
-        """Again and again, until it is closed or the patience is over."""
+        """Listen to one stream after another, until it is closed or the patience is over."""
         met, pause = time.monotonic(), _FIRST_PAUSE
         while not self._closed:
             began = time.monotonic()
@@ -136,7 +143,7 @@ class _Ear:
             pause = min(2 * pause, stream.retry)
 
     def _hear(self, stream: Stream) -> bool:
-        """Listen to one stream to its end; True: the node has no room for it, and was looked at instead."""
+        """Listen to one stream to its end; True: the node has no room for it, and was polled instead."""
         try:
             stream.open()
         except Refused as error:
@@ -162,7 +169,7 @@ class _Ear:
         self._last_id = stream.last_id or self._last_id
 
     def _poll(self) -> None:
-        """There is no room for one more who listens: look, and tell what changed as the node tells a gap."""
+        """Ask a node that has no room for another listener for its status; a change becomes a `reset` event."""
         status = self._transport.call("GET", "/v1/status", None, DEADLINE)
         seen = status["tip"], status["mempool"]["count"], status["mempool"]["bytes"]
         with self._news:
@@ -187,5 +194,5 @@ class _Ear:
 
 
 def passes(error: ClientError) -> bool:
-    """Whether this is how a node looks that is ending, or beginning, or has much to do."""
+    """Whether the error may pass by itself: of a node that is ending, starting, or too busy."""
     return error.status >= 500 or error.status == 429 if isinstance(error, Refused) else isinstance(error, NoAnswer)

@@ -1,4 +1,7 @@
-"""One connection to `/v1/events`, parsed as https://html.spec.whatwg.org/multipage/server-sent-events.html has it."""
+"""One stream of events: a connection to `/v1/events`, parsed as the standard says.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ MAX_LINE = 262_144
 MAX_LINES = 1_000
 """Of one event, comments too; a node sends three."""
 SILENCE = 35.0
-"""Seconds without a byte after which nobody is there any more: a node says something every 10."""
+"""Seconds without a byte after which the connection counts as cut: a node sends something every 10."""
 _MAX_REFUSAL = 65_536
 _LONGEST_ID = 100
 _RETRY, _LEAST_RETRY, _MOST_RETRY = 2.0, 0.1, 10.0
@@ -53,11 +56,11 @@ class Stream:
 
     @property
     def is_open(self) -> bool:
-        """Whether the node took it."""
+        """Whether the node has accepted it."""
         return self._answer is not None
 
     def open(self) -> None:
-        """Connect and be answered, within DEADLINE in all. Raises NoAnswer, Refused."""
+        """Connect, and wait for the answer's head, within DEADLINE in all. Raises NoAnswer, Refused."""
         # A time-out of a socket is between two bytes.
         timer = threading.Timer(DEADLINE, shut, (self._connection,))
         timer.daemon = True
@@ -98,7 +101,7 @@ class Stream:
             self._answer.close()
 
     def __iter__(self) -> Iterator[Event]:
-        """The events until the stream ends, however. Raises NoAnswer for what is no node's."""
+        """The events until the stream ends, for whatever reason. Raises NoAnswer for bytes that no node sends."""
         kind, data, last_id = "message", list[str](), self.last_id
         lines = size = 0  # of the event that is under way
         for name, value in self._fields():

@@ -25,10 +25,11 @@ DEADLINE = 10.0
 """Seconds for a whole call."""
 USUAL_PORT = 5001
 _CONNECT = 3.0
-
-
+"""Seconds for making the connection."""
 _OPEN = ("/v1/transactions", "/v1/transactions/check")
+"""Calls that change something and need no token."""
 _GUARDED_GETS = ("/mine_block", "/replace_chain", "/v1/mining/template")
+"""Calls that read, or look as if they did, and need one."""
 
 
 def needs_token(method: str, path: str) -> bool:
@@ -41,10 +42,10 @@ def needs_token(method: str, path: str) -> bool:
 
 @runtime_checkable
 class Credential(Protocol):
-    """A token that not every process at the node's address may see."""
+    """A token that is shown only to the right process at the node's address (`cli.holder`)."""
 
     def look(self) -> object:
-        """Called before the connection is made; `token` gets what it gives."""
+        """Called before the connection is made; its result goes to `token`."""
 
     def token(self, seen: object, sock: socket.socket) -> str | None:
         """The token, where the process at the other end of the connected socket may have it."""
@@ -61,8 +62,11 @@ class Transport:
         self._token = token if isinstance(token, Credential) else arguments.token(token)
 
     def call(self, method: str, path: str, body: Any, deadline: float) -> Any:
-        """The JSON that the node answers. Time-outs of sockets are between bytes: a thread that is no longer waited
-        for, its socket shut, makes them a deadline. Raises BadArgument too."""
+        """The JSON that the node answers. Raises BadArgument too.
+
+        Time-outs of sockets are between two bytes; to have a deadline for all, the request runs in a thread, which is
+        no longer waited for, and its socket is shut, when time is over.
+        """
         deadline = arguments.seconds(deadline, "deadline")
         exchange = _Exchange(self, method, arguments.path(path), _as_json(body), time.monotonic() + deadline)
         thread = threading.Thread(target=exchange.run, daemon=True)
@@ -81,13 +85,13 @@ class Transport:
             raise Unanswered(f"What was asked may have been done all the same: {error.message}") from None
 
     def connection(self, seconds: float) -> http.client.HTTPConnection:
-        """One that is not connected yet; connecting may take `seconds`, within what is usual."""
+        """A connection that is not made yet; making it may take `seconds`, but no more than _CONNECT."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         return kind(parts.hostname or "", parts.port, timeout=min(_CONNECT, seconds))
 
     def connect(self, connection: http.client.HTTPConnection, method: str, path: str) -> dict[str, str]:
-        """Connect; the header with the token, for a call that needs it."""
+        """Make the connection; gives the header with the token for a call that needs one."""
         credential = self._token if needs_token(method, path) else None
         if credential is None or isinstance(credential, str):
             connection.connect()
@@ -99,16 +103,18 @@ class Transport:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def headers(self, *, has_body: bool) -> dict[str, str]:
+        """The headers of every request."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
         if has_body:
             headers["Content-Type"] = "application/json"
         return headers
 
     def nonsense(self) -> NoAnswer:
+        """The error for an answer that no node gives."""
         return NoAnswer(f"what answers at {self.url} is no Moneyer node: is the address right?")
 
     def explained(self, error: Exception) -> Exception:
-        """What went wrong with a connection, as an error with a sentence; others as they are."""
+        """An error of a connection as one with a sentence; other errors as they are."""
         if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
             return NoAnswer(f"{self.url} closed the connection without an answer: is it a node, and not just ending?")
         if isinstance(error, http.client.HTTPException):
@@ -124,7 +130,7 @@ class Transport:
         return error
 
     def read(self, status: int, content: bytes) -> Any:
-        """The JSON of an answer. Raises Refused from status 300 up, NoAnswer for what no node answers."""
+        """The JSON of an answer. Raises Refused from status 300 up, NoAnswer for what no node would answer."""
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
@@ -213,7 +219,7 @@ def shut(connection: http.client.HTTPConnection) -> None:
 def origin(url: str) -> str:
     """`scheme://host:port` of what a person typed. Raises NoAnswer.
 
-    Where they left the scheme out it is `http`, and the port 5001 where they left that out too.
+    A missing scheme is `http`; where the port is missing too it is 5001.
     """
     meant = ""
     try:

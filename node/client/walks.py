@@ -1,4 +1,4 @@
-"""The main chain as an iterator that bears reorgs."""
+"""The main chain as an iterator that survives reorgs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from .errors import ClientError
 from .events import Events, passes
 
 _PAGE = 500
+"""Blocks of one request."""
 _PAUSE = 0.5
+"""Seconds before a node that could not answer is asked again."""
 _REMEMBERED = 2_000
-"""Hashes of blocks given: a deeper reorg is not noticed."""
+"""Blocks given whose hashes are remembered: a deeper reorg is not noticed."""
 
 BlockSummary = dict[str, Any]
 
@@ -56,7 +58,7 @@ def follow_blocks(client: Source, start: int, *, patience: float) -> Iterator[Bl
 
 
 class _Walk:
-    """Where somebody is on the main chain. `following`: the height that comes next."""
+    """A position on the main chain. `following`: the height that comes next."""
 
     def __init__(self, client: Source, start: int) -> None:
         self._client = client
@@ -64,7 +66,7 @@ class _Walk:
         self.following = start
 
     def to_tip(self) -> Iterator[BlockSummary]:
-        """What is missing up to the tip; after a reorg from the first block that is another."""
+        """The blocks up to the tip; after a reorg from the first block that changed."""
         while True:
             status, last = self._client.status(), self._given.get(self.following - 1)
             if last == status["tip"] or (last is None and status["height"] < self.following):
@@ -79,15 +81,16 @@ class _Walk:
                     yield self.take(block)
 
     def is_next(self, block: BlockSummary) -> bool:
-        """Whether it stands on what was given last, and that is known."""
+        """Whether the block stands on the block that was given last."""
         last = self._given.get(self.following - 1)
         return block["height"] == self.following and last is not None and block["prev_hash"] == last
 
     def has(self, event: dict[str, Any]) -> bool:
-        """Whether a block was given already, and so tells nothing."""
+        """Whether the event's block was given already."""
         return "hash" in event and self._given.get(event["height"]) == event["hash"]
 
     def take(self, block: BlockSummary) -> BlockSummary:
+        """Go on behind a block that is given now."""
         self._given[block["height"]] = block["hash"]
         self._given.pop(block["height"] - _REMEMBERED, None)
         self.following = block["height"] + 1
@@ -106,7 +109,7 @@ def _page(client: Source, first: int, count: int) -> list[BlockSummary]:
 
 
 def _fork(client: Source, given: dict[int, str], following: int) -> int:
-    """The first height at which the main chain is no longer what was given."""
+    """The first height at which the main chain differs from what was given."""
     lowest = min(given)
     while following > lowest:
         first = max(lowest, following - 100)

@@ -1,1 +1,21 @@
-"""Development networks on one machine: their coin (`devcoin`), their Procfile, and honcho that runs it (`launch`)."""
+"""Networks on one machine, and what it takes to make a coin: files and processes, no chain.
+
+In come a folder, ports and wishes; out come `coin.toml` files, data folders, a Procfile, and a network that runs until
+Ctrl-C. Two kinds of network: a development network (published keys, wallet open, loopback only), and one of a coin of a
+person's own.
+
+**Read** `newcoin` (from wishes to a coin), `coinfiles` (`coin.toml`: read, made once), `devcoin` (the development
+coin), `layout` (folders and ports), `procfile` (its processes as shell commands), `launch` (honcho runs them). Beside
+them: `addresses` (free ports, this machine in the local network), `running` (a register of what runs), `chaos` (a
+proxy that cuts and delays, for tests and teaching).
+
+**Processes, threads, locks.** `launch.run` is honcho's loop in the calling thread, with a thread of ours for the
+welcome; `GatedPrinter` has the lock of the output. Each node and worker is a process started through a shell that gives
+way to it (`exec`). `coinfiles.make_once` locks the folder, so that any number of nodes that start at once get the same
+coin. `system.lifecycle.watch_launcher` is a thread in each process that ends it with honcho.
+
+**May import** wallet, system, core and the client; it is imported by the command line alone.
+
+**Weak:** honcho ends all processes when one ends, so workers are restarted by a keeper of their own. A port that is
+free when it is looked at may be taken when the node binds it; the node says so then.
+"""

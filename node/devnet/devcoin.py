@@ -86,22 +86,3 @@ def prepare_folder(data: Path, coin_file: Path | None, *, development: bool) -> 
         place_coin(coin_file, data)
     elif development:
         ensure_coin(own)
-
-
-def node_folder(data: Path, number: int, *, own: bool = False) -> Path:
-    """The data folder of a network's node; the first is 1. `own`: a coin of one's own, whose node 1 is `data` itself.
-
-    So its wallet and its chain are the same, whether `up` or `node` runs it.
-    """
-    return data if own and number == 1 else data / f"node{number}"
-
-
-def ensure_network(data: Path, nodes: int, coin_file: Path | None = None) -> Coin:
-    """Make, once, the coin of a network and its `nodes` data folders; with `coin_file` it is that coin.
-
-    Raises BadCoin, OSError.
-    """
-    coin = ensure_coin(data / COIN_FILE) if coin_file is None else place_coin(coin_file, data)
-    for number in range(1, nodes + 1):
-        place_coin(data / COIN_FILE, node_folder(data, number, own=not is_development(coin)))
-    return coin

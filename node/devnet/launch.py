@@ -31,7 +31,7 @@ class Ended:
     said: str | None = None
 
 
-class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
+class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
     """honcho's printer, which keeps what the processes say to itself until `open` is called."""
 
     def __init__(self, output: TextIO) -> None:
@@ -88,7 +88,7 @@ class Curtain(Printer):  # type: ignore[misc]  # honcho has no types
 class NetworkManager(Manager):  # type: ignore[misc]
     """honcho's manager, which bears a Ctrl-C that comes while it is still starting processes."""
 
-    def __init__(self, printer: Curtain, started: Callable[[], None]) -> None:
+    def __init__(self, printer: GatedPrinter, started: Callable[[], None]) -> None:
         super().__init__(printer)
         self._started_callback = started
         self.first_ended: str | None = None
@@ -126,7 +126,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
 
 def run(
     processes: dict[str, str],
-    welcome: Callable[[Curtain], None],
+    welcome: Callable[[GatedPrinter], None],
     output: TextIO | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
@@ -136,15 +136,15 @@ def run(
 
     `environment`: variables of theirs beside this process's own.
     """
-    curtain = Curtain(output or sys.stdout)
-    manager = NetworkManager(curtain, lambda: welcome(curtain))
+    printer = GatedPrinter(output or sys.stdout)
+    manager = NetworkManager(printer, lambda: welcome(printer))
     theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
     for name, command in processes.items():
         manager.add_process(name, command, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
     manager.loop()
-    if curtain.lost is not None:
-        raise curtain.lost
+    if printer.lost is not None:
+        raise printer.lost
     culprit = manager.first_ended
     if culprit is None or (manager.returncode in (130, 143) and manager.status_of(culprit) in _STOPPED_BY_US):
         return Ended(asked=True)
-    return Ended(asked=False, culprit=culprit, said=curtain.last_words.get(culprit))
+    return Ended(asked=False, culprit=culprit, said=printer.last_words.get(culprit))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .devcoin import node_folder
+from .layout import node_folder
 
 FIRST_PORT = 5001
 NODES = 3
@@ -33,7 +33,7 @@ def commands(
     """Process name -> shell command: node1… on ports from `first_port`, or on `ports`, then worker1…
 
     `moneyer`: how a shell starts it (already quoted). `shared_coin`: the coin file that whichever node comes first
-    makes; without it the folders must hold their coin (`devcoin.ensure_network`). `own`: a coin of one's own, so no
+    makes; without it the folders must hold their coin (`layout.ensure_network`). `own`: a coin of one's own, so no
     development network. Unless `manual`, each node knows the one before it and the first one (and that one `peers`).
     `mode`: of the workers. `address`: who gets the rewards of all but node 1, whose wallet has its own account.
     """

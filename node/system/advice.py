@@ -1,16 +1,23 @@
-"""Advice that works when it is typed: paths as a shell takes them, and how the node of a data folder is started."""
+"""Advice that works when it is typed: paths as a shell takes them, how the node of a data folder is started, and how
+`moneyer` itself is written where it need not be on the PATH (`make run`)."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
 """How the data folders of a network's nodes are called."""
 _MAX_WALLET: Final = 2**20
+
+
+_ADVISED: Final = re.compile(r"(`|^[\w ]*:? {2,})moneyer(?= [a-z\[-])", re.MULTILINE)
+"""`moneyer` in backticks, or in a line that gives nothing but a command (`Next:  moneyer up`)."""
 
 
 def typed(path: Path | str) -> str:
@@ -49,3 +56,25 @@ def _is_development(data: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(wallet, dict) and wallet.get("development") is True
+
+
+@cache
+def moneyer() -> str:
+    """The words that start this very installation: `moneyer` where the shell finds it, else its path."""
+    import shutil  # for this alone, and it loads much
+
+    script = Path(sys.executable).parent / "moneyer"
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -P -m moneyer"
+    found = shutil.which("moneyer")
+    if found is not None and Path(found).resolve() == script.resolve():
+        return "moneyer"
+    try:
+        return shlex.quote(str(script.relative_to(Path.cwd())))
+    except (ValueError, OSError):
+        return shlex.quote(str(script))
+
+
+def as_typed(sentence: str) -> str:
+    """The text, with the commands that it advises written so that they work in another terminal."""
+    return _ADVISED.sub(lambda found: found[1] + moneyer(), sentence)

@@ -1,19 +1,26 @@
-"""No process outlives the one that started it, or imports what lies in the folder that it was started in."""
+"""A process's life: it ends with the process that started it, and imports nothing from the current folder."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 LAUNCHER = "MONEYER_LAUNCHER"
-"""Environment: the process id of whoever started us and is to outlive us: `moneyer up`, or a worker's keeper."""
+"""Environment: the process id of the launcher, with which this process ends: `moneyer up`, or a worker's keeper."""
 
 THE_REASON_IS_ABOVE = "the node has ended; the reason stands above"
-"""What a node's main process says when its serving process, which has said why, has ended by itself."""
+"""What a node's main process logs when its serving process, which has logged why, has ended by itself."""
 
+_HONCHO = "HONCHO_PROCESS_NAME"
+"""Environment: set by honcho itself in each of its processes."""
 _POLL = 0.5
+"""Seconds between two looks for the parent."""
+_GRACE = 0.7
+"""Seconds for an orderly end once the launcher is gone."""
 
 
 def import_nothing_from_here() -> None:
@@ -37,7 +44,7 @@ def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int
     A killed launcher cannot tell its children; the kernel does, by giving them another parent.
     """
     first = os.getppid() if parent is None else parent
-    # A child of init was orphaned before it came here, or was started by init itself: nobody to watch.
+    # A child of init was orphaned before it came here, or was started by init itself: there is none to watch.
     if first == 1 and parent is None:
         return
 
@@ -50,8 +57,79 @@ def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
 
 
+def watch_launcher(on_death: Callable[[], None] = end_this_process) -> None:
+    """Call `on_death` as soon as the launcher is gone, and end this process for certain soon after.
+
+    Does nothing where no launcher started it. honcho puts a helper process of its own between itself and each of ours,
+    which lives on when honcho is killed: the parent says nothing, so honcho itself has to be watched.
+    """
+    launcher = _launcher()
+    if launcher is None:
+        return
+
+    def watch() -> None:
+        wait_for_exit(launcher)
+        on_death()
+        threading.Event().wait(_GRACE)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-launcher", daemon=True).start()
+
+
+def wait_for_exit(pid: int) -> None:
+    """Block until the process has ended (a zombie has). Costs nothing while it waits."""
+    import select
+
+    if sys.platform == "linux":
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            select.select([handle], [], [])
+        finally:
+            os.close(handle)
+    else:
+        queue = select.kqueue()
+        event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+        try:
+            queue.control([event], 1, None)
+        except ProcessLookupError:
+            return
+        finally:
+            queue.close()
+
+
+def _launcher() -> int | None:
+    """The process id of the launcher; None where there is none."""
+    named = os.environ.get(LAUNCHER, "")
+    if named.isdecimal():
+        return int(named)
+    if _HONCHO not in os.environ:
+        return None
+    launcher = _parent_of(os.getppid())
+    # 1: honcho is a container's first process (and the container ends with it).
+    return launcher if launcher and launcher > 1 else None
+
+
+def _parent_of(pid: int) -> int | None:
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        except OSError:
+            return None
+        # pid (name) state ppid …; the name may hold anything, a closing parenthesis too.
+        return int(stat.rpartition(")")[2].split()[1])
+    else:
+        import subprocess
+
+        ask = ["ps", "-o", "ppid=", "-p", str(pid)]
+        shown = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=5).stdout.strip()
+        return int(shown) if shown.isdecimal() else None
+
+
 def on_stop(listener: Callable[[], None]) -> None:
-    """Call `listener`, in a thread, when this process is told to end (SIGTERM, SIGINT), beside whoever handles that.
+    """Call `listener`, in a thread, when this process is told to end (SIGTERM, SIGINT); other handlers stay.
 
     From the main thread only, once a process.
     """

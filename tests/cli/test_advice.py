@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from moneyer.node.cli.command import as_typed, moneyer
 from moneyer.node.cli.main import cli
+from moneyer.node.system.advice import as_typed, moneyer
 from tests.conftest import REPOSITORY
 
 _IN_BACKTICKS = re.compile(r"`moneyer ([^`\n]+)`")

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from moneyer.node.client import Client, NoAnswer, Refused
+from moneyer.node.client.client import Client
+from moneyer.node.client.errors import NoAnswer, Refused
 from moneyer.node.client.transport import MAX_ANSWER
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -17,7 +17,7 @@ from moneyer.node.cli import main as cli_main
 from moneyer.node.cli.main import COMMANDS, cli
 from moneyer.node.core.errors import MoneyerError
 from moneyer.worker import config as worker_config
-from moneyer.worker import engines as worker_engines
+from moneyer.worker.engines import registry as worker_engines
 from tests.cli.support import environment, moneyer, refusal
 
 HEAVY = [

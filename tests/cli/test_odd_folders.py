@@ -27,7 +27,7 @@ import pytest
 from moneyer.node.cli.exits import MEANINGS, USAGE
 from moneyer.node.cli.main import run
 from moneyer.node.cli.place import NodeClient
-from moneyer.node.client import ClientError
+from moneyer.node.client.errors import ClientError
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.system.locks import hold
 from tests.cli.coins import write_wallet

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from moneyer.node.client import BadArgument, Client, NoAnswer
+from moneyer.node.client.client import Client
+from moneyer.node.client.errors import BadArgument, NoAnswer
 from moneyer.node.client.sse import MAX_LINE, Stream
 from moneyer.node.client.transport import Transport
 from moneyer.node.core.errors import BadAmount, MoneyerError

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from moneyer.node.client import Client, ClientError, Event, NoAnswer, NotConfirmed
+from moneyer.node.client.client import Client
+from moneyer.node.client.errors import ClientError, NoAnswer, NotConfirmed
+from moneyer.node.client.sse import Event
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.devnet.chaos import Proxy

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from moneyer.node.client import BadArgument, Client, NoAnswer, NotConfirmed, OutOfFunds, Refused
-from moneyer.node.client.client import next_block_fee
+from moneyer.node.client.client import Client, next_block_fee
+from moneyer.node.client.errors import BadArgument, NoAnswer, NotConfirmed, OutOfFunds, Refused
 from moneyer.node.core import codec
 from moneyer.node.core.errors import BadMemo
 from moneyer.node.core.hashing import show

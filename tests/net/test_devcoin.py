@@ -13,7 +13,8 @@ from moneyer.node.core.coinfile import coin_from_toml, coin_to_toml
 from moneyer.node.core.errors import BadCoin
 from moneyer.node.core.pow import decode_bits
 from moneyer.node.devnet.coinfiles import make_once, place_coin, read_coin
-from moneyer.node.devnet.devcoin import POW_LIMIT, development_coin, ensure_network, node_folder, prepare_folder
+from moneyer.node.devnet.devcoin import POW_LIMIT, development_coin, prepare_folder
+from moneyer.node.devnet.layout import ensure_network, node_folder
 from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, development_key, development_keys
 
 NOW = 1_800_000_000

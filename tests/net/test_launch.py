@@ -14,7 +14,7 @@ import pytest
 from honcho.printer import Message
 
 from moneyer.node.cli.screen import welcome
-from moneyer.node.devnet.launch import Curtain, NetworkManager
+from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
 from moneyer.node.devnet.layout import Network
 from moneyer.node.system.locks import is_held
 from tests.cli.support import MONEYER, environment
@@ -34,9 +34,9 @@ def test_names_are_coloured_on_a_terminal_unless_no_colour_is_wanted(
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    curtain = Curtain(terminal)
-    curtain.open(show_held=True)
-    curtain.write(Message(type="line", data="mined", time=datetime(2026, 1, 1), name="worker1", colour="32"))
+    printer = GatedPrinter(terminal)
+    printer.open(show_held=True)
+    printer.write(Message(type="line", data="mined", time=datetime(2026, 1, 1), name="worker1", colour="32"))
     assert ("\x1b" in terminal.getvalue()) is coloured
     assert "mined" in terminal.getvalue()
 
@@ -70,8 +70,8 @@ def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C between a node's first answer and the screen."""
-    curtain = Curtain(sys.stdout)
-    manager = NetworkManager(curtain, lambda: None)
+    printer = GatedPrinter(sys.stdout)
+    manager = NetworkManager(printer, lambda: None)
 
     class Starting(BaseHTTPRequestHandler):
         """A node that says it is well, and is ended then."""
@@ -91,7 +91,7 @@ def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
     with HTTPServer(("127.0.0.1", 0), Starting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         network = Network(tmp_path, easy_coin(), [server.server_port], own=True, lan=False)
-        showing = threading.Thread(target=welcome(network, verbose=False), args=(curtain,), daemon=True)
+        showing = threading.Thread(target=welcome(network, verbose=False), args=(printer,), daemon=True)
         showing.start()
         showing.join(30)
         server.shutdown()

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import select
 
 from moneyer.node.chain.verify import verify_chain
-from moneyer.node.client import Client, ClientError
+from moneyer.node.client.client import Client
+from moneyer.node.client.errors import ClientError
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show

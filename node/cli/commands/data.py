@@ -156,7 +156,7 @@ def restore(data: Path | None, file: Path, json: bool) -> None:
 
     FILE is checked first, and copied. A database that is there is moved away. The node must not be running.
 
-    
+    \b
     moneyer db restore chain-monday.db --data data/node1
     """
     from ...store.engine import load_coin
@@ -195,7 +195,7 @@ def anew(data: Path | None, json: bool) -> None:
     The database is moved away, if there is one. Wallet, coin and token stay; the chain comes from peers once the node
     runs, and without peers it starts from nothing. The node must not be running.
 
-    
+    \b
     moneyer db anew --data data/node1
     """
     import shutil

@@ -1,4 +1,4 @@
-"""`moneyer bench`: what this machine can do."""
+"""Commands that stand alone: `moneyer token`, `moneyer bench` and `moneyer completion`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from ....worker.config import MAX_PROCESSES
 from ..options import FOLDER, FloatRange, IntRange, as_json, option, wallet_folder
 
-# `moneyer token`: what programs show to a node to spend from its wallet, mine, or change its peers.
+SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
@@ -53,7 +54,7 @@ def bench() -> None:
 
 @bench.command()
 @option("--seconds", type=FloatRange(0.1, 60), default=2.0, show_default=True, help="Of each measurement.")
-@option("--processes", type=IntRange(1, 1024), help="Hashing processes.  [default: one a core]")
+@option("--processes", type=IntRange(1, MAX_PROCESSES), help="Hashing processes.  [default: one a core]")
 @option("--data", type=FOLDER, metavar="DIR", help="A data folder, for its cache of compiled code.")
 @as_json
 def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -> None:
@@ -90,12 +91,6 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
     print_table(header, table, right=header[2:], drop=("ratio",))
     for note in filter(None, (row.note for row in rows)):
         click.echo(f"\n{note}.")
-
-
-# `moneyer completion`: click's own, printed by a command that one finds.
-
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()

@@ -1,4 +1,7 @@
-"""`moneyer join`: a node of somebody's coin, from a URL alone."""
+"""`moneyer join`: makes a node of somebody's coin from a URL; without one it lists the coins of the local network.
+
+The command first, then its steps in order, then the list (from `list_nearby` on).
+"""
 
 from __future__ import annotations
 
@@ -9,101 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...system.advice import as_typed
 from ...system.text import shown
-from ..command import as_typed
 from ..options import FOLDER, PORT, as_json, no_discovery, option, passphrase_file, usage
 from ..output import print_json, print_table, short
 
-# The coins of the local network, for `moneyer join` without a URL.
+if TYPE_CHECKING:
+    from ...client.client import Client
+    from ...core.coin import Coin
+    from ...wallet.derive import Key
 
 
 SECONDS = 3.0
-"""How long answers are waited for; the first come within a quarter of one."""
+"""How long mDNS answers are waited for; the first come within a quarter of a second."""
 _ASK_SECONDS = 3.0
+"""How long one node has to answer."""
 _AT_ONCE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Nearby:
-    """A node that answered. `peers`: nodes that it knows."""
-
-    url: str
-    chain_id: str
-    name: str
-    symbol: str
-    height: int
-    peers: int
-
-
-def list_nearby(*, as_json: bool) -> None:
-    """Print the coins found, each with its nodes. Raises ClickException where there is none, NoDiscovery."""
-    coins = _by_coin(find_nearby())
-    if as_json:
-        print_json({"coins": [_as_json(nodes) for nodes in coins]})
-        return
-    if not coins:
-        raise click.ClickException(
-            "no node was found on this network. A node is found while it runs with `moneyer up --lan` or `moneyer node "
-            "--host 0.0.0.0` and the network lets mDNS through; else give its URL: `moneyer join http://192.168.1.20:5001`"
-        )
-    rows = [
-        [f"{node.name} ({node.symbol})", short(node.chain_id, 16), node.height, node.peers, node.url]
-        for nodes in coins
-        for node in nodes
-    ]
-    header = ("coin", "chain", "height", "peers", "node")
-    print_table(header, rows, right=("height", "peers"), cut=("coin", "chain"), drop=("peers", "chain"))
-    click.echo(as_typed("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip()))
-
-
-def find_nearby(seconds: float = SECONDS) -> list[Nearby]:
-    """The nodes of the local network that answer, whatever their coin. Raises NoDiscovery."""
-    from ...p2p.lan import discover
-    from ...system.threads import in_threads
-
-    found = {each.url: each.chain_id for each in discover(seconds)}
-    answers = in_threads(lambda each: _ask(*each), list(found.items()), _AT_ONCE)
-    return [each for each in answers if each is not None]
-
-
-def _ask(url: str, chain_id: str) -> Nearby | None:
-    """None where no node of that chain answers."""
-    from ...client import Client, ClientError
-
-    try:
-        status = Client(url).status(_ASK_SECONDS)
-        coin = status["coin"]
-        node = Nearby(
-            url,
-            shown(status["chain_id"], 64),
-            shown(coin["name"], 64),
-            shown(coin["symbol"], 12),
-            int(status["height"]),
-            int(status["peers"]),
-        )
-    except (ClientError, KeyError, TypeError, ValueError):
-        return None
-    return node if node.chain_id.startswith(chain_id) else None
-
-
-def _by_coin(nodes: list[Nearby]) -> list[list[Nearby]]:
-    """The nodes of each coin, the one with the longest chain first; the coins by name."""
-    coins: dict[str, list[Nearby]] = {}
-    for node in sorted(nodes, key=lambda each: (-each.height, each.url)):
-        coins.setdefault(node.chain_id, []).append(node)
-    return sorted(coins.values(), key=lambda each: (each[0].name, each[0].chain_id))
-
-
-def _as_json(nodes: list[Nearby]) -> dict[str, Any]:
-    best = nodes[0]
-    rows = [{"url": each.url, "height": each.height, "peers": each.peers} for each in nodes]
-    return {"name": best.name, "symbol": best.symbol, "chain_id": best.chain_id, "height": best.height, "nodes": rows}
-
-
-if TYPE_CHECKING:
-    from ...client import Client
-    from ...core.coin import Coin
-    from ...wallet.derive import Key
+"""Nodes that are asked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +62,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     moneyer join http://192.168.1.20:5001 --phrase
     moneyer join http://192.168.1.20:5001 --data beach --start
     """
-    from ...client import Client
+    from ...client.client import Client
     from ...client.transport import origin
     from ...devnet.newcoin import slug
     from ..exits import outcome
@@ -173,7 +98,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
 
 
 def _make_folder(folder: Path, coin: Coin, *, url: str) -> bool:
-    """Whether the folder's coin is new. Raises ClickException, naming both, where it is of another coin."""
+    """Make the folder; whether its coin is new. Raises ClickException, naming both, where it is of another coin."""
     from ...devnet.coinfiles import COIN_FILE, make_once, read_coin
     from ..place import label
 
@@ -207,7 +132,7 @@ def _restored(folder: Path, coin: Coin, client: Client) -> Restored:
 def _wallet(
     folder: Path, key_file: Path | None, restored: Restored | None, *, is_open: bool, quiet: bool
 ) -> dict[str, Any]:
-    """A wallet of one's own, where there is none and one can be made; what to tell of it."""
+    """Make the wallet, where there is none and one can be made; what to tell of it."""
     import sys
 
     from ...wallet.derive import key_from_phrase, new_phrase
@@ -234,7 +159,7 @@ def _wallet(
 
 
 def _remember(folder: Path, coin: Coin, url: str) -> None:
-    """Take the node in as a peer, so that the new one knows it whenever it starts. Raises StoreRefused, PeerError."""
+    """Store the node as a peer of the new one. Raises StoreRefused, PeerError, ClickException."""
     from ...config import Config
     from ...p2p.table.peer_table import PeerTable
     from ...store.engine import Store
@@ -262,6 +187,7 @@ def _remember(folder: Path, coin: Coin, url: str) -> None:
 
 
 def _port(first: int, *, any_port: bool) -> int:
+    """The port for the new node. Raises ClickException for one that is taken."""
     from ...devnet.addresses import free_ports, is_free
 
     if any_port:
@@ -272,9 +198,8 @@ def _port(first: int, *, any_port: bool) -> int:
 
 
 def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, Any], *, made: bool, start: bool) -> None:
-    from ...system.advice import typed
+    from ...system.advice import as_typed, typed
     from ...system.text import shown
-    from ..command import as_typed
     from ..output import print_pairs, style
     from .new import describe
 
@@ -298,7 +223,7 @@ def _print(coin: Coin, folder: Path, url: str, height: int, wallet: dict[str, An
 
 
 def _start(folder: Path, port: int, *, quiet: bool) -> None:
-    """This process becomes the node. `quiet`: stdout holds one JSON document, so the node speaks on stderr."""
+    """Replace this process by the node. `quiet`: stdout holds one JSON document, so the node writes to stderr."""
     import sys
 
     sys.stdout.flush()
@@ -306,3 +231,83 @@ def _start(folder: Path, port: int, *, quiet: bool) -> None:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     command = [sys.executable, "-P", "-m", "moneyer", "node", "--data", str(folder), "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - this very interpreter, no shell
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """A node of the local network that answered."""
+
+    url: str
+    chain_id: str
+    """In hex, as the API shows it."""
+    name: str
+    symbol: str
+    height: int
+    peers: int
+    """Nodes that it knows."""
+
+
+def list_nearby(*, as_json: bool) -> None:
+    """Print the coins found, each with its nodes. Raises ClickException where there is none, NoDiscovery."""
+    coins = _by_coin(find_nearby())
+    if as_json:
+        print_json({"coins": [_as_json(nodes) for nodes in coins]})
+        return
+    if not coins:
+        raise click.ClickException(
+            "no node was found on this network. A node is found while it runs with `moneyer up --lan` or `moneyer node "
+            "--host 0.0.0.0` and the network lets mDNS through; else give its URL: `moneyer join http://192.168.1.20:5001`"
+        )
+    rows = [
+        [f"{node.name} ({node.symbol})", short(node.chain_id, 16), node.height, node.peers, node.url]
+        for nodes in coins
+        for node in nodes
+    ]
+    header = ("coin", "chain", "height", "peers", "node")
+    print_table(header, rows, right=("height", "peers"), cut=("coin", "chain"), drop=("peers", "chain"))
+    click.echo(as_typed("\nNext:" + "".join(f"  moneyer join {nodes[0].url}\n     " for nodes in coins).rstrip()))
+
+
+def find_nearby(seconds: float = SECONDS) -> list[Nearby]:
+    """The nodes of the local network that answer, whatever their coin. Raises NoDiscovery."""
+    from ...p2p.lan import discover
+    from ...system.threads import in_threads
+
+    found = {each.url: each.chain_id for each in discover(seconds)}
+    answers = in_threads(lambda each: _ask(*each), list(found.items()), _AT_ONCE)
+    return [each for each in answers if each is not None]
+
+
+def _ask(url: str, chain_id: str) -> Nearby | None:
+    """What a node says of itself; None where no node of that chain answers."""
+    from ...client.client import Client
+    from ...client.errors import ClientError
+
+    try:
+        status = Client(url).status(_ASK_SECONDS)
+        coin = status["coin"]
+        node = Nearby(
+            url,
+            shown(status["chain_id"], 64),
+            shown(coin["name"], 64),
+            shown(coin["symbol"], 12),
+            int(status["height"]),
+            int(status["peers"]),
+        )
+    except (ClientError, KeyError, TypeError, ValueError):
+        return None
+    return node if node.chain_id.startswith(chain_id) else None
+
+
+def _by_coin(nodes: list[Nearby]) -> list[list[Nearby]]:
+    """The nodes of each coin, the one with the longest chain first; the coins by name."""
+    coins: dict[str, list[Nearby]] = {}
+    for node in sorted(nodes, key=lambda each: (-each.height, each.url)):
+        coins.setdefault(node.chain_id, []).append(node)
+    return sorted(coins.values(), key=lambda each: (each[0].name, each[0].chain_id))
+
+
+def _as_json(nodes: list[Nearby]) -> dict[str, Any]:
+    best = nodes[0]
+    rows = [{"url": each.url, "height": each.height, "peers": each.peers} for each in nodes]
+    return {"name": best.name, "symbol": best.symbol, "chain_id": best.chain_id, "height": best.height, "nodes": rows}

@@ -1,4 +1,4 @@
-"""`moneyer mining`: when the workers mine, and how fast everybody does."""
+"""`moneyer mine` asks a worker for blocks now; `moneyer mining` shows or switches when it mines by itself."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ..exits import REFUSED, UNCONFIRMED, Ended, outcome
 from ..options import IntRange, as_json, node_url, option, usage, wallet_folder
 from ..place import complete_names
 
-# `moneyer mine`: blocks now, whatever the worker's mode.
-
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..place import Place
 
 MAX_BLOCKS = 100_000
+"""Blocks of one job, as the API has it."""
 _LOOK_SECONDS = 0.2
+"""Seconds between two looks at the job."""
 
 
 @click.command()
@@ -41,9 +42,9 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
     moneyer mine 3 --to alice
     """
     from ...system.advice import typed
-    from ..idle import mining_of
     from ..output import counted
     from ..place import find_place
+    from ..waiting import mining_of
 
     place = find_place(data, node)
     body: dict[str, Any] = {"blocks": blocks}
@@ -101,12 +102,6 @@ def _follow(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> No
         job.update(place.client.get(f"/v1/jobs/{job['job']}"))
 
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..place import Place
-
-
 @click.command()
 @click.argument("mode", required=False)
 @option("--all", is_flag=True, help="All nodes of the network in the data folder.")
@@ -129,7 +124,7 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     from ..output import counted, print_json
 
     if mode is not None:
-        # Its words are kinder than those of the node, which takes one spelling.
+        # Here for its sentences: the node takes one spelling only.
         mode = str(usage(parse_mode, mode)).replace(" ", ":")
     if all and node is not None:
         raise click.UsageError("--all means every node of a data folder: leave out --node")
@@ -158,6 +153,7 @@ def _switch(place: Place, mode: str) -> Any:
 
 
 def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
+    """The node that is meant, or every node of its network that runs. Raises ClickException where none does."""
     from ...devnet.running import network_of
     from ...system.advice import start_node
     from ..folders import nodes_of

@@ -1,4 +1,8 @@
-"""`moneyer new`: a coin of one's own, and the wallet of whom it belongs to."""
+"""`moneyer new`: makes a coin of a person's own, and a wallet for its owner.
+
+The command first, then what it is made from: name and folder, wishes, questions, keys, files; at last what is printed.
+An answer to a question is checked at once, together with all that was said before, and asked again until it fits.
+"""
 
 from __future__ import annotations
 
@@ -12,106 +16,16 @@ import click
 
 from ..options import FOLDER, IntRange, as_json, option, passphrase_file
 
-# The questions of `moneyer new`: each answer is checked where it is given, and asked again until it is one.
-
-
-if TYPE_CHECKING:
-    from ...devnet.newcoin import Wishes
-
-_NO_LIMIT = "none"
-"""What a person says for a supply without an end."""
-_TRY_TIME = 1_700_000_000
-"""A genesis time (Unix seconds) to check wishes with; the real one is taken when the coin is made."""
-
-
-def check_wishes(**wishes: Any) -> Wishes:
-    """Wishes that make a coin; what is not given is as by default. Raises UsageError, BadCoin."""
-    from ...core.address import encode_address
-    from ...core.errors import BadCoin
-    from ...devnet.newcoin import Wishes, default_symbol, hrp_of, make_coin
-
-    known = {key: value for key, value in wishes.items() if value is not None}
-    if str(known.get("max_supply", "")).lower() == _NO_LIMIT:
-        del known["max_supply"]
-    if (symbol := known.setdefault("symbol", default_symbol(known["name"]))) is None:
-        raise BadCoin("coin: symbol: none can be made of that name: give one, as in --symbol MINE", field="symbol")
-    wanted = Wishes(**{**known, "symbol": symbol})
-    hrp = hrp_of(wanted)
-    # Any key will do here: an address is of one length, whoever has it.
-    addresses = {
-        name: encode_address(hrp, bytes(1) + number.to_bytes(32)) for number, name in enumerate(wanted.premine)
-    }
-    make_coin(wanted, addresses, _TRY_TIME)
-    return wanted
-
-
-def ask_name() -> str:
-    """The coin's name."""
-    # The symbol is asked next: a name that none can be made of is a name all the same.
-    return str(_ask("The coin's name, such as Beach Coin", None, str, {"symbol": "X"}, "name"))
-
-
-def ask_wishes(given: dict[str, Any], premine: Callable[[tuple[str, ...]], dict[str, str]]) -> dict[str, Any]:
-    """`given` (as the fields of `Wishes`, None where the person said nothing) and the answers to what it lacks.
-
-    `premine`: reads rows of NAME=COINS. Raises Abort where the person gives up.
-    """
-    from ...devnet.newcoin import default_halving, default_symbol
-
-    said = dict(given)
-
-    def want(key: str, question: str, default: Any, read: Callable[[str], Any]) -> None:
-        if said.get(key) is None:
-            said[key] = _ask(question, default, read, said, key)
-
-    want("symbol", "Symbol, 1 to 12 of A-Z and 0-9", default_symbol(said["name"]), str)
-    want("decimals", "Digits after the point, 0 to 8", 6, _number)
-    want("block_time", "Seconds between blocks, such as 10 or 600", 30, _number)
-    want("reward", "Coins that a block mints at first, such as 50 or 12.5", "50", str)
-    want("halving_interval", "Blocks until that halves (0: never)", default_halving(said["block_time"]), _number)
-    want("max_supply", "Coins at most, such as 21000000 (none: no limit but the number's)", _NO_LIMIT, str)
-    if not said["premine"]:
-        said["premine"] = _ask(
-            "Coins from the start, such as anna=1000, ben=500 (empty: none)",
-            "",
-            lambda text: premine(tuple(part for part in re.split(r"\s*,\s*|\s+(?=[^\s=]+=)", text.strip()) if part)),
-            said,
-            "premine",
-        )
-    return said
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
-        raise click.UsageError("write a whole number, in digits")
-    return int(text)
-
-
-def _ask(question: str, default: Any, read: Callable[[str], Any], said: dict[str, Any], key: str) -> Any:
-    """An answer that makes a coin together with what was said before it."""
-    from ...core.errors import MoneyerError
-    from ...system.text import shown
-
-    def check(text: str) -> Any:
-        try:
-            value = read(str(text).strip())
-            check_wishes(**{**said, key: value})
-        except click.UsageError as error:
-            option = f"--{key.replace('_', '-')} "
-            raise click.UsageError(shown(error.message.removeprefix(option))) from None
-        except MoneyerError as error:
-            raise click.UsageError(shown(error.message.removeprefix("coin: "))) from None
-        return value
-
-    return click.prompt(question, default=default, value_proc=check, err=True, show_default=default != "")
-
-
 if TYPE_CHECKING:
     from ...core.coin import Coin
     from ...core.errors import BadCoin
     from ...devnet.newcoin import Wishes
     from ...wallet.derive import Key
 
+_NO_LIMIT = "none"
+"""The answer that means a supply without a limit."""
+_TRY_TIME = 1_700_000_000
+"""A genesis time (Unix seconds) to check wishes with; the real one is set when the coin is made."""
 _SECONDS = IntRange(2, 86_400)
 _DECIMALS = IntRange(0, 8)
 _BLOCKS = IntRange(0, 2**32 - 1)
@@ -175,7 +89,7 @@ def new(
 
 
 def _of_option(error: BadCoin) -> str:
-    """What is wrong with a coin, by the option that it came from."""
+    """What is wrong with a coin, named by the option that it came from."""
     field, sentence = str(error.details.get("field", "")), error.message.removeprefix("coin: ")
     option = "NAME" if field == "name" else f"--{field.replace('_', '-')}"
     known = {"NAME", *(opt for each in new.params for opt in each.opts)}
@@ -183,10 +97,12 @@ def _of_option(error: BadCoin) -> str:
 
 
 def _asked_name(*, ask: bool) -> str:
+    """The coin's name, from a person. Raises UsageError where nobody can be asked."""
     if not ask:
         raise click.UsageError('say what the coin is called, such as `moneyer new "Beach Coin"`')
 
-    return ask_name()
+    # The symbol is asked next: a name that no symbol can be made of is a name all the same.
+    return str(_ask("The coin's name, such as Beach Coin", None, str, {"symbol": "X"}, "name"))
 
 
 def _folder(name: str, data: Path | None, usual: str | None) -> Path:
@@ -203,12 +119,14 @@ def _folder(name: str, data: Path | None, usual: str | None) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
+    """Raises ClickException for a folder that is in use."""
     for name, what in (("coin.toml", "a coin"), ("wallet.json", "a wallet"), ("chain.db", "a chain")):
         if (folder / name).exists():
             raise click.ClickException(f"{folder} has {what} already: take another name, or another folder with --data")
 
 
 def _premine(rows: tuple[str, ...]) -> dict[str, str]:
+    """Name -> coins, from rows of NAME=COINS. Raises UsageError."""
     from ...system.words import quoted
     from ...wallet.errors import BadName
     from ...wallet.keystore import MINER
@@ -237,24 +155,25 @@ def _wishes(name: str, premine: dict[str, str], *, ask: bool, **given: Any) -> W
 
     said = {**given, "name": name, "premine": premine, "pow_limit": _bits(given["pow_limit"])}
     try:
-        check_wishes(**said)  # before anything is asked: no answer is lost to a bad option
+        _check_wishes(**said)  # before anything is asked: no answer is lost to a bad option
     except BadCoin as error:
         if not ask or said.get(error.details.get("field", "")):
             raise
     if ask:
-        said = ask_wishes(said, _premine)
-    wishes = check_wishes(**said)
+        said = _ask_wishes(said, _premine)
+    wishes = _check_wishes(**said)
     return wishes if given["message"] is not None else replace(wishes, message=_birth_note())
 
 
 def _birth_note() -> str:
-    """Random digits too: two coins of one name, made in the same second, must not be one chain."""
+    """The default message: date, and random digits so that two coins made in one second are two chains."""
     import secrets
 
     return f"made {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC, {secrets.token_hex(4)}"
 
 
 def _bits(text: str | None) -> int | None:
+    """Compact bits from hex. Raises UsageError."""
     from ...system.words import quoted
 
     if text is None:
@@ -279,6 +198,7 @@ def _keys(names: list[str]) -> tuple[str, dict[str, Key]]:
 
 
 def _coin(wishes: Wishes, keys: dict[str, Key]) -> Coin:
+    """The coin, its genesis now. Raises BadCoin."""
     from ...core.address import encode_address
     from ...devnet.newcoin import hrp_of, make_coin
 
@@ -310,6 +230,82 @@ def _write(folder: Path, coin: Coin, keys: dict[str, Key], phrase: str, passphra
         raise
 
 
+def _check_wishes(**wishes: Any) -> Wishes:
+    """The wishes, once a coin can be made of them; defaults for what is not given. Raises UsageError, BadCoin."""
+    from ...core.address import encode_address
+    from ...core.errors import BadCoin
+    from ...devnet.newcoin import Wishes, default_symbol, hrp_of, make_coin
+
+    known = {key: value for key, value in wishes.items() if value is not None}
+    if str(known.get("max_supply", "")).lower() == _NO_LIMIT:
+        del known["max_supply"]
+    if (symbol := known.setdefault("symbol", default_symbol(known["name"]))) is None:
+        raise BadCoin("coin: symbol: none can be made of that name: give one, as in --symbol MINE", field="symbol")
+    wanted = Wishes(**{**known, "symbol": symbol})
+    hrp = hrp_of(wanted)
+    # Any key will do here: every address has the same length.
+    addresses = {
+        name: encode_address(hrp, bytes(1) + number.to_bytes(32)) for number, name in enumerate(wanted.premine)
+    }
+    make_coin(wanted, addresses, _TRY_TIME)
+    return wanted
+
+
+def _ask_wishes(given: dict[str, Any], premine: Callable[[tuple[str, ...]], dict[str, str]]) -> dict[str, Any]:
+    """`given` (as the fields of `Wishes`, None where the person said nothing) and the answers to what it lacks.
+
+    `premine`: reads rows of NAME=COINS. Raises Abort where the person gives up.
+    """
+    from ...devnet.newcoin import default_halving, default_symbol
+
+    said = dict(given)
+
+    def want(key: str, question: str, default: Any, read: Callable[[str], Any]) -> None:
+        if said.get(key) is None:
+            said[key] = _ask(question, default, read, said, key)
+
+    want("symbol", "Symbol, 1 to 12 of A-Z and 0-9", default_symbol(said["name"]), str)
+    want("decimals", "Digits after the point, 0 to 8", 6, _number)
+    want("block_time", "Seconds between blocks, such as 10 or 600", 30, _number)
+    want("reward", "Coins that a block mints at first, such as 50 or 12.5", "50", str)
+    want("halving_interval", "Blocks until that halves (0: never)", default_halving(said["block_time"]), _number)
+    want("max_supply", "Coins at most, such as 21000000 (none: no limit but the number's)", _NO_LIMIT, str)
+    if not said["premine"]:
+        said["premine"] = _ask(
+            "Coins from the start, such as anna=1000, ben=500 (empty: none)",
+            "",
+            lambda text: premine(tuple(part for part in re.split(r"\s*,\s*|\s+(?=[^\s=]+=)", text.strip()) if part)),
+            said,
+            "premine",
+        )
+    return said
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+        raise click.UsageError("write a whole number, in digits")
+    return int(text)
+
+
+def _ask(question: str, default: Any, read: Callable[[str], Any], said: dict[str, Any], key: str) -> Any:
+    """An answer that makes a coin together with what was said before it."""
+    from ...core.errors import MoneyerError
+    from ...system.text import shown
+
+    def check(text: str) -> Any:
+        try:
+            value = read(str(text).strip())
+            _check_wishes(**{**said, key: value})
+        except click.UsageError as error:
+            option = f"--{key.replace('_', '-')} "
+            raise click.UsageError(shown(error.message.removeprefix(option))) from None
+        except MoneyerError as error:
+            raise click.UsageError(shown(error.message.removeprefix("coin: "))) from None
+        return value
+
+    return click.prompt(question, default=default, value_proc=check, err=True, show_default=default != "")
+
+
 def _print_json(coin: Coin, folder: Path, addresses: dict[str, str]) -> None:
     from ...devnet.newcoin import prospect
     from ..output import print_json
@@ -329,9 +325,8 @@ def _print_json(coin: Coin, folder: Path, addresses: dict[str, str]) -> None:
 def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> None:
     import sys
 
-    from ...system.advice import typed
+    from ...system.advice import as_typed, typed
     from ...system.text import shown
-    from ..command import as_typed
     from ..output import fitted, print_pairs, style
 
     where = f"--data {typed(folder)}"
@@ -349,7 +344,7 @@ def _print(coin: Coin, folder: Path, addresses: dict[str, str], phrase: str) -> 
 
 
 def describe(coin: Coin) -> list[tuple[str, str]]:
-    """What a coin will be, in rows for people."""
+    """What will become of a coin, in rows for people."""
     from ...devnet.newcoin import YEAR, prospect
     from ..output import coins
 

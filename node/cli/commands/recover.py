@@ -11,7 +11,7 @@ from ..options import IntRange, as_json, node_url, option, passphrase_file, wall
 from ..place import complete_names
 
 if TYPE_CHECKING:
-    from ...client import Client
+    from ...client.client import Client
     from ...core.coin import Coin
     from ...wallet.derive import Key
     from ..place import Place
@@ -113,7 +113,7 @@ def _named(keys: dict[int, Key]) -> dict[str, Key]:
 
 
 def _used(place: Place, phrase: str) -> dict[str, Key]:
-    from ...client import ClientError
+    from ...client.errors import ClientError
 
     try:
         return used_keys(place.client, place.coin, phrase)

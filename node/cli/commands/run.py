@@ -65,8 +65,8 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
     moneyer node --data data/node1 --dev          a development coin, made once
     """
     from ...devnet.devcoin import prepare_folder
-    from ...devnet.launcher import watch_launcher
     from ...devnet.running import register
+    from ...system.lifecycle import watch_launcher
 
     watch_launcher()
     config = _config(data or _this_folder(), **given)
@@ -166,7 +166,7 @@ def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
     moneyer worker --data ~/beach --mode interval:5
     moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
     """
-    from ...devnet.launcher import watch_launcher
+    from ...system.lifecycle import watch_launcher
 
     watch_launcher()
     from ....worker.config import WorkerConfig, parse_limit
@@ -219,11 +219,11 @@ def stratum(data: Path | None, **given: Any) -> int:
     moneyer stratum --data ~/beach
     moneyer stratum --data ~/beach --host 0.0.0.0     for other machines, too
     """
-    from ...devnet.launcher import watch_launcher
+    from ...system.lifecycle import watch_launcher
 
     watch_launcher()
+    from ....worker.stratum.server import StratumConfig
     from ....worker.stratum.start import run
-    from ....worker.stratum.stratum_server import StratumConfig
     from ..folders import folder_to_be
 
     return run(StratumConfig(data=folder_to_be(data), **given))

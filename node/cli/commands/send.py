@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import shlex
 import signal
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...client.errors import ClientError, NotConfirmed
+from ...client.errors import ClientError
 from ...core.errors import MoneyerError
 from ...system.words import quoted
-from ..exits import UNCONFIRMED, UNKNOWN, Ended, outcome
+from ..exits import UNCONFIRMED, UNKNOWN, Ended, outcome, sentence_of
 from ..options import IntRange, as_json, node_url, option, passphrase_file, wallet_folder
 from ..place import complete_names
 
 if TYPE_CHECKING:
-    from ...client import Sent
+    from ...client.client import Sent
     from ...core.types import Transfer
     from ..place import Place
-
-_SEEN_SECONDS = 5.0
-"""How long peers are asked whether they have it; a network that gossips takes some hundredths of a second."""
+    from ..waiting import Confirming
 
 
 class _Send(click.Command):
@@ -76,8 +71,9 @@ def send(
     moneyer send miner beach1q… 10 --fee 0.001 --memo "for the ice cream"
     moneyer send alice bob 2.5 --wait --json --idempotency invoice-1417
     """
-    from ..command import as_typed
+    from ...system.advice import as_typed
     from ..place import find_place
+    from ..waiting import watch
 
     _check_key(how["idempotency"])
     place = find_place(data, node)
@@ -94,7 +90,7 @@ def send(
         return
     order.print_sent(sent)
     if how["wait"]:
-        found = _watch(place, order, sent, how, say=click.echo)
+        found = watch(place, order.confirming(sent, how), click.echo)
         if found.trouble is not None:
             raise found.trouble
     else:
@@ -123,20 +119,17 @@ def _unsent(order: _Order, error: BaseException, *, as_json: bool) -> BaseExcept
         return error
     if as_json:
         print_json(order.report(order.signed, "unknown"))
-    return Ended(f"{_sentence(error)}. {ended.sentence}", UNKNOWN)
-
-
-def _sentence(error: BaseException) -> str:
-    return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
+    return Ended(f"{sentence_of(error)}. {ended.sentence}", UNKNOWN)
 
 
 def _tell_as_json(place: Place, order: _Order, sent: Sent, how: dict[str, Any]) -> None:
     from ..output import print_json
+    from ..waiting import watch
 
     report = order.report(sent.transfer, sent.status)
     trouble = None
     if how["wait"]:
-        found = _watch(place, order, sent, how, say=lambda line: None)
+        found = watch(place, order.confirming(sent, how), lambda line: None)
         report.update(found.report)
         trouble = found.trouble
     print_json(report)
@@ -224,7 +217,7 @@ class _Order:
 
     def _again(self, folder: Path, key: str) -> Sent | None:
         """Submit what was signed under `key` before; None where nothing was."""
-        from ...client import Refused
+        from ...client.errors import Refused
         from ...wallet.sent import recall
 
         kept = recall(folder, key, self.coin.chain_id)
@@ -268,7 +261,7 @@ class _Order:
 
     def _submitted(self, submit: Callable[[], Sent]) -> Sent:
         """Submit, and note what came of it. Raises what `submit` does, in words of this order."""
-        from ...client import OutOfFunds, Refused, Unanswered
+        from ...client.errors import OutOfFunds, Refused, Unanswered
 
         try:
             sent = submit()
@@ -291,12 +284,20 @@ class _Order:
     def stands(self, txid: str, state: str = "it still waits for a block") -> str:
         return f"Transfer {txid} was accepted, and {state}: `moneyer tx {txid}{self.where}` shows it"
 
+    def confirming(self, sent: Sent, how: dict[str, Any]) -> Confirming:
+        """What `--wait` waits for."""
+        from ..waiting import Confirming
+
+        sender = self.coin.address(self.sender)
+        return Confirming(sent.txid, sender, self.sender_name, how["confirmations"], how["timeout"], self.stands)
+
     def url(self, txid: str) -> str:
+        """Where the node shows the transfer."""
         return f"{self.place.url}/v1/transactions/{txid}"
 
     def _check_funds(self) -> None:
-        from ...client import OutOfFunds
         from ...client.client import check_funds
+        from ...client.errors import OutOfFunds
 
         if self.fee is None:
             self.fee = self.place.client.fee()
@@ -373,103 +374,3 @@ def _amount(text: str, what: str, decimals: int) -> int:
         return parse_amount(text, decimals)
     except BadAmount as error:
         raise click.UsageError(f"{what} {quoted(text)}: {error.message}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    """What came of waiting: for `--json`, and `trouble`, to be raised, where it was not confirmed."""
-
-    report: dict[str, Any]
-    trouble: Ended | None = None
-
-
-def _watch(place: Place, order: _Order, sent: Sent, how: dict[str, Any], say: Callable[[str], None]) -> _Watched:
-    """Wait for the confirmations and `say` each step. Whatever cuts it off, the transfer was accepted."""
-    wanted, report = how["confirmations"], dict[str, Any]()
-    try:
-        _follow(place, order, sent, wanted, how["timeout"], report, say)
-    except (ClientError, KeyboardInterrupt) as error:
-        count = report.get("confirmations", 0)
-        if isinstance(error, NotConfirmed) and error.details.get("dropped"):
-            report["status"] = "dropped"
-            outcome().done(error.message)
-            return _Watched(report, Ended(error.message, UNKNOWN))
-        reason = f"not confirmed after {how['timeout']} s" if isinstance(error, NotConfirmed) else _sentence(error)
-        state = f"has {count} of {wanted} confirmations" if count else "it still waits for a block"
-        hint = ". Nothing is lost: is a worker mining?" if isinstance(error, NotConfirmed) and not count else ""
-        return _Watched(report, Ended(f"{reason}. {order.stands(sent.txid, state)}{hint}", UNCONFIRMED))
-    outcome().done(order.stands(sent.txid, f"has {report['confirmations']} confirmations"))
-    return _Watched(report)
-
-
-def _follow(
-    place: Place,
-    order: _Order,
-    sent: Sent,
-    wanted: int,
-    timeout: float,
-    report: dict[str, Any],
-    say: Callable[[str], None],
-) -> None:
-    """The way of a transfer to its confirmations; `report` has at each step what is known. Raises ClientError."""
-    from ..command import as_typed
-    from ..idle import why_no_block
-    from ..output import coins, confirmations, counted, style
-
-    end = time.monotonic() + timeout
-
-    def left() -> float:
-        return max(0.01, end - time.monotonic())
-
-    seen, peers = _seen_by(place, sent.txid, min(_SEEN_SECONDS, timeout))
-    report.update(seen_by=seen, peers=peers)
-    say(f"seen by {seen} of {counted(peers, 'peer')}" if peers else "this node has no peers yet")
-
-    def is_in_a_block() -> bool:
-        return place.client.transaction(sent.txid)["height"] is not None
-
-    def progress(found: dict[str, Any]) -> None:
-        before = report.get("confirmations", 0)
-        report.update({name: found[name] for name in ("status", "block_hash", "height", "confirmations")})
-        if found["confirmations"] == 0:
-            say("waiting for a block …")
-            reason = why_no_block(place, peers, left(), is_in_a_block)
-            if reason is not None:
-                say(as_typed(reason))
-            return
-        if not before:
-            say(f"in block {found['height']} ({found['block_hash']})")
-        say(confirmations(found["confirmations"]))
-
-    place.client.wait_for(sent.txid, wanted, left(), progress=progress)
-    with suppress(ClientError):  # it is confirmed, whether or not the node goes on to answer
-        report["balance"] = place.client.account(order.coin.address(order.sender))["balance"]
-        new = coins(report["balance"], order.coin.decimals, order.coin.symbol)
-        say(f"{order.sender_name} now has {style(new, bold=True)}")
-
-
-def _seen_by(place: Place, txid: str, seconds: float) -> tuple[int, int]:
-    """How many of the node's connected peers have the transfer within `seconds`, and how many there are."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from ...client import Client, ClientError
-
-    urls = [str(peer["url"]) for peer in place.client.peers() if peer["state"] == "connected"][:64]
-    if not urls:
-        return 0, 0
-
-    def has_it(url: str) -> bool:
-        try:
-            Client(url).get(f"/v1/transactions/{txid}", deadline=2)
-        except ClientError:
-            return False
-        return True
-
-    left, end = set(urls), time.monotonic() + seconds
-    with ThreadPoolExecutor(8) as threads:
-        while True:
-            asked = list(left)
-            left -= {url for url, has in zip(asked, threads.map(has_it, asked), strict=True) if has}
-            if not left or time.monotonic() > end:
-                return len(urls) - len(left), len(urls)
-            time.sleep(0.1)

@@ -118,7 +118,8 @@ def _ports(first: int, count: int, *, any_port: bool) -> list[int]:
 def _prepare(data: Path, coin_file: Path | None, ports: list[int], *, lan: bool) -> Network:
     """Coin and data folders, made or found as they were. Raises ClickException, BadCoin, OSError."""
     from ...devnet.coinfiles import read_coin
-    from ...devnet.devcoin import ensure_network, is_development
+    from ...devnet.devcoin import is_development
+    from ...devnet.layout import ensure_network
 
     source = coin_file or data / "coin.toml"
     known = read_coin(source) if coin_file is not None or source.exists() else None
