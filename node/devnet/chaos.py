@@ -1,12 +1,12 @@
 """A bad network on one machine, for tests and for teaching: a TCP proxy before a node that cuts, delays and drips.
 
-Start the node with `--announce` the proxy's URL and give that URL to the others. Nodes say who they are in each
-request, so the first one on a connection shows whose connection it is: the proxy can cut off some of them.
+Start the node with `--announce` the proxy's URL and give that URL to the others. Nodes name themselves in each request,
+so the first request on a connection says which node it is from, and the proxy can cut off some nodes only.
 
     proxy = Proxy(5001)               # the node listens on 5001
     proxy.delay = 0.2                 # seconds before each piece: a slow line
     proxy.drip = 16                   # bytes in a piece: a bad one
-    proxy.cut(["3f2a…", "77b0…"])     # node ids (`GET /p2p/hello`): they are in another part of the network now
+    proxy.cut(["3f2a…", "77b0…"])     # node ids (`GET /p2p/hello`): nothing comes through from these
     proxy.heal()
 """
 
@@ -44,7 +44,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def cut(self, node_ids: Iterable[str] | None = None) -> None:
-        """From now on nothing gets through from these nodes (None: from anyone); connections that are open break."""
+        """Let nothing through from these nodes any more (None: from any); open connections break."""
         with self._lock:
             self._cut = None if node_ids is None else frozenset(node_ids)
             victims = [sock for sock, who in self._open.items() if self._is_cut(who)]
@@ -52,6 +52,7 @@ class Proxy:
             shut(sock)
 
     def heal(self) -> None:
+        """Let everything through again."""
         self.cut([])
 
     def close(self) -> None:

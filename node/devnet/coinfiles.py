@@ -1,4 +1,4 @@
-"""`coin.toml` files: read, made once whoever comes first, and put into a node's data folder."""
+"""`coin.toml` files: reads them, makes one once among any number of processes, copies one into a data folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_once(path: Path, make: Callable[[], Coin]) -> Coin:
         return read_coin(path)
     with _locked(path.parent):
         if not path.exists():
-            # Nothing in it is secret: a coin is there to be passed on.
+            # Readable by all: a coin is made to be passed on.
             write_whole(path, coin_to_toml(make()).encode(), mode=0o644)
     return read_coin(path)
 

@@ -1,4 +1,4 @@
-"""The development coin: quick to mine, and five people have money from the start."""
+"""The development coin: quick to mine, and five people with published keys have coins from the start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .coinfiles import COIN_FILE, make_once, place_coin, read_coin
 SYMBOL = "DEV"
 DECIMALS = 6
 ALICE = "c223e581224abac211cbe18f7416285debe060cbdf1f3f52efdc0607f7831640"
-"""Public key of the first published account: a coin that gives it money is a development coin."""
+"""Public key of the first published account: a coin whose premine pays it is a development coin."""
 PREMINE = 1000
 """Coins each of the five named accounts has in genesis."""
 FAUCET_COINS = 1_000_000
-"""What the account is given that pays whoever sends for the first time."""
+"""Coins that the faucet has in genesis."""
 POW_LIMIT = 0x1F00FFFF
 """65,536 hashes a block, a tenth of a second of one core in Python; every block hash begins with four zeros."""
 
@@ -27,7 +27,7 @@ def development_coin(now: int) -> Coin:
 
     Raises BadCoin for a clock past what a header can hold.
     """
-    # Deriving keys loads a good part of the curve's library: only who makes a coin pays for it.
+    # Here and not above: deriving keys loads a large library.
     from ..core.address import encode_address
     from ..wallet.derive import FAUCET, development_key, development_keys
 
@@ -57,7 +57,7 @@ def development_coin(now: int) -> Coin:
 
 
 def is_development(coin: Coin) -> bool:
-    """Whether published keys have money of this coin from the start: then nothing of it is worth hiding."""
+    """Whether published keys have coins from the start: then nothing on this chain is worth protecting."""
     return any(coin.payload(address)[1:].hex() == ALICE for address, _ in coin.premine[:5])
 
 
@@ -74,7 +74,7 @@ def ensure_coin(path: Path, like: Path | None = None) -> Coin:
 
 
 def prepare_folder(data: Path, coin_file: Path | None, *, development: bool) -> None:
-    """See to it that `data` holds its `coin.toml` before a node opens it.
+    """Make sure that `data` holds its `coin.toml` before a node opens it.
 
     With `coin_file` it is that coin. On a development network a coin that is missing is made, at `coin_file` if one is
     named: the network's nodes start at once and share it. Raises BadCoin, OSError.

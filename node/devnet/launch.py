@@ -1,4 +1,4 @@
-"""Runs a network's processes by honcho, in this process, until they end or someone presses Ctrl-C."""
+"""Runs a network's processes by honcho, in this process, until they end or a person presses Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
     from honcho.printer import Message
 
 _HELD_BACK = 500
+"""Lines that are kept while nothing is shown."""
 _STOPPED_BY_US = {0, -2, -15, 130, 143}
+"""Exit statuses of a process that was told to end: by itself, SIGINT, SIGTERM, and a shell's numbers for both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a network ended. `asked`: by Ctrl-C or SIGTERM; else `culprit` ended by itself, and last said `said`."""
+    """How a network ended."""
 
     asked: bool
+    """By Ctrl-C or SIGTERM."""
     culprit: str | None = None
+    """Else the name of the process that ended by itself."""
     said: str | None = None
+    """The last line that it printed."""
 
 
 class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
-    """honcho's printer, which keeps what the processes say to itself until `open` is called."""
+    """honcho's printer, which holds back the processes' lines until `open` is called."""
 
     def __init__(self, output: TextIO) -> None:
         # honcho asks only whether it is a terminal (https://no-color.org).
@@ -41,15 +46,15 @@ class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
         self.lost: OSError | None = None
         """Why nothing can be printed any more: the reader has gone (`moneyer up | head`), or the disk is full."""
         self.ending = threading.Event()
-        """Set once the processes were told to end: that one of them does not answer any more is no news then."""
+        """Set once the processes are told to end: that one of them does not answer is to be expected then."""
         self._held: deque[Message] | None = deque(maxlen=_HELD_BACK)
         self._lock = threading.RLock()  # a signal may come to the thread that has it
 
     def write(self, message: Message) -> None:
         if message.name == SYSTEM_PRINTER_NAME:
-            return  # pids and signals: nothing that a person asked for
+            return  # pids and signals: of no use to a person
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
-        # What a node's main process says of the other one, which has given the reason, are no last words.
+        # A node's main process also says that the other one has ended, which has given the reason before.
         if text.strip() and THE_REASON_IS_ABOVE not in text:
             self.last_words[message.name] = text.strip()
         with self._lock:
@@ -66,13 +71,13 @@ class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
                 self.lose(error)
 
     def lose(self, error: OSError) -> None:
-        """Nobody can be told anything any more: the network ends, as on Ctrl-C."""
+        """Nothing can be printed any more: the network ends, as on Ctrl-C."""
         if self.lost is None:
             self.lost = error
             end_this_process()
 
     def open(self, *, show_held: bool) -> None:
-        """Let through what comes from now on; before it, what was kept, if wanted."""
+        """Print every line from now on; before them those that were held back, if wanted."""
         with self._lock:
             held, self._held = self._held or (), None
         if show_held:
@@ -80,13 +85,13 @@ class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
                 self._print(message)
 
     def close(self) -> None:
-        """Keep everything again: what processes say when they are told to end is no news."""
+        """Hold back every line again: what processes say when they are told to end is of no use."""
         with self._lock:
             self._held = self._held or deque(maxlen=_HELD_BACK)
 
 
 class NetworkManager(Manager):  # type: ignore[misc]
-    """honcho's manager, which bears a Ctrl-C that comes while it is still starting processes."""
+    """honcho's manager, made to survive a Ctrl-C that comes while it is still starting processes."""
 
     def __init__(self, printer: GatedPrinter, started: Callable[[], None]) -> None:
         super().__init__(printer)
@@ -95,7 +100,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
 
     def _start(self) -> None:
         super()._start()
-        # Not before: a fork must not find other threads of ours at work.
+        # Not before: processes must not be forked while other threads run.
         threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
 
     def _welcome(self) -> None:
@@ -113,7 +118,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
         if all("pid" in state for state in self._processes.values()):
             super().terminate()
         elif not self._terminating:
-            # Upstream fails here. The loop learns of the missing ones while this timer runs.
+            # honcho itself fails here. The loop learns of the missing processes while this timer runs.
             again = threading.Timer(0.05, self.terminate)
             again.daemon = True
             again.start()

@@ -1,4 +1,4 @@
-"""A coin of one's own: from a few wishes to all 16 fields, and what will become of it."""
+"""A new coin: from a person's few wishes to all 16 fields, and what will become of its supply."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ..system.text import is_visible, shown
 from ..system.words import quoted
 
 YEAR = 31_557_600
-"""Seconds: 365.25 days, as astronomers and the halving of most coins have it."""
+"""Seconds: 365.25 days."""
 HALVING_YEARS = 4
+"""As Bitcoin's."""
 _EASIEST = 65_536
 """Hashes a block at least, so that every block hash shows its work: four zeros."""
 _HASHES_PER_SECOND = 8_192
@@ -28,12 +29,12 @@ The difficulty rises from there within a window of blocks; it could not sink bel
 """
 _NO_WORDS = {"coin", "token", "money", "the", "a", "an", "my", "of"}
 _LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
-"""Letters that Unicode takes apart into nothing simpler."""
+"""Letters that Unicode's decomposition leaves as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person says of their coin. Amounts in coins, as text; times in seconds."""
+    """What a person wants of their coin. Amounts in coins, as text; times in seconds."""
 
     name: str
     symbol: str
@@ -58,7 +59,7 @@ def default_symbol(name: str) -> str | None:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name in a-z and 0-9, letters without their accents; none where nothing that tells is left."""
+    """The words of a name in a-z and 0-9, without accents; none where only words such as `coin` are left."""
     folded = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     plain = "".join(each for each in folded if not unicodedata.combining(each) and each not in "'’")
     words: list[str] = re.findall(r"[a-z0-9]+", plain)
@@ -119,6 +120,7 @@ def make_coin(wishes: Wishes, addresses: Mapping[str, str], now: int) -> Coin:
 
 
 def hrp_of(wishes: Wishes) -> str:
+    """What addresses of the coin begin with."""
     return wishes.hrp or default_hrp(wishes.symbol)
 
 
@@ -132,7 +134,7 @@ def _amount(wishes: Wishes, name: str, text: str) -> int:
 
 
 def _check_sense(coin: Coin) -> None:
-    """What the protocol allows and nobody can mean."""
+    """Raises BadCoin for a coin that the protocol allows and nobody can mean."""
     if coin.name.strip() != coin.name:
         raise BadCoin(f"coin: name has spaces at an end: {quoted(coin.name)}", field="name")
     if not is_visible(coin.name):
@@ -159,13 +161,13 @@ def _check_sense(coin: Coin) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a coin will be, in base units."""
+    """The supply of a coin over time, in base units."""
 
     premine: int
     after: dict[int, int]
-    """Years -> supply, if blocks come as often as they shall."""
+    """Years -> supply, if blocks come as often as planned."""
     final: int
-    """What the supply never exceeds."""
+    """The greatest supply that there can be."""
     minted_out: float | None
     """Years until minting stops; None: not within a century."""
 

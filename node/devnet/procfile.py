@@ -12,7 +12,7 @@ from .layout import node_folder
 FIRST_PORT = 5001
 NODES = 3
 IN_CHECKOUT = 'env PATH=".venv/bin:$PATH" moneyer'
-"""How the repository's Procfile starts it: `.venv/bin/honcho start` finds it too, where no environment is activated."""
+"""How the repository's Procfile starts `moneyer`, so that it is found where no environment is activated."""
 
 
 def commands(
@@ -49,14 +49,14 @@ def commands(
             known += [f"http://127.0.0.1:{ports[other - 1]}" for other in sorted({1, number - 1} - {0, number})]
         options += "".join(f" --peer {shlex.quote(url)}" for url in known)
         folder = _quoted(node_folder(data, number, own=own))
-        # exec: the shell gives way to the process, so that a signal from honcho reaches it and not the shell.
+        # exec: the process takes the shell's place, so that a signal from honcho reaches it and not the shell.
         network[f"node{number}"] = f"exec {moneyer} node --data {folder}{coin} --port {port}{options}"
     for number in range(1, len(ports) + 1):
         options = f" --mode {shlex.quote(mode)}" if mode else ""
         if address is not None and number > 1:
             options += f" --address {address}"
         folder = _quoted(node_folder(data, number, own=own))
-        # --keep: honcho ends all when one ends, and a worker that was killed is to be started again.
+        # --keep: honcho ends all when one ends, and a killed worker is to be started again.
         network[f"worker{number}"] = f"exec {moneyer} worker --keep --data {folder}{options}"
     return network
 

@@ -1,8 +1,8 @@
-"""The register of nodes that run on this machine for this person, so that a command in any folder finds theirs.
+"""The register of a person's nodes that run on this machine, so that a command in any folder finds them.
 
 `moneyer node` writes one small file a data folder, named by a hash of the folder's path and holding that path. Whether
 a node really runs there is not in the register: the lock that the node holds on its folder (`node.lock`) says so. An
-entry whose folder is gone is taken away by whoever reads the register.
+entry whose folder is gone is removed by the next reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from ..system.files import write_whole
 from ..system.locks import is_held
 
 _MAX_ENTRIES: Final = 500
+"""Entries that are read."""
 _MAX_PATH: Final = 4_096
+"""Bytes of a path, as PATH_MAX of Linux."""
 
 
 def register_folder() -> Path:
@@ -33,7 +35,7 @@ def register_folder() -> Path:
 
 
 def register(data: Path) -> None:
-    """Enter a data folder whose node is about to run. A register that cannot be written is no reason not to run."""
+    """Enter a data folder whose node is about to run. A register that cannot be written is no error."""
     path = str(data.absolute())
     with suppress(OSError, RuntimeError, ValueError):  # no home folder, no room, a read-only disk
         folder = register_folder()

@@ -1,4 +1,4 @@
-"""`contacts.json`: names for other people's addresses. Nothing in it is secret, and nothing in it can spend."""
+"""`contacts.json`: names for other people's addresses. Nothing in it is secret."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .walletfile import Name
 
 CONTACTS_FILE = "contacts.json"
 MAX_FILE = 2**20
+"""Bytes."""
 MAX_CONTACTS = 5_000
 
 Address = Annotated[
@@ -46,7 +47,7 @@ def read_contacts(folder: Path) -> Mapping[str, str]:
 
 
 def check_no_contact(folder: Path, name: str) -> None:
-    """A key and a contact of one name would be told apart by nobody. Raises NameTaken, and as `read_contacts`."""
+    """Raises NameTaken for a key's name that a contact has: nobody could tell the two apart. And as `read_contacts`."""
     found = find_name(read_contacts(folder), name)
     if found is not None:
         forget = f"moneyer wallet contact {typed(found)} --remove"
@@ -68,7 +69,7 @@ def add_contact(folder: Path, name: str, address: str) -> None:
 
 
 def remove_contact(folder: Path, name: str) -> str:
-    """Forget a name; the address that it stood for. Raises UnknownKey, WalletUnreadable, OSError."""
+    """Remove a contact; gives its address. Raises UnknownKey, WalletUnreadable, OSError."""
     with locked(folder):
         held = dict(read_contacts(folder))
         found = find_name(held, name)

@@ -1,4 +1,4 @@
-"""Phrase -> seed (BIP39) -> key (BIP32) at one documented path. Addresses hang on it: see `docs/wallet.md`."""
+"""Derives keys: recovery phrase -> seed (BIP 39) -> secret key (BIP 32) at one path, which `docs/wallet.md` fixes."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ if TYPE_CHECKING:
     from mnemonic import Mnemonic
 
 COIN_TYPE = 0x4D4E5952
-"""`MNYR` in ASCII, 1296980306: one for every Moneyer coin, not registered in SLIP-0044. Never to be changed."""
+"""`MNYR` in ASCII, 1296980306, for every Moneyer coin; not registered in SLIP-0044. Addresses depend on it."""
 
 MAX_ACCOUNT = 2**31 - 1
 
 DEVELOPMENT_PHRASE = "test test test test test test test test test test test junk"
-"""Published, and known far beyond Moneyer: what its keys own belongs to everybody."""
+"""A phrase that is published far beyond Moneyer (Hardhat): anybody can spend what its keys own."""
 
 DEVELOPMENT_NAMES = ("alice", "bob", "carol", "dave", "erin")
 """Accounts 0 to 4 of the development phrase."""
 
 FAUCET = "faucet"
-"""The account of a development coin's genesis that pays whoever sends for the first time."""
+"""The account of a development coin's genesis that pays first coins to a new sender."""
 
 _PHRASE_LENGTHS = (12, 15, 18, 21, 24)
-_NEW_PHRASE_BITS = 128  # twelve words: the strength of the curve itself
-_MAX_PHRASE = 24 * 16  # characters; the longest word has 8
+"""Words, as BIP 39 allows."""
+_NEW_PHRASE_BITS = 128
+"""Twelve words: the strength of the curve itself."""
+_MAX_PHRASE = 24 * 16
+"""Characters; the longest word has 8."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret key (32 bytes), its x-only public key (32 bytes) and the path it was derived at, if it was."""
+    """A key pair."""
 
     secret: bytes = field(repr=False)
+    """32 bytes."""
     public_key: bytes
+    """32 bytes, x only (BIP 340)."""
     path: str | None = None
+    """The path at which it was derived; None: it was not derived from a phrase."""
 
     @property
     def payload(self) -> bytes:
@@ -51,14 +57,14 @@ class Key:
 
     @classmethod
     def from_secret(cls, secret: bytes, path: str | None = None) -> Key:
-        """Raises ValueError for what is no secret key (32 bytes, 1..n-1)."""
+        """The key of a secret. Raises ValueError for bytes that are no secret key (32 bytes, 1 to n-1)."""
         if not is_secret(secret):
             raise ValueError("this is no secret key: 32 bytes, not zero and below the order of the curve")
         return cls(secret, public_key(secret), path)
 
 
 def account_path(account: int) -> str:
-    """Where the key of an account (0..2**31-1) lies: BIP44, first address of the account. Raises ValueError."""
+    """The path of an account (0 to 2**31-1): the account's first address by BIP 44. Raises ValueError."""
     if not 0 <= account <= MAX_ACCOUNT:
         raise ValueError(f"an account is a number from 0 to {MAX_ACCOUNT}, not {account}")
     return f"m/44'/{COIN_TYPE}'/{account}'/0/0"
@@ -78,9 +84,10 @@ def development_keys() -> dict[str, Key]:
 
 
 def development_key(name: str) -> Key:
-    """The key that a name has on every development network: the published one of the five, else one made of the name.
+    """The key that a name has on every development network: the published one of the five, else one made from the name.
 
-    So a name that two nodes make by themselves is one account. Anybody can spend what it owns. Raises BadName.
+    So two nodes that make a key for the same name have the same account. Anybody can spend what it owns. Raises
+    BadName.
     """
     key = name_key(check_name(name))
     if key in DEVELOPMENT_NAMES:
@@ -93,7 +100,7 @@ def development_key(name: str) -> Key:
 
 def derive(seed: bytes, path: str) -> bytes:
     """The 32-byte secret at a BIP32 path of a 16- to 64-byte seed."""
-    # Here and not above: it brings `cryptography`, which a node that only opens its wallet has no use for.
+    # Here and not above: it loads `cryptography`, which a node that only opens its wallet does not need.
     from slip10 import SLIP10
 
     secret: bytes = SLIP10.from_seed(seed).get_privkey_from_path(path)
@@ -101,7 +108,7 @@ def derive(seed: bytes, path: str) -> bytes:
 
 
 def random_key() -> Key:
-    """A key that no phrase leads to; the file it is kept in is all there is of it."""
+    """A random key, which no phrase can restore: only a copy of its file can."""
     while not is_secret(secret := secrets.token_bytes(32)):
         pass
     return Key.from_secret(secret)
@@ -118,7 +125,7 @@ def seed_from_phrase(phrase: str, passphrase: str = "") -> bytes:
 
 
 def check_phrase(phrase: str) -> str:
-    """The phrase in lower case with single spaces. Raises BadPhrase: which word is unknown, and the nearest one."""
+    """The phrase in lower case with single spaces. Raises BadPhrase, naming an unknown word and the nearest."""
     if len(phrase) > _MAX_PHRASE:
         raise BadPhrase("this is too long for a recovery phrase", expected="12 to 24 words")
     words = _english().normalize_string(phrase).lower().split()

@@ -1,4 +1,4 @@
-"""What changes a wallet that is there: keys of its phrase, names, its passphrase; and what takes secrets out of it."""
+"""Changes an existing wallet: derives one more key, renames, sets the passphrase; and reveals its secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Change = Callable[[WalletFile, Secrets], tuple[WalletFile, Secrets]]
 
 
 def derive_key(path: Path, name: str, *, passphrase: str | None = None) -> Wallet:
-    """Add the key of the phrase's first account that the wallet does not hold yet; in a development wallet the name's.
+    """Add the next key of the wallet's phrase; in a development wallet the key that the name has everywhere.
 
     Raises UnknownKey for a wallet without a phrase, BadName, NameTaken, and what `open_wallet` raises.
     """
@@ -57,7 +57,7 @@ def rename(path: Path, old: str, new: str, *, passphrase: str | None = None) -> 
 
 
 def set_passphrase(path: Path, old: str | None, new: str | None) -> Wallet:
-    """Seal the wallet with another passphrase; None leaves it open. Raises what `open_wallet` raises."""
+    """Encrypt the wallet with another passphrase; None: not at all. Raises what `open_wallet` raises."""
     return _change(path, old, lambda file, secrets: (file, secrets), seal_with=(new,))
 
 
@@ -67,7 +67,7 @@ def reveal(path: Path, passphrase: str | None = None) -> Secrets:
 
 
 def added(file: WalletFile, secrets: Secrets, name: str, key: Key) -> tuple[WalletFile, Secrets]:
-    """Both halves with one more key."""
+    """Both halves of a file, with one more key."""
     account = new_account(file.accounts, name, key, imported=False)
     keys = {**secrets.keys, account.name: key.secret.hex()}
     return _with(file, (*file.accounts, account)), Secrets(secrets.phrase, keys)
@@ -91,7 +91,10 @@ def _secrets(file: WalletFile, passphrase: str | None) -> Secrets:
 def _change(
     path: Path, passphrase: str | None, change: Change, *, seal_with: tuple[str | None] | None = None
 ) -> Wallet:
-    """Read, change and write in one go. `seal_with`: another passphrase than the one it was opened by."""
+    """Read, change and write under the folder's lock.
+
+    `seal_with`: a tuple with the new passphrase (or None), where that differs from the one it is opened with.
+    """
     with locked(target(path).parent):
         old = read_file(path)
         file, secrets = change(old, _secrets(old, passphrase))

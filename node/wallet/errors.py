@@ -1,4 +1,4 @@
-"""What a wallet refuses, each with a sentence to act on. None ever holds a secret key or a passphrase."""
+"""Errors of wallets, each with a sentence to act on. None holds a secret key or a passphrase."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..core.errors import MoneyerError
 
 
 class WalletError(MoneyerError):
-    """Root of what the wallet refuses."""
+    """Root of the wallet's errors."""
 
     code = "wallet_error"
 
@@ -18,7 +18,7 @@ class BadPhrase(WalletError):
 
 
 class BadName(WalletError):
-    """A name that no account may have."""
+    """A name that no account or contact may have."""
 
     code = "bad_name"
 
@@ -42,7 +42,7 @@ class WalletLocked(WalletError):
 
 
 class WalletExists(WalletError):
-    """A wallet is never written over."""
+    """There is a wallet already, which is never overwritten."""
 
     code = "wallet_exists"
 
@@ -54,7 +54,7 @@ class WalletMissing(WalletError):
 
 
 class WalletUnreadable(WalletError):
-    """Damaged, of a newer version, too large, or the passphrase is wrong."""
+    """The file is damaged, of a newer version or too large, or the passphrase is wrong."""
 
     code = "wallet_unreadable"
 

@@ -1,6 +1,6 @@
-"""The keys of a data folder, by name: `wallet.json`, opened, created once and added to.
+"""The keystore: opens a data folder's `wallet.json`, makes it once, adds keys to it, and signs with them.
 
-A `Wallet` is a frozen view of the file as it was read; whoever adds a key gets a new one.
+A `Wallet` is a frozen view of the file as it was read; adding a key gives a new one.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ from .walletfile import Account, Secrets, WalletFile
 
 WALLET_FILE = "wallet.json"
 MINER = "miner"
-"""Every node's own account: its rewards go there unless it is told an address."""
+"""The name of every node's own account: rewards go there unless an address is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wallet:
-    """What a wallet file holds. `names`: name -> 33-byte payload, in the file's order.
-
-    `locked`: the file is encrypted and no passphrase was given; names are known, secrets are not. `why_locked`: a
-    sentence, where there is more to say than that. `encrypted`: as the file lies on the disk.
-    """
+    """What a wallet file holds."""
 
     names: Mapping[str, bytes]
+    """Name -> 33-byte payload, in the file's order."""
     development: bool
+    """Whether its keys are published, those of a development network."""
     locked: bool
+    """Whether the file is encrypted and no passphrase was given: names are known, secret keys are not."""
     _secrets: Mapping[bytes, bytes] = field(repr=False)
+    """Payload -> 32-byte secret key."""
     encrypted: bool = False
+    """Whether the file on the disk is encrypted."""
     why_locked: str | None = None
+    """A sentence, where `locked` has another reason."""
 
     def payload_of(self, name: str) -> bytes | None:
         """The payload of a name, written in any case; None for one that is not here."""
@@ -66,12 +68,12 @@ class Wallet:
         return self._secrets[payload]
 
     def shut(self, why: str) -> Wallet:
-        """The same names, and no key any more."""
+        """The same names without secret keys, for the reason `why`."""
         return replace(self, locked=True, why_locked=why, _secrets=MappingProxyType({}))
 
 
 def open_wallet(path: Path, *, passphrase: str | None = None) -> Wallet:
-    """The wallet at `path`; an encrypted one without its passphrase comes locked.
+    """The wallet at `path`; an encrypted one without its passphrase is locked.
 
     Raises WalletMissing, WalletUnreadable (damaged, newer, wrong passphrase), OSError.
     """
@@ -87,9 +89,10 @@ def create_wallet(
     phrase: str | None = None,
     passphrase: str | None = None,
 ) -> Wallet:
-    """Write a new wallet; `phrase` is the one that keys with a path come from; a passphrase encrypts it.
+    """Write a new wallet; an existing one is never overwritten.
 
-    Raises WalletExists, BadName, NameTaken, WalletBusy, OSError. Nothing is ever written over.
+    `phrase`: the recovery phrase from which the keys with a path were derived. `passphrase`: encrypts the file. Raises
+    WalletExists, BadName, NameTaken, WalletBusy, OSError.
     """
     accounts: tuple[Account, ...] = ()
     for name, key in keys.items():
@@ -103,7 +106,7 @@ def create_wallet(
 
 
 def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphrase: str | None = None) -> Wallet:
-    """Add a key to the wallet at `path`; an encrypted one wants its passphrase.
+    """Add a key to the wallet at `path`; an encrypted one needs its passphrase.
 
     Raises BadName, NameTaken, WalletLocked, and what `open_wallet` and `create_wallet` raise.
     """
@@ -127,11 +130,11 @@ def add_key(path: Path, name: str, key: Key, *, imported: bool = False, passphra
 
 
 def ensure_wallet(data_folder: Path, *, development: bool, passphrase: str | None = None) -> Wallet:
-    """The wallet of a data folder, made at the first call: processes that call at once get the same one.
+    """The wallet of a data folder, made at the first call; processes that call at once get the same one.
 
-    Development: the five published names and `miner`, a random key of this folder. Else `miner` alone, account 0 of
-    a fresh phrase that the file keeps; with a passphrase it is sealed. Raises WrongWallet where the folder's wallet
-    is of the other sort, and what `open_wallet` raises.
+    A development wallet has the five published names and `miner`, a random key of this folder. Any other has `miner`
+    alone, account 0 of a fresh phrase that the file keeps; a passphrase encrypts it. Raises WrongWallet where the
+    folder's wallet is of the other sort, and what `open_wallet` raises.
     """
     path = data_folder / WALLET_FILE
     try:
@@ -165,12 +168,12 @@ def _first_wallet(path: Path, *, development: bool, passphrase: str | None) -> W
 
 
 def read_file(path: Path) -> WalletFile:
-    """The file's values, secrets still sealed. Raises as `open_wallet`."""
+    """The file's values, the secrets still encrypted. Raises as `open_wallet`."""
     return walletfile.decode(read_private(path, walletfile.MAX_FILE))
 
 
 def new_account(held: tuple[Account, ...], name: str, key: Key, *, imported: bool) -> Account:
-    """The open half of a key that is new to the accounts held. Raises BadName, NameTaken."""
+    """The public half of a key that is new to the accounts held. Raises BadName, NameTaken."""
     name = check_name(name)
     public_key = key.public_key.hex()
     for account in held:
@@ -182,14 +185,11 @@ def new_account(held: tuple[Account, ...], name: str, key: Key, *, imported: boo
 
 
 def view(file: WalletFile, secrets: Secrets | None) -> Wallet:
-    """What a wallet's user sees of its file."""
+    """The `Wallet` of a file; `secrets`: its decrypted half, None where it is locked."""
     names = {account.name: signing.payload_of_key(bytes.fromhex(account.public_key)) for account in file.accounts}
     held = {} if secrets is None else {names[name]: bytes.fromhex(secret) for name, secret in secrets.keys.items()}
     is_sealed = file.encryption is not None
     return Wallet(MappingProxyType(names), file.development, secrets is None, MappingProxyType(held), is_sealed)
-
-
-# Make a signed transfer: `node.core.signing` with fresh randomness.
 
 
 def sign_transfer(
@@ -203,6 +203,6 @@ def sign_transfer(
     *,
     aux_rand: bytes | None = None,
 ) -> Transfer:
-    """As `node.core.signing.sign_transfer`; `aux_rand`: fresh unless a vector says otherwise."""
+    """Sign a transfer, as `core.signing.sign_transfer`; `aux_rand`: fresh randomness unless a test vector gives it."""
     fresh = aux_rand or os.urandom(32)
     return signing.sign_transfer(secret, chain_id, receiver, amount, fee, sequence, memo, aux_rand=fresh)

@@ -1,4 +1,4 @@
-"""A data folder's wallet as it is now: what other processes add, rename or seal is seen at the next look at it."""
+"""The wallet of a running node: changes that other processes make are seen at the next use."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _GIVE: Final = "restart the node with it, in MONEYER_PASSPHRASE or --passphrase-
 class LiveWallet:
     """The wallet of a process that lives long. Thread-safe; costs a `stat` while the file stays as it is.
 
-    An encrypted wallet is opened with the passphrase that the node was given, or with what its key file holds by now.
-    Where neither opens it, or the file is gone, the names stay known and `secret_for` says why nothing can be spent.
+    An encrypted wallet is opened with the passphrase that the node was given, or with the one that its key file holds
+    now. Where neither opens it, or the file is gone, the names stay known and `secret_for` says why nothing can be
+    spent.
     """
 
     def __init__(self, data_folder: Path, *, development: bool, passphrase_file: Path | None = None) -> None:
@@ -32,11 +33,11 @@ class LiveWallet:
         self._key_file = None if development else passphrase_file
         self._passphrase = None if development else given_passphrase(passphrase_file)
         self._lock = threading.Lock()  # guards what follows
-        self._stamps = self._look()  # of before the reading: what changes meanwhile is seen at the next look
+        self._stamps = self._look()  # before the file is read: a change meanwhile is seen at the next use
         self._wallet = ensure_wallet(data_folder, development=development, passphrase=self._passphrase)
 
     def now(self) -> Wallet:
-        """The wallet, read again if the file is another than it was."""
+        """The wallet, read again where the file has changed."""
         if self._look() != self._stamps:
             with self._lock:
                 stamps = self._look()
@@ -87,7 +88,7 @@ def _why(path: Path, error: WalletError | OSError) -> str:
 
 
 def _stamp(path: Path) -> Stamp:
-    """What differs for every other file at `path`, and for every change of one; None: there is none."""
+    """Values that differ after every change of the file at `path`; None: there is no file."""
     try:
         found = path.stat()
     except OSError:

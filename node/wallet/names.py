@@ -1,4 +1,4 @@
-"""Names of accounts and contacts: which there may be, and when two are the same."""
+"""Names of accounts and contacts: which are allowed, and when two are the same."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from .errors import BadName
 MAX_NAME: Final = 32
 """Code points, in NFC. The shortest address has 61, so no name can pass for one."""
 INSIDE: Final = " .'_-"
-"""What may stand between two letters or digits, besides them."""
-_RESERVED: Final = frozenset({"coinbase"})  # the tutorial's calls show it as the sender of a reward
+"""Characters that may stand between two letters or digits."""
+_RESERVED: Final = frozenset({"coinbase"})
+"""The tutorial's calls show it as the sender of a reward."""
 _MAY_BE: Final = "1 to 32 letters and digits of any script, with space . ' _ and - between them"
 
 
@@ -33,7 +34,7 @@ def is_name(name: str) -> bool:
 
 
 def _wrong(name: str) -> str | None:
-    """The first thing that is wrong with a name in NFC."""
+    """What is wrong with a name in NFC; None where nothing is."""
     if not name:
         return "an empty name"
     if len(name) > MAX_NAME:
@@ -53,14 +54,14 @@ def _wrong(name: str) -> str | None:
 
 
 def _is_letter(letter: str, place: int) -> bool:
-    """A letter or decimal digit; behind the first also a mark, which many scripts write vowels with."""
+    """Whether it is a letter or decimal digit; behind the first also a mark, by which many scripts write vowels."""
     category = unicodedata.category(letter)
     known = category[0] == "L" or category == "Nd" or (place > 0 and category in ("Mn", "Mc"))
     return known and is_visible(letter)
 
 
 def name_key(name: str) -> str:
-    """What names are compared by: two are the same name where this is equal (Unicode's caseless match, in NFC)."""
+    """The key by which names are compared: equal for the same name in another case (Unicode's caseless match, NFC)."""
     plain = unicodedata.normalize("NFC", name.strip(" "))
     return unicodedata.normalize("NFC", plain.casefold())
 

@@ -1,4 +1,4 @@
-"""Files that hold secrets: 0600 whatever the umask, bounded when read, whole or not there when written."""
+"""Reads and writes files that hold secrets: mode 0600 whatever the umask, bounded in size, whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from ..system.files import sweep, write_whole
 from .errors import WalletBusy, WalletExists, WalletMissing, WalletUnreadable
 
-_PATIENCE = 10.0  # seconds for another process's write; one takes milliseconds
+_PATIENCE = 10.0
+"""Seconds to wait for another process's write, which takes milliseconds."""
 _PRIVATE = 0o600
 
 
@@ -24,7 +25,7 @@ def read_private(path: Path, limit: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise WalletMissing(f"there is no wallet at {path}", path=str(path)) from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):  # `fdopen` would refuse a folder by the descriptor's number
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # `fdopen` would name a folder by its descriptor's number
         os.close(handle)
         raise WalletUnreadable(f"{path} is no regular file", path=str(path))
     with os.fdopen(handle, "rb") as file:
@@ -38,7 +39,7 @@ def read_private(path: Path, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One writer at a time among the processes that use this folder. Raises WalletBusy after 10 s."""
+    """Hold the lock of a folder's writers: one at a time of all processes. Raises WalletBusy after 10 s."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + _PATIENCE

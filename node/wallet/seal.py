@@ -1,6 +1,8 @@
-"""The wallet's encryption: scrypt, then ChaCha20-Poly1305; the cost is bounded before it is paid.
+"""The wallet's encryption: scrypt makes a key of the passphrase, ChaCha20-Poly1305 encrypts with it.
 
-`cryptography` is imported in the functions that need it: an open wallet never does.
+A file names its own cost of scrypt, which is checked before it is paid. `given_passphrase` reads a passphrase from
+where no person types it: a key file, or the environment. `cryptography` is imported in the functions that need it: an
+open wallet never does.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ import msgspec
 
 from .errors import WalletUnreadable
 
+VARIABLE = "MONEYER_PASSPHRASE"
+"""The environment variable with a wallet's passphrase."""
 MAX_PASSPHRASE = 1024
 """Characters."""
 
-_N, _R, _P = 2**17, 8, 1  # 128 MiB and some half a second: what OWASP asks of scrypt
-_MAX_MEMORY = 256 * 2**20  # bytes; scrypt takes 128 * n * r
+_N, _R, _P = 2**17, 8, 1
+"""What OWASP asks of scrypt: 128 MiB, some half a second."""
+_MAX_MEMORY = 256 * 2**20
+"""Bytes that opening a file may take; scrypt takes 128 * n * r."""
 _MAX_PASSES = 4
+"""The highest p: the time grows with it."""
 _KEY_SIZE = 32
 
 Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$", description="bytes in hex")]
@@ -30,7 +37,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=2**30)]
 
 
 class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a wallet's secrets are sealed; `salt` and `nonce` in hex."""
+    """How a wallet's secrets are encrypted; `salt` and `nonce` in hex."""
 
     kdf: Literal["scrypt"]
     n: Positive
@@ -42,7 +49,7 @@ class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def fresh_encryption() -> Encryption:
-    """A new salt and nonce, made for every write: no key and nonce ever meet twice."""
+    """A new salt and nonce, made for every write: no key is ever used with one nonce twice."""
     return Encryption(
         kdf="scrypt",
         n=_N,
@@ -55,14 +62,14 @@ def fresh_encryption() -> Encryption:
 
 
 def seal(encryption: Encryption, passphrase: str, plain: bytes, bound: bytes) -> bytes:
-    """Ciphertext and tag; `bound` stays readable but can't be changed without breaking the seal."""
+    """Ciphertext and tag; `bound` is not encrypted, but cannot be changed either (associated data)."""
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     return ChaCha20Poly1305(_key(encryption, passphrase)).encrypt(bytes.fromhex(encryption.nonce), plain, bound)
 
 
 def unseal(encryption: Encryption, passphrase: str, sealed: bytes, bound: bytes) -> bytes:
-    """What `seal` was given. Raises WalletUnreadable, the same for a wrong passphrase and a changed file."""
+    """The plain bytes that `seal` was given. Raises WalletUnreadable: the passphrase is wrong or the file changed."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -73,7 +80,7 @@ def unseal(encryption: Encryption, passphrase: str, sealed: bytes, bound: bytes)
 
 
 def check_cost(encryption: Encryption) -> None:
-    """Raises WalletUnreadable for scrypt parameters that no wallet of ours has: they would only stop the machine."""
+    """Raises WalletUnreadable for scrypt parameters that no wallet of ours has and that would exhaust the machine."""
     power_of_two = encryption.n > 1 and encryption.n & (encryption.n - 1) == 0
     if not power_of_two or 128 * encryption.n * encryption.r > _MAX_MEMORY or encryption.p > _MAX_PASSES:
         raise WalletUnreadable(
@@ -97,16 +104,10 @@ def _key(encryption: Encryption, passphrase: str) -> bytes:
     return scrypt.derive(typed)
 
 
-# A passphrase from where no person types it: a key file, or the environment.
-
-
-VARIABLE = "MONEYER_PASSPHRASE"
-
-
 def given_passphrase(file: Path | None = None, *, variable: str = VARIABLE) -> str | None:
-    """The passphrase of a key file (its first line), else of the environment; None where neither is there.
+    """The passphrase of a key file (its first line), else of the environment; None where there is neither.
 
-    Raises WalletUnreadable for one that cannot be meant, OSError. It is never part of a message.
+    Raises WalletUnreadable for text that cannot be a passphrase, OSError. No message holds it.
     """
     if file is not None:
         with file.open("rb") as stream:
@@ -120,7 +121,7 @@ def given_passphrase(file: Path | None = None, *, variable: str = VARIABLE) -> s
 
 
 def check_passphrase(text: str) -> str:
-    """`text`, if it can be a passphrase. Raises WalletUnreadable."""
+    """The text, where it can be a passphrase. Raises WalletUnreadable."""
     if not 1 <= len(text) <= MAX_PASSPHRASE:
         raise WalletUnreadable(f"a passphrase has 1 to {MAX_PASSPHRASE} characters")
     return text

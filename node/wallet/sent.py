@@ -1,7 +1,7 @@
-"""`sent/`: what was signed under an idempotency key, kept before it is sent, so that a repeat sends the same bytes.
+"""`sent/`: transfers signed under an idempotency key, stored before they are sent; a repeat sends the same bytes.
 
-A file a key, named by the key's SHA-256. Nothing in it is secret: a signed transfer is there to be passed on. Whoever
-repeats a command with its key gets the same transfer, which the chain takes once, whatever was killed in between.
+One file for each key, named by the key's SHA-256. Nothing in it is secret: a signed transfer is made to be passed on. A
+command that is repeated with its key sends the same transfer, which the chain takes once, whatever was killed between.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FOLDER = "sent"
 MAX_KEY = 200
 """Bytes of UTF-8 of a key: some four times a UUID's, and room for words."""
 _MAX_FILE = 8_192
+"""Bytes of one file; a transfer has some 300, in hex twice that."""
 
 
 class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +35,9 @@ class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
-    """What was signed under `key`; None for a new one. The caller holds `locked(data)`.
+    """The transfer that was signed under `key`; None for a new key. The caller holds `locked(data)`.
 
-    Raises WalletUnreadable for a damaged file, or one of another chain: it must not be taken for a new key.
+    Raises WalletUnreadable for a damaged file, or one of another chain: that must not count as a new key.
     """
     path = _path(data, key)
     try:
@@ -54,7 +55,7 @@ def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
 
 
 def keep(data: Path, key: str, chain_id: bytes, transfer: Transfer) -> None:
-    """Remember `transfer` under `key`; on the disk when this returns. Raises OSError.
+    """Store `transfer` under `key`; it is on the disk when this returns. Raises OSError.
 
     The caller holds `locked(data)`.
     """

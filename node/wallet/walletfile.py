@@ -1,4 +1,4 @@
-"""`wallet.json`, version 1: its shape, bytes to values and back. `docs/wallet.md` describes it field by field."""
+"""The format of `wallet.json`, version 1: bytes to checked values and back. `docs/wallet.md` has every field."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Sealed = Annotated[str, msgspec.Meta(max_length=MAX_FILE)]
 
 
 _OLD_NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
-"""Names that an earlier Moneyer gave: they may end with a hyphen."""
+"""Names that an earlier version allowed: they may end with a hyphen."""
 
 
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The open half of a key. `path`: where it lies below the wallet's phrase; null for one of its own."""
+    """The public half of a key. `path`: where the wallet's phrase leads to it; null for an imported or random key."""
 
     name: Name
     public_key: Hex32
@@ -44,7 +44,7 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The half that is sealed in an encrypted wallet: the phrase, and a secret key for each name."""
+    """The secret half, encrypted where the wallet has a passphrase: the phrase, and a secret key for each name."""
 
     phrase: Annotated[str, msgspec.Meta(max_length=400)] | None
     keys: dict[Name, Hex32]
@@ -68,7 +68,7 @@ class WalletFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Head(msgspec.Struct):
-    """What every version has."""
+    """The fields that every version has."""
 
     format: str
     version: int
@@ -111,7 +111,7 @@ def _damaged(reason: str) -> WalletUnreadable:
 def encode(
     accounts: tuple[Account, ...], secrets: Secrets, *, development: bool, passphrase: str | None
 ) -> tuple[bytes, WalletFile]:
-    """The bytes to write, sealed where there is a passphrase, and the same as values."""
+    """The bytes to write, encrypted where there is a passphrase, and the same as values."""
     if passphrase is None:
         file = WalletFile(FORMAT, 1, development, accounts, None, secrets)
     else:
@@ -144,7 +144,7 @@ def open_secrets(file: WalletFile, passphrase: str | None) -> Secrets | None:
 
 
 def _checked(file: WalletFile, secrets: Secrets) -> Secrets:
-    """Every account has its secret key and the key is its own: what is shown as an address can be spent."""
+    """The secrets, where every account has its own secret key, so that every address shown can be spent from."""
     if {account.name for account in file.accounts} != secrets.keys.keys():
         raise _damaged("its accounts and its keys are not the same")
     for account in file.accounts:
@@ -158,5 +158,5 @@ def _checked(file: WalletFile, secrets: Secrets) -> Secrets:
 
 
 def _bound(development: bool, accounts: tuple[Account, ...], encryption: Encryption) -> bytes:
-    """What the seal binds: all of the file but the ciphertext, as JSON without spaces."""
+    """The associated data of the encryption: all of the file but the ciphertext, as JSON without spaces."""
     return msgspec.json.encode([FORMAT, VERSION, development, accounts, encryption])
