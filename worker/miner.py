@@ -36,7 +36,7 @@ UNIT = 1 << 28
 REFRESH = 1.5
 """Seconds that a template is kept before new transfers replace it: making one costs more than they gain."""
 AGE = 20.0
-"""Seconds after which a template is replaced by one with the present time."""
+"""Seconds; the usual `max_age` of a template: its timestamp is wrong by no more."""
 IDLE = 5.0
 """Seconds between two steps when nothing has news."""
 RETRY = 0.5
@@ -65,11 +65,13 @@ class Miner:
         *,
         nonces: int = NONCES,
         can_hash: float = 1e6,
+        max_age: float = AGE,
     ) -> None:
         """`receiver`: gives the payload that is paid where a job names none; it may raise MoneyerError or OSError.
 
         `nonces`: tried of a header before the coinbase's `extra` moves on. `can_hash`: hashes a second that the pool
-        would reach, by which `interval` gives a worker its part of a network's blocks.
+        would reach, by which `interval` gives a worker its part of a network's blocks. `max_age`: seconds after which a
+        template is replaced by one with the present time.
         """
         self._store = store
         self._chain = Chain(store)
@@ -77,6 +79,7 @@ class Miner:
         self._receiver = receiver
         self._nonces = nonces
         self._can_hash = can_hash
+        self._max_age = max_age
         self._own_engine = registry.make("hashlib")
         self._own_left = 0
         """Hashes that this process still tries of the present template before the hashing processes get it."""
@@ -185,7 +188,7 @@ class Miner:
         work, known = self._work, seen.version == self._work_version
         if work and work.serves(seen.tip_hash, receiver, job_id):
             age = monotonic() - work.built
-            if age < REFRESH or (known and age < AGE):
+            if age < REFRESH or (known and age < self._max_age):
                 return work
         elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
             return None
@@ -197,7 +200,7 @@ class Miner:
             work
             and work.serves(template.parent.block_hash, receiver, job_id)
             and work.source.template.transactions[1:] == template.block.transactions[1:]
-            and monotonic() - work.built < AGE
+            and monotonic() - work.built < self._max_age
         ):
             return work
         return self._new_work(template.block, template.parent.block_hash, receiver, job_id)

@@ -26,10 +26,10 @@ from .hasher import Pace, Ready, Report, Unit
 
 log = logging.getLogger("moneyer.worker")
 
-_SHORT_LIFE = 2.0
-"""Seconds; a process that dies younger than this is started again only after `_PAUSE`: it would die again."""
-_PAUSE = 1.0
-"""Seconds."""
+SHORT_LIFE = 2.0
+"""Seconds; a process that dies younger than this would die again soon."""
+PAUSE = 1.0
+"""Seconds before such a process, or one that could not be started, is started again."""
 _JOIN = 0.7
 """Seconds that processes get to end by themselves."""
 _SILENCE = 10.0
@@ -67,8 +67,22 @@ class _Slot:
 class HasherPool:
     """`processes` hashing processes of one engine. Not for use by two threads."""
 
-    def __init__(self, engine: str, processes: int, cache: Path | None = None, *, nice: int = 0) -> None:
-        """`cache`: folder for compiled code. `nice`: added to the processes' niceness."""
+    def __init__(
+        self,
+        engine: str,
+        processes: int,
+        cache: Path | None = None,
+        *,
+        nice: int = 0,
+        short_life: float = SHORT_LIFE,
+        pause: float = PAUSE,
+    ) -> None:
+        """`cache`: folder for compiled code. `nice`: added to the processes' niceness.
+
+        `short_life`, `pause`: seconds; a process that dies younger than the one is started again after the other.
+        """
+        self._short_life = short_life
+        self._pause = pause
         self.engine = engine
         self._cache = cache
         self._nice = nice
@@ -185,7 +199,7 @@ class HasherPool:
         except OSError as error:  # no memory, or too many processes
             log.warning("hashing process %d cannot be started: %s; trying again", slot.number, of_system(error))
             ours.close()
-            slot.start_at = monotonic() + _PAUSE
+            slot.start_at = monotonic() + self._pause
             return
         finally:
             theirs.close()
@@ -267,9 +281,9 @@ class HasherPool:
         if slot.connection is not None:
             slot.connection.close()
         lost = [slot.unit.rest(slot.position)] if slot.unit else []
-        young = monotonic() - slot.started < _SHORT_LIFE
+        young = monotonic() - slot.started < self._short_life
         slot.process, slot.connection, slot.unit = None, None, None
-        slot.start_at = monotonic() + _PAUSE if young else 0.0
+        slot.start_at = monotonic() + self._pause if young else 0.0
         return lost
 
 

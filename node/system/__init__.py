@@ -4,6 +4,7 @@ Each file stands alone; read the one that you need.
 
 - `files` writes a file whole or not at all · `locks` are file locks that end with their process (who is alive) ·
   `api_token` is the file `api.token`
+- `network` knows loopback addresses and shuts sockets
 - `lifecycle` ends a process with its parent, and keeps the current folder out of imports · `threads` runs items in
   threads, one job for many callers, one caller for each key · `shares` counts scarce places by caller's address, with a
   table of every bound of a node

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
-"""How the data folders of a network's nodes are called."""
+"""The names of the data folders of a network's nodes."""
 _MAX_WALLET: Final = 2**20
+"""Bytes of a wallet file."""
 
 
 _ADVISED: Final = re.compile(r"(`|^[\w ]*:? {2,})moneyer(?= [a-z\[-])", re.MULTILINE)
@@ -41,7 +42,7 @@ def has_workers(data: Path) -> bool:
 
 
 def _processes(network: Path) -> str | None:
-    """What `moneyer up` last started there; None where it never did."""
+    """The Procfile that `moneyer up` last wrote there; None where it never did."""
     try:
         return (network / "Procfile").read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -49,7 +50,7 @@ def _processes(network: Path) -> str | None:
 
 
 def _is_development(data: Path) -> bool:
-    """Whether the folder's wallet is one whose keys are published: its node wants `--dev`."""
+    """Whether the folder's wallet is one whose keys are published, so that its node is started with `--dev`."""
     try:
         with (data / "wallet.json").open("rb") as file:
             wallet = json.loads(file.read(_MAX_WALLET))

@@ -1,4 +1,4 @@
-"""The file `api.token`: what a program shows to a node to spend, mine or manage it."""
+"""The file `api.token`: the token that a program sends to a node to spend, mine or manage it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from .files import write_whole
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
 _MAX_TOKEN_FILE = 1_000
+"""Bytes that are read of it."""
 
 
 class TokenFile:
-    """The token as its file has it now, so that a renewed one counts at once. Made at the first start."""
+    """The token of a running node, read again when its file changes, so that a renewed one counts at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = self._look()  # of before the reading: what changes meanwhile is seen at the next look
+        self._stamp = self._look()  # before the file is read: a change meanwhile is seen at the next use
         self._token = ensure_token(path)
 
     @property
     def current(self) -> str:
+        """The token that counts now."""
         stamp = self._look()
         if stamp is not None and stamp != self._stamp:
             self._token, self._stamp = read_token(self._path) or self._token, stamp
@@ -32,7 +34,7 @@ class TokenFile:
         try:
             seen = self._path.stat()
         except OSError:
-            return None  # taken away under a running node: the old one stands
+            return None  # removed under a running node: the old token still counts
         return seen.st_mtime_ns, seen.st_ino
 
 

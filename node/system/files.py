@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever a process is killed."""
+"""Writes files whole or not at all, whenever a process is killed or the power fails."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = True, durable: bool = True) -> None:
-    """Put `content` at `path`, with `mode` whatever the umask: after a crash the old file or the new one.
+    """Put `content` at `path`, with `mode` whatever the umask; after a crash there is the old file or the new one.
 
-    With `replace` false an existing file stays as it is: FileExistsError. Without `durable` nothing is waited for, and
-    a loss of power may take the file. Where `path` is a symbolic link it stays one, and its target is written. Raises
-    OSError, also for a link that leads in a circle.
+    With `replace` false an existing file stays as it is: FileExistsError. Without `durable` the disk is not waited for,
+    and a loss of power may take the file. Where `path` is a symbolic link it stays one, and its target is written.
+    Raises OSError, also for a link that leads in a circle.
     """
     path = target(path)
     try:
         _write_whole(path, content, mode, replace, durable)
     except OSError as error:
-        error.filename = str(path)  # a write says no name, and the temporary one tells nobody
+        error.filename = str(path)  # a failed write has no name, and the temporary one is of no use
         raise
 
 
@@ -48,7 +48,7 @@ def _write_whole(path: Path, content: bytes, mode: int, replace: bool, durable: 
 
 
 def target(path: Path) -> Path:
-    """Where a file lies that may be a symbolic link: what is put in the link's place would not reach the file.
+    """The file itself, where `path` may be a symbolic link: a new file in the link's place would not reach it.
 
     Raises OSError for a link that leads in a circle.
     """
@@ -56,19 +56,19 @@ def target(path: Path) -> Path:
         return path
     try:
         return path.resolve()
-    except RuntimeError:  # Python before 3.13 has a word of its own for it
+    except RuntimeError:  # Python before 3.13 raises another error for it
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
 def sweep(path: Path) -> None:
-    """Take away what killed writers of `path` left, which may hold secrets. The caller's lock keeps out living ones."""
+    """Remove what killed writers of `path` left, which may hold secrets. The caller's lock keeps out living writers."""
     path = target(path)
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
         leftover.unlink(missing_ok=True)
 
 
 def put_new(temporary: Path, path: Path) -> None:
-    """Give a file of the same folder the name `path`, and write over none. Raises FileExistsError, OSError.
+    """Give a file of the same folder the name `path`, unless there is one. Raises FileExistsError, OSError.
 
     Where there are no hard links, two at the same instant are kept apart by the caller's lock alone.
     """
@@ -85,7 +85,7 @@ def put_new(temporary: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names in `folder` outlive a loss of power. Raises OSError."""
+    """Write new names in `folder` to the disk, so that a loss of power does not take them. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Held file locks: who is alive, known to the kernel and so always true."""
+"""File locks that a process holds while it lives: the kernel knows which, so they never lie."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 
 from ..core.errors import MoneyerError
 
-# A probe (`is_held`) or a waiter (`wait_released`) has the lock for an instant; a newcomer tries again past that.
 _TRIES = 40
+"""A probe (`is_held`) or a waiter (`wait_released`) has the lock for an instant, so that `hold` has to try again."""
 _PAUSE = 0.05
+"""Seconds between two tries."""
 
 
 class Held(MoneyerError):
+    """Another process holds the lock."""
+
     code = "held"
 
 
@@ -26,13 +29,14 @@ class LockFile:
         self._descriptor = descriptor
 
     def write(self, content: bytes) -> None:
-        """Replace the file's content in place, in one call: a reader sees no end of an older, longer one.
+        """Replace the file's content in place, in one call, so that a reader never sees the end of an older one.
 
-        What is shorter than that has blanks behind it, which are nothing to JSON. Keep it small.
+        Shorter content is padded with blanks, which JSON ignores. Keep it small.
         """
         os.pwrite(self._descriptor, content.ljust(os.fstat(self._descriptor).st_size), 0)
 
     def release(self) -> None:
+        """Let others have it."""
         os.close(self._descriptor)
 
 
@@ -53,7 +57,7 @@ def hold(path: Path, tries: int = _TRIES) -> LockFile:
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock at `path`.
 
-    Raises OSError where that cannot be seen (no descriptor is left, say): nobody may take a living process for dead.
+    Raises OSError where that cannot be known (no descriptor is left, say): a living process must not count as dead.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -69,7 +73,7 @@ def is_held(path: Path) -> bool:
 
 
 def wait_released(path: Path) -> None:
-    """Block until nobody holds the lock at `path`. Costs nothing while it waits. Raises OSError."""
+    """Block until no process holds the lock at `path`. Costs nothing while it waits. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

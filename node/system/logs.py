@@ -1,10 +1,10 @@
 """The log of a node's processes: on stderr, one line an event, for people or (`--log-json`) for programs.
 
-What strangers can bring about again and again becomes no flood: of each kind of line a minute has `MOST_LINES`, then
-one that says how many more there were.
+Strangers can cause some lines again and again: of each kind a minute has at most `MOST_LINES`, then one line that says
+how many more there were.
 
-Loggers are named `moneyer.AREA`. What others' libraries say is worth a line from `warning` up. Nothing secret is
-logged: no token, key, phrase or passphrase, no header and no body of a request.
+Loggers are named `moneyer.AREA`. Of other libraries, warnings and errors are logged. Nothing secret is logged: no
+token, key, phrase or passphrase, no header and no body of a request.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .text import shown, shown_json
 LEVELS: Final = ("debug", "info", "warning", "error")
 ROOT: Final = "moneyer"
 MOST_LINES: Final = 100
-"""Of one kind (logged at one place of the code) in a minute; `debug` has as many as there are."""
+"""Lines of one kind (logged at one place of the code) in a minute; `debug` is not limited."""
 _MINUTE: Final = 60.0
 
 
 def configure(level: str = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
-    """Set this process's log up; called once, early, in each. `level`: one of LEVELS."""
+    """Set up the log of this process; called once in each, early. `level`: one of LEVELS."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLine() if as_json else PlainLine())
     handler.addFilter(Floods(handler))
@@ -42,28 +42,28 @@ def configure(level: str = "info", as_json: bool = False, stream: TextIO | None 
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(level.upper())
     logging.captureWarnings(True)
-    logging.raiseExceptions = False  # a reader that has gone (a closed pipe) is no event of the node's
+    logging.raiseExceptions = False  # a closed pipe at the other end is no error of the node
 
 
 @dataclass(slots=True)
 class _Kind:
-    """Lines of one kind in the minute that began at `since`. `last`: of those that were held back."""
+    """Lines of one kind in the minute that began at `since`."""
 
     since: float
     said: int = 0
     held: int = 0
+    """Lines that were held back."""
     last: logging.LogRecord | None = None
+    """The last of these."""
 
 
 class Floods(logging.Filter):
-    """Lets `most` lines of a kind through in a minute, and tells of the others when it is over, by `handler`.
-
-    `clock`: seconds that only go forward.
-    """
+    """Lets `most` lines of a kind through in a minute, and logs how many others there were when it is over."""
 
     def __init__(
         self, handler: logging.Handler, most: int = MOST_LINES, clock: Callable[[], float] = monotonic
     ) -> None:
+        """`handler`: writes the line about the others. `clock`: seconds that only go forward."""
         super().__init__()
         self._handler = handler
         self._most = most
@@ -94,10 +94,10 @@ class Floods(logging.Filter):
         return is_let_through
 
     def _look_later(self, kind: _Kind) -> None:
-        """Whether or not there is another line of the kind, what was held back is told."""
+        """Log what was held back when the minute is over, also where no other line of the kind comes."""
         timer = threading.Timer(max(0.0, kind.since + _MINUTE - self._clock()), self._tell, (kind,))
         timer.daemon = True
-        with suppress(RuntimeError):  # no thread is to be had: the next line of the kind tells it
+        with suppress(RuntimeError):  # no thread can be started: the next line of the kind does it
             timer.start()
 
     def _tell(self, kind: _Kind) -> None:
@@ -116,7 +116,7 @@ class Floods(logging.Filter):
 
 
 class PlainLine(logging.Formatter):
-    """`2026-01-31T12:00:00Z p2p: peer … joined`; the level stands there too, where it is not info."""
+    """`2026-01-31T12:00:00Z p2p: peer … joined`, with the level where that is not info."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
@@ -127,7 +127,7 @@ class PlainLine(logging.Formatter):
 
 
 class JsonLine(logging.Formatter):
-    """`{"time", "level", "area", "message"[, "trace"]}`"""
+    """A line of JSON: `{"time", "level", "area", "message"[, "trace"]}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -142,7 +142,7 @@ class JsonLine(logging.Formatter):
 
 
 def plain_url(url: str) -> str:
-    """A URL that somebody typed, as a log may hold it: without credentials, not too long."""
+    """A URL that a person typed, as a log may hold it: without credentials, not too long."""
     return re.sub(r"//.*@", "//…@", url)[:200]
 
 

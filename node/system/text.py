@@ -1,7 +1,7 @@
-"""Shows text that came from strangers: memos, agents, coin names, user names, URLs, errors of other nodes.
+"""Makes text of strangers safe to show: memos, agents, coin names, user names, URLs, errors of other nodes.
 
-A terminal obeys control characters, a bidirectional mark turns a line round, and an invisible letter makes two names
-look alike. `shown` is the one function such text passes through before it reaches a terminal, a log or a page;
+A terminal obeys control characters, a bidirectional mark reverses a line, and an invisible letter makes two names look
+alike. `shown` is the one function such text passes through before it reaches a terminal, a log or a page;
 `shown_json` does the same for a JSON document, which stays the same document for the program that reads it.
 """
 
@@ -21,8 +21,8 @@ _INVISIBLE: Final = (
     "\U00016fe4"  # Khitan filler
     "\U0001d159"  # a note without a head
 )
-"""What shows nothing and is printable for Python: Unicode's Default_Ignorable_Code_Point, fillers and blanks."""
-_FOOLS: Final = re.compile(f"[{_INVISIBLE}]")
+"""Characters that show nothing although Python calls them printable: Unicode's Default_Ignorable_Code_Point, blanks."""
+_DECEPTIVE: Final = re.compile(f"[{_INVISIBLE}]")
 
 
 def shown(text: object, longest: int | None = None) -> str:
@@ -44,7 +44,7 @@ def shown(text: object, longest: int | None = None) -> str:
 
 def is_visible(text: str) -> bool:
     """Whether `shown` leaves the text as it is."""
-    return text.isprintable() and (text.isascii() or not _FOOLS.search(text))
+    return text.isprintable() and (text.isascii() or not _DECEPTIVE.search(text))
 
 
 def shown_json(document: str) -> str:

@@ -1,4 +1,4 @@
-"""Small helpers around threads. All daemons: none keeps a process from ending."""
+"""Helpers for threads: many items at once, one job for many callers. All threads are daemons."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ R = TypeVar("R")
 
 
 _BUSY_SWITCH_SECONDS: Final = 0.001
+"""Python's own is 0.005."""
 
 
 @contextmanager
 def quick_turns() -> Iterator[None]:
-    """While this process computes beside its answers: a thread that wants the interpreter gets it sooner.
+    """Let a thread that wants the interpreter get it sooner, while this process computes beside its answers.
 
-    Python's own 5 ms add up in a request. Not for always: where every thread is answering, more turns are more waste.
-    One caller at a time.
+    Python's own 5 ms add up in a request. Not for all the time: where every thread answers, more switches are waste.
+    For one caller at a time.
     """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_BUSY_SWITCH_SECONDS)
@@ -33,7 +34,7 @@ def quick_turns() -> Iterator[None]:
 
 
 def in_threads(function: Callable[[T], R], items: Sequence[T], limit: int) -> list[R]:
-    """`function` of every item, in their order, up to `limit` at once. Raises the first error that one raised."""
+    """The results of `function` for every item, in their order, up to `limit` at once. Raises the first error."""
     results: dict[int, R] = {}
     errors: list[Exception] = []
     todo: queue.SimpleQueue[tuple[int, T]] = queue.SimpleQueue()
@@ -62,12 +63,10 @@ def in_threads(function: Callable[[T], R], items: Sequence[T], limit: int) -> li
 
 
 class OneAtATime(Generic[R]):
-    """Runs a job for many callers: who comes while one is under way shares the next one.
-
-    `rests`: behind a run that took a while none begins for as long, so that it takes half of the time at most.
-    """
+    """Runs a job for many callers: all that come during a run share the next one."""
 
     def __init__(self, job: Callable[[], R], *, rests: bool = False) -> None:
+        """`rests`: after each run rest for as long as it took, so that the job takes half of the time at most."""
         self._job = job
         self._rests = rests
         self._rest_until = 0.0
@@ -90,6 +89,7 @@ class OneAtATime(Generic[R]):
 
     @property
     def running(self) -> bool:
+        """Whether a run is under way."""
         with self._changed:
             return self._finished < self._begun
 

@@ -1,6 +1,6 @@
-"""The one place where a wrong value becomes words: which field, what it may be, what was found, and the near miss.
+"""Turns a wrong value into words: which field, what it may be, what was found, and the nearest known word.
 
-`explain` walks a msgspec type and the value that didn't fit it; the words of msgspec itself never reach a person.
+`explain` walks a msgspec type and the value that doesn't fit it; msgspec's own sentences never reach a person.
 A type says what it may be by its bounds, or by `Meta(description=…)` where it has a pattern; `Meta(extra={"known": …})`
 lists words of which the nearest is offered.
 """
@@ -37,14 +37,14 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "peer": "url",
     "tx": "raw",
 }
-"""What other programs call a field of ours: no spelling is near enough to find these."""
+"""Other programs' names for fields of ours, whose spelling is not near enough to be found."""
 
 _SHOWN: Final = 60
 """Characters of a refused value that an error repeats."""
 _LONGEST_NAME: Final = 40
-"""Of a word that may be meant for a known one; comparing longer ones takes long, and no known one is near."""
+"""Characters of a word that is compared with known ones: longer ones take long, and none is near."""
 _LONGEST_NUMBER: Final = 40
-"""Digits: Python refuses to read numbers of thousands."""
+"""Digits of a number that is read: Python refuses thousands of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Problem:
 
 
 def of_system(error: OSError) -> str:
-    """What the operating system refused: the file that it is about, where there is one, and its own short words."""
+    """An error of the operating system in words: the file, where there is one, and the system's own sentence."""
     what = error.strerror or "the system refused it"
     return what if error.filename is None or isinstance(error.filename, int) else f"{error.filename}: {what}"
 
@@ -91,7 +91,7 @@ def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] = {}) -
 
 
 def quoted(text: str) -> str:
-    """Somebody's text in quotes, cut and escaped."""
+    """A stranger's text in quotes, cut and escaped."""
     return f'"{shown(text, _SHOWN)}"'
 
 
@@ -134,7 +134,7 @@ def explain(kind: Any, value: Any) -> Problem | None:
 
 @cache
 def type_of(kind: Any) -> Type:
-    """What msgspec knows of a type. Made once: it takes seven times what the rest of an answer to a wrong one does."""
+    """What msgspec knows of a type; remembered, as it takes seven times as long as the rest of `explain`."""
     import msgspec.inspect as inspect
 
     return inspect.type_info(kind)
@@ -147,7 +147,7 @@ def sentence_of(kind: Any, value: Any, otherwise: str) -> str:
 
 
 def place_of(kind: Any, content: bytes) -> str:
-    """Where the JSON of a file is damaged, and what belongs there; never what stands there, which may be secret."""
+    """Where the JSON of a file is damaged, and what belongs there; never its content, which may be secret."""
     try:
         problem = explain(kind, read_plain(content.decode()))
     except (ValueError, RecursionError):

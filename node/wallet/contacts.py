@@ -27,6 +27,8 @@ Address = Annotated[
 
 
 class _Contacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of the file."""
+
     format: Literal["moneyer-contacts"]
     version: Literal[1]
     contacts: dict[Name, Address]

@@ -26,6 +26,8 @@ _MAX_FILE = 8_192
 
 
 class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of one file."""
+
     format: Literal["moneyer-sent"]
     version: Literal[1]
     key: str

@@ -17,8 +17,8 @@ from moneyer.node.store import mining
 from moneyer.node.store.mining import parse_mode
 from moneyer.worker.engines.hashlib_engine import HashlibEngine
 from moneyer.worker.hasher import Unit
-from moneyer.worker.miner import Miner
-from moneyer.worker.pool import HasherPool
+from moneyer.worker.miner import AGE, Miner
+from moneyer.worker.pool import PAUSE, SHORT_LIFE, HasherPool
 from moneyer.worker.work import new_extra
 from tests.support import easy_coin, key, wait_until
 from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
@@ -26,11 +26,19 @@ from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
 
 @contextmanager
 def miner_of(
-    node: NodeFolder, mode: str = "continuous", *, processes: int = 1, nonces: int = 2**32
+    node: NodeFolder,
+    mode: str = "continuous",
+    *,
+    processes: int = 1,
+    nonces: int = 2**32,
+    max_age: float = AGE,
+    short_life: float = SHORT_LIFE,
+    pause: float = PAUSE,
 ) -> Iterator[tuple[Miner, HasherPool]]:
-    pool = HasherPool("hashlib", processes)
+    pool = HasherPool("hashlib", processes, short_life=short_life, pause=pause)
     try:
-        yield Miner(node.store, pool, parse_mode(mode), lambda: key("miner").payload, nonces=nonces), pool
+        receiver = key("miner").payload
+        yield Miner(node.store, pool, parse_mode(mode), lambda: receiver, nonces=nonces, max_age=max_age), pool
     finally:
         pool.stop()
 
@@ -108,9 +116,10 @@ def test_the_extra_moves_on_for_a_target_that_the_supervisor_searches_itself(tmp
         assert pool.waitables() == []
 
 
-def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moneyer.worker.miner.AGE", 600.0)  # a new template would begin anew
-    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node) as (miner, pool):
+def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path) -> None:
+    # A new template would begin anew.
+    coin = easy_coin(pow_limit=HOPELESS)
+    with NodeFolder(tmp_path / "node", coin) as node, miner_of(node, max_age=600.0) as (miner, pool):
         steps(miner, pool, lambda: searched(pool))
         (slot,) = pool._slots
         assert slot.process is not None
@@ -122,14 +131,13 @@ def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path, mo
         assert 0 < slot.unit.start < end == slot.unit.start + slot.unit.count
 
 
-def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It rests for a while, and the miner that sleeps on must not outsleep it: nothing else would wake it."""
-    monkeypatch.setattr("moneyer.worker.pool._SHORT_LIFE", 60.0)
-    monkeypatch.setattr("moneyer.worker.pool._PAUSE", 4.0)  # less than the miner sleeps when it hears nothing
-    with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node, miner_of(node, "demand") as both:
-        miner, pool = both
+def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path: Path) -> None:
+    """It rests for a while, and the miner must not sleep for longer: nothing else would wake it."""
+    # The pause is shorter than the miner's sleep without news.
+    with (
+        NodeFolder(tmp_path / "node", easy_coin(pow_limit=HOPELESS)) as node,
+        miner_of(node, "demand", short_life=60.0, pause=4.0) as (miner, pool),
+    ):
         pool.start()
         (slot,) = pool._slots
         assert slot.process is not None

@@ -16,8 +16,7 @@ import pytest
 from moneyer.node.chain.accept import Chain
 from moneyer.node.core import codec
 from moneyer.node.store.backends.driver import driver
-from moneyer.worker.stratum import link as link_module
-from moneyer.worker.stratum.link import NodeLink
+from moneyer.worker.stratum.link import OFFER_SECONDS, NodeLink
 from tests.support import ChainBuilder, easy_coin, wait_until
 from tests.worker.support import NodeFolder
 
@@ -25,9 +24,9 @@ COIN = easy_coin()
 
 
 @contextmanager
-def linked(node: NodeFolder) -> Iterator[NodeLink]:
+def linked(node: NodeFolder, offer_seconds: float = OFFER_SECONDS) -> Iterator[NodeLink]:
     """A link that follows the node."""
-    link = NodeLink(node.config, lambda template: None, once=False)
+    link = NodeLink(node.config, lambda template: None, once=False, offer_seconds=offer_seconds)
     thread = threading.Thread(target=link.run, args=(lambda: None,))
     thread.start()
     try:
@@ -61,11 +60,10 @@ def test_whoever_offers_a_block_is_answered_even_where_that_fails_as_nobody_fore
 
 
 def test_a_block_that_is_given_up_for_a_busy_database_is_said_to_be(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(link_module, "_OFFER_SECONDS", 0.1)
     raw = codec.encode_block(ChainBuilder(COIN).next_block())
-    with NodeFolder(tmp_path / "node", COIN) as node, linked(node) as link:
+    with NodeFolder(tmp_path / "node", COIN) as node, linked(node, 0.1) as link:
         blocker: sqlite3.Connection = driver.connect(str(node.config.database), isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         try:

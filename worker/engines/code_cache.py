@@ -1,4 +1,4 @@
-"""Compiled code kept in a file. What is read here is run, so nothing is read that this user did not write."""
+"""A cache of compiled code in files. Code that is read is run, so only files that this user alone can write count."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ log = logging.getLogger("moneyer.worker")
 
 _DIGEST = 32
 _MAX_SIZE = 4 << 20
+"""Bytes; an engine has some tens of thousands."""
 
 
 class CodeCache:
-    """One piece of code in `folder`, under a name that hangs on `fingerprint`: on all that the code hangs on.
+    """One piece of code in `folder`; its file is named by `fingerprint`, which covers all that the code depends on.
 
-    The file: a SHA-256 over fingerprint and code, then the code.
+    The file holds a SHA-256 over fingerprint and code, then the code.
     """
 
     def __init__(self, folder: Path, name: str, fingerprint: bytes) -> None:
@@ -26,7 +27,7 @@ class CodeCache:
         self.file = folder / f"{name}-{self._fingerprint[:12].hex()}.code"
 
     def read(self) -> bytes | None:
-        """The code; None where there is none, or where the file is damaged or not wholly one's own."""
+        """The code; None where there is none, or where the file is damaged or others can write it."""
         try:
             data = self._read_file()
         except FileNotFoundError:
@@ -41,7 +42,7 @@ class CodeCache:
         return code
 
     def write(self, code: bytes) -> None:
-        """At once or not at all. Where the folder cannot be written, the code is compiled again next time."""
+        """Store the code, whole or not at all. Where the folder cannot be written, it is compiled again next time."""
         new = self.file.with_suffix(f".{os.getpid()}.new")
         try:
             self.file.parent.mkdir(mode=0o700, exist_ok=True)

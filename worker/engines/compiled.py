@@ -1,4 +1,4 @@
-"""Engines whose inner loop is compiled at start, for this very processor, from LLVM IR made in Python."""
+"""What compiled engines share: LLVM IR, made in Python, is compiled at start for this very processor and called."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .code_cache import CodeCache
 from .proof import NONCES, solves
 from .scan_ir import FUNCTION
 
-# A CFUNCTYPE lets go of the GIL while it runs.
+# A CFUNCTYPE releases the GIL while it runs.
 _Scan = CFUNCTYPE(c_int64, c_char_p, c_uint32, c_uint32, c_uint64)
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The one that this process runs on, as LLVM sees it. Raises ImportError where there is no llvmlite."""
+    """The processor that this process runs on, as LLVM sees it. Raises ImportError where there is no llvmlite."""
 
     @cached_property
     def llvm(self) -> Any:
-        import llvmlite.binding as llvm  # takes 0.05 s: not for those who hash by hashlib
+        import llvmlite.binding as llvm  # takes 0.05 s, which the engine `hashlib` need not pay
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -36,10 +36,10 @@ class Processor:
 
     @cached_property
     def features(self) -> dict[str, bool]:
-        """Names as LLVM has them: `avx512f`, `sha`. Empty where the system doesn't tell."""
+        """What the processor can do, by LLVM's names: `avx512f`, `sha`. Empty where the system doesn't tell."""
         features = dict(self.llvm.get_host_cpu_features())
         if self.is_arm and "apple" in self.triple:
-            features["sha2"] = True  # all of them, and not every macOS tells
+            features["sha2"] = True  # all of them have it, and not every macOS tells
         return features
 
     @cached_property
@@ -59,16 +59,17 @@ class Processor:
 
     @cached_property
     def flags(self) -> str:
-        """The features as LLVM wants to be told. Vectors as wide as there are: compilers shy away from 512 bits."""
+        """The features in LLVM's notation, and that vectors may be 512 bits wide, which compilers avoid."""
         flags = [f"{'+' if has else '-'}{feature}" for feature, has in sorted(self.features.items())]
         return ",".join([*flags, "-prefer-256-bit"] if self.is_x86 else flags)
 
     def machine(self) -> Any:
+        """LLVM's target machine for this processor."""
         target = self.llvm.Target.from_triple(self.triple)
         return target.create_target_machine(self.name, self.flags, opt=2, reloc="pic", codemodel="small")
 
     def fingerprint(self, ir: str) -> bytes:
-        """Of everything that compiled code hangs on, the generator by what it made."""
+        """Everything that compiled code depends on; the generator counts by the IR that it made."""
         import llvmlite
 
         parts = (llvmlite.__version__, self.llvm.llvm_version_info, self.triple, self.name, self.flags, ir)
@@ -76,10 +77,10 @@ class Processor:
 
 
 class CompiledEngine:
-    """An engine over a `scan` of scan_ir."""
+    """An engine around a function `scan` of scan_ir."""
 
     def __init__(self, name: str, ir: str, processor: Processor, cache: Path | None, weakness: str = "") -> None:
-        """`cache`: the folder that keeps compiled code; None: compile every time. `weakness`: as `Engine` has it."""
+        """`cache`: the folder for compiled code; None: compile every time. `weakness`: as `Engine` has it."""
         self.name = name
         self.weakness = weakness
         llvm, machine = processor.llvm, processor.machine()
@@ -106,7 +107,7 @@ class CompiledEngine:
             position += offset
             if offset < 0 or position >= end:
                 return None
-            # The top word is small enough: nearly always all of it is. And no code is believed without proof.
+            # The top word is small enough; nearly always so is the whole hash. hashlib decides.
             if solves(header80, target, position):
                 return position
             position += 1
@@ -114,7 +115,7 @@ class CompiledEngine:
 
 
 def _compile(llvm: Any, machine: Any, ir: str) -> bytes:
-    """Object code. The IR needs no passes: they take as long again and gain nothing."""
+    """The object code. No optimization passes: they take as long again and gain nothing."""
     module = llvm.parse_assembly(ir)
     module.verify()
     return bytes(machine.emit_object(module))

@@ -1,4 +1,4 @@
-"""The standard library's SHA-256, with all that does not hang on the nonce hashed once.
+"""The engine `hashlib`: the standard library's SHA-256, with all that does not depend on the nonce hashed once.
 
 A SHA-256 object that has taken the header's first 76 bytes holds the midstate of the first 64 and 12 bytes more; it is
 copied for each nonce. A nonce's lowest byte comes first on the wire, so the 256 values of that byte are the outer loop,
@@ -11,13 +11,15 @@ from hashlib import sha256
 
 
 class HashlibEngine:
+    """An `Engine` that runs everywhere."""
+
     name = "hashlib"
     weakness = ""
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         first, last = start_nonce, start_nonce + count - 1
         ends = [row.to_bytes(3, "little") for row in range(first >> 8, (last >> 8) + 1)]
-        # The digest's last byte is the top of the number that is compared: it throws out nearly all at once.
+        # The digest's last byte is the top of the number that is compared, and rules out nearly every nonce.
         top = target >> 248
         base = sha256(header80[:76])
         hash_once = sha256

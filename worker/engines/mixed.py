@@ -1,4 +1,5 @@
-"""SHA-256 by the SHA instructions of x86-64 and by vectors at once: AMD since Zen, Intel since Ice Lake."""
+"""The engine `mixed`: SHA-256 by the SHA instructions of x86-64 and by vectors at once (AMD since Zen, Intel since Ice
+Lake)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from .compiled import CompiledEngine, Processor
 from .sha import NoInstructions
 
 GROUPS = (6, 5, 5)
-"""Hashes side by side. On a Zen 4: by 4 46.9 million hashes/s, by 5 or 6 49.2, by 7 45.9."""
+"""Hashes side by side. Measured on a Zen 4: by 4 46.9 million hashes/s, by 5 or 6 49.2, by 7 45.9."""
 _GROUPS_OF_16_REGISTERS = (4, 4, 4, 4)
 _WEAKNESS = (
     "at every step it changes between SHA-256 instructions, which are of the SSE kind, and 256-bit vectors (AVX), and "
@@ -20,6 +21,8 @@ _WEAKNESS = (
 
 
 class MixedEngine(CompiledEngine):
+    """An `Engine` of both units of an x86-64 processor."""
+
     def __init__(self, cache: Path | None = None) -> None:
         """Raises NoInstructions, or ImportError without llvmlite."""
         processor = Processor()

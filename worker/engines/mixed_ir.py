@@ -1,8 +1,8 @@
 """Double SHA-256 of an 80-byte header as LLVM IR, half by the processor's SHA-256 instructions, half by its vectors.
 
 `sha256rnds2` does two rounds of one hash, and a Zen 4 starts one every cycle on one of its four vector pipes. The
-instructions for the message schedule take that pipe as long again. So here vectors make the schedule, of eight nonces
-at once, add K, and put the words in memory in pairs, from where `sha256rnds2` has them for the price of a load.
+instructions for the message schedule take that pipe for as long again. So here vectors make the schedule, of eight
+nonces at once, add K, and store the words in pairs, which `sha256rnds2` gets by a load.
 
 A nonce goes through four stages, and a turn of the loop does each of them, for another vector of nonces each, so that
 none waits for another:
@@ -13,7 +13,7 @@ none waits for another:
 - SHA instructions read that, do the rounds, and write the last word to `last`.
 
 There are two of each buffer: one is read and one written, and with the next turn they change places. In the loop the
-instructions for vectors stand between those for SHA-256, evenly, as the processor looks ahead by few hundred only.
+instructions for vectors stand evenly between those for SHA-256, as the processor looks ahead by a few hundred only.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ _STAGES = 4
 _STATE = ((5, 4, 1, 0), (7, 6, 3, 2))
 """Which words of the state the two quads have: FEBA and HGDC, from the lowest place up."""
 _FENCE = 'call void asm sideeffect "", "~{memory}"()'
-"""No instruction, but LLVM moves no load and no store over it. Without, it parts again here and there what was mixed,
-and it hung on trifles whether that made 37 or 49 million hashes/s."""
+"""No instruction, but LLVM moves no load and no store over it. Without it LLVM separates again what was mixed, in some
+places, and small changes decided whether that made 37 or 49 million hashes/s."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
+    """The words of a message schedule, and the buffer that they are written to."""
+
     buffer: str
     words: list[Word]
 
@@ -53,7 +55,7 @@ class _Schedule:
         """The last has no second word where that one isn't asked for."""
         return self.words[2 * number], self.words[min(2 * number + 1, len(self.words) - 1)]
 
-    def hangs_on_nonce(self, number: int) -> bool:
+    def depends_on_nonce(self, number: int) -> bool:
         return any(isinstance(word, Register) and word.vector for word in self.pair(number))
 
 
@@ -101,11 +103,8 @@ def module(groups: Sequence[int]) -> str:
     )
 
 
-# --- memory
-
-
 def _make_buffers(before: list[str]) -> None:
-    """Filled with zeros: in the first turns the later stages work on what nothing wrote."""
+    """Make the buffers, filled with zeros: in the first turns the later stages read what nothing has written."""
     total = 2 * sum(_BUFFERS.values())
     before += [
         f"%buffers = alloca [{total} x i8], align 64",
@@ -119,7 +118,7 @@ def _make_buffers(before: list[str]) -> None:
 
 
 def _place(lines: list[str], buffer: str, offset: int) -> str:
-    """A pointer, each once."""
+    """A pointer into a buffer; each is computed once."""
     lines.append(f"%{buffer}.{offset} = getelementptr i8, ptr %{buffer}, i64 {offset}")
     return f"%{buffer}.{offset}"
 
@@ -128,11 +127,11 @@ def _read(code: VectorCode, buffer: str, offset: int) -> Register:
     return code.emit(True, f"load TYPE, ptr {_place(code.inside, f'{buffer}.read', offset)}, align {_VECTOR}")
 
 
-# --- the message schedules, by vectors
+# The message schedules, by vectors.
 
 
 def _schedule(code: VectorCode, buffer: str, words: list[Word], count: int) -> _Schedule:
-    """The words of the message schedule, `count` of them; what hangs on the nonce goes to the buffer, K added."""
+    """The words of the message schedule, `count` of them; those that depend on the nonce go to the buffer, K added."""
     schedule = _Schedule(buffer, words)
     for number in range(len(words) // 2):
         _write_pair(code, schedule, number)
@@ -153,7 +152,7 @@ def _sigma(code: VectorCode, word: Word, near: int, far: int, shift: int) -> Wor
 
 
 def _write_pair(code: VectorCode, schedule: _Schedule, number: int) -> None:
-    if not schedule.hangs_on_nonce(number):
+    if not schedule.depends_on_nonce(number):
         return
     left, right = (code.add(k, word) for k, word in zip(K[2 * number :], schedule.pair(number), strict=False))
     for half in range(2):
@@ -188,7 +187,7 @@ def _read_digest(code: VectorCode, midstate: list[list[Register]]) -> list[Word]
     return digest
 
 
-# --- the rounds, by SHA instructions
+# The rounds, by SHA instructions.
 
 
 def _extract(sha: X86, quad: Quad, place: int) -> Register:
@@ -196,10 +195,10 @@ def _extract(sha: X86, quad: Quad, place: int) -> Register:
 
 
 def _known(code: VectorCode, sha: X86, schedule: _Schedule) -> dict[int, Quad]:
-    """The pairs of words, K added, that don't hang on the nonce."""
+    """The pairs of words, K added, that don't depend on the nonce."""
     known: dict[int, Quad] = {}
     for number in range((len(schedule.words) + 1) // 2):
-        if schedule.hangs_on_nonce(number):
+        if schedule.depends_on_nonce(number):
             continue
         quad = constant(0, 0, 0, 0)
         for place, word in enumerate(schedule.pair(number)):
@@ -241,7 +240,7 @@ def _second_hash(sha: X86, known: dict[int, Quad], nonce: int) -> Iterator[None]
     sha.inside.append(f"store i32 {last.name}, ptr {place}, align 4")
 
 
-# --- both together
+# Both together.
 
 
 def _in_turns(sha: X86, hashes: Iterable[Iterator[None]], groups: Sequence[int]) -> Iterator[list[str]]:

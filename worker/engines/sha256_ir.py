@@ -1,16 +1,16 @@
-"""Double SHA-256 of an 80-byte header as LLVM IR: one function that tries many nonces, one a lane of a vector.
+"""Double SHA-256 of an 80-byte header as LLVM IR: one function that tries many nonces, one in each lane of a vector.
 
-SHA-256 (FIPS 180-4) is written once, over words of three kinds, and what a word is decides where its code goes:
+SHA-256 (FIPS 180-4) is written once, over words of three kinds; the kind of a word decides where its code goes:
 
-- a Python int is known now: it is folded here, and no code is emitted;
-- a scalar hangs on the header but not on the nonce: it is computed once a call, before the loop;
-- a vector hangs on the nonce: it is computed in the loop, one nonce a lane.
+- a Python int is known now: it is computed here, and no code is emitted;
+- a scalar depends on the header but not on the nonce: it is computed once a call, before the loop;
+- a vector depends on the nonce: it is computed in the loop, one nonce in each lane.
 
-So the midstate, the rounds and the part of the message schedule that don't hang on the nonce leave the loop by
-themselves. What nobody reads is dropped by LLVM: of the second hash only the last word is asked for, which stands
-after 61 of the 64 rounds.
+So the midstate, the rounds and the part of the message schedule that don't depend on the nonce leave the loop by
+themselves. LLVM drops what is not used: of the second hash only the last word is, which is known after 61 of the 64
+rounds.
 
-The words of the schedule are made as the rounds come to need them: made all at once they ran a tenth slower.
+The words of the schedule are made when the rounds need them: made all at once they ran a tenth slower.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MASK = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """An LLVM value: `i32`, or a vector of one `i32` a lane."""
+    """An LLVM value: `i32`, or a vector with one `i32` in each lane."""
 
     name: str
     vector: bool
@@ -69,7 +69,7 @@ class VectorCode:
         self._splats: dict[str, str] = {}
 
     def emit(self, vector: bool, text: str) -> Register:
-        """`text` with `TYPE` for the type and `SUFFIX` for that of an intrinsic."""
+        """Add an instruction: `text`, with `TYPE` for the type and `SUFFIX` for that of an intrinsic."""
         self._count += 1
         register = Register(f"%v{self._count}", vector)
         kind, suffix = (f"<{self.lanes} x i32>", f"v{self.lanes}i32") if vector else ("i32", "i32")
@@ -84,6 +84,7 @@ class VectorCode:
         return self.splat(word) if vector and not word.vector else word.name
 
     def splat(self, word: Register) -> str:
+        """The name of a vector with a scalar in every lane, made once before the loop."""
         if word.name not in self._splats:
             name = f"%s{len(self._splats)}"
             kind = f"<{self.lanes} x i32>"
@@ -104,7 +105,7 @@ class VectorCode:
         return self.emit(vector, f"{operation} TYPE {self.operand(left, vector)}, {self.operand(right, vector)}")
 
     def add(self, *words: Word) -> Word:
-        """Sum, ints and scalars first so that they stay out of the loop; vectors in the order in which they come."""
+        """The sum; ints and scalars first, so that they stay out of the loop, then vectors in the order given."""
         total: Word = 0
         for word in sorted(words, key=_kind):
             total = self.binary("add", total, word)
@@ -123,7 +124,7 @@ class VectorCode:
         return self.emit(word.vector, f"lshr TYPE {word.name}, {self.operand(bits, word.vector)}")
 
     def swap(self, word: Register) -> Register:
-        """The bytes of each word the other way round."""
+        """Reverse the bytes of each word."""
         return self.emit(word.vector, f"call TYPE @llvm.bswap.SUFFIX(TYPE {word.name})")
 
     def choice(self, e: Word, f: Word, g: Word) -> Word:
@@ -169,7 +170,7 @@ def _compress(code: VectorCode, state: list[Word], message: list[Word]) -> list[
 
 
 _AHEAD = 4
-"""Rounds by which the message schedule goes before."""
+"""Rounds by which the message schedule is ahead."""
 
 
 def module(lanes: int, *, ternary: bool = False) -> str:

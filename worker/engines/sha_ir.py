@@ -1,8 +1,8 @@
 """Double SHA-256 of an 80-byte header as LLVM IR, by the processor's own instructions for it.
 
 They work on four words at once ("quads") and on a state in two quads. One hash is a long chain of them, each waiting
-for the one before; so several nonces ("streams") go side by side. As in sha256_ir, what doesn't hang on the nonce goes
-before the loop: a quad says whether it does.
+for the one before; so several nonces ("streams") go side by side. As in sha256_ir, what doesn't depend on the nonce
+goes before the loop: a quad says whether it does.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def module(instructions: Callable[[], Instructions], streams: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Of the first hash, what is the same for every nonce."""
+    """The parts of the first hash that are the same for every nonce."""
 
     midstate: State
     tail: Quad
     """The second block's first quad, the nonce left 0."""
     block: tuple[Quad, Quad, Quad]
-    """Its other three."""
+    """The second block's other three quads."""
     fifth: Quad
     """Words 16 to 19 of the schedule for nonce 0. Of these, 16 and 17 are the same for every nonce."""
     fifth_rest: Quad

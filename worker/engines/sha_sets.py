@@ -1,4 +1,4 @@
-"""The SHA-256 instructions of x86-64 and of ARM64, behind one face."""
+"""The SHA-256 instructions of x86-64 and of ARM64, behind one interface."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Quad:
 
     name: str
     inside: bool = False
-    """Whether it hangs on the nonce."""
+    """Whether it depends on the nonce."""
 
 
 State = tuple[Quad, Quad]
-"""The words A to H, in the order in which the instructions have them."""
+"""The words A to H, in the order that the instructions want."""
 
 
 def constant(*words: int) -> Quad:
@@ -39,6 +39,7 @@ class Instructions(ABC):
         self._count = 0
 
     def emit(self, text: str, *needs: Quad) -> Quad:
+        """Add an instruction, in the loop where one of the quads that it needs depends on the nonce."""
         self._count += 1
         quad = Quad(f"%q{self._count}", any(need.inside for need in needs))
         (self.inside if quad.inside else self.before).append(f"{quad.name} = {text}")
@@ -61,11 +62,11 @@ class Instructions(ABC):
 
     @abstractmethod
     def state(self, words: Sequence[int]) -> State:
-        """Of A to H."""
+        """The state of words A to H."""
 
     @abstractmethod
     def in_order(self, state: State) -> State:
-        """A to D and E to H."""
+        """The state as two quads, A to D and E to H."""
 
     @abstractmethod
     def four_rounds(self, state: State, words: Quad, known: Quad | None = None) -> State:

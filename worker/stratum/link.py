@@ -36,7 +36,7 @@ _POLL = 0.2
 """Seconds between two looks for the node."""
 _RETRY = 0.5
 """Seconds before the database is tried again."""
-_OFFER_SECONDS = 60.0
+OFFER_SECONDS = 60.0
 """Seconds for which a found block is kept while the database is busy or the node is away."""
 _NOBODY = bytes(33)
 """A payload for the template: each job pays its own receiver."""
@@ -45,14 +45,23 @@ _NOBODY = bytes(33)
 class NodeLink:
     """Follows the node in a thread of its own (`run`); found blocks are offered in another one."""
 
-    def __init__(self, config: Config, on_template: Callable[[Template | None], None], *, once: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        on_template: Callable[[Template | None], None],
+        *,
+        once: bool,
+        offer_seconds: float = OFFER_SECONDS,
+    ) -> None:
         """`on_template`: called in the thread of `run`; None: there is nothing to mine now.
 
-        `once`: end with the node, and don't wait for it to come back.
+        `once`: end with the node, and don't wait for it to come back. `offer_seconds`: for so long a found block is
+        kept while the database is busy or the node is away.
         """
         self._config = config
         self._on_template = on_template
         self._once = once
+        self._offer_seconds = offer_seconds
         self._chain: Chain | None = None
         self._stopped = threading.Event()
         self._gone = threading.Event()
@@ -184,7 +193,7 @@ class NodeLink:
 
     def _put(self, raw: bytes, height: int) -> bool:
         """Whether the chain took the block as its new tip. Waits while the node is busy or away."""
-        until = monotonic() + _OFFER_SECONDS
+        until = monotonic() + self._offer_seconds
         while not self._stopped.is_set():
             chain = self._chain
             try:
@@ -204,7 +213,7 @@ class NodeLink:
                 log.warning(
                     "a miner's block at height %d is given up: for %.0f s its node was busy or away",
                     height,
-                    _OFFER_SECONDS,
+                    self._offer_seconds,
                 )
                 return False
             self._stopped.wait(_RETRY)
