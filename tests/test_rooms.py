@@ -22,7 +22,6 @@ REASONS = {
     "worker/engines/hashlib_engine.py": "one file an engine",
     "worker/engines/mixed.py": "one file an engine",
     "worker/engines/simd.py": "one file an engine",
-    "worker/stratum/payees.py": "who is paid is no part of the protocol between server and miner",
 }
 """Small files with one importer."""
 

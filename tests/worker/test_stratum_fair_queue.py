@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.worker.stratum.fair_queue import SLICE, FairQueue
-from moneyer.worker.stratum.server import StratumConfig, StratumServer
+from moneyer.worker.stratum.stratum_server import StratumConfig, StratumServer
 from tests.ports import free_port
 from tests.support import easy_coin, wait_until
 

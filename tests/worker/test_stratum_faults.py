@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.worker.stratum.server import StratumConfig
 from moneyer.worker.stratum.start import StratumRefused, node_is_up
+from moneyer.worker.stratum.stratum_server import StratumConfig
 from tests.support import easy_coin, key, wait_until
 from tests.worker.stratum_client import Miner
 from tests.worker.stratum_server import Stratum, serving

@@ -24,7 +24,7 @@ from ...node.system.lifecycle import watch_parent
 from ...node.system.locks import Held, hold, is_held
 from ..reports import Sparing, shown_rate
 from ..startup import NODE_SECONDS, NodeWait, need_descriptors
-from .server import StratumConfig, StratumServer, later
+from .stratum_server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
 

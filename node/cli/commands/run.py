@@ -222,8 +222,8 @@ def stratum(data: Path | None, **given: Any) -> int:
     from ...system.lifecycle import watch_launcher
 
     watch_launcher()
-    from ....worker.stratum.server import StratumConfig
     from ....worker.stratum.start import run
+    from ....worker.stratum.stratum_server import StratumConfig
     from ..folders import folder_to_be
 
     return run(StratumConfig(data=folder_to_be(data), **given))

@@ -27,10 +27,10 @@ from ...node.system.shares import STRATUM, NoPlace, Place
 from ...node.system.shares import Shares as PlaceShares
 from ..reports import Sparing
 from .accounting import Shares
-from .connection import Connection
 from .fair_queue import FairQueue
 from .jobs import EXTRANONCE1_SIZE, Job, JobBook
 from .link import NodeLink
+from .miner_socket import Connection
 from .payees import Payees
 from .protocol import StratumError
 from .session import Session
@@ -139,7 +139,7 @@ class StratumServer:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    # what connections need (`connection.ConnectionOwner`)
+    # what connections need (`miner_socket.ConnectionOwner`)
 
     def admit(self, connection: Connection) -> Session | None:
         """A session for a new connection; None when there are too many."""
