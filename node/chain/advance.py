@@ -25,6 +25,7 @@ from ..store import blocks, chainstate, mining
 from ..store.chainstate import ChainState, Leaving, NewBlock, sum_up
 from ..store.engine import Store
 from ..store.errors import StoreBusy
+from ..store.unconfirmed import entries
 from .outcomes import AlreadyKnown, Extended, Outcome, Reorganized, SideBranch
 from .pipeline import TreeBlock
 from .settle import TipChange, after_tip_change, resume
@@ -242,8 +243,11 @@ class Advance:
 
     def _update_mempool(self, way: Route) -> bool:
         """Settles the mempool for the way from the old tip to the new one; branches tried in between do not count."""
+        pool = entries.state(self._conn)
+        if pool.is_idle and not way.disconnect:
+            return False
         change = TipChange(way.connect, way.disconnect[::-1], self._touched, self._gone)
-        return after_tip_change(self._conn, self._mempool_bytes, change)
+        return after_tip_change(self._conn, self._mempool_bytes, pool, change)
 
 
 class Prepared:

@@ -68,14 +68,14 @@ class _Back(NamedTuple):
     transfer: Outline
 
 
-def after_tip_change(conn: Connection, mempool_bytes: int, change: TipChange) -> bool:
+def after_tip_change(conn: Connection, mempool_bytes: int, pool: rows.PoolState, change: TipChange) -> bool:
     """Bring the pool in step with a new tip; True where transfers are still to come back: see `bring_back`."""
-    waiting, marked = rows.state(conn)
+    marked = pool.returning
     if change.disconnected or marked:
         connected = set(change.connected)
         marked = [each for each in (*marked, *change.disconnected) if each not in connected]
         rows.set_returning(conn, list(dict.fromkeys(marked)))
-    if waiting:
+    if pool.count:
         rows.remove(conn, rows.used(conn, change.touched))
         for sender in rows.overdrawn(conn, change.touched):
             _settle(conn, {sender: []})

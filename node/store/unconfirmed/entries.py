@@ -347,12 +347,27 @@ def totals(conn: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def state(conn: Connection) -> tuple[int, list[bytes]]:
-    """How many transfers there are, and `returning`, in one statement: both are read at every new tip."""
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """What a new tip has to know of the mempool."""
+
+    count: int
+    """Transfers in it."""
+    returning: list[bytes]
+    """As `returning` gives it."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is to come back."""
+        return not self.count and not self.returning
+
+
+def state(conn: Connection) -> PoolState:
+    """Both in one statement, as every new tip asks for them. Raises StoreDamaged."""
     row = _STATE.one(conn)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
-    return row[0], _hashes_in(row[1])
+    return PoolState(row[0], _hashes_in(row[1]))
 
 
 def returning(conn: Connection) -> list[bytes]:
