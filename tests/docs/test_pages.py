@@ -118,6 +118,12 @@ def test_every_method_that_a_page_names_is_one_of_its_class(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=map(name_of, PAGES))
+def test_every_name_that_a_page_finds_in_a_file_is_there(path: Path) -> None:
+    for name, file in re.findall(r"`(\w+)` (?:in|\()\s*`([\w/]+\.py)`", path.read_text("utf-8")):
+        assert re.search(rf"\b{name}\b", page(file)), f"{name} in {file}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=map(name_of, PAGES))
 def test_every_link_of_a_page_leads_somewhere(path: Path) -> None:
     for target in _LINK.findall(path.read_text("utf-8")):
         if re.match(r"[a-z]+:", target):
