@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, Integer, bindparam, func, select, tuple_
 
 from ..core.types import NO_ACCOUNT, Account
-from .backends.statements import Among, Query
+from .backends.engines import Among, Query
 from .tables import account_history, accounts
 from .transactions import Confirmed, Place, confirmed, confirmed_at
 

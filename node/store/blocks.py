@@ -14,7 +14,7 @@ from ..core import codec
 from ..core.errors import Malformed
 from ..core.hashing import show
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
-from .backends.statements import Among, Query
+from .backends.engines import Among, Query
 from .errors import StoreDamaged
 from .tables import blocks, bodies
 

@@ -21,7 +21,7 @@ from ..core.errors import InvalidParent
 from ..core.ledger import Effect, coinbase_of, fees_of
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Header, Transfer
 from . import blocks
-from .backends.statements import Among, Many, Values
+from .backends.engines import Among, Many, Values
 from .blocks import CONNECTED, INVALID, STORED
 from .tables import account_history, accounts, bodies, transactions
 from .tables import blocks as table

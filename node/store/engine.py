@@ -21,7 +21,7 @@ from ..core.errors import BadCoin
 from .backends import driver as sqlite
 from .backends.doorbell import Doorbell
 from .backends.driver import DatabaseError, fold_log
-from .backends.sqlite_engines import BUSY_SECONDS, open_engine, reading_a_copy, refusing
+from .backends.engines import BUSY_SECONDS, open_engine, reading_a_copy, refusing
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import check, genesis, made, schema
 from .writer import Item, ItemsJob, Writer

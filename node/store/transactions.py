@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindpara
 from ..core import codec
 from ..core.errors import Malformed
 from ..core.types import Transaction
-from .backends.statements import Query
+from .backends.engines import Query
 from .errors import StoreDamaged
 from .tables import blocks, bodies, transactions
 

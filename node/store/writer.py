@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import MoneyerError
-from .backends.statements import execute
+from .backends.engines import execute
 from .errors import StoreBusy, StoreFailed, unavailable
 
 T = TypeVar("T")

@@ -58,9 +58,9 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
 def test_a_new_folder_that_another_process_has_locked_for_long_is_refused_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from moneyer.node.store.backends import sqlite_engines
+    from moneyer.node.store.backends import engines
 
-    monkeypatch.setattr(sqlite_engines, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 0.1)
     folder = made(tmp_path)
     other = driver.connect(str(folder / "chain.db"), isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")

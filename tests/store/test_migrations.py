@@ -17,7 +17,7 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.config import Config
 from moneyer.node.store import blocks
 from moneyer.node.store.backends.driver import driver
-from moneyer.node.store.backends.sqlite_engines import open_engine
+from moneyer.node.store.backends.engines import open_engine
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.opening import check, migrate, schema

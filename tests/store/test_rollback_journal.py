@@ -11,7 +11,7 @@ import pytest
 
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.store.backends import driver as sqlite
-from moneyer.node.store.backends import sqlite_engines
+from moneyer.node.store.backends import engines
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.opening import schema
 from tests.nodes import Node
@@ -22,7 +22,7 @@ from tests.store.folders import CHAIN, made
 def journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with an SQLite before 3.51.3."""
     monkeypatch.setattr(sqlite, "has_safe_wal", False)
-    monkeypatch.setattr(sqlite_engines, "journal_mode", "TRUNCATE")
+    monkeypatch.setattr(engines, "journal_mode", "TRUNCATE")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_block_is_written_while_the_whole_chain_is_checked(node: Node) -> None
 def test_a_copy_that_is_overtaken_again_and_again_is_made_in_one_go(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_engines, "_SLICE_PAGES", 1)
+    monkeypatch.setattr(engines, "_SLICE_PAGES", 1)
     database = node.store.config.database
     chain = CHAIN.branch(CHAIN.height, "meanwhile")
 
@@ -71,17 +71,17 @@ def test_a_copy_that_is_overtaken_again_and_again_is_made_in_one_go(
             self.source.backup(target, **options)  # type: ignore[attr-defined]
 
     with (
-        closing(sqlite_engines.connect_to_look(database)) as source,
+        closing(engines.connect_to_look(database)) as source,
         closing(driver.connect(str(tmp_path / "c.db"))) as copy,
     ):
-        sqlite_engines.copy_database(Busy(source), copy)
+        engines.copy_database(Busy(source), copy)
         (height,) = copy.execute("SELECT max(height) FROM blocks").fetchone()
     assert height == chain.height > CHAIN.height + 3
 
 
 def test_a_backup_is_made_in_slices_too(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    really = sqlite_engines.copy_database
+    really = engines.copy_database
 
     def noting(source: Any, target: Any) -> None:
         seen.append(source)

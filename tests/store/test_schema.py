@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from moneyer.node.store.backends.sqlite_engines import open_engine
+from moneyer.node.store.backends.engines import open_engine
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION, metadata
 

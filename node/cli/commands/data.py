@@ -306,7 +306,7 @@ def _reading(config: Config) -> Iterator[Connection]:
     from sqlalchemy.exc import DBAPIError
 
     from ...store.backends.driver import fold_log
-    from ...store.backends.sqlite_engines import open_engine
+    from ...store.backends.engines import open_engine
     from ...store.errors import Fault, StoreRefused, cause_of, refused
 
     engine = open_engine(config.database, write=False)

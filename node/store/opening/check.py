@@ -38,7 +38,7 @@ from ...core.hashing import merkle_root, sha256d
 from .. import accounts as account_rows
 from .. import blocks as block_rows
 from .. import meta
-from ..backends.sqlite_engines import open_to_look, refusing
+from ..backends.engines import open_to_look, refusing
 from ..errors import Fault, StoreDamaged, damaged, note
 from ..meta import NODE_ID_SIZE
 from ..tables import accounts, blocks, bodies, mempool, metadata, transactions

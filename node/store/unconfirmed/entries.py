@@ -30,7 +30,7 @@ from ...core.hashing import sha256d
 from ...core.template import rate_of
 from ...core.types import HASH_SIZE, Account, Transfer
 from .. import meta
-from ..backends.statements import Among, Many, Query
+from ..backends.engines import Among, Many, Query
 from ..errors import StoreDamaged
 from ..tables import accounts, mempool, mempool_totals, transactions
 from ..tables import meta as meta_rows

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, Integer, bindparam, func, literal
 
 from ...core.codec import TRANSFER_BASE
 from ..accounts import states
-from ..backends.statements import Among, Query
+from ..backends.engines import Among, Query
 from ..tables import mempool
 
 
