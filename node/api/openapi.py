@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from ... import __version__
 from .endpoint import Binary, Endpoint, Text
+from .shapes.fields import Json
 from .shapes.v1 import Error
+
+JsonObject = dict[str, Json]
+Schemas = Mapping[type[Struct], JsonObject]
+"""A struct's JSON Schema, or a reference to it."""
 
 _REF = "#/components/schemas/{name}"
 _OCTETS = "application/octet-stream"
@@ -44,12 +49,12 @@ _REASONS = {
 }
 
 
-def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> dict[str, Any]:
+def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
     """The whole document of a node that `wants_token` for what spends, mines or connects; JSON-ready."""
     structs = _structs(endpoints)
     refs, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
     schema_of = dict(zip(structs, refs, strict=True))
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, JsonObject] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, schema_of, schemas)
         if endpoint.token:
@@ -73,9 +78,9 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> dict[str, A
     }
 
 
-def _structs(endpoints: Sequence[Endpoint]) -> list[Any]:
+def _structs(endpoints: Sequence[Endpoint]) -> list[type[Struct]]:
     """Every struct that an endpoint names, each once, in a steady order."""
-    found: dict[Any, None] = {Error: None}
+    found: dict[type[Struct], None] = {Error: None}
     for endpoint in endpoints:
         for struct in (endpoint.body, endpoint.query, endpoint.reply, *endpoint.also.values()):
             if struct is not None and not isinstance(struct, Binary | Text):
@@ -83,7 +88,7 @@ def _structs(endpoints: Sequence[Endpoint]) -> list[Any]:
     return list(found)
 
 
-def _plain(summary: str, name: str, content: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _plain(summary: str, name: str, content: str, schema: JsonObject) -> JsonObject:
     return {
         "summary": summary,
         "operationId": name,
@@ -94,8 +99,8 @@ def _plain(summary: str, name: str, content: str, schema: dict[str, Any]) -> dic
     }
 
 
-def _operation(endpoint: Endpoint, schema_of: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(endpoint: Endpoint, schema_of: Schemas, schemas: JsonObject) -> JsonObject:
+    operation: JsonObject = {
         "summary": endpoint.summary,
         "operationId": endpoint.name,
         "tags": [_tag(endpoint.path)],
@@ -112,7 +117,7 @@ def _tag(path: str) -> str:
     return first if first in ("v1", "p2p") else "v1" if first in ("healthz", "metrics") else "tutorial"
 
 
-def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+def _path_parameters(endpoint: Endpoint) -> list[JsonObject]:
     return [
         {
             "name": name,
@@ -125,7 +130,7 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+def _query_parameters(endpoint: Endpoint, schemas: JsonObject) -> list[JsonObject]:
     if endpoint.query is None:
         return []
     properties = schemas[endpoint.query.__name__]["properties"]
@@ -135,7 +140,7 @@ def _query_parameters(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[
     ]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _without_null(schema: JsonObject) -> JsonObject:
     """A query has no null: what may be None may be left out."""
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default") or value is not None}
@@ -144,7 +149,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def _content(kind: Any, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _content(kind: type[Struct] | Binary | Text, schema_of: Schemas) -> JsonObject:
     if isinstance(kind, Binary):
         return {_OCTETS: {"schema": {"type": "string", "format": "binary", "description": kind.about}}}
     if isinstance(kind, Text):
@@ -152,8 +157,8 @@ def _content(kind: Any, schema_of: dict[Any, Any]) -> dict[str, Any]:
     return {_JSON: {"schema": schema_of[kind]}}
 
 
-def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
-    answers: dict[int, Any] = {endpoint.status: endpoint.reply, **endpoint.also}
+def _responses(endpoint: Endpoint, schema_of: Schemas) -> JsonObject:
+    answers: dict[int, type[Struct] | Binary | Text] = {endpoint.status: endpoint.reply, **endpoint.also}
     responses = {
         str(status): {"description": HTTPStatus(status).phrase, "content": _content(kind, schema_of)}
         for status, kind in answers.items()
@@ -176,7 +181,7 @@ def _error_statuses(endpoint: Endpoint) -> set[int]:
     return statuses
 
 
-def _error(status: int) -> dict[str, Any]:
+def _error(status: int) -> JsonObject:
     return {
         "description": _REASONS[status],
         "content": {_JSON: {"schema": {"$ref": _REF.format(name=Error.__name__)}}},

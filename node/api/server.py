@@ -15,7 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -88,7 +88,7 @@ def serve(config: Config) -> None:
 
 
 def _about(config: Config, listener: socket.socket) -> dict[str, object]:
-    """What a held lock says of the node: programs show the folder's token only to who listens there and wrote this.
+    """What a held lock says of the node. Programs show the folder's token only to the listener that wrote it.
 
     `start` is another one at each start, so that no later holder can be taken for this one.
     """
@@ -144,32 +144,33 @@ class _OnePort(MPServer):
     """granian on a socket that is bound already. Its own it binds with SO_REUSEPORT, on Linux in each worker: then two
     nodes that start in the same instant would both get the port, and take turns in answering."""
 
-    def __init__(self, listener: socket.socket, **options: Any) -> None:
-        super().__init__("node.api.server", **options)
+    def __init__(self, config: Config, listener: socket.socket) -> None:
+        super().__init__(
+            "node.api.server",
+            address=config.host,
+            port=config.port,
+            interface=Interfaces.WSGI,
+            workers=1,
+            blocking_threads=THREADS,
+            backpressure=_MOST_CONNECTIONS,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+            websockets=False,
+            log_enabled=False,
+            workers_kill_timeout=STOP_SECONDS,
+        )
         self._listener = listener
 
     def _init_shared_socket(self) -> None:
         self._listener.set_inheritable(True)
-        shared: Any = self  # granian's own are not typed
-        shared._ssp, shared._sso, shared._sfd = None, self._listener, self._listener.fileno()
-        shared._shd = SocketHolder(shared._sfd, False, _BACKLOG)  # type: ignore[call-arg]  # its stub knows no __new__
+        number = self._listener.fileno()
+        # granian's own fields, whose type it takes from their first value, None; and its stub knows no __new__.
+        self._ssp, self._sso, self._sfd = None, self._listener, number  # type: ignore[assignment]
+        self._shd = SocketHolder(number, False, _BACKLOG)  # type: ignore[assignment, call-arg]
 
 
 def _run(config: Config, listener: socket.socket) -> None:
-    server = _OnePort(
-        listener,
-        address=config.host,
-        port=config.port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=THREADS,
-        backpressure=_MOST_CONNECTIONS,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
-        websockets=False,
-        log_enabled=False,
-        workers_kill_timeout=STOP_SECONDS,
-    )
+    server = _OnePort(config, listener)
     # A closed terminal ends the node; granian would start a second process instead.
     server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
     watch_parent(_end_soon)

@@ -1,4 +1,4 @@
-"""What a person sees of a sync that takes longer than a moment: a bar on a terminal, else lines of the log."""
+"""Shows a sync that takes longer than a moment: a bar on a terminal, else lines of the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SHORT_SECONDS: Final = 1.0
-"""A sync that is over by then is not worth a word."""
+"""A sync that is over by then is not shown."""
 _BAR_SECONDS: Final = 0.25
 _LINE_SECONDS: Final = 10.0
 
@@ -70,7 +70,7 @@ class SyncShow:
 
 
 def line_of(now: SyncProgress) -> str:
-    """As it stands in the log."""
+    """A sync's progress as a line of the log."""
     return f"{_stage(now)} {_shown_height(now):,} of {now.target_height:,} · {rates_of(now)}"
 
 

@@ -1,20 +1,18 @@
-"""The calls of a beginner's tutorial, in its words (`index` = height + 1, `proof`, `chain`) and in coins."""
+"""The calls of a beginner's tutorial, such as `/get_chain`: in its words, and in coins (`shapes.tutorial`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, cast
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Final, cast
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct
 
-from ...core import codec
-from ...core.coin import Coin
-from ...core.errors import RuleError
+from ...core.errors import BadAmount, RuleError
 from ...core.hashing import show
-from ...core.types import Block, Coinbase, Transaction
+from ...core.money import parse_amount
 from ...p2p.peer.errors import PeerError
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
 from ...p2p.sync.sync import ReplaceOutcome
@@ -23,48 +21,39 @@ from ...store import blocks, mining
 from ...store.blocks import BlockRow
 from ...store.engine import Store
 from ...system.shares import BLOCK_WAITS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, WRITES, NoPlace
+from ...system.text import shown
 from ..endpoint import Call, Reply, endpoint
-from ..http.errors import JobFailed, MissingFields, NoNode, conflict
-from ..shapes.fields import Count, Hash, encode
+from ..http.errors import BadField, JobFailed, MissingFields, NoNode, conflict
+from ..shapes.fields import encode
 from ..shapes.render import address
-from .tutorial_wallet import Coins, FirstUse, find_or_make, give_first_coins, read_coins, send, write_coins
+from ..shapes.tutorial import (
+    AddedTransaction,
+    AddTransactionBody,
+    ChainPage,
+    ConnectedNodes,
+    ConnectNodeBody,
+    FailedNode,
+    MadeAccount,
+    MinedBlock,
+    MiningJob,
+    ReplacedChain,
+    TutorialBlock,
+    Validity,
+    tutorial_block,
+    write_coins,
+)
+from .tutorial_wallet import FirstUse, find_or_make, give_first_coins, send
 from .v1_mining import await_job, await_worker, create_job
 from .v1_transactions import check_memo
 
 CHAIN_LIMIT: Final = 1_000
 """Blocks in an answer unless asked."""
 CHAIN_BYTES: Final = 8_000_000
+_LONGEST: Final = 40
+"""Characters of an amount in coins; no amount that there is needs as many."""
+_NUMBER: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
 MINE_SECONDS: Final = 30.0
 """After this the caller is told the job and no longer kept waiting."""
-
-
-class TutorialTransaction(Struct):
-    sender: str
-    receiver: str
-    amount: Coins
-    fee: Coins
-    memo: str
-    txid: Hash
-
-
-class TutorialBlock(Struct):
-    """`index` is the tutorial's count, from 1; `height` is what the log and `/v1` count by, from 0."""
-
-    index: Annotated[int, Meta(ge=1)]
-    height: Count
-    timestamp: str
-    proof: Count
-    previous_hash: Hash
-    hash: Hash
-    transactions: list[TutorialTransaction]
-
-
-class ChainPage(Struct, omit_defaults=True):
-    """`length`: of the whole chain; `next`: the index that the next page begins `from`, where there is more."""
-
-    chain: list[TutorialBlock]
-    length: Count
-    next: int | None = None
 
 
 class ChainQuery(Struct):
@@ -72,126 +61,7 @@ class ChainQuery(Struct):
     limit: Annotated[int, Meta(ge=1, le=10_000)] = CHAIN_LIMIT
 
 
-class MinedBlock(TutorialBlock):
-    message: str = ""
-
-
-class MiningJob(Struct):
-    message: str
-    job: str
-
-
-class Validity(Struct):
-    """`height` and `index`: of the tip, or of the block that is not valid."""
-
-    valid: bool
-    message: str
-    index: Count
-    height: Count
-
-
-class AddTransactionBody(Struct):
-    """`sender` and `receiver`: names of this node's wallet, or addresses; `amount` and `fee` in coins.
-
-    `from` is taken for `sender`, `recipient` and `to` for `receiver`; other keys are left out.
-    """
-
-    spellings: ClassVar[Mapping[str, str]] = {
-        "from": "sender",
-        "to": "receiver",
-        "recipient": "receiver",
-        "reciever": "receiver",
-    }
-    """As copies of the tutorial have them, in any case (`Sender` too)."""
-    sender: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
-    receiver: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
-    amount: Coins | UnsetType = UNSET
-    fee: Coins | UnsetType = UNSET
-    memo: Annotated[str, Meta(max_length=1_000)] = ""
-
-
-class MadeAccount(Struct, omit_defaults=True):
-    """An account that was made for this call, or given its first `coins`: by the faucet, in the block at `index`."""
-
-    name: str
-    address: str
-    coins: Coins | UnsetType = UNSET
-    index: Count | UnsetType = UNSET
-    height: Count | UnsetType = UNSET
-
-
-class AddedTransaction(Struct, omit_defaults=True):
-    """`index` and `height`: of the next block. `made`: accounts that came to be by this call."""
-
-    message: str
-    index: Count
-    height: Count
-    txid: Hash
-    made: list[MadeAccount] = []
-
-
-NodeUrl = Annotated[str, Meta(max_length=1000, description="a node's URL, such as http://127.0.0.1:5002")]
-
-
-class ConnectNodeBody(Struct):
-    """`node`: URLs of nodes, or one URL. `nodes` is taken for `node`; other keys are left out."""
-
-    spellings: ClassVar[Mapping[str, str]] = {"nodes": "node"}
-    node: Annotated[
-        Annotated[list[NodeUrl], Meta(max_length=64)] | NodeUrl | UnsetType | None,
-        Meta(description="a list of at most 64 URLs, such as http://127.0.0.1:5002, or one of them"),
-    ] = UNSET
-
-
-class FailedNode(Struct):
-    node: str
-    code: str
-    message: str
-
-
-class ConnectedNodes(Struct, omit_defaults=True):
-    """`nodes`: every node that is known now, as host:port; `failed`: those of this call that were not taken."""
-
-    message: str
-    nodes: list[str]
-    failed: list[FailedNode] = []
-
-
-class ReplacedChain(Struct, omit_defaults=True):
-    """`asked`, `answered`: nodes."""
-
-    message: str
-    new_chain: list[TutorialBlock]
-    asked: Count
-    answered: Count
-    next: int | None = None
-
-
-def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> TutorialBlock:
-    return TutorialBlock(
-        index=height + 1,
-        height=height,
-        timestamp=datetime.fromtimestamp(block.header.timestamp, UTC).isoformat(),
-        proof=block.header.nonce,
-        previous_hash=show(block.header.prev_hash),
-        hash=show(block_hash),
-        transactions=[_transaction(coin, transaction) for transaction in block.transactions],
-    )
-
-
-def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
-    mint = isinstance(transaction, Coinbase)
-    return TutorialTransaction(
-        sender="coinbase" if isinstance(transaction, Coinbase) else address(coin, transaction.sender),
-        receiver=address(coin, transaction.receiver),
-        amount=write_coins(transaction.amount, coin.decimals),
-        fee=write_coins(0 if mint else transaction.fee, coin.decimals),  # type: ignore[union-attr] # as above
-        memo="" if isinstance(transaction, Coinbase) else transaction.memo.decode(),
-        txid=show(codec.txid(transaction)),
-    )
-
-
-def _chain(store: Store, first: int, limit: int) -> tuple[list[TutorialBlock], int, int | None]:
+def _page(store: Store, first: int, limit: int) -> tuple[list[TutorialBlock], int, int | None]:
     """Blocks from index `first` as rendered JSON (at most 8 MB, one at least), the chain's length, and what is next.
 
     One query, and nothing is rendered within its snapshot: on a rollback journal, whoever writes waits for readers.
@@ -234,7 +104,7 @@ def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[B
     bound=DEAR_READS,
 )
 def get_chain(node: Node, call: Call[ChainQuery, None]) -> ChainPage:
-    return ChainPage(*_chain(node.store, call.query.from_, call.query.limit))
+    return ChainPage(*_page(node.store, call.query.from_, call.query.limit))
 
 
 @endpoint(
@@ -291,6 +161,29 @@ def is_valid(node: Node, call: Call[None, None]) -> Validity:
         return Validity(False, f"the chain is not valid: {verdict.problem}", height + 1, height)
     message = f"all good: every block up to index {height + 1} (height {height}) is valid"
     return Validity(True, message, height + 1, height)
+
+
+def read_coins(number: Raw, field: str, decimals: int) -> int:
+    """Base units of a JSON number of coins. Raises BadField."""
+    raw = bytes(memoryview(number))
+    if len(raw) > _LONGEST or not _NUMBER.fullmatch(raw):
+        found = raw[:_LONGEST].decode("utf-8", "replace")
+        quotes = ", without quotes" if raw.startswith(b'"') else ""
+        raise BadField(
+            f"{field} must be a number of coins such as 12.5{quotes}, not {shown(found)}",
+            field=field,
+            expected="a number from 0 up",
+            found=found,
+        )
+    text = f"{Decimal(raw.decode()):f}"
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    try:
+        return parse_amount(
+            f"{whole.lstrip('0') or '0'}.{fraction}" if fraction else whole.lstrip("0") or "0", decimals
+        )
+    except BadAmount as error:
+        raise BadField(f"{field}: {error.message}", field=field, **error.details) from None
 
 
 @endpoint(
@@ -374,7 +267,7 @@ def connect_node(node: Node, call: Call[None, ConnectNodeBody]) -> ConnectedNode
 )
 def replace_chain(node: Node, call: Call[None, None]) -> ReplacedChain:
     replaced = node.sync.ask_everyone()
-    chain, _, following = _chain(node.store, 1, CHAIN_LIMIT)
+    chain, _, following = _page(node.store, 1, CHAIN_LIMIT)
     return ReplacedChain(_outcome(replaced), chain, replaced.asked, replaced.answered, following)
 
 

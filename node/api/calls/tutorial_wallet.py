@@ -1,79 +1,42 @@
-"""Accounts of a development network that are made when a tutorial's call first names them.
+"""Sends from the node's own wallet, for the tutorial's calls; on a development network it makes accounts for names.
 
 A tutorial's reader types names of people, who have no keys and no coins. On a development network a name gets its key
 when it is first used, and an account that sends for the first time gets what it lacks from the coin's `faucet`; where
-that needs a block, one is mined. Elsewhere a name that isn't there is refused.
+that needs a block, one is mined. Elsewhere an unknown name is refused.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Annotated, Final
-
-from msgspec import Meta, Raw
+from typing import Final
 
 from ...chain.mempool import Accepted
-from ...core.errors import BadAmount, BadSequence, InsufficientFunds
-from ...core.money import format_amount, parse_amount
+from ...core.errors import BadSequence, InsufficientFunds
 from ...service import Node
 from ...store import accounts, blocks, mining
 from ...store.unconfirmed import entries
 from ...system.shares import BLOCK_WAITS
-from ...system.text import shown
 from ...wallet.derive import DEVELOPMENT_NAMES, FAUCET, development_key
 from ...wallet.errors import NameTaken
 from ...wallet.keystore import add_key, sign_transfer
 from ...wallet.names import check_name, name_key
 from ..endpoint import Call
-from ..http.errors import BadField, JobFailed, NotNow, UnknownName
+from ..http.errors import JobFailed, NotNow, UnknownName
 from ..parts.api_parts import ApiParts
 from .identify import find_account
 from .v1_mining import await_job, await_worker, create_job
 
-# Amounts in coins as exact JSON numbers: the digits that were sent are read, and the digits are written; no float.
+log = logging.getLogger("moneyer.api")
 
-
-Coins = Annotated[Raw, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "coins"})]
-
-_LONGEST: Final = 40
-_NUMBER: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
-
-
-def write_coins(units: int, decimals: int) -> Raw:
-    """Base units as a JSON number of coins."""
-    return Raw(format_amount(units, decimals).encode())
-
-
-def read_coins(number: Raw, field: str, decimals: int) -> int:
-    """Base units of a JSON number of coins. Raises BadField."""
-    raw = bytes(memoryview(number))
-    if len(raw) > _LONGEST or not _NUMBER.fullmatch(raw):
-        found = raw[:_LONGEST].decode("utf-8", "replace")
-        quotes = ", without quotes" if raw.startswith(b'"') else ""
-        raise BadField(
-            f"{field} must be a number of coins such as 12.5{quotes}, not {shown(found)}",
-            field=field,
-            expected="a number from 0 up",
-            found=found,
-        )
-    text = f"{Decimal(raw.decode()):f}"
-    whole, _, fraction = text.partition(".")
-    fraction = fraction.rstrip("0")
-    try:
-        return parse_amount(
-            f"{whole.lstrip('0') or '0'}.{fraction}" if fraction else whole.lstrip("0") or "0", decimals
-        )
-    except BadAmount as error:
-        raise BadField(f"{field}: {error.message}", field=field, **error.details) from None
-
-
-# Spend from the node's own wallet.
-
-
+GIFT: Final = 1_000
+"""Coins that the faucet pays at least: as many as the five published accounts have."""
+_BLOCK_SECONDS: Final = 30.0
+"""For one block of the faucet's."""
+_GIFT_TRIES: Final = 3
+"""Blocks: another node's faucet may have used the sequence, or the block may have been on its way before."""
 _SEND_TRIES: Final = 5
+"""A sequence may just have been used by a block, or by another program that has the same key."""
 
 
 def send(node: Node, parts: ApiParts, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes) -> Accepted:
@@ -99,16 +62,6 @@ def send_as(
             except BadSequence:  # a block that came meanwhile used it, or another program sent with the same key
                 if not tries:
                     raise
-
-
-log = logging.getLogger("moneyer.api")
-
-GIFT: Final = 1_000
-"""Coins that the faucet pays at least: as many as the five published accounts have."""
-_BLOCK_SECONDS: Final = 30.0
-"""For one block of the faucet's."""
-_TRIES: Final = 3
-"""Blocks: another node's faucet may have used the sequence, or the block may have been on its way before."""
 
 
 @dataclass(slots=True)
@@ -176,7 +129,7 @@ def _pay(node: Node, call: Call[object, object], who: str, sender: bytes, needed
         return  # the transfer is refused with what is missing
     await_worker(node)
     txid = b""
-    for _ in range(_TRIES):
+    for _ in range(_GIFT_TRIES):
         if not _waits(node, txid):
             try:
                 txid = send_as(node, call.parts, faucet.secret, faucet.payload, sender, amount, fee, b"").txid

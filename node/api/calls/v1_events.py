@@ -13,7 +13,7 @@ from ..endpoint import Call, Streamed, Text, endpoint
 from ..feed.feed import Behind, Feed
 
 HEARTBEAT: Final = 10.0
-"""Seconds of silence, then a comment: so that who has gone is noticed, and a proxy in between keeps the line open."""
+"""After so many seconds of silence a comment is sent: a client that has gone is noticed, and proxies keep the line."""
 _RETRY: Final = b"retry: 2000\n"
 _EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
@@ -22,7 +22,7 @@ log = logging.getLogger("moneyer.api")
 
 class EventQuery(Struct):
     last_event_id: Annotated[str, Meta(max_length=100)] | None = None
-    """As the header Last-Event-ID, for who cannot send one."""
+    """As the header Last-Event-ID, for a client that cannot send one."""
 
 
 class Stream:

@@ -1,4 +1,8 @@
-"""Ask the worker for blocks: a job is a row that outlives a restart; the worker takes the oldest first."""
+"""Mining: jobs (blocks that somebody asks for), and when the worker mines of itself.
+
+A job is a row: it outlives a restart, and the worker takes the oldest first. The mode is a row too, from
+which the worker takes it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,12 @@ WORKER_SECONDS: Final = 4.0
 """How long a job waits for a worker that is just starting."""
 _LOOK_SECONDS: Final = 0.1
 _CALLER_SECONDS: Final = 2.0
-"""Between two looks whether who waits for a job is still there."""
+"""Between two looks whether the caller that waits for a job is still there."""
+_SWITCH_SECONDS: Final = 2.0
+"""How long an answer waits for the worker to say that it does what it was told."""
+_SWITCH_LOOK_SECONDS: Final = 0.02
+
+MODE_PATTERN: Final = r"^(demand|instant|continuous|interval[: ][0-9]{1,5}([.][0-9]{1,6})?)$"
 _JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
@@ -35,6 +44,18 @@ class MineBody(Struct, forbid_unknown_fields=True):
     blocks: Annotated[int, Meta(ge=1, le=MAX_JOB)] = 1
     address: Annotated[str, Meta(max_length=200)] | None = None
     """Who is paid; the worker's own account where none is named."""
+
+
+class ModeBody(Struct, forbid_unknown_fields=True):
+    mode: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            pattern=MODE_PATTERN,
+            description=mining.MODES,
+            extra={"known": ("demand", "instant", "continuous", "interval:5")},
+        ),
+    ]
 
 
 def create_job(node: Node, wanted: int, receiver: bytes | None) -> JobRow:
@@ -103,29 +124,6 @@ def show_job(node: Node, call: Call[None, None]) -> Job:
     if row is None:
         raise NotFound("there is no such job", job=job_id)
     return job_view(node.coin, row)
-
-
-# Who mines for this node: its worker and when it does, and other people's miners.
-
-
-_SWITCH_SECONDS: Final = 2.0
-"""How long an answer waits for the worker to say that it does what it was told."""
-_SWITCH_LOOK_SECONDS: Final = 0.02
-
-
-MODE_PATTERN: Final = r"^(demand|instant|continuous|interval[: ][0-9]{1,5}([.][0-9]{1,6})?)$"
-
-
-class ModeBody(Struct, forbid_unknown_fields=True):
-    mode: Annotated[
-        str,
-        Meta(
-            max_length=40,
-            pattern=MODE_PATTERN,
-            description=mining.MODES,
-            extra={"known": ("demand", "instant", "continuous", "interval:5")},
-        ),
-    ]
 
 
 def mining_view(node: Node) -> MiningView:

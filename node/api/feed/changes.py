@@ -1,4 +1,4 @@
-"""What is new in the rows, whichever process of the node wrote it: as events, in the shapes of `json.py`."""
+"""What is new in the rows, whichever process of the node wrote it: as events, in the shapes of `shapes.v1`."""
 
 from __future__ import annotations
 

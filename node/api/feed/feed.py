@@ -1,8 +1,4 @@
-"""What happens on this node, told as it happens: one thread that waits for commits, and a ring of the latest events.
-
-Each client reads the ring at its own pace, so that nothing is kept for one alone; one that falls behind the ring is
-told so and let go. While nobody listens only the tip is watched, for the counts in `/metrics`.
-"""
+"""The feed of events: one thread that waits for commits, and a ring of the latest events that all clients read."""
 
 from __future__ import annotations
 
@@ -46,7 +42,7 @@ class Behind(Exception):
 
 
 class Feed:
-    """`ring`: events that are kept."""
+    """The events of one node. `ring`: how many are kept."""
 
     def __init__(self, node: Node, ring: int = MAX_EVENTS) -> None:
         self._store = node.store
@@ -87,7 +83,7 @@ class Feed:
         self._store.wake()
 
     def join(self, last_event_id: str | None) -> tuple[int, bytes]:
-        """A client more: the position that it begins at, and what it is sent first. It must `leave`.
+        """Adds a client: the position that it begins at, and what it is sent first. It must `leave`.
 
         Raises NotNow (the node is stopping), StoreUnavailable.
         """
@@ -100,7 +96,7 @@ class Feed:
                 if self._followers is None:
                     self._begin()
                 try:
-                    self._look()  # what is so now is known to who comes now, and no event
+                    self._look()  # a new client starts from the current state; the past is not sent as events
                 except BaseException:
                     self._stumbled = True  # some of it may have been read and not told
                     raise
@@ -155,15 +151,15 @@ class Feed:
         return b"id: %s\nevent: %s\ndata: %s\n\n" % (self._id(number), kind.encode(), encode(content))
 
     def _begin(self) -> None:
-        """Somebody listens: from here on everything is followed."""
+        """The first client listens: from here on mempool and peers are followed too."""
         with self._store.read() as conn:
             followers = Pool(conn, self._coin), Table(conn)
         with self._news:
-            self._last += 1  # nobody's last event: who had one before this cannot be told what came since
+            self._last += 1  # no client's last event: one from before this cannot be answered with what came since
         self._followers = followers
 
     def _rest(self) -> None:
-        """Nobody has listened for a while."""
+        """Follow the tip alone again, where no client has listened for a while."""
         with self._news:
             if self._clients or monotonic() - self._idle_since < LINGER:
                 return
@@ -183,7 +179,7 @@ class Feed:
                         self._rest()
             except StoreUnavailable as error:
                 self._stumble(error.message, pause)
-            except Exception as error:  # whatever it is: who listens must hear of it, and the next look may go well
+            except Exception as error:  # any bug: clients must hear of it, and the next look may go well
                 log.error("events: a mistake of the node", exc_info=error)
                 self._stumble(type(error).__name__, pause)
             pause.wait(_PAUSE if self._followers else _IDLE_PAUSE)

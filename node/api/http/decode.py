@@ -96,7 +96,7 @@ def _respelled(text: str, kind: type[msgspec.Struct]) -> str | bytes:
 
 
 def _check_each_key_once(text: str, kind: type[msgspec.Struct]) -> None:
-    """Raises BadJson where a key stands twice: who signed, proxied or logged the request may have read the other."""
+    """Raises BadJson where a key stands twice: another reader (a proxy, a signer) may have taken the other value."""
     # Nearly every body is done with here. A key may be written with escapes, and a text may hold what looks like one.
     if (
         "\\u" not in text

@@ -1,7 +1,9 @@
-"""A look at the connections of a node, again and again: no address keeps more of them than its share.
+"""What one address may have of a node's HTTP server: places for its requests, and connections.
 
-The server takes whoever connects, and gives a silent one five seconds; so many at once it takes, and no more. Where a
-system does not show a process its own connections (all but Linux), nobody is sent away.
+`Places`: one `Shares` for each bound of `system.shares.HTTP_BOUNDS`; a request without a place waits, and is refused.
+`Doorkeeper`: a thread that looks at the connections again and again, and ends those over an address's share. The server
+itself takes every connection up to its total, and gives a silent one five seconds. Where a system does not show a
+process its own connections (all but Linux), none is ended.
 """
 
 from __future__ import annotations
@@ -18,15 +20,17 @@ from typing import Final
 from ...system.shares import CONNECTIONS, HTTP_BOUNDS, Bound, Shares, address_key
 from .connections import connections_of, count_files, shut_all
 
-# The places that a node's HTTP server has for its callers: one `Shares` for each bound of `HTTP_BOUNDS`.
-
-
 BUSY_SECONDS: Final = 10.0
-"""For so long after a caller was refused, the places that it wanted are called busy."""
+"""The places of a bound are called busy for so long after a caller was refused one."""
+
+_LOOK: Final = 0.5
+_NOTE_SECONDS: Final = 60.0
+
+log = logging.getLogger("moneyer.api")
 
 
 class Places:
-    """Who holds which places of one node."""
+    """The places of one node, by bound."""
 
     def __init__(self) -> None:
         self._shares = {bound.name: Shares(bound) for bound in HTTP_BOUNDS}
@@ -38,15 +42,9 @@ class Places:
         return iter(self._shares.values())
 
     def busy(self) -> tuple[str, ...]:
-        """Names of the bounds by which somebody was refused lately."""
+        """Names of the bounds by which a caller was refused lately."""
         since = monotonic() - BUSY_SECONDS
         return tuple(shares.bound.name for shares in self._shares.values() if shares.refused_at > since)
-
-
-_LOOK: Final = 0.5
-_NOTE_SECONDS: Final = 60.0
-
-log = logging.getLogger("moneyer.api")
 
 
 class Doorkeeper:

@@ -202,7 +202,7 @@ class NotWorthReplacing(HttpError):
 def conflict(error: RuleError) -> HttpError | RuleError:
     """A transfer that lost to what stands (409): its sequence is used, or it pays too little to take the place.
 
-    In a block the same codes are rules that were broken (422), so only who submits a transfer calls this.
+    In a block the same codes are rules that were broken (422), so only the calls that submit a transfer use this.
     """
     if isinstance(error, BadSequence) and error.details.get("found", 0) <= MAX_MONEY:
         return SequenceUsed(error.message, **error.details)

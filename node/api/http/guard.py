@@ -1,5 +1,4 @@
-"""What is checked of a request before anything in it is parsed: who asks (Host, site, token), and what it brings (the
-type and length of its body)."""
+"""Checks of a request before anything in it is parsed: Host, site, token, and the type and length of its body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are under way: how many, what each waits for, and an end for those that wait for their client too long.
+"""Requests under way: how many, what each waits for, and an end for those that wait for their client too long.
 
 The server has no time limit on a body, nor on a client that reads nothing, and such a request holds a thread. It
 closes by itself what sends no whole head within five seconds, so a connection that lives longer has a request on it.
@@ -58,7 +58,7 @@ REFUSAL_SECONDS: Final = 1.0
 """A request that found no place is told so once it is as old as this. Told at once, callers that ask again at once are
 refused thousands of times a second, and nobody else gets the interpreter."""
 _WAITED: Final = 0.25
-"""Who waited longer for its place than this may have gone meanwhile."""
+"""A caller that waited longer for its place than this may have gone meanwhile."""
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
 _LOOK: Final = 1.0
@@ -73,7 +73,7 @@ class Phase(Enum):
     """What a request waits for."""
 
     NODE = "node"
-    """Us."""
+    """The node itself."""
     BODY = "body"
     """Its client, which is to send the rest."""
     CLIENT = "client"
@@ -115,7 +115,7 @@ class Flight:
 
 
 class Flights:
-    """`port`: the one that the server listens on; `deadline`, `large_seconds`: seconds (for tests)."""
+    """The requests under way of one node. `port`: the server's; the others are seconds, shorter in tests."""
 
     def __init__(
         self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS, grace: float = GRACE
@@ -139,7 +139,7 @@ class Flights:
         self._wanted = False
         self._thread: threading.Thread | None = None
         self._looking = threading.Lock()
-        """Held while somebody looks for a caller."""
+        """Held during a look for a caller: one at a time."""
         self.seconds = Histogram(
             "moneyer_request_seconds",
             "Time to answer, by endpoint (as /openapi.json names it) and class of status; streams are not in it.",
@@ -155,11 +155,13 @@ class Flights:
         """Requests that were not worked on, for their callers had gone."""
 
     def begin(self, remote: str) -> Flight:
+        """A request from the IP address `remote` has come."""
         flight = Flight(remote)
         self._flights.add(flight)
         return flight
 
     def end(self, flight: Flight) -> None:
+        """Its answer is with the server; its places are free."""
         flight.end_turn()
         self._flights.discard(flight)
         if flight.large_place is not None:
@@ -181,6 +183,7 @@ class Flights:
 
     @property
     def count(self) -> int:
+        """Requests under way, streams too."""
         return len(self._flights)
 
     @property
@@ -247,8 +250,8 @@ class Flights:
 
         The server closes a connection as soon as its client has, but does not say which. While an answer is waited
         for nothing is sent: where each connection of that address has been sent something since the request was here,
-        it is no request of theirs. A look goes over all that is open here, so there is one at a time: who comes
-        meanwhile is taken to be there.
+        it is no request of theirs. A look goes over all that is open here, so there is one at a time: a
+        caller that comes meanwhile is taken to be there.
         """
         if not can_see() or not self._looking.acquire(blocking=False):
             return
@@ -277,14 +280,14 @@ class Flights:
         return large
 
     def sent(self) -> None:
-        """Something was handed over that its client may never take: look at that in time."""
+        """Have the watcher look, in time, whether the client takes what was handed over to the server for it."""
         if self._scan_at is None:
             self._scan_at = monotonic() + self._deadline
         with suppress(NotNow):  # the next one tries again
             self.watch()
 
     def watch(self) -> None:
-        """Somebody waits for a client now: look after them until nobody does. Raises NotNow where nobody can."""
+        """Watch clients until no request waits for one. Raises NotNow where no thread can be had."""
         if self._wanted and self._is_watched():
             return
         with self._changed:
@@ -317,7 +320,7 @@ class Flights:
                 pause.wait(_LOOK)
 
     def _look(self) -> None:
-        self._wanted = False  # before the look: who comes after it sets it again
+        self._wanted = False  # before the look: a request that comes after it sets it again
         due = min(self._due(), default=None)
         if due is None:
             return
@@ -379,7 +382,7 @@ class Flights:
                 flight.is_cut = flight.phase is Phase.BODY
             with closing_all(connections_of(self._port, plain_address(remote))) as connections:
                 late = [each for each in connections if is_at_rest(each, self._deadline)]
-                # Only this side is closed: who sends slowly is still told so.
+                # Only this side is closed: a client that sends slowly is still told so.
                 self._note(shut_all(late, socket.SHUT_RD), remote)
 
     def _cut_late(self) -> None:
@@ -407,7 +410,7 @@ class Flights:
         """End connections whose client takes nothing of what is there for it."""
         if self._scan_at is None or self._scan_at > monotonic():
             return
-        self._scan_at = None  # before the look: who sends after it sets it again
+        self._scan_at = None  # before the look: a stream that sends after it sets it again
         with closing_all(connections_of(self._port)) as connections:
             waiting = [each for each in connections if has_unsent(each)]
             deaf = [each for each in waiting if is_at_rest(each, self._deadline)]

@@ -19,7 +19,7 @@ from ..shapes.v1 import CoinSummary, PoolTotals, Status, SyncStatus
 from .workers import NO_WORKER, worker_status
 
 _WORKER_SECONDS: Final = 0.25
-"""How long a look at the worker's lock, and at who was refused, is believed: so that a thousand requests a second are
+"""How long a look at the worker's lock, and at the bounds that refused callers, holds: a thousand requests a second are
 not as many looks."""
 
 

@@ -60,7 +60,7 @@ class Templates:
         self._store = store
         self._chain = chain
         self._lock = threading.Lock()
-        """Held for a look and a change of what is kept: whoever brings a solution waits for no template."""
+        """Held to read and change what is kept, not to build: a solution waits for no template."""
         self._building = threading.Lock()
         self._bases: OrderedDict[int, TemplateBase] = OrderedDict()
         self._jobs: OrderedDict[str, TemplateJob] = OrderedDict()
@@ -69,7 +69,7 @@ class Templates:
         """A new job that pays `receiver`. Raises NoTimestamp or StoreUnavailable."""
         base = self._fresh()
         if base is None:
-            # Who comes meanwhile wants the same one, and gets it.
+            # Callers that come meanwhile want the same one, and get it.
             with self._building:
                 base = self._fresh() or self._build()
         with self._lock:

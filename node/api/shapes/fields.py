@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+Json = Any
+"""Any JSON value: msgspec has no narrower name that it gives a schema for."""
 
 HASH_PATTERN = "^[0-9a-f]{64}$"
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN, description="64 hex digits in lower case")]

@@ -1,4 +1,4 @@
-"""The shapes of mining in `/v1`: the worker, the Stratum server, templates and jobs. Otherwise as `json.py`."""
+"""The shapes of mining in `/v1`: the worker, the Stratum server, templates and jobs. Units as in `shapes.v1`."""
 
 from __future__ import annotations
 

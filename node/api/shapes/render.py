@@ -1,11 +1,12 @@
-"""From the node's own values to the shapes of `json.py`."""
+"""Fills the shapes of `/v1` (`shapes.v1`, `shapes.mining`) from the node's own values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+
+from msgspec.structs import asdict
 
 from ...core import codec
 from ...core.address import encode_address
@@ -28,32 +29,28 @@ def _address(hrp: str, payload: bytes) -> str:
 
 
 def address(coin: Coin, payload: bytes) -> str:
-    """The address of a payload; kept, since one is 60 µs of arithmetic and pages name the same ones over and over."""
+    """The address of a payload. Kept: each takes 60 µs to compute, and pages name the same ones over and over."""
     return _address(coin.hrp, payload)
 
 
-def block_keys(coin: Coin, row: BlockRow) -> dict[str, Any]:
-    """What `BlockSummary` and `BlockDetail` have in common."""
-    return {
-        "hash": show(row.block_hash),
-        "height": row.height,
-        "timestamp": row.header.timestamp,
-        "bits": f"{row.header.bits:08x}",
-        "nonce": row.header.nonce,
-        "prev_hash": show(row.header.prev_hash),
-        "merkle_root": show(row.header.merkle_root),
-        "version": row.header.version,
-        "work": show_work(row.work),
-        "size": row.size,
-        "tx_count": row.tx_count,
-        "miner": address(coin, row.miner),
-        "reward": row.reward,
-        "fees": row.fees,
-    }
-
-
 def block_summary(coin: Coin, row: BlockRow) -> BlockSummary:
-    return BlockSummary(**block_keys(coin, row))
+    """A block without its transactions."""
+    return BlockSummary(
+        hash=show(row.block_hash),
+        height=row.height,
+        timestamp=row.header.timestamp,
+        bits=f"{row.header.bits:08x}",
+        nonce=row.header.nonce,
+        prev_hash=show(row.header.prev_hash),
+        merkle_root=show(row.header.merkle_root),
+        version=row.header.version,
+        work=show_work(row.work),
+        size=row.size,
+        tx_count=row.tx_count,
+        miner=address(coin, row.miner),
+        reward=row.reward,
+        fees=row.fees,
+    )
 
 
 def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: int) -> BlockDetail:
@@ -66,7 +63,10 @@ def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: i
         for position, raw in enumerate(raws)
     ]
     return BlockDetail(
-        **block_keys(coin, row), confirmations=confirmations, main_chain=row.main_chain, transactions=views
+        **asdict(block_summary(coin, row)),
+        confirmations=confirmations,
+        main_chain=row.main_chain,
+        transactions=views,
     )
 
 
@@ -97,41 +97,31 @@ def transaction_view(
 ) -> TransactionView:
     """`place`: (block hash as shown, height, position) of a transaction in a block, `timestamp` that block's."""
     block_hash, height, position = place or (None, None, None)
-    common: dict[str, Any] = {
-        "txid": show(txid),
-        "receiver": address(coin, transaction.receiver),
-        "amount": transaction.amount,
-        "size": codec.transaction_size(transaction),
-        "status": status,
-        "block_hash": block_hash,
-        "height": height,
-        "position": position,
-        "timestamp": timestamp,
-        "confirmations": confirmations,
-    }
-    if isinstance(transaction, Coinbase):
-        return TransactionView(
-            kind="coinbase",
-            sender=None,
-            fee=0,
-            sequence=None,
-            memo=None,
-            signature=None,
-            extra=transaction.extra.hex(),
-            **common,
-        )
+    coinbase = transaction if isinstance(transaction, Coinbase) else None
+    transfer = None if isinstance(transaction, Coinbase) else transaction
     return TransactionView(
-        kind="transfer",
-        sender=address(coin, transaction.sender),
-        fee=transaction.fee,
-        sequence=transaction.sequence,
-        memo=transaction.memo.decode(),
-        signature=transaction.signature.hex(),
-        **common,
+        txid=show(txid),
+        kind="coinbase" if transfer is None else "transfer",
+        sender=None if transfer is None else address(coin, transfer.sender),
+        receiver=address(coin, transaction.receiver),
+        amount=transaction.amount,
+        fee=0 if transfer is None else transfer.fee,
+        sequence=None if transfer is None else transfer.sequence,
+        memo=None if transfer is None else transfer.memo.decode(),
+        signature=None if transfer is None else transfer.signature.hex(),
+        size=codec.transaction_size(transaction),
+        status=status,
+        block_hash=block_hash,
+        height=height,
+        position=position,
+        timestamp=timestamp,
+        confirmations=confirmations,
+        extra=None if coinbase is None else coinbase.extra.hex(),
     )
 
 
 def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
+    """A transfer of the mempool."""
     return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
 
 
@@ -154,6 +144,7 @@ def peer_view(row: PeerRow, link: LinkSnapshot | None = None) -> PeerView:
 
 
 def job_view(coin: Coin, row: JobRow) -> Job:
+    """A mining job, as far as it is."""
     return Job(
         job=row.job_id,
         state=row.state,

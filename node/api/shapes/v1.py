@@ -5,18 +5,18 @@ Amounts in base units, times in whole Unix seconds, heights from genesis = 0. Th
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .fields import Address, Bits, Count, Hash, Hex, Units
+from .fields import Address, Bits, Count, Hash, Hex, Json, Units
 from .mining import WorkerStatus
 
 
 class ErrorBody(Struct):
     code: str
     message: str
-    details: dict[str, Any]
+    details: dict[str, Json]
 
 
 class Error(Struct):
