@@ -88,15 +88,15 @@ def ring(data: Path, size: int) -> Iterator[Ring]:
             neighbours = (ports[number - 1], ports[(number + 1) % size])
             peers = tuple(f"http://127.0.0.1:{each}" for each in neighbours)
             node = Node.open(Config(own, port=port, peers=peers, outbound=2, development=True, min_fee=0))
-            stack.callback(node.store.close)
+            stack.callback(node.close)
             server = ThreadServer(port, build_app(node))
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             nodes.append(node)
-        stack.callback(in_threads, lambda node: node.gossip.stop(), nodes, size)
+        stack.callback(in_threads, lambda node: node.stop(), nodes, size)
         for node in nodes:
-            node.gossip.start()
+            node.start()
         made = Ring(nodes)
         wait_until(made.neighbours_connected, 120, "each node to be connected with its two neighbours")
         yield made

@@ -5,7 +5,7 @@ The way of a request, in one thread of the server from its first byte to its las
     granian               `server`: takes the connection, reads the head, finds a thread (at most `THREADS`)
     app.App.wsgi          the request is a `Flight` from here on, and waits for its turn
       http.guard          the Host, before anything else is looked at
-      app._Bound          the endpoint's route: method, other site, token; the query is parsed
+      app._Route          the endpoint's route: method, other site, token; the query is parsed
         http.inflight     the body is read, in a place for bodies, and cut off where it comes too slowly
         http.decode       the body as the struct that the endpoint names
         http.inflight     a place of the endpoint's bound; without one the answer is 503, after a second

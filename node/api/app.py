@@ -62,14 +62,14 @@ _MAX_PATH = 1_000
 _NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
 _MAX_NODE_ID = 64
 _FLIGHT, _ENDPOINT = "moneyer.flight", "moneyer.endpoint"
-"""Where a request's own stand in its environ."""
+"""Keys of a request's environ: its `Flight`, and its endpoint's path."""
 _NOTHING_HERE = "there is nothing at this address; GET /docs lists what there is"
 
 log = logging.getLogger("moneyer.api")
 
 
 class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
-    """Bottle's routes, our answers: each is whole bytes, its errors JSON, its headers written once."""
+    """The WSGI application. Bottle finds the route; an answer is whole bytes, and an error is JSON."""
 
     def __init__(self, node: Node, parts: ApiParts) -> None:
         super().__init__()
@@ -136,8 +136,8 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         return cast("tuple[int, Sent]", route.callback(environ, path))
 
 
-class _Bound:
-    """An endpoint on one node, as a route calls it: check who asks, parse, call, render."""
+class _Route:
+    """One endpoint on one node, as Bottle calls it: check, parse, call, render."""
 
     def __init__(self, node: Node, parts: ApiParts, endpoint: Endpoint) -> None:
         self._node = node
@@ -149,7 +149,8 @@ class _Bound:
         self._methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
 
     def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
-        endpoint, flight = self._endpoint, environ[_FLIGHT]
+        endpoint = self._endpoint
+        flight: Flight = environ[_FLIGHT]
         if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
             raise MethodNotAllowed(self._methods)
         if endpoint.same_site:
@@ -208,7 +209,7 @@ def build_app(node: Node, parts: ApiParts | None = None) -> App:
     parts = parts or ApiParts.of(node)
     app = App(node, parts)
     for endpoint in ENDPOINTS:
-        app.route(_rule(endpoint.path), endpoint.method, _Bound(node, parts, endpoint), name=endpoint.path)
+        app.route(_rule(endpoint.path), endpoint.method, _Route(node, parts, endpoint), name=endpoint.path)
     described = Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
     page = Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
     app.route("/openapi.json", "GET", lambda environ, path: (200, described), name="/openapi.json")

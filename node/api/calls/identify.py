@@ -1,4 +1,4 @@
-"""What a request may name: a block by hash or height, a transaction by txid, an account by name or address."""
+"""Finds what a request names: a block by hash or height, a transaction by txid, an account by name or address."""
 
 from __future__ import annotations
 

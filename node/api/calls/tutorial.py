@@ -85,7 +85,7 @@ def _page(store: Store, first: int, limit: int) -> tuple[list[TutorialBlock], in
 
 
 def _at_most(found: Iterator[tuple[BlockRow, bytes]], most: int) -> list[tuple[BlockRow, bytes]]:
-    """The first of them, `most` bytes and one block at most. As JSON no block is shorter than on the wire."""
+    """The first blocks of `found`, until they are over `most` bytes: as JSON no block is shorter than on the wire."""
     taken, size = [], 0
     for row, raw in found:
         taken.append((row, raw))

@@ -1,4 +1,4 @@
-"""What is new in the rows, whichever process of the node wrote it: as events, in the shapes of `shapes.v1`."""
+"""Compares the rows with how they were last seen, whichever process wrote them: events, in shapes of `v1`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """This process's own TCP connections, as the kernel knows them: the server hands out none of its sockets.
 
-Where a system offers no such look (all but Linux), there is nothing to see here and nobody is cut off.
+Only Linux shows them; elsewhere the list is empty, and no connection is cut off.
 """
 
 from __future__ import annotations
