@@ -62,6 +62,7 @@ class Connected(Struct):
 
 
 def agent() -> str:
+    """The software and its version, as a hello names them."""
     return f"moneyer/{__version__}"
 
 

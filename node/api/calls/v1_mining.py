@@ -65,6 +65,7 @@ def create_job(node: Node, wanted: int, receiver: bytes | None) -> JobRow:
 
 
 def read_job(node: Node, job_id: str) -> JobRow | None:
+    """A job as it stands; None where there is none of that name."""
     with node.store.read() as conn:
         return mining.get(conn, job_id)
 
@@ -127,6 +128,7 @@ def show_job(node: Node, call: Call[None, None]) -> Job:
 
 
 def mining_view(node: Node) -> MiningView:
+    """The mode that stands, and what the worker and the Stratum server say."""
     with node.store.read() as conn:
         mode = mining.mode(conn) or mining.DEFAULT
     return MiningView(mode=str(mode), worker=worker_status(node.config), stratum=stratum_status(node.config))

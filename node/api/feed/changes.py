@@ -65,6 +65,7 @@ def _confirmed(conn: Connection, coin: Coin, row: BlockRow, tip_height: int) -> 
 
 
 def reset(tip: BlockRow, reason: str) -> ResetEvent:
+    """The event that some events are not told, and why."""
     return ResetEvent(reason, tip.height, show(tip.block_hash))
 
 

@@ -152,6 +152,7 @@ class ReplacedChain(Struct, omit_defaults=True):
 
 
 def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> TutorialBlock:
+    """A block of the main chain in the tutorial's words."""
     return TutorialBlock(
         index=height + 1,
         height=height,
