@@ -28,7 +28,7 @@ class Ended(click.ClickException):
         self.status = status
 
 
-class Outcome:
+class Effect:
     """What a command has changed so far. A failure from there on (Ctrl-C, a full disk) is not REFUSED any more."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def sentence_of(error: BaseException) -> str:
     return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
 
 
-def outcome() -> Outcome:
-    """The outcome of the command that runs now."""
+def effect() -> Effect:
+    """The effect of the command that runs now."""
     context = click.get_current_context(silent=True)
-    return (context.find_object(Outcome) if context is not None else None) or Outcome()
+    return (context.find_object(Effect) if context is not None else None) or Effect()

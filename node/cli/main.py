@@ -15,7 +15,7 @@ import click
 from ... import __version__
 from ..core.errors import MoneyerError
 from ..system.lifecycle import import_nothing_from_here
-from .exits import DONE, REFUSED, UNKNOWN, USAGE, Ended, Outcome
+from .exits import DONE, REFUSED, UNKNOWN, USAGE, Effect, Ended
 
 # Name -> (module:function, first sentence of its help). The module is loaded when the command is wanted, so that each
 # command starts quickly; the sentences are repeated here (a test holds them equal) so that the list loads no module.
@@ -113,10 +113,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         from ..system.logs import configure
 
         configure("debug")
-    outcome = Outcome()
+    effect = Effect()
     try:
         result = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="moneyer", standalone_mode=False, obj=outcome
+            args=None if arguments is None else list(arguments), prog_name="moneyer", standalone_mode=False, obj=effect
         )
         sys.stdout.flush()  # here, where a full disk can still be told
     except click.exceptions.NoArgsIsHelpError as error:
@@ -131,26 +131,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Ended as error:
         return _say(error.format_message(), error.status)
     except click.ClickException as error:
-        return _end(outcome, error.format_message())
+        return _end(effect, error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        return _end(outcome, "stopped")
+        return _end(effect, "stopped")
     except MoneyerError as error:
         # A changing call without an answer, of a command that says no more about it.
-        return _end(outcome, error.message, UNKNOWN if error.code == "unanswered" else REFUSED)
+        return _end(effect, error.message, UNKNOWN if error.code == "unanswered" else REFUSED)
     except (_ReaderGone, BrokenPipeError):
         _give_up_stdout()
-        return _end(outcome, "the answer could not be written: its reader has gone") if outcome.sentence else REFUSED
+        return _end(effect, "the answer could not be written: its reader has gone") if effect.sentence else REFUSED
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO) and not error.filename:
             _give_up_stdout()
         from ..system.words import of_system
 
-        return _end(outcome, of_system(error))
+        return _end(effect, of_system(error))
     except Exception as error:  # a bug: still no traceback for a person, who can ask for one
         if os.environ.get("MONEYER_DEBUG"):
             raise
         return _end(
-            outcome,
+            effect,
             f"this is a bug in moneyer ({type(error).__name__}: {str(error)[:200]}); MONEYER_DEBUG=1 shows where",
         )
     return result if isinstance(result, int) else DONE
@@ -179,12 +179,12 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _end(outcome: Outcome, sentence: str, status: int = REFUSED) -> int:
+def _end(effect: Effect, sentence: str, status: int = REFUSED) -> int:
     """Print a failure and give its status; what was changed before it is told too, and decides the status."""
-    if not outcome.sentence:
+    if not effect.sentence:
         return _say(sentence, status)
     end = "" if sentence.endswith("?") else "."
-    return _say(f"{sentence.rstrip('.')}{end} {outcome.sentence}", outcome.status)
+    return _say(f"{sentence.rstrip('.')}{end} {effect.sentence}", effect.status)
 
 
 def _say(sentence: str, status: int) -> int:

@@ -32,7 +32,7 @@ _ALL_TAKEN = "busy"
 
 
 class Events(Iterator[Event]):
-    """See `Client.events`. It ends when it is closed: by `close`, at the end of a `with`, or when nobody has it."""
+    """See `Client.events`. It ends by `close`, at the end of a `with`, or when no reference to it is left."""
 
     def __init__(self, transport: Transport, last_event_id: str | None, patience: float) -> None:
         """Listens when this returns. Raises NoAnswer, Refused."""

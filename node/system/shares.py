@@ -31,7 +31,7 @@ _IPV6_SHARE_BITS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How many places of one kind there are, and who may hold how many."""
+    """How many places of one kind there are, and how many of them an address may hold."""
 
     name: str
     """As error messages, metrics and `docs/api.md` call the places: a plural noun."""
@@ -67,7 +67,7 @@ class NoPlace(MoneyerError):
 
 
 class Place:
-    """A place that somebody holds, until `release` (which may be called more than once) or to the end of its `with`."""
+    """A place that a caller holds, until `release` (which may be called more than once) or to the end of its `with`."""
 
     __slots__ = ("_key", "_shares", "trusted")
 
@@ -89,12 +89,12 @@ class Place:
 
 
 class _Gate:
-    """`with gate:` lets one thread in at a time, for what takes microseconds and hundreds of threads come by.
+    """`with gate:` lets one thread in at a time, for work of microseconds that hundreds of threads do.
 
-    A `threading.Lock` goes straight to one who sleeps at it, who owns it while it waits for the interpreter: some
-    milliseconds for each thread that computes. Meanwhile all others find it taken and sleep too, so that those
-    microseconds are had a few dozen times a second. Here only a thread that has the interpreter gets in. In which order
-    those who sleep get in is not said: it is nothing for what takes longer.
+    A `threading.Lock` goes straight to a thread that sleeps at it, which owns it while it waits for the interpreter:
+    some milliseconds for each thread that computes. Meanwhile all others find it taken and sleep too, so that the work
+    is done a few dozen times a second only. Here only a thread that has the interpreter gets in. The order in which
+    sleeping threads get in is undefined, so this is not for longer work.
     """
 
     __slots__ = ("_free",)
@@ -130,7 +130,7 @@ class _Waiter:
 
 
 class Shares:
-    """The places of one bound: who holds them now."""
+    """The places of one bound, and which addresses hold them."""
 
     def __init__(self, bound: Bound) -> None:
         self.bound = bound
@@ -144,7 +144,7 @@ class Shares:
         """Places held by callers that are not trusted."""
         self._waiting = 0
         self._queues: dict[tuple[str, bool], deque[_Waiter]] = {}
-        """Who waits, by address and whether it is trusted: none of them can have a place now. Whose turn is next stands
+        """Callers that wait, by address and whether they are trusted: none can have a place now. The next one stands
         first."""
         self._lock = _Gate()
 
@@ -234,11 +234,11 @@ class Shares:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give what is free to those who wait, and wake them alone: if all woke to look, hundreds would stand in line
-        for the interpreter. Addresses have their turns one after the other.
+        """Give free places to callers that wait, and wake these alone: else hundreds would wake, and wait in line for
+        the interpreter. Addresses take turns.
 
-        Nearly always that is one place. Of an untrusted caller's may come of two: its address may have one more, which
-        a trusted one takes, and those that are not trusted elsewhere one more.
+        Nearly always one place is free. Where an untrusted caller's becomes free, there may be two: its address may
+        have one more, which a trusted caller takes, and untrusted callers elsewhere one more.
         """
         while (free := next((whose for whose in self._queues if self._is_free(*whose)), None)) is not None:
             queue = self._queues.pop(free)
@@ -437,5 +437,5 @@ BOUNDS: Final = (CONNECTIONS, *HTTP_BOUNDS, INBOUND_LINKS, OUTBOUND_LINKS, ORPHA
 _READING: Final = (SHORT_READS, WRITES, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PEER_WAITS, CALLBACKS)
 _OF_THE_NODE: Final = 100
 READERS: Final = sum(bound.total for bound in _READING) + _OF_THE_NODE
-"""Connections that read the database, at most: one for each place that needs one, so that nobody waits for a
+"""Connections that read the database, at most: one for each place that needs one, so that no caller waits for a
 connection, and enough for the node's own threads (a link each, relay, feed, keeper)."""

@@ -158,7 +158,7 @@ class JobBook:
         return job
 
     def fresh(self, receiver: bytes) -> Job | None:
-        """A job that nobody shares: with other random bytes, so its search is another one."""
+        """A job for one connection alone: with other random bytes, so its search is another one."""
         if self.base is None:
             return None
         paid = self.base.coinbase

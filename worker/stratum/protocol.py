@@ -135,7 +135,7 @@ def checked_difficulty(given: Any) -> float:
 
 
 def split_user(user: str) -> tuple[str, float | None]:
-    """Who is paid, with a rig's name or not, and the difficulty behind `/` or `+`. Raises StratumError.
+    """Split a user name: the payee, a rig's name or not, and the difficulty behind `/` or `+`. Raises StratumError.
 
     The forms are those of p2pool, where `NAME/SHARE+PSEUDOSHARE` has two: the last one is that of what miners send. A
     firmware adds its rig's name at the very end: `NAME+0.5.rig`.

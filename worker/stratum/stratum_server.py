@@ -268,7 +268,7 @@ class StratumServer:
         self.link.offer(raw, job.base.height, lambda taken: later(loop, done, taken))
 
     def summary(self) -> dict[str, Any]:
-        """Where it listens, and who brought what: JSON-ready, for the status file."""
+        """Where it listens, and what each miner has brought: JSON-ready, for the status file."""
         return {
             "host": self._config.host,
             "port": self._config.port,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exits import outcome
+from ..exits import effect
 from ..folders import existing_folder
 from ..options import FILE, as_json, data_folder
 
@@ -90,7 +90,7 @@ def upgrade(data: Path | None, json: bool) -> None:
         schema.prepare(config.database)
         after = _revision(config)
         if before != after:
-            outcome().done(f"{config.database} was upgraded: `moneyer db upgrade` again says so")
+            effect().done(f"{config.database} was upgraded: `moneyer db upgrade` again says so")
     _print(
         f"{config.database} is at schema {after}{'' if before == after else f', upgraded from {before}'}",
         {"database": str(config.database), "schema": after, "before": before} if json else None,
@@ -136,8 +136,8 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
 
     config = _with_database(data)
     schema.backup(config.database, file)
-    fold_log(config.database)  # a node that ended meanwhile left that to whoever was last
-    outcome().done(f"The copy {file} was made")
+    fold_log(config.database)  # a node that ended meanwhile left that to the last reader
+    effect().done(f"The copy {file} was made")
     from ..output import counted
 
     size = file.stat().st_size
@@ -212,7 +212,7 @@ def anew(data: Path | None, json: bool) -> None:
 
 
 def _move_away(config: Config) -> Path | None:
-    """The database and its log under another name; None where there is nothing to keep."""
+    """Rename the database and its log; the new path, None where there was nothing to keep."""
     import time
 
     from ...store.backends.driver import fold_log
@@ -222,7 +222,7 @@ def _move_away(config: Config) -> Path | None:
     if is_kept:
         fold_log(database)
     away = database.with_name(f"{database.name}.{time.strftime('%Y%m%d-%H%M%S')}.away")
-    # The log first: what a killed move leaves in its place is a database still.
+    # The log first: if this is killed midway, what is left in place is still a database.
     for suffix in ("-wal", "-journal", "-shm", ""):
         part = database.with_name(f"{database.name}{suffix}")
         if part.exists():
@@ -260,6 +260,7 @@ def _config(data: Path | None) -> Config:
 
 
 def _with_database(data: Path | None) -> Config:
+    """The config of a folder that has a database. Raises ClickException where there is none."""
     from ...store.opening import made
     from ...system.advice import start_node
 
@@ -273,7 +274,10 @@ def _with_database(data: Path | None) -> Config:
 
 
 def _up_to_date(data: Path | None) -> Config:
-    """Looking must not change a file: an older schema is left to `db upgrade`."""
+    """The config of a folder whose database has this program's schema. Raises ClickException for an older one.
+
+    Commands that only look must not change the file, so they leave that to `db upgrade`.
+    """
     from ...store.errors import damaged
     from ...store.opening.schema import revision_in
     from ...store.tables import SCHEMA_REVISION
@@ -302,7 +306,7 @@ def _revision(config: Config) -> str | None:
 
 @contextmanager
 def _reading(config: Config) -> Iterator[Connection]:
-    """A connection to a file that may be damaged. Raises StoreRefused for what it cannot read."""
+    """A connection to a database that may be damaged. Raises StoreRefused where it cannot be read."""
     from sqlalchemy.exc import DBAPIError
 
     from ...store.backends.driver import fold_log
@@ -333,6 +337,7 @@ def _damaged(config: Config, how: str) -> str:
 
 @contextmanager
 def _alone(config: Config) -> Iterator[None]:
+    """Hold the node's lock meanwhile. Raises ClickException where the node runs."""
     from ...system.locks import Held, hold
 
     try:

@@ -27,7 +27,7 @@ def token(data: Path | None, renew: bool, json: bool) -> None:
     curl -H "Authorization: Bearer $(moneyer token)" localhost:5001/mine_block
     """
     from ...system.api_token import ensure_token, read_token, renew_token
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json
     from ..place import find_place
 
@@ -37,7 +37,7 @@ def token(data: Path | None, renew: bool, json: bool) -> None:
     path = folder / "api.token"
     if renew:
         held = renew_token(path)
-        outcome().done("The token was renewed: `moneyer token` shows it")
+        effect().done("The token was renewed: `moneyer token` shows it")
         click.echo(f"the old token of {folder} is refused from now on", err=True)
     else:
         held = read_token(path) or ensure_token(path)

@@ -65,7 +65,7 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     from ...client.client import Client
     from ...client.transport import origin
     from ...devnet.newcoin import slug
-    from ..exits import outcome
+    from ..exits import effect
 
     if url is None and not how["no_discovery"]:
         return list_nearby(as_json=how["json"])
@@ -82,10 +82,10 @@ def join(url: str | None, data: Path | None, passphrase_file: Path | None, **how
     keys = _restored(folder, coin, client) if how["phrase"] else None
     made = _make_folder(folder, coin, url=client.url)
     if made:
-        outcome().done(f"The data folder {folder} was made; the same command again goes on from there")
+        effect().done(f"The data folder {folder} was made; the same command again goes on from there")
     wallet = _wallet(folder, passphrase_file, keys, is_open=how["open"], quiet=how["json"])
     _remember(folder, coin, client.url)
-    outcome().done(f"The data folder {folder} is of this coin, and knows {client.url}")
+    effect().done(f"The data folder {folder} is of this coin, and knows {client.url}")
     if how["json"]:
         from ..output import print_json
 

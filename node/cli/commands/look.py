@@ -90,11 +90,11 @@ def peers(add: str | None, remove: str | None, data: Path | None, node: str | No
     """
     from urllib.parse import quote
 
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import ago, print_json, print_table
 
     place = _place(data, node)
-    client, ended, look = place.client, outcome(), "`moneyer peers` shows those that the node knows"
+    client, ended, look = place.client, effect(), "`moneyer peers` shows those that the node knows"
     if add is not None:
         with ended.asking(f"{add} was connected", look):
             client.post("/v1/peers", {"url": add}, deadline=30)

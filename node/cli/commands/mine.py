@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...client.errors import ClientError
-from ..exits import REFUSED, UNCONFIRMED, Ended, outcome
+from ..exits import REFUSED, UNCONFIRMED, Ended, effect
 from ..options import IntRange, as_json, node_url, option, usage, wallet_folder
 from ..place import complete_names
 
@@ -52,10 +52,10 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
         body["address"] = place.coin.address(place.payload(to))
     if not mining_of(place, timeout)["worker"]["alive"]:
         raise click.ClickException(_no_worker(place))
-    with outcome().asking("The node mines", f"`moneyer status --node {typed(place.url)}` shows the height"):
+    with effect().asking("The node mines", f"`moneyer status --node {typed(place.url)}` shows the height"):
         job = place.client.post("/v1/mine", body)
     stands = f"The node keeps the job and goes on with it: {place.url}/v1/jobs/{job['job']} shows it"
-    outcome().is_now(UNCONFIRMED, stands)
+    effect().is_now(UNCONFIRMED, stands)
     trouble = ""
     try:
         _follow(place, job, time.monotonic() + timeout, quiet=json)
@@ -120,7 +120,7 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
     moneyer mining interval:5 --all
     """
     from ...store.mining import parse_mode
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import counted, print_json
 
     if mode is not None:
@@ -133,7 +133,7 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
         answers[place.url] = place.client.get("/v1/mining") if mode is None else _switch(place, mode)
     if all and mode is not None:
         look = "`moneyer mining --all` shows the modes that count"
-        outcome().done(f"The mode of {counted(len(answers), 'node')} was switched: {look}")
+        effect().done(f"The mode of {counted(len(answers), 'node')} was switched: {look}")
     if json:
         print_json(answers if all else next(iter(answers.values())))
         return
@@ -145,10 +145,10 @@ def mining(mode: str | None, all: bool, data: Path | None, node: str | None, jso
 
 def _switch(place: Place, mode: str) -> Any:
     from ...system.advice import typed
-    from ..exits import outcome
+    from ..exits import effect
 
     look = f"`moneyer mining --node {typed(place.url)}` shows the mode that counts"
-    with outcome().asking(f"The mode of {place.url} was switched", look):
+    with effect().asking(f"The mode of {place.url} was switched", look):
         return place.client.post("/v1/mining", {"mode": mode})
 
 

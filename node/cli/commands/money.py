@@ -1,4 +1,4 @@
-"""`moneyer balance` and `moneyer history`."""
+"""`moneyer balance` and `moneyer history`: what accounts hold, and what they got and sent."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _own(place: Place) -> dict[str, bytes]:
 
 
 def _pending(pending: dict[str, Any], decimals: int) -> str:
-    """What waits in the mempool: `+2 -0.5`."""
+    """Amounts that wait in the mempool: `+2 -0.5`."""
     from ..output import coins
 
     signs = (("+", "incoming"), ("-", "outgoing"))
@@ -109,7 +109,7 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
 
 
 def _origin(transaction: dict[str, Any]) -> str:
-    """Where coins that nobody sent come from."""
+    """How a transaction without a sender is called."""
     return "premine" if transaction["height"] == 0 else "block reward"
 
 

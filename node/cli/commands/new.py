@@ -63,7 +63,7 @@ def new(
     from ...core.errors import BadCoin
     from ...devnet.newcoin import slug
     from ...system.advice import typed
-    from ..exits import outcome
+    from ..exits import effect
     from ..place import terminal
     from ..secret import new_passphrase
 
@@ -80,7 +80,7 @@ def new(
         raise click.UsageError(_of_option(error)) from None
     passphrase = new_passphrase(passphrase_file, may_be_open=is_open)
     _write(folder, coin, keys, phrase, passphrase)
-    outcome().done(f"The coin was made in {folder}: `moneyer wallet list --data {typed(folder)}` shows its keys")
+    effect().done(f"The coin was made in {folder}: `moneyer wallet list --data {typed(folder)}` shows its keys")
     addresses = {name: coin.address(key.payload) for name, key in keys.items()}
     if as_json:
         _print_json(coin, folder, addresses)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ..place import Place
 
 MAX_ACCOUNTS = 1000
+"""Accounts of a phrase that are looked at, whatever the node says."""
 GAP = 20
-"""Unused accounts in a row after which no more are looked for, as wallets of other coins do (BIP44)."""
+"""Unused accounts in a row after which no more are looked for (BIP 44's gap limit)."""
 
 
 @click.command("import")
@@ -47,7 +48,7 @@ def import_(
     moneyer wallet import savings
     moneyer wallet import --phrase --data beach-coin
     """
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json, print_pairs
     from ..place import find_place
 
@@ -59,7 +60,7 @@ def import_(
         names = _import_key(place, name, passphrase_file)
     else:
         names = _import_phrase(place, passphrase_file, given["accounts"], is_open=given["open"])
-    outcome().done(f"{', '.join(list(names)[:8])}: imported. `moneyer wallet list` shows it")
+    effect().done(f"{', '.join(list(names)[:8])}: imported. `moneyer wallet list` shows it")
     addresses = {each: coin.address(payload) for each, payload in names.items()}
     if given["json"]:
         print_json({"wallet": str(place.wallet_path()), "accounts": addresses})
@@ -124,7 +125,7 @@ def _used(place: Place, phrase: str) -> dict[str, Key]:
 
 
 def used_keys(client: Client, coin: Coin, phrase: str) -> dict[str, Key]:
-    """Account 0, and every other that the chain has seen: the node is asked until GAP in a row were never used.
+    """Account 0 and every other account that was used on the chain, by name; stops after GAP unused ones in a row.
 
     Raises ClientError.
     """

@@ -1,4 +1,8 @@
-"""`moneyer send`: signed here, with the wallet of the data folder; the node only gets the finished transfer."""
+"""`moneyer send`: signs a transfer here, with the wallet of the data folder; the node gets the finished transfer only.
+
+The command first, then `_Order`, which is checked, signed and submitted. Whatever ends it in between, `effect()` knows
+whether the transfer may have been sent. `cli.waiting` follows it to its confirmations.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import click
 from ...client.errors import ClientError
 from ...core.errors import MoneyerError
 from ...system.words import quoted
-from ..exits import UNCONFIRMED, UNKNOWN, Ended, outcome, sentence_of
+from ..exits import UNCONFIRMED, UNKNOWN, Ended, effect, sentence_of
 from ..options import IntRange, as_json, node_url, option, passphrase_file, wallet_folder
 from ..place import complete_names
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Send(click.Command):
-    """A negative amount is no unknown option."""
+    """A command whose negative amount does not count as an unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -111,10 +115,10 @@ def _end_by_interrupt() -> None:
 
 
 def _unsent(order: _Order, error: BaseException, *, as_json: bool) -> BaseException:
-    """What to raise where `carry_out` was cut off; the JSON where nobody knows what came of it."""
+    """The error to raise where `carry_out` was stopped; prints the JSON where the transfer may have been sent."""
     from ..output import print_json
 
-    ended = outcome()
+    ended = effect()
     if order.signed is None or ended.status != UNKNOWN:
         return error
     if as_json:
@@ -138,7 +142,7 @@ def _tell_as_json(place: Place, order: _Order, sent: Sent, how: dict[str, Any]) 
 
 
 class _Order:
-    """What is to be sent, checked before a passphrase is asked for. Amounts in base units.
+    """A transfer to be sent, checked before a passphrase is asked for. Amounts in base units.
 
     `where`: the options that a person has to repeat to look at it.
     """
@@ -156,7 +160,7 @@ class _Order:
         self.sender = self._own(sender)
         self.receiver = place.payload(receiver)
         self.signed: Transfer | None = None
-        """What was signed, from when on it may have been sent."""
+        """The transfer once it is signed; from then on it may have been sent."""
 
     def _own(self, who: str) -> bytes:
         wallet = self.place.wallet
@@ -190,7 +194,7 @@ class _Order:
         secret = self._secret(key_file)
         # Two sends at once from one wallet go one after the other; the node refuses what still meets.
         with locked(folder):
-            # A passphrase may have been typed meanwhile, and another process have sent it.
+            # Typing the passphrase takes a while, in which another process may have sent it.
             again = None if idempotency is None else self._again(folder, idempotency)
             return again or self._first(secret, folder, idempotency)
 
@@ -201,7 +205,7 @@ class _Order:
         return wallet.secret_for(self.sender)
 
     def _first(self, secret: bytes, folder: Path, key: str | None) -> Sent:
-        """Sign and submit; what is signed is kept under `key` before it is sent."""
+        """Sign and submit; the transfer is stored under `key` before it is sent."""
         from ...wallet.sent import keep
 
         def signed(transfer: Transfer) -> None:
@@ -216,7 +220,7 @@ class _Order:
         )
 
     def _again(self, folder: Path, key: str) -> Sent | None:
-        """Submit what was signed under `key` before; None where nothing was."""
+        """Submit the transfer that was signed under `key` before; None where there is none."""
         from ...client.errors import Refused
         from ...wallet.sent import recall
 
@@ -253,14 +257,14 @@ class _Order:
 
     def _may_be_sent(self, transfer: Transfer) -> None:
         self.signed, txid = transfer, txid_of(transfer)
-        outcome().is_now(
+        effect().is_now(
             UNKNOWN,
             f"Transfer {txid} may have been taken: `moneyer tx {txid}{self.where}` finds it, or says that the node has "
             "none",
         )
 
     def _submitted(self, submit: Callable[[], Sent]) -> Sent:
-        """Submit, and note what came of it. Raises what `submit` does, in words of this order."""
+        """Submit, and note the result. Raises what `submit` does, in words of this order."""
         from ...client.errors import OutOfFunds, Refused, Unanswered
 
         try:
@@ -268,20 +272,21 @@ class _Order:
         except Unanswered:
             raise
         except OutOfFunds as error:
-            outcome().nothing()
+            effect().nothing()
             raise self._missing(error) from None
         except (MoneyerError, OSError) as error:
-            outcome().nothing()
+            effect().nothing()
             least = error.details.get("expected") if isinstance(error, Refused) else None
             if isinstance(error, Refused) and error.node_code == "fee_too_low" and isinstance(least, int):
                 raise click.ClickException(
                     f"the fee is too low: this node asks for {self._shown(least)} at least. Give --fee, or leave it out"
                 ) from None
             raise
-        outcome().is_now(UNCONFIRMED, self.stands(sent.txid))
+        effect().is_now(UNCONFIRMED, self.stands(sent.txid))
         return sent
 
     def stands(self, txid: str, state: str = "it still waits for a block") -> str:
+        """A sentence that the transfer was accepted, its state, and how to look at it."""
         return f"Transfer {txid} was accepted, and {state}: `moneyer tx {txid}{self.where}` shows it"
 
     def confirming(self, sent: Sent, how: dict[str, Any]) -> Confirming:
@@ -331,7 +336,7 @@ class _Order:
         click.echo(f"txid {sent.txid}")
 
     def report(self, transfer: Transfer, status: str) -> dict[str, Any]:
-        """For `--json`, in the API's words."""
+        """The order and its transfer for `--json`, by the API's keys."""
         txid = txid_of(transfer)
         return {
             "txid": txid,

@@ -1,4 +1,4 @@
-"""`moneyer up`: a network of several nodes and workers on this machine."""
+"""`moneyer up`: runs a network of several nodes and workers on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     folder = _folder(data, coin)
     ports = _ports(port, nodes, any_port=any_port)
     network = replace(_prepare(folder, coin, ports, lan=how["lan"]), manual=how["manual"])
-    # At the coin's own pace its difficulty stays where it is, and so does what this machine has to hash.
+    # At the coin's own pace its difficulty, and so the load of this machine, stays the same.
     mode = how["mode"] or (None if how["manual"] else f"interval:{network.coin.block_time}")
     processes = procfile.commands(
         network.data,

@@ -40,7 +40,7 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
     from ...wallet.edit import derive_key
     from ...wallet.keystore import MINER, create_wallet
     from ...wallet.names import check_name, name_key
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json, print_pairs
     from ..secret import new_passphrase, unlock
 
@@ -62,7 +62,7 @@ def new(name: str | None, data: Path | None, passphrase_file: Path | None, json:
         passphrase = new_passphrase(passphrase_file, may_be_open=given["open"])
         held = create_wallet(path, keys, development=False, phrase=phrase, passphrase=passphrase)
         shown = names
-    outcome().done(f"The key {shown[-1]} was made: `moneyer wallet list` shows it")
+    effect().done(f"The key {shown[-1]} was made: `moneyer wallet list` shows it")
     if json:
         print_json({"wallet": str(path), "accounts": {each: coin.address(held.names[each]) for each in shown}})
         return
@@ -199,7 +199,7 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
     moneyer wallet rename account-1 savings
     """
     from ...wallet import edit
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json
     from ..place import find_place
     from ..secret import unlock
@@ -209,7 +209,7 @@ def rename(old: str, new_name: str, data: Path | None, passphrase_file: Path | N
         raise place.unknown(old)
     _, passphrase = unlock(place.wallet_path(), passphrase_file)
     edit.rename(place.wallet_path(), old, new_name, passphrase=passphrase)
-    outcome().done(f"{old} is {new_name} now: `moneyer wallet list` shows it")
+    effect().done(f"{old} is {new_name} now: `moneyer wallet list` shows it")
     if json:
         print_json({"wallet": str(place.wallet_path()), "renamed": {old: new_name}})
     else:
@@ -236,7 +236,7 @@ def passphrase(
     """
     from ...devnet.running import is_running
     from ...wallet.edit import set_passphrase
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json
     from ..place import find_place
     from ..secret import new_passphrase, unlock
@@ -252,7 +252,7 @@ def passphrase(
         else new_passphrase(new_passphrase_file, may_be_open=False, variable="MONEYER_NEW_PASSPHRASE")
     )
     set_passphrase(path, old, fresh)
-    outcome().done("The passphrase was changed: `moneyer wallet show` says whether there is one")
+    effect().done("The passphrase was changed: `moneyer wallet show` says whether there is one")
     if json:
         print_json({"wallet": str(path), "encrypted": fresh is not None})
     else:
@@ -282,7 +282,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
     from ...core.signing import payable
     from ...wallet.contacts import add_contact, remove_contact
     from ...wallet.errors import NameTaken
-    from ..exits import outcome
+    from ..exits import effect
     from ..output import print_json, print_table
     from ..place import find_place
 
@@ -299,7 +299,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
             print_table(("name", "address"), list(place.contacts.items()), below="address")
     elif remove:
         address = remove_contact(folder, name)
-        outcome().done(f"{name} is forgotten: `moneyer wallet contact` lists the others")
+        effect().done(f"{name} is forgotten: `moneyer wallet contact` lists the others")
         if json:
             print_json({"removed": {name: address}})
         else:
@@ -312,7 +312,7 @@ def contact(name: str | None, address: str | None, remove: bool, data: Path | No
             raise NameTaken(f"{name} is a key of this wallet: take another name")
         address = coin.address(payable(coin, address))
         add_contact(folder, name, address)
-        outcome().done(f"{name} is a contact: `moneyer wallet contact` lists them")
+        effect().done(f"{name} is a contact: `moneyer wallet contact` lists them")
         if json:
             print_json({"contacts": {name: address}})
         else:
