@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 LAUNCHER = "MONEYER_LAUNCHER"
 """Environment: the process id of the launcher, with which this process ends: `moneyer up`, or a worker's keeper."""
@@ -115,7 +114,8 @@ def _launcher() -> int | None:
 def _parent_of(pid: int) -> int | None:
     if sys.platform == "linux":
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                stat = file.read()
         except OSError:
             return None
         # pid (name) state ppid …; the name may hold anything, a closing parenthesis too.
