@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bench.common import SHORT, below, folder, plain, report, seconds
 from moneyer.node.core import codec
-from tests.api.crowding import wait_until_in_step
-from tests.api.mob import HOSTILE, mobs
-from tests.api.running import ALICE, BOB, RunningNode, running
-from tests.support import transfer
+from tests.kit.callers.crowds import wait_until_in_step
+from tests.kit.callers.mob import HOSTILE, mobs
+from tests.kit.chains import transfer
+from tests.kit.running import ALICE, BOB, RunningNode, running
 
 CALLER = "127.0.0.9"
 READS = ("/v1/status", "/healthz", "/p2p/hello", "/v1/blocks", "/v1/peers", "/v1/mempool")

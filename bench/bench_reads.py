@@ -27,8 +27,8 @@ from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from moneyer.node.store.unconfirmed import entries
-from tests.api.calling import call_of
-from tests.support import key
+from tests.kit.callers.handlers import call_of
+from tests.kit.chains import key
 
 Q = TypeVar("Q")
 

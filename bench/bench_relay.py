@@ -15,9 +15,9 @@ from typing import Any
 from bench.common import SHORT, Figure, below, folder, report
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
-from tests.api.running import ALICE, BOB, RunningNode
-from tests.p2p.gossiping import COIN, line
-from tests.support import transfer
+from tests.kit.chains import transfer
+from tests.kit.net.gossip import COIN, line
+from tests.kit.running import ALICE, BOB, RunningNode
 
 ROUNDS = 10 if SHORT else 50
 PAUSE = 0.03

@@ -26,8 +26,9 @@ from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.service import Node
 from moneyer.node.store import blocks
 from moneyer.node.system.threads import in_threads
-from tests.ports import free_port
-from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.ports import free_port
+from tests.kit.waiting import wait_until
 
 NODES = 50
 ROUNDS = 5 if SHORT else 20

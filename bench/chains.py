@@ -13,7 +13,7 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.rules import MEDIAN_SPAN
 from moneyer.node.core.types import Block, Transfer
 from moneyer.node.store.engine import Store
-from tests.support import GENESIS_TIME, Key, block_on, easy_coin, key
+from tests.kit.chains import GENESIS_TIME, Key, block_on, easy_coin, key
 
 FAR = GENESIS_TIME + 10**9
 """A clock that finds no bench's block too new."""

@@ -15,7 +15,7 @@ import psutil
 
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
-from tests.ports import free_port
+from tests.kit.ports import free_port
 
 _START = 30
 

@@ -16,8 +16,8 @@ import pytest
 from moneyer.node.system import logs
 from moneyer.node.system.locks import is_held
 from moneyer.node.system.text import is_visible
-from tests.api.running import ALICE, BOB, running
-from tests.support import wait_until
+from tests.kit.running import ALICE, BOB, running
+from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "two\nlines\rand \x1b[31mred\x1b[0m \u2028 \udcff \x00 \x9b2J \u202e \u061c \u200b \ufeff \U000e0041 \u3164"

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from moneyer.node.store.backends.driver import has_safe_wal
-from tests.cli.coins import PASSPHRASE, SECRET, asked, mining, own_node, wait_for_height
-from tests.cli.support import moneyer, open_to_others
-from tests.support import key, wait_until
-from tests.worker.stratum_server import Stratum
+from tests.kit.chains import key
+from tests.kit.commands import asked, moneyer, open_to_others
+from tests.kit.mining.stratum import Stratum
+from tests.kit.mining.workers import mining
+from tests.kit.running import PASSPHRASE, SECRET, own_node, wait_for_height
+from tests.kit.waiting import wait_until
 
 
 def test_whatever_the_umask_no_file_of_a_data_folder_is_open_to_others(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from moneyer.node.wallet.derive import DEVELOPMENT_PHRASE, Key, key_from_phrase
 from moneyer.node.wallet.keystore import create_wallet
-from tests.api.running import RunningNode, children, running
-from tests.cli.coins import PASSPHRASE, PEOPLE, RICH, SECRET, mining
-from tests.cli.support import moneyer
-from tests.support import easy_coin, wait_until
+from tests.kit.chains import easy_coin
+from tests.kit.commands import moneyer
+from tests.kit.mining.workers import mining
+from tests.kit.running import PASSPHRASE, PEOPLE, RICH, SECRET, RunningNode, children, running
+from tests.kit.waiting import wait_until
 
 KEYS = {name: key_from_phrase(DEVELOPMENT_PHRASE, number) for number, name in enumerate(PEOPLE)}
 COIN = easy_coin(premine=[(easy_coin().address(KEYS[name].payload), RICH) for name in ("alice", "bob")])

@@ -19,7 +19,7 @@ from moneyer.node.system.shares import (
     Shares,
     address_key,
 )
-from tests.support import wait_until
+from tests.kit.waiting import wait_until
 from tools.bounds_table import PAGE, with_table
 
 BOUND = Bound("tables", "a guest", total=6, each=3, reserve=2)

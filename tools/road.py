@@ -22,7 +22,7 @@ from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.service import Node
-from tests.support import ChainBuilder, easy_coin
+from tests.kit.chains import ChainBuilder, easy_coin
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("node", "worker", "migrations")

@@ -108,7 +108,7 @@ def filled_in(text: str, first_port: int) -> str:
 
 
 def main() -> None:
-    from tests.net.network import Network
+    from tests.kit.net.launchers import Network
 
     with tempfile.TemporaryDirectory() as folder:
         network = Network(Path(folder))

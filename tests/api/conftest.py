@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.running import RunningNode, running
+from tests.kit.running import RunningNode, running
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.p2p.peer.connection import NODE_HEADER
 from moneyer.node.system.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
-from tests.api.crowding import CROWDS, Crowd, idle_worker, places, request, wait_until_full, wait_until_in_step
-from tests.api.mob import HOSTILE, mobs
-from tests.api.running import BOB, CAROL, RunningNode, running
 from tests.api.test_idle_clients import linux
 from tests.api.test_large_answers import fill_with_large_blocks
-from tests.p2p.gossiping import gossiping, wait_for_peers
-from tests.support import transfer, wait_until
+from tests.kit.callers.crowds import CROWDS, Crowd, idle_worker, places, request, wait_until_full, wait_until_in_step
+from tests.kit.callers.mob import HOSTILE, mobs
+from tests.kit.chains import transfer
+from tests.kit.net.gossip import gossiping, wait_for_peers
+from tests.kit.running import BOB, CAROL, RunningNode, running
+from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

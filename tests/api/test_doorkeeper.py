@@ -12,10 +12,10 @@ import pytest
 
 from moneyer.node.api.http.doorkeeper import Doorkeeper
 from moneyer.node.system.shares import CONNECTIONS, Bound
-from tests.api.running import RunningNode
 from tests.api.test_crowds import post_a_transfer
 from tests.api.test_idle_clients import linux
-from tests.support import wait_until
+from tests.kit.running import RunningNode
+from tests.kit.waiting import wait_until
 
 pytestmark = linux
 

@@ -21,9 +21,10 @@ from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Block
 from moneyer.node.service import Node
 from moneyer.node.system.shares import EVENT_STREAMS
-from tests.api.listening import Listener, listening
-from tests.api.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
-from tests.support import ChainBuilder, transfer, wait_until
+from tests.kit.callers.events import Listener, listening
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
+from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,9 +12,9 @@ import pytest
 from moneyer.node.core.coin import Coin
 from moneyer.node.wallet.derive import development_key, development_keys
 from moneyer.node.wallet.keystore import open_wallet
-from tests.api.running import RunningNode, running
 from tests.api.test_mining import worker
-from tests.support import easy_coin
+from tests.kit.chains import easy_coin
+from tests.kit.running import RunningNode, running
 
 UNIT = 10**6
 

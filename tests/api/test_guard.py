@@ -11,7 +11,7 @@ import pytest
 from moneyer.node.api.http.guard import answers_to
 from moneyer.node.system.api_token import ensure_token
 from moneyer.node.system.network import is_loopback
-from tests.api.running import RunningNode, running
+from tests.kit.running import RunningNode, running
 
 CHANGING = [
     ("GET", "/mine_block"),

@@ -12,8 +12,8 @@ from threading import Thread
 import pytest
 
 from moneyer.node.core import codec
-from tests.api.running import ALICE, BOB, RunningNode
-from tests.support import transfer
+from tests.kit.chains import transfer
+from tests.kit.running import ALICE, BOB, RunningNode
 
 JSON = {"Content-Type": "application/json"}
 OCTETS = {"Content-Type": "application/octet-stream"}

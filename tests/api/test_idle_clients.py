@@ -32,8 +32,9 @@ from moneyer.node.system.shares import (
     Bound,
     NoPlace,
 )
-from tests.api.running import ALICE, BOB, PROMISED, RunningNode, children
-from tests.support import transfer, wait_until
+from tests.kit.chains import transfer
+from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, children
+from tests.kit.waiting import wait_until
 
 CLIENTS = 160
 EACH = 14

@@ -18,9 +18,10 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.system.shares import LARGE_ANSWERS, NoPlace
-from tests.api.running import ALICE, BOB, RunningNode, running
 from tests.api.test_idle_clients import Door, linux
-from tests.support import transfer, wait_until
+from tests.kit.chains import transfer
+from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.waiting import wait_until
 
 BLOCKS, TRANSFERS = 8, 3_200
 """7.6 MB: more than the kernel takes for a client that reads nothing."""

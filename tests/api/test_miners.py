@@ -13,11 +13,12 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Coinbase
-from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.api.test_mining import height, worker
-from tests.nodes import Node
-from tests.support import ChainBuilder, transfer, wait_until
-from tests.worker.stratum_server import Stratum
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.mining.stratum import Stratum
+from tests.kit.nodes import Node
+from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 
 
 def sha256d(data: bytes) -> bytes:

@@ -14,8 +14,9 @@ from moneyer.node.service import Node
 from moneyer.node.store import mining
 from moneyer.node.store.engine import Store
 from moneyer.node.system import locks
-from tests.api.running import ALICE, BOB, RunningNode, running
-from tests.support import easy_coin, transfer, wait_until
+from tests.kit.chains import easy_coin, transfer
+from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.waiting import wait_until
 
 
 @contextlib.contextmanager

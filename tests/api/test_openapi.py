@@ -19,7 +19,7 @@ from moneyer.node.api.app import build_app
 from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.config import Config
 from moneyer.node.service import Node
-from tests.api.running import RunningNode, place_coin, rich_coin, running
+from tests.kit.running import RunningNode, place_coin, rich_coin, running
 
 SETTINGS = settings(
     max_examples=20,

@@ -17,10 +17,11 @@ from moneyer.node.core.rules import RULES_VERSION
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.system.shares import CALLBACKS
-from tests.api.running import ALICE, BOB, RICH, RunningNode, running
-from tests.p2p.hostile import PeerServer, as_json, hello_of
-from tests.ports import free_port
-from tests.support import transfer, wait_until
+from tests.kit.chains import transfer
+from tests.kit.net.peers import PeerServer, as_json, hello_of
+from tests.kit.ports import free_port
+from tests.kit.running import ALICE, BOB, RICH, RunningNode, running
+from tests.kit.waiting import wait_until
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 

@@ -20,11 +20,11 @@ from moneyer.node.core.types import Transaction, Transfer
 from moneyer.node.service import Node
 from moneyer.node.store import chainstate
 from moneyer.node.store.opening.check import root_of
-from tests.api.calling import call_of
-from tests.api.running import ALICE, BOB, place_coin, rich_coin
-from tests.nodes import NOW
-from tests.statements import statements
-from tests.support import ChainBuilder, transfer
+from tests.kit.callers.handlers import call_of
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.nodes import NOW
+from tests.kit.running import ALICE, BOB, place_coin, rich_coin
+from tests.kit.statements import statements
 
 FULL = 250
 """Transfers in a block of more than two parts."""

@@ -11,8 +11,8 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
-from tests.api.running import ALICE, BOB, RunningNode, running
-from tests.support import transfer
+from tests.kit.chains import transfer
+from tests.kit.running import ALICE, BOB, RunningNode, running
 
 JSON = {"Content-Type": "application/json"}
 LOCATOR = b'{"locator": []}'

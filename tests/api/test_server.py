@@ -14,19 +14,9 @@ import pytest
 
 from moneyer.node.api.server import NodeRefused, check_config, take_port
 from moneyer.node.config import Config
-from tests.api.running import (
-    RunningNode,
-    alive,
-    answers,
-    children,
-    launch,
-    log_of,
-    place_coin,
-    rich_coin,
-    running,
-)
-from tests.ports import free_port
-from tests.support import wait_until
+from tests.kit.ports import free_port
+from tests.kit.running import RunningNode, alive, answers, children, launch, log_of, place_coin, rich_coin, running
+from tests.kit.waiting import wait_until
 
 
 def ended(config: Config) -> tuple[int, str]:
@@ -190,7 +180,7 @@ def test_a_node_ends_with_its_launcher(tmp_path: Path) -> None:
     place_coin(tmp_path / "node", rich_coin())
     config = Config(data=tmp_path / "node", port=free_port(), development=True)
     launcher = (
-        "import time\nfrom pathlib import Path\nfrom node.config import Config\nfrom tests.api.running import launch\n"
+        "import time\nfrom pathlib import Path\nfrom node.config import Config\nfrom tests.kit.running import launch\n"
         f"config = Config(data=Path({str(config.data)!r}), port={config.port}, development=True)\n"
         "print(launch(config).pid, flush=True)\n"
         "time.sleep(600)"

@@ -13,8 +13,8 @@ import pytest
 from moneyer.node.api import sync_console
 from moneyer.node.api.sync_console import SyncShow, line_of
 from moneyer.node.p2p.sync.progress import SyncMeter, SyncProgress
-from tests.support import wait_until
-from tests.terminals import shown_on
+from tests.kit.terminals import shown_on
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture

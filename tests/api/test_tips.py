@@ -17,9 +17,9 @@ from moneyer.node.store import blocks
 from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
 from moneyer.node.system.threads import in_threads
-from tests.api.calling import call_of
-from tests.api.running import RunningNode, running
-from tests.support import ChainBuilder, block_on
+from tests.kit.callers.handlers import call_of
+from tests.kit.chains import ChainBuilder, block_on
+from tests.kit.running import RunningNode, running
 
 FORK, DEPTH, TIPS = 3, 100, 60
 

@@ -14,8 +14,8 @@ from moneyer.node.core import codec, signing
 from moneyer.node.core.address import encode_address
 from moneyer.node.core.hashing import show
 from moneyer.node.core.types import MAX_MONEY, Transfer
-from tests.api.running import ALICE, BOB, CAROL, RICH, Answer, RunningNode, rich_coin, running
-from tests.support import Key, key, sign, transfer
+from tests.kit.chains import Key, key, sign, transfer
+from tests.kit.running import ALICE, BOB, CAROL, RICH, Answer, RunningNode, rich_coin, running
 
 JSON = {"Content-Type": "application/json"}
 

@@ -20,8 +20,8 @@ from moneyer.node.core.hashing import show
 from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
 from moneyer.node.wallet.derive import development_keys
-from tests.api.running import RunningNode, running
-from tests.support import easy_coin, key, transfer
+from tests.kit.chains import easy_coin, key, transfer
+from tests.kit.running import RunningNode, running
 
 DEVELOPERS = development_keys()
 UNIT = 10**6

@@ -16,10 +16,11 @@ from moneyer.node.core.coinfile import coin_from_json
 from moneyer.node.core.hashing import merkle_root_of_branch, show, unshow
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
-from tests.api.calling import call_of
-from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, running
-from tests.ports import free_port
-from tests.support import key, transfer, wait_until
+from tests.kit.callers.handlers import call_of
+from tests.kit.chains import key, transfer
+from tests.kit.ports import free_port
+from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, running
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from moneyer.node.api.endpoint import ENDPOINTS, Binary, Endpoint, Text
 from moneyer.node.api.http.decode import decode_json
 from moneyer.node.api.http.errors import HttpError
 from moneyer.node.system.words import describe, explain, nearest
-from tests.api.running import Answer, RunningNode, running
-from tests.words import NOT_FOR_PEOPLE
+from tests.kit.running import Answer, RunningNode, running
+from tests.kit.words import NOT_FOR_PEOPLE
 
 WRONG: list[Any] = [None, True, 5, -1, 1.5, "", "?", "x" * 3_000, [], [None], [[]], {}, {"a": 1}]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import RuleError
 from moneyer.node.store import accounts, blocks
-from tests.nodes import Node
-from tests.processes import Pipe
+from tests.kit.nodes import Node
+from tests.kit.processes import Pipe
 
 
 def accept_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from moneyer.node.core import codec, ledger, signing
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Transfer
-from tests.support import Key, block_on, transfer
+from tests.kit.chains import Key, block_on, transfer
 
 
 @dataclass(frozen=True)

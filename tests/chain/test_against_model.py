@@ -24,7 +24,7 @@ from moneyer.node.core.address import encode_address
 from moneyer.node.core.coinfile import coin_from_json
 from moneyer.node.core.errors import RuleError
 from tests.chain.protocol_model import MAX_MONEY, Model, Place, Refused, State, decode_bits, merkle_root, sha256d
-from tests.nodes import Node
+from tests.kit.nodes import Node
 
 EDGES = (0, 1, 2, MAX_MONEY - 1, MAX_MONEY, MAX_MONEY + 1, 2**63 - 1, 2**63, 2**64 - 1)
 """Of a u64: what a JSON number, a signed column and the field itself hold at most, and their neighbours."""

@@ -22,8 +22,8 @@ from moneyer.node.core.errors import (
 )
 from moneyer.node.core.types import HEADER_SIZE, MAX_MONEY, Block, Transfer
 from moneyer.node.store import blocks
-from tests.nodes import NOW, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import NOW, OpenNode
 
 ALICE, BOB = key("alice"), key("bob")
 

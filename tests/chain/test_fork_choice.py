@@ -14,8 +14,8 @@ from moneyer.node.core.errors import BadCoinbaseAmount, InsufficientFunds, Inval
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import blocks, chainstate
 from moneyer.node.store.errors import StoreBusy
-from tests.nodes import NOW, Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import NOW, Node, OpenNode
 
 ALICE, BOB = key("alice"), key("bob")
 

@@ -12,8 +12,8 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.core.errors import BadCoinbaseAmount, InvalidParent, TimeTooOld
 from moneyer.node.core.types import Block
-from tests.nodes import NOW, OpenNode
-from tests.support import ChainBuilder, easy_coin, key
+from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.nodes import NOW, OpenNode
 
 ALICE, BOB, CAROL = (key(name) for name in ("alice", "bob", "carol"))
 COIN = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)])

@@ -11,8 +11,8 @@ from moneyer.node.core import codec
 from moneyer.node.core.errors import BadCoinbaseAmount, RuleError
 from moneyer.node.core.hashing import merkle_root
 from moneyer.node.system.shares import ORPHANS
-from tests.nodes import NOW, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import NOW, OpenNode
 
 ALICE, BOB = key("alice"), key("bob")
 

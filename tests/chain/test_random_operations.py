@@ -15,8 +15,8 @@ from moneyer.node.core.types import Block
 from moneyer.node.store import accounts
 from moneyer.node.store.tables import mempool
 from tests.chain.model import Model, Place
-from tests.nodes import NOW, Node, OpenNode
-from tests.support import block_on, easy_coin, key, mine
+from tests.kit.chains import block_on, easy_coin, key, mine
+from tests.kit.nodes import NOW, Node, OpenNode
 
 OPERATIONS = 10_000
 PEOPLE = [key(f"person {number}") for number in range(6)]

@@ -9,8 +9,9 @@ from typing import Any
 
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
-from tests.api.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
-from tests.support import ChainBuilder, wait_until
+from tests.kit.chains import ChainBuilder
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 
 COIN = rich_coin()
 REORGS = 30

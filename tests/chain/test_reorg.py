@@ -15,10 +15,10 @@ from moneyer.node.core.types import Account, Transfer
 from moneyer.node.store import accounts, blocks, chainstate, transactions
 from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.chain.children import read_until_told
-from tests.nodes import NOW, Node, OpenNode
-from tests.processes import Child, children
-from tests.statements import statements
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import NOW, Node, OpenNode
+from tests.kit.processes import Child, children
+from tests.kit.statements import statements
 
 ALICE, BOB, CAROL, DAVE = (key(name) for name in ("alice", "bob", "carol", "dave"))
 DEEP = 1000

@@ -14,8 +14,9 @@ from moneyer.node.chain.accept import KeyedLock
 from moneyer.node.chain.outcomes import Outcome
 from moneyer.node.core import codec
 from moneyer.node.core.errors import RuleError
-from tests.nodes import Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import Node, OpenNode
+from tests.kit.waiting import wait_until
 
 ALICE, BOB = key("alice"), key("bob")
 COIN = easy_coin(premine=[(ALICE, 1_000)])

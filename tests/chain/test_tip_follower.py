@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moneyer.node.chain.tip_follower import TipFollower, TipMove
-from tests.nodes import NOW, OpenNode
-from tests.support import ChainBuilder, easy_coin
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.nodes import NOW, OpenNode
 
 
 def look(follower: TipFollower) -> TipMove | None:

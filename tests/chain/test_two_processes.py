@@ -9,9 +9,9 @@ from moneyer.node.core import codec
 from moneyer.node.store import blocks
 from moneyer.node.store.blocks import Leaves
 from tests.chain.children import accept_when_told
-from tests.nodes import OpenNode
-from tests.processes import Child, children
-from tests.support import ChainBuilder, easy_coin, key
+from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.nodes import OpenNode
+from tests.kit.processes import Child, children
 
 ROUNDS = 25
 

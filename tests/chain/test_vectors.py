@@ -17,7 +17,7 @@ from moneyer.node.core.errors import RuleError
 from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Account
 from tests.conftest import REPOSITORY
-from tests.nodes import Node, OpenNode
+from tests.kit.nodes import Node, OpenNode
 
 Vectors = dict[str, Any]
 NOW = 1_790_100_000

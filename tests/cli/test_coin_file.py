@@ -9,8 +9,8 @@ import pytest
 
 from moneyer.node.cli import main as cli_main
 from moneyer.node.core.coinfile import coin_to_toml
-from tests.cli.coins import own_coin
-from tests.cli.support import moneyer, refusal
+from tests.kit.commands import moneyer, refusal
+from tests.kit.running import own_coin
 
 TEXT = coin_to_toml(own_coin())
 REQUIRED = ["name", "symbol", "hrp", "decimals", "timestamp", "block_time", "pow_limit", "reward"]

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.running import answers
-from tests.cli.coins import own_node
-from tests.cli.support import environment
 from tests.conftest import REPOSITORY
-from tests.net.network import Launcher
-from tests.ports import free_port, free_ports
-from tests.support import wait_until
+from tests.kit.commands import environment
+from tests.kit.net.launchers import Launcher
+from tests.kit.ports import free_port, free_ports
+from tests.kit.running import answers, own_node
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

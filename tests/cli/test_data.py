@@ -16,8 +16,8 @@ from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.engine import Store, load_coin
 from moneyer.node.store.tables import SCHEMA_REVISION
 from moneyer.node.system.locks import hold
-from tests.cli.support import moneyer, refusal
-from tests.support import ChainBuilder, easy_coin, key
+from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.commands import moneyer, refusal
 
 BLOCKS = 12
 

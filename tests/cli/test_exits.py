@@ -17,10 +17,9 @@ from typing import IO, Any
 import pytest
 
 from moneyer.node.core import codec
-from tests.api.running import RunningNode
-from tests.cli.coins import RICH, own_node, start
-from tests.cli.support import MONEYER, environment, moneyer, no_room, refusal
-from tests.support import key
+from tests.kit.chains import key
+from tests.kit.commands import MONEYER, environment, moneyer, no_room, refusal, start
+from tests.kit.running import RICH, RunningNode, own_node
 
 pytestmark = pytest.mark.timeout(300)
 

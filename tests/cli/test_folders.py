@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.devnet import running as register
-from tests.api.running import RunningNode, running
-from tests.cli.coins import own_coin, own_node
-from tests.cli.support import moneyer, refusal
-from tests.support import easy_coin
+from tests.kit.chains import easy_coin
+from tests.kit.commands import moneyer, refusal
+from tests.kit.running import RunningNode, own_coin, own_node, running
 
 pytestmark = pytest.mark.timeout(180)
 

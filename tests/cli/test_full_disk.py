@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core.coinfile import coin_to_toml
-from tests.cli.coins import SECRET, own_coin, own_node, write_wallet
-from tests.cli.support import moneyer, no_room, refusal
-from tests.support import key
+from tests.kit.chains import key
+from tests.kit.commands import moneyer, no_room, refusal
+from tests.kit.running import SECRET, own_coin, own_node, write_wallet
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from moneyer.node.client.transport import needs_token
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.system.api_token import ensure_token
 from moneyer.node.system.locks import hold
-from tests.cli.coins import own_coin, own_node, write_wallet
-from tests.cli.support import moneyer, refusal
 from tests.cli.test_exits import in_front
+from tests.kit.commands import moneyer, refusal
+from tests.kit.running import own_coin, own_node, write_wallet
 
 pytestmark = pytest.mark.timeout(300)
 

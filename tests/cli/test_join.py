@@ -10,11 +10,11 @@ import pytest
 from moneyer.node.devnet.coinfiles import read_coin
 from moneyer.node.system.text import is_visible
 from moneyer.node.wallet.keystore import open_wallet
-from tests.api.running import answers
-from tests.cli.coins import SECRET, asked, mining, own_coin, own_node, start
-from tests.cli.support import moneyer, no_room, refusal
-from tests.ports import free_port
-from tests.support import wait_until
+from tests.kit.commands import asked, moneyer, no_room, refusal, start
+from tests.kit.mining.workers import mining
+from tests.kit.ports import free_port
+from tests.kit.running import SECRET, answers, own_coin, own_node
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 

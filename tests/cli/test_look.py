@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core.coinfile import coin_to_toml
-from tests.api.running import RunningNode
-from tests.cli.coins import asked, own_coin, own_node, write_wallet
-from tests.cli.support import MONEYER, environment, moneyer, refusal, talk
-from tests.ports import free_port
-from tests.support import key
+from tests.kit.chains import key
+from tests.kit.commands import MONEYER, asked, environment, moneyer, refusal, talk
+from tests.kit.ports import free_port
+from tests.kit.running import RunningNode, own_coin, own_node, write_wallet
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -18,7 +18,7 @@ from moneyer.node.cli.main import COMMANDS, cli
 from moneyer.node.core.errors import MoneyerError
 from moneyer.worker import config as worker_config
 from moneyer.worker.engines import registry as worker_engines
-from tests.cli.support import environment, moneyer, refusal
+from tests.kit.commands import environment, moneyer, refusal
 
 HEAVY = [
     "sqlalchemy",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.coins import asked, height_of, mining, own_node, start
-from tests.cli.support import moneyer, refusal
-from tests.support import wait_until
+from tests.kit.commands import asked, moneyer, refusal, start
+from tests.kit.mining.workers import mining
+from tests.kit.running import height_of, own_node
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 

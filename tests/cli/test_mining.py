@@ -10,10 +10,10 @@ import pytest
 
 from moneyer.node.cli.output import activity
 from moneyer.worker.reports import shown_rate
-from tests.api.running import RunningNode, rich_coin, running
 from tests.api.test_mining import worker
-from tests.cli.support import MONEYER, environment, moneyer, refusal
-from tests.support import wait_until
+from tests.kit.commands import MONEYER, environment, moneyer, refusal
+from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 
 
 @pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])

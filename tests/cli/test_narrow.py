@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.running import RunningNode
-from tests.cli.coins import asked, own_node
-from tests.cli.support import talk
+from tests.kit.commands import asked, talk
+from tests.kit.running import RunningNode, own_node
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -16,7 +16,7 @@ from moneyer.node.core.pow import block_work, decode_bits
 from moneyer.node.devnet.coinfiles import read_coin
 from moneyer.node.devnet.newcoin import YEAR, Wishes, default_symbol, easiest_bits, make_coin, prospect, slug
 from moneyer.node.wallet.keystore import open_wallet
-from tests.cli.support import moneyer, no_room, refusal, talk
+from tests.kit.commands import moneyer, no_room, refusal, talk
 
 SECRET = {"MONEYER_PASSPHRASE": "sand and shells"}
 WORDS = re.compile(r"\b(?:[a-z]{3,8} ){11}[a-z]{3,8}\b")

@@ -30,14 +30,14 @@ from moneyer.node.cli.place import NodeClient
 from moneyer.node.client.errors import ClientError
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.system.locks import hold
-from tests.cli.coins import write_wallet
-from tests.cli.support import MONEYER, NOWHERE, environment
 from tests.cli.test_main import all_commands
-from tests.disks import filled, small_disk  # noqa: F401 - a fixture
-from tests.ports import free_port
-from tests.store.folders import CHAIN, made
-from tests.support import key
-from tests.words import NOT_FOR_PEOPLE
+from tests.kit.chains import key
+from tests.kit.commands import MONEYER, NOWHERE, environment
+from tests.kit.damage import CHAIN, made
+from tests.kit.disks import filled, small_disk  # noqa: F401 - a fixture
+from tests.kit.ports import free_port
+from tests.kit.running import write_wallet
+from tests.kit.words import NOT_FOR_PEOPLE
 
 ADDRESS = key("carol").address(CHAIN.coin)
 ARGUMENTS = {

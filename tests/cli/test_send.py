@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.running import RunningNode, answers
-from tests.cli.coins import PASSPHRASE, RICH, SECRET, asked, mining, own_coin, own_node, start
-from tests.cli.support import moneyer, refusal, talk
-from tests.support import key, wait_until
+from tests.kit.chains import key
+from tests.kit.commands import asked, moneyer, refusal, start, talk
+from tests.kit.mining.workers import mining
+from tests.kit.running import PASSPHRASE, RICH, SECRET, RunningNode, answers, own_coin, own_node
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -12,9 +12,9 @@ from moneyer.node.core.address import encode_address
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, development_keys, key_from_phrase
 from moneyer.node.wallet.keystore import create_wallet, open_wallet
-from tests.cli.coins import PASSPHRASE, SECRET, asked, own_coin, own_node, start
-from tests.cli.support import moneyer, no_room, refusal, talk
-from tests.support import easy_coin, key
+from tests.kit.chains import easy_coin, key
+from tests.kit.commands import asked, moneyer, no_room, refusal, start, talk
+from tests.kit.running import PASSPHRASE, SECRET, own_coin, own_node
 
 COIN = own_coin()
 

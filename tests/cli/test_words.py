@@ -11,7 +11,7 @@ import pytest
 from moneyer.node.cli.main import run
 from tests.cli.test_main import all_commands
 from tests.conftest import REPOSITORY
-from tests.words import NOT_FOR_PEOPLE
+from tests.kit.words import NOT_FOR_PEOPLE
 
 CLICKS_OWN = ("Invalid", "No such", "Missing", "is not a valid", "not in the range", "<=x", "unexpected", "requires an")
 COMMANDS = [(name, command) for name, command in all_commands() if not isinstance(command, click.Group)]

@@ -16,8 +16,8 @@ from moneyer.node.client.sse import MAX_LINE, Stream
 from moneyer.node.client.transport import Transport
 from moneyer.node.core.errors import BadAmount, MoneyerError
 from moneyer.node.core.types import MAX_MONEY, Transfer
-from tests.api.running import ALICE, BOB, RICH, RunningNode, rich_coin, running
-from tests.p2p.hostile import PeerServer, flood
+from tests.kit.net.peers import PeerServer, flood
+from tests.kit.running import ALICE, BOB, RICH, RunningNode, rich_coin, running
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import environment
 from tests.conftest import REPOSITORY
+from tests.kit.commands import environment
 
 OURS = ("moneyer", "node", "worker", "migrations")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.coins import mining, own_node
-from tests.cli.support import environment
 from tests.conftest import REPOSITORY
-from tests.support import wait_until
+from tests.kit.commands import environment
+from tests.kit.mining.workers import mining
+from tests.kit.running import own_node
+from tests.kit.waiting import wait_until
 
 PAGE = (REPOSITORY / "docs" / "client.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

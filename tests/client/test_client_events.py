@@ -21,9 +21,9 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.system.shares import EVENT_STREAMS
-from tests.api.listening import listening
-from tests.api.running import ALICE, BOB, RunningNode, answers, launch, rich_coin, running
-from tests.support import wait_until
+from tests.kit.callers.events import listening
+from tests.kit.running import ALICE, BOB, RunningNode, answers, launch, rich_coin, running
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture

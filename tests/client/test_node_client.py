@@ -15,9 +15,10 @@ from moneyer.node.client.errors import BadArgument, NoAnswer, NotConfirmed, OutO
 from moneyer.node.core import codec
 from moneyer.node.core.errors import BadMemo
 from moneyer.node.core.hashing import show
-from tests.api.running import RICH, RunningNode, rich_coin, running
 from tests.conftest import REPOSITORY
-from tests.support import key, transfer, wait_until
+from tests.kit.chains import key, transfer
+from tests.kit.running import RICH, RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 
 ALICE, BOB = key("alice"), key("bob")
 

@@ -6,7 +6,7 @@ import pytest
 
 from moneyer.node.core.address import decode_address, encode_address
 from moneyer.node.core.errors import BadAddress
-from tests.support import key
+from tests.kit.chains import key
 
 ALICE = encode_address("easy", key("alice").payload)
 OTHER = encode_address("other", key("alice").payload)

@@ -16,7 +16,7 @@ from moneyer.node.core.coinfile import coin_from_json, coin_from_toml, coin_to_t
 from moneyer.node.core.errors import BadCoin
 from moneyer.node.core.types import MAX_MONEY
 from tests.core.strategies import coins
-from tests.support import EASY_BITS, GENESIS_TIME, ChainBuilder, easy_coin, key
+from tests.kit.chains import EASY_BITS, GENESIS_TIME, ChainBuilder, easy_coin, key
 
 REQUIRED = {
     "name": '"Test Coin"',

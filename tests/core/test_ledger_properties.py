@@ -21,7 +21,7 @@ from moneyer.node.core.errors import (
 )
 from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
 from tests.core.pure_node import Tip, wins
-from tests.support import ChainBuilder, easy_coin, key, rebuild, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, rebuild, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol", "dave")]
 ALICE, BOB, CAROL, DAVE = PEOPLE

@@ -33,7 +33,7 @@ from moneyer.node.core.hashing import merkle_branch, merkle_root, merkle_root_of
 from moneyer.node.core.money import format_amount, parse_amount
 from moneyer.node.core.types import MAX_MONEY, Coinbase, Header, Transaction
 from tests.core import strategies as values
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 
 COIN = easy_coin(premine=[(key("alice"), 10**9)])
 GOOD = transfer(COIN, key("alice"), key("bob"), 5, 1)

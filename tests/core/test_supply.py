@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import MAX_MONEY
 from tests.core.strategies import coins
-from tests.support import easy_coin
+from tests.kit.chains import easy_coin
 
 
 @given(coins(), st.integers(0, 2**32 - 1))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from moneyer.node.core import codec, ledger, rules, template
 from moneyer.node.core.errors import NoTimestamp
 from moneyer.node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol")]
 MINER = key("miner")

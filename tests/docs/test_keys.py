@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from moneyer.node.api.shapes import v1
-from tests.api.running import running
 from tests.docs.pages import in_backticks, page, rows
+from tests.kit.running import running
 
 EVENTS = (v1.ReorgEvent, v1.ResetEvent)
 """Of `/v1/events`; the other events have the shapes of answers."""

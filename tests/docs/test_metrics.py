@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.api.running import running
 from tests.docs.pages import files, in_backticks, name_of, page, rows, section
+from tests.kit.running import running
 
 
 def _named(kind: str, name: str) -> str:

@@ -12,8 +12,8 @@ from moneyer.node.chain import signatures
 from moneyer.node.core import codec
 from moneyer.node.core.errors import BadSignature, InsufficientFunds, MempoolFull, RuleError
 from moneyer.node.core.types import Transfer
-from tests.nodes import Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import Node, OpenNode
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10_000), (BOB, 1_000)])

@@ -8,8 +8,8 @@ from moneyer.node.core import codec
 from moneyer.node.core.errors import MempoolFull
 from moneyer.node.core.types import Transfer
 from moneyer.node.store.unconfirmed import entries as rows
-from tests.nodes import Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import Node, OpenNode
 
 PEOPLE = [key(f"person {number}") for number in range(8)]
 COIN = easy_coin(premine=[(person, 1_000_000) for person in PEOPLE])

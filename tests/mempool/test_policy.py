@@ -25,8 +25,8 @@ from moneyer.node.core.errors import (
 from moneyer.node.core.types import MAX_MONEY, Transfer
 from moneyer.node.store.tables import mempool
 from moneyer.node.store.unconfirmed import entries as rows
-from tests.nodes import Node, OpenNode
-from tests.support import ChainBuilder, easy_coin, key, sign, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, sign, transfer
+from tests.kit.nodes import Node, OpenNode
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10_000), (BOB, 100)])

@@ -16,8 +16,8 @@ from moneyer.node.core.types import Account
 from moneyer.node.store import accounts
 from moneyer.node.store.tables import mempool
 from moneyer.node.store.unconfirmed import entries as rows
-from tests.nodes import Node
-from tests.support import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.nodes import Node
 
 PEOPLE = [key(f"person {number}") for number in range(4)]
 COIN = easy_coin(premine=[(person, 3000) for person in PEOPLE], reward=500)

@@ -12,9 +12,9 @@ from moneyer.node.core.types import Transfer
 from moneyer.node.store import accounts
 from moneyer.node.store.unconfirmed import entries as rows
 from moneyer.node.store.unconfirmed import order as selection
-from tests.nodes import NOW, Node, OpenNode
-from tests.statements import statements
-from tests.support import ChainBuilder, Key, easy_coin, key, mine, transfer
+from tests.kit.chains import ChainBuilder, Key, easy_coin, key, mine, transfer
+from tests.kit.nodes import NOW, Node, OpenNode
+from tests.kit.statements import statements
 
 PEOPLE = [key(f"person {i}") for i in range(6)]
 COIN = easy_coin(premine=[(who, 10**6) for who in PEOPLE])

@@ -20,10 +20,10 @@ from moneyer.node.core.types import Transfer
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import mempool as table
 from moneyer.node.store.unconfirmed import entries as rows
-from tests.nodes import NOW, Node, OpenNode
-from tests.processes import Child, children
-from tests.statements import statements
-from tests.support import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.nodes import NOW, Node, OpenNode
+from tests.kit.processes import Child, children
+from tests.kit.statements import statements
 
 PEOPLE = [key(f"person {number}") for number in range(6)]
 ALICE, _, CAROL = PEOPLE[:3]

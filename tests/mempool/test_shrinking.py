@@ -10,9 +10,9 @@ from moneyer.node.core import codec
 from moneyer.node.core.types import Transfer
 from moneyer.node.store.unconfirmed import entries as rows
 from moneyer.node.store.unconfirmed import eviction
-from tests.nodes import Node, OpenNode
-from tests.statements import plan, statements
-from tests.support import easy_coin, key, transfer
+from tests.kit.chains import easy_coin, key, transfer
+from tests.kit.nodes import Node, OpenNode
+from tests.kit.statements import plan, statements
 
 PEOPLE = [key(f"person {number}") for number in range(5)]
 COIN = easy_coin(premine=[(person, 1_000_000) for person in PEOPLE])

@@ -17,9 +17,9 @@ from moneyer.node.cli.screen import welcome
 from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
 from moneyer.node.devnet.layout import Network
 from moneyer.node.system.locks import is_held
-from tests.cli.support import MONEYER, environment
-from tests.ports import free_ports
-from tests.support import easy_coin
+from tests.kit.chains import easy_coin
+from tests.kit.commands import MONEYER, environment
+from tests.kit.ports import free_ports
 
 
 class Terminal(io.StringIO):

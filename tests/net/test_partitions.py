@@ -21,9 +21,10 @@ from moneyer.node.core.types import Block, Transfer
 from moneyer.node.store import accounts, blocks
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import mempool, transactions
-from tests.api.running import ALICE, BOB, CAROL
-from tests.p2p.gossiping import COIN, Member, heal, post_transfer, tear, torn_network
-from tests.support import ChainBuilder, transfer, wait_until
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.net.gossip import COIN, Member, heal, post_transfer, tear, torn_network
+from tests.kit.running import ALICE, BOB, CAROL
+from tests.kit.waiting import wait_until
 
 SIZE = 5
 HEALED = 100.0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.devnet.addresses import is_free
-from tests.cli.support import environment
-from tests.net.network import Network
-from tests.ports import free_port
+from tests.kit.commands import environment
+from tests.kit.net.launchers import Network
+from tests.kit.ports import free_port
 from tools import journey, transcript
 
 pytestmark = pytest.mark.timeout(180)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.wallet.derive import development_key
-from tests.net.network import Network
-from tests.words import NOT_FOR_PEOPLE
+from tests.kit.net.launchers import Network
+from tests.kit.words import NOT_FOR_PEOPLE
 
 pytestmark = pytest.mark.timeout(300)
 

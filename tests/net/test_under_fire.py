@@ -23,12 +23,13 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import transactions
-from tests.api.running import ALICE, BOB, CAROL, RunningNode, answers, launch, place_coin
-from tests.cli.support import moneyer
-from tests.p2p.gossiping import COIN
-from tests.ports import free_ports
-from tests.support import Key, transfer, wait_until
-from tests.worker.support import WorkerProcess
+from tests.kit.chains import Key, transfer
+from tests.kit.commands import moneyer
+from tests.kit.mining.workers import WorkerProcess
+from tests.kit.net.gossip import COIN
+from tests.kit.ports import free_ports
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers, launch, place_coin
+from tests.kit.waiting import wait_until
 
 SHORT = os.environ.get("MONEYER_CRASH") == "short"
 FIRE_SECONDS = 90 if SHORT else 600

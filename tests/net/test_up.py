@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.support import MONEYER, moneyer, open_to_others, refusal
-from tests.net.network import BUSY, START, Launcher, Network
-from tests.ports import free_ports
-from tests.support import wait_until
+from tests.kit.commands import MONEYER, moneyer, open_to_others, refusal
+from tests.kit.net.launchers import BUSY, START, Launcher, Network
+from tests.kit.ports import free_ports
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -14,11 +14,10 @@ from moneyer.node.devnet.addresses import free_ports, join_line
 from moneyer.node.devnet.coinfiles import read_coin
 from moneyer.node.devnet.devcoin import ALICE, development_coin, is_development
 from moneyer.node.wallet.derive import development_keys
-from tests.cli.coins import asked
-from tests.cli.support import MONEYER, moneyer, no_room, refusal
-from tests.net.network import BUSY, START, Launcher
-from tests.ports import free_ports as first_free
-from tests.support import wait_until
+from tests.kit.commands import MONEYER, asked, moneyer, no_room, refusal
+from tests.kit.net.launchers import BUSY, START, Launcher
+from tests.kit.ports import free_ports as first_free
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

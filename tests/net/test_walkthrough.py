@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.net.network import BUSY, Launcher, Network
-from tests.support import wait_until
+from tests.kit.net.launchers import BUSY, Launcher, Network
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

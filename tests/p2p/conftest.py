@@ -18,8 +18,8 @@ from moneyer.node.store import blocks
 from moneyer.node.store.blocks import BlockRow
 from moneyer.node.store.engine import Store
 from moneyer.node.store.peers import PeerRow
-from tests.p2p.hostile import PeerServer, Route
-from tests.support import ChainBuilder, easy_coin
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.net.peers import PeerServer, Route
 
 NOW = 1_900_000_000
 DEADLINE = 20.0

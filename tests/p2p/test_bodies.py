@@ -12,10 +12,11 @@ from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.p2p.peer.urls import PeerUrl
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync.bodies import BodyFetcher, Source
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.peers import BLOCKS, Answer, honest
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import BLOCKS, Answer, honest
 from tests.p2p.test_sync import grown
-from tests.support import ChainBuilder, wait_until
 
 
 class Consumed:

@@ -9,9 +9,9 @@ from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.errors import BadAnswer, NewerProtocol, PeerUnreachable, Refused, TooLarge
 from moneyer.node.p2p.peer.peer_client import PeerClient
+from tests.kit.chains import ChainBuilder, key, transfer
+from tests.kit.net.peers import HELLO, Answer, Wire, as_bytes, as_json, hello_of, honest
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import HELLO, Answer, Wire, as_bytes, as_json, hello_of, honest
-from tests.support import ChainBuilder, key, transfer
 
 
 def test_an_honest_peer_is_understood(serve: Serve, chain: ChainBuilder) -> None:

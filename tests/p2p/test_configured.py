@@ -9,10 +9,10 @@ import pytest
 from moneyer.node.config import Config
 from moneyer.node.p2p.peer.errors import Duplicate, OtherCoin
 from moneyer.node.p2p.table.configured import ConfiguredPeers
-from tests.api.running import rich_coin, running
-from tests.p2p.gossiping import COIN, SOON, peers_of
-from tests.ports import free_port
-from tests.support import wait_until
+from tests.kit.net.gossip import COIN, SOON, peers_of
+from tests.kit.ports import free_port
+from tests.kit.running import rich_coin, running
+from tests.kit.waiting import wait_until
 
 ADVICE = "is not taken: a peer's URL begins with http://; write it as --peer http://HOST:PORT"
 

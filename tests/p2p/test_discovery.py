@@ -19,8 +19,9 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.lan import Discovery, local_networks, read_record
-from tests.lan import Host, lan
-from tests.support import easy_coin, wait_until
+from tests.kit.chains import easy_coin
+from tests.kit.lan import Host, lan
+from tests.kit.waiting import wait_until
 
 BEACH = easy_coin(name="Beach Coin", symbol="BEACH")
 OTHER = easy_coin(name="Ötherß Coin", symbol="OTH")

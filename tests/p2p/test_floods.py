@@ -9,12 +9,13 @@ from moneyer.node.core.hashing import show
 from moneyer.node.p2p.gossip.link_manager import MAX_INBOUND
 from moneyer.node.p2p.table.standing import MAX_PEERS
 from moneyer.node.system.shares import ORPHANS
-from tests.api.running import rich_coin, running
+from tests.kit.chains import ChainBuilder, block_on
+from tests.kit.net.gossip import SOON, gossiping, listener, peers_of, wait_for_peers
+from tests.kit.net.many_peers import Crowd
+from tests.kit.net.peers import as_json
+from tests.kit.running import rich_coin, running
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Serve
-from tests.p2p.crowd import Crowd
-from tests.p2p.gossiping import SOON, gossiping, listener, peers_of, wait_for_peers
-from tests.p2p.hostile import as_json
-from tests.support import ChainBuilder, block_on, wait_until
 
 COIN = rich_coin()
 A_CALL = 64

@@ -6,18 +6,9 @@ from pathlib import Path
 
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
-from tests.api.running import ALICE, BOB, CAROL, rich_coin
-from tests.p2p.gossiping import (
-    SOON,
-    gossiping,
-    heal,
-    post_transfer,
-    tear,
-    torn_network,
-    wait_for_pool,
-    wait_for_tip,
-)
-from tests.support import ChainBuilder, transfer
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.net.gossip import SOON, gossiping, heal, post_transfer, tear, torn_network, wait_for_pool, wait_for_tip
+from tests.kit.running import ALICE, BOB, CAROL, rich_coin
 
 COIN = rich_coin()
 HEALED = 75.0

@@ -9,11 +9,12 @@ from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.hashing import sha256d
 from moneyer.node.p2p.peer import wire
-from tests.api.running import RunningNode, children, rich_coin, running
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.gossip import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told
+from tests.kit.net.peers import BLOCKS, HELLO, OCTETS, Answer, PeerServer, as_bytes, as_json, hello_of
+from tests.kit.running import RunningNode, children, rich_coin, running
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Serve
-from tests.p2p.gossiping import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told
-from tests.p2p.hostile import BLOCKS, HELLO, OCTETS, Answer, PeerServer, as_bytes, as_json, hello_of
-from tests.support import ChainBuilder, wait_until
 
 HEADERS = "POST /p2p/headers"
 HTML = b"<html><body>It works!</body></html>"

@@ -25,9 +25,9 @@ from moneyer.node.p2p.table.standing import INBOUND, OUTBOUND, blank
 from moneyer.node.store import peers as table
 from moneyer.node.store.engine import Store
 from moneyer.node.system.shares import INBOUND_LINKS
+from tests.kit.net.gossip import COIN, SOON
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import NOW, Clock, Serve
-from tests.p2p.gossiping import COIN, SOON
-from tests.support import wait_until
 
 
 class Idle(Link):

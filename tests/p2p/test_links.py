@@ -16,9 +16,8 @@ from moneyer.node.p2p.gossip.outbox import RecentHashes
 from moneyer.node.p2p.peer.urls import parse_peer_url
 from moneyer.node.p2p.table.configured import Backoff
 from moneyer.node.p2p.table.reach import may_tell, own_url, url_towards
-from tests.api.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
-from tests.p2p.conftest import Clock, Serve
-from tests.p2p.gossiping import (
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.net.gossip import (
     COIN,
     SOON,
     blocks_told,
@@ -32,9 +31,11 @@ from tests.p2p.gossiping import (
     wait_for_tip,
     wait_until_told,
 )
-from tests.p2p.hostile import as_bytes, as_json
-from tests.ports import free_port
-from tests.support import ChainBuilder, transfer, wait_until
+from tests.kit.net.peers import as_bytes, as_json
+from tests.kit.ports import free_port
+from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
+from tests.kit.waiting import wait_until
+from tests.p2p.conftest import Clock, Serve
 
 
 def feed(node: RunningNode, chain: ChainBuilder) -> None:

@@ -18,10 +18,11 @@ from moneyer.node.p2p.peer.urls import parse_peer_url
 from moneyer.node.p2p.table.offenders import MAX_HOSTS, SECONDS, Offenders
 from moneyer.node.p2p.table.standing import OUTBOUND, blank
 from moneyer.node.store import peers as table
-from tests.api.running import ALICE, BOB, rich_coin
-from tests.lan import Host, lan
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.lan import Host, lan
+from tests.kit.running import ALICE, BOB, rich_coin
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Clock, MakeNode
-from tests.support import ChainBuilder, transfer, wait_until
 
 COIN = rich_coin()
 BAD = BadCoinbaseAmount("too much")

@@ -26,9 +26,10 @@ from moneyer.node.p2p.table import standing
 from moneyer.node.p2p.table.standing import BAN_SECONDS
 from moneyer.node.store import peers as table
 from moneyer.node.system.threads import OneAtATime, in_threads
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.net.peers import Route, as_bytes, as_json, drip, hello_of, honest
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import MakeNode, Node, Serve
-from tests.p2p.hostile import Route, as_bytes, as_json, drip, hello_of, honest
-from tests.support import ChainBuilder, easy_coin, wait_until
 
 COIN = easy_coin()
 

@@ -12,9 +12,8 @@ from moneyer.node.chain.outcomes import Extended
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.store.engine import Store
-from tests.api.running import ALICE, BOB, CAROL, running
-from tests.p2p.conftest import Serve
-from tests.p2p.gossiping import (
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.net.gossip import (
     COIN,
     SOON,
     blocks_told,
@@ -28,7 +27,9 @@ from tests.p2p.gossiping import (
     wait_for_tip,
     wait_until_told,
 )
-from tests.support import ChainBuilder, transfer, wait_until
+from tests.kit.running import ALICE, BOB, CAROL, running
+from tests.kit.waiting import wait_until
+from tests.p2p.conftest import Serve
 
 
 def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:

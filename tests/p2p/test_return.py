@@ -18,11 +18,11 @@ from moneyer.node.p2p.table.peer_table import PeerTable
 from moneyer.node.p2p.table.standing import CONNECTED, DOWN, OUTBOUND, blank
 from moneyer.node.store import peers as table
 from moneyer.node.store.engine import Store
-from tests.api.running import place_coin, rich_coin, running
+from tests.kit.net.gossip import SOON, gossiping, peers_of, wait_for_tip
+from tests.kit.ports import free_port
+from tests.kit.running import place_coin, rich_coin, running
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Clock, Serve
-from tests.p2p.gossiping import SOON, gossiping, peers_of, wait_for_tip
-from tests.ports import free_port
-from tests.support import wait_until
 
 COIN = rich_coin()
 MINUTE, HOUR = 60, 3600

@@ -12,12 +12,13 @@ from moneyer.node.p2p.gossip.link_manager import LinkManager
 from moneyer.node.p2p.table.spread import Crowding, Spread, location_of, location_of_any
 from moneyer.node.p2p.table.standing import CONNECTED, OUTBOUND, blank
 from moneyer.node.store import peers as table
-from tests.api.running import RunningNode
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.gossip import COIN, SOON, gossiping, listener, peers_of
+from tests.kit.net.many_peers import Crowd
+from tests.kit.running import RunningNode
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import NOW, Serve
-from tests.p2p.crowd import Crowd
-from tests.p2p.gossiping import COIN, SOON, gossiping, listener, peers_of
 from tests.p2p.test_link_floods import Manage, Managed, manage  # noqa: F401 - a fixture
-from tests.support import ChainBuilder, wait_until
 
 HOSTILE = [f"http://203.0.113.5:{port}" for port in range(1, 61)]
 HONEST = ["http://198.51.100.1:5001", "http://192.0.2.1:5001", "http://[2001:db8::1]:5001"]

@@ -23,9 +23,9 @@ from moneyer.node.p2p.table.standing import (
     take_in,
 )
 from moneyer.node.store.peers import PeerRow
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.net.peers import hello_of
 from tests.p2p.conftest import NOW, MakeNode, Node
-from tests.p2p.hostile import hello_of
-from tests.support import ChainBuilder, easy_coin
 
 COIN = easy_coin()
 HELLO = Hello(**hello_of(ChainBuilder(COIN)))

@@ -13,10 +13,10 @@ from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.p2p.sync.progress import SyncMeter
 from moneyer.node.store import accounts, blocks, chainstate
 from moneyer.node.store.blocks import Leaves
-from tests.nodes import NOW
+from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.net.peers import Answer, PeerServer, Route, honest
+from tests.kit.nodes import NOW
 from tests.p2p.conftest import MakeNode, Node, Serve
-from tests.p2p.hostile import Answer, PeerServer, Route, honest
-from tests.support import ChainBuilder, easy_coin, key
 
 ALICE = key("alice")
 COIN = easy_coin(premine=[(ALICE, 1_000_000_000)])

@@ -15,10 +15,11 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
-from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.peers import BLOCKS, Gate, PeerServer, honest
+from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import Serve
-from tests.p2p.hostile import BLOCKS, Gate, PeerServer, honest
-from tests.support import ChainBuilder, wait_until
 
 COIN = rich_coin()
 STEP = 130

@@ -12,11 +12,12 @@ from moneyer.node.core.hashing import show
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.store.unconfirmed import entries as pool
+from tests.kit.chains import ChainBuilder, key
+from tests.kit.net.peers import BLOCKS, Gate, PeerServer, Route, drip, honest
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import MakeNode, Node, Serve
-from tests.p2p.hostile import BLOCKS, Gate, PeerServer, Route, drip, honest
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown
 from tests.p2p.test_sync_hostile import changed_blocks
-from tests.support import ChainBuilder, key, wait_until
 
 
 @pytest.fixture

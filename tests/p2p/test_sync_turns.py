@@ -16,11 +16,12 @@ from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.p2p.sync.catchup import CatchUp
 from moneyer.node.p2p.sync.fairness import FairLock, TimeSlice
 from moneyer.node.p2p.table.standing import CONNECTED
-from tests.api.running import RunningNode, running
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.gossip import COIN, gossiping, listener, wait_for_tip, wait_until_told
+from tests.kit.net.peers import BLOCKS, PeerServer, Route, drip, honest
+from tests.kit.running import RunningNode, running
+from tests.kit.waiting import wait_until
 from tests.p2p.conftest import MakeNode, Node, Serve
-from tests.p2p.gossiping import COIN, gossiping, listener, wait_for_tip, wait_until_told
-from tests.p2p.hostile import BLOCKS, PeerServer, Route, drip, honest
-from tests.support import ChainBuilder, wait_until
 
 HEADERS = "POST /p2p/headers"
 LONG: Final = 320

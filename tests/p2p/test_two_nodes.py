@@ -12,9 +12,9 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer.errors import Refused
 from moneyer.node.p2p.peer.peer_client import PeerClient
-from tests.api.running import ALICE, BOB, RunningNode, rich_coin, running
-from tests.ports import free_port
-from tests.support import ChainBuilder
+from tests.kit.chains import ChainBuilder
+from tests.kit.ports import free_port
+from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 
 COIN = rich_coin()
 

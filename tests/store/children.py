@@ -22,9 +22,9 @@ from moneyer.node.store import blocks, engine, meta
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
-from tests.nodes import Node
-from tests.processes import Pipe
-from tests.support import block_on, key, mine, transfer
+from tests.kit.chains import block_on, key, mine, transfer
+from tests.kit.nodes import Node
+from tests.kit.processes import Pipe
 
 SENDERS = [key(f"sender {number}") for number in range(8)]
 

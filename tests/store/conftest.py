@@ -1,5 +1,5 @@
 """Fixtures of nodes."""
 
-from tests.nodes import memory_folder, open_node
+from tests.kit.nodes import memory_folder, open_node
 
 __all__ = ["memory_folder", "open_node"]

@@ -13,11 +13,11 @@ from moneyer.node.store import meta
 from moneyer.node.store.backends.driver import driver, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreBusy, StoreRefused
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.chains import transfer
+from tests.kit.damage import ALICE, BOB, CHAIN, made
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
 from tests.store.children import write_and_stay_inside
-from tests.store.folders import ALICE, BOB, CHAIN, made
-from tests.support import transfer
 
 COIN = CHAIN.coin
 

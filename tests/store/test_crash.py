@@ -13,11 +13,11 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.store import blocks, transactions
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.unconfirmed import entries as mempool_rows
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.chains import easy_coin
+from tests.kit.damage import CHAIN, made
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
 from tests.store.children import SENDERS, leave_a_journal, work_until_killed
-from tests.store.folders import CHAIN, made
-from tests.support import easy_coin
 
 COIN = easy_coin(premine=[(sender, 10**9) for sender in SENDERS])
 

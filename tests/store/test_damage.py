@@ -20,10 +20,10 @@ from moneyer.node.store import blocks
 from moneyer.node.store.backends.driver import driver, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreDamaged, StoreRefused
-from tests.nodes import Node
-from tests.processes import Child
+from tests.kit.damage import CHAIN, bytes_of, change, made
+from tests.kit.nodes import Node
+from tests.kit.processes import Child
 from tests.store.children import work_until_killed
-from tests.store.folders import CHAIN, bytes_of, change, made
 
 COIN = CHAIN.coin
 

@@ -13,11 +13,11 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store import meta
 from moneyer.node.store.backends.driver import driver
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.chains import transfer
+from tests.kit.damage import ALICE, BOB, CHAIN, made, template
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
 from tests.store.children import fill_the_disk, open_as_a_stranger
-from tests.store.folders import ALICE, BOB, CHAIN, made, template
-from tests.support import transfer
 
 COIN = CHAIN.coin
 

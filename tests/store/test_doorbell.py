@@ -14,10 +14,10 @@ from moneyer.node.store import engine, meta
 from moneyer.node.store.backends import doorbell
 from moneyer.node.store.backends.doorbell import Doorbell
 from moneyer.node.store.engine import Store
-from tests.processes import Child, children
+from tests.kit.damage import CHAIN
+from tests.kit.processes import Child, children
+from tests.kit.waiting import wait_until
 from tests.store.children import commit_when_told, wait_for_changes
-from tests.store.folders import CHAIN
-from tests.support import wait_until
 
 COIN = CHAIN.coin
 FOREVER = 3600.0

@@ -19,7 +19,7 @@ from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
 from moneyer.node.store.transactions import Place
 from moneyer.node.store.unconfirmed import entries
-from tests.support import easy_coin
+from tests.kit.chains import easy_coin
 
 T = TypeVar("T")
 

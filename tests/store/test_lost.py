@@ -15,12 +15,12 @@ from moneyer.node.store import blocks
 from moneyer.node.store.backends.driver import driver, fold_log, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
-from tests.api.running import running
-from tests.cli.support import moneyer, refusal
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.commands import moneyer, refusal
+from tests.kit.damage import CHAIN, made
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
+from tests.kit.running import running
 from tests.store.children import open_until_told
-from tests.store.folders import CHAIN, made
 
 COIN = CHAIN.coin
 

@@ -22,11 +22,11 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.opening import check, migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.chains import transfer
+from tests.kit.damage import ALICE, BOB, CHAIN, bytes_of, made, template
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations
-from tests.store.folders import ALICE, BOB, CHAIN, bytes_of, made, template
-from tests.support import transfer
 
 COIN = CHAIN.coin
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store.backends.driver import driver
-from tests.api.running import ALICE, BOB, Answer, RunningNode, children, rich_coin, running
-from tests.disks import filled, small_disk  # noqa: F401 - a fixture
-from tests.nodes import Node
-from tests.support import transfer
+from tests.kit.chains import transfer
+from tests.kit.disks import filled, small_disk  # noqa: F401 - a fixture
+from tests.kit.nodes import Node
+from tests.kit.running import ALICE, BOB, Answer, RunningNode, children, rich_coin, running
 
 COIN = rich_coin()
 Trouble = Callable[[RunningNode], AbstractContextManager[None]]

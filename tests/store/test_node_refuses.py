@@ -9,9 +9,9 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.store.backends.driver import driver
-from tests.api.running import launch, log_of, place_coin
-from tests.ports import free_port
-from tests.store.folders import CHAIN, bytes_of, made
+from tests.kit.damage import CHAIN, bytes_of, made
+from tests.kit.ports import free_port
+from tests.kit.running import launch, log_of, place_coin
 
 
 def with_sql(words: str) -> Callable[[Path], None]:

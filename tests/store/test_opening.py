@@ -16,11 +16,11 @@ from moneyer.node.store.backends import driver
 from moneyer.node.store.engine import Store, load_coin
 from moneyer.node.store.errors import StoreFailed, StoreRefused
 from moneyer.node.store.opening import schema
-from tests.nodes import Node
-from tests.processes import Child, children
+from tests.kit.chains import easy_coin
+from tests.kit.damage import CHAIN, bytes_of, made
+from tests.kit.nodes import Node
+from tests.kit.processes import Child, children
 from tests.store.children import open_when_told
-from tests.store.folders import CHAIN, bytes_of, made
-from tests.support import easy_coin
 
 COIN = CHAIN.coin
 

@@ -8,9 +8,9 @@ from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
 from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.unconfirmed import entries, eviction
-from tests.nodes import NOW, Node, OpenNode
-from tests.statements import plan, statements
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import NOW, Node, OpenNode
+from tests.kit.statements import plan, statements
 
 ALICE, BOB = key("alice"), key("bob")
 COIN = easy_coin(premine=[(ALICE, 10**6)])

@@ -14,8 +14,8 @@ from moneyer.node.store.backends import driver as sqlite
 from moneyer.node.store.backends import engines
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.opening import schema
-from tests.nodes import Node
-from tests.store.folders import CHAIN, made
+from tests.kit.damage import CHAIN, made
+from tests.kit.nodes import Node
 
 
 @pytest.fixture

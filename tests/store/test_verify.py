@@ -15,10 +15,10 @@ from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
-from tests.cli.support import moneyer
-from tests.nodes import Node
-from tests.store.folders import ALICE, BOB, CHAIN, change, made
-from tests.support import rebuild, transfer
+from tests.kit.chains import rebuild, transfer
+from tests.kit.commands import moneyer
+from tests.kit.damage import ALICE, BOB, CHAIN, change, made
+from tests.kit.nodes import Node
 
 COIN = CHAIN.coin
 
@@ -135,7 +135,7 @@ def test_a_block_that_was_never_connected_and_is_marked_so_is_found(tmp_path: Pa
     rich = transfer(COIN, ALICE, BOB, 10**9, 1, CHAIN.branch(20, "x").account(ALICE).sequence)
     side = CHAIN.branch(20, "poor")
     block = side.next_block()
-    from tests.support import block_on
+    from tests.kit.chains import block_on
 
     poor = block_on(COIN, CHAIN.blocks[20].header, 21, [rich])
     assert node.offer(poor).status == "side_branch"

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from moneyer.node.store import errors
 from moneyer.node.store.backends.driver import DatabaseError, driver
 from moneyer.node.store.errors import Fault, StoreBusy, StoreFailed, cause_of, refused, unavailable
-from tests.words import NOT_FOR_PEOPLE
+from tests.kit.words import NOT_FOR_PEOPLE
 
 DATABASE = Path("/data/chain.db")
 

@@ -18,7 +18,7 @@ from moneyer.node.store.backends.engines import open_engine
 from moneyer.node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
 from moneyer.node.store.opening import schema
 from moneyer.node.store.writer import MAX_WAITING, Writer
-from tests.support import wait_until
+from tests.kit.waiting import wait_until
 
 Job = Callable[[Connection], object]
 

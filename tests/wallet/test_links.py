@@ -14,9 +14,9 @@ from moneyer.node.system.files import write_whole
 from moneyer.node.wallet.contacts import add_contact, read_contacts
 from moneyer.node.wallet.derive import Key
 from moneyer.node.wallet.keystore import add_key, open_wallet
-from tests.cli.coins import own_coin, write_wallet
-from tests.cli.support import moneyer, refusal
-from tests.support import key
+from tests.kit.chains import key
+from tests.kit.commands import moneyer, refusal
+from tests.kit.running import own_coin, write_wallet
 
 
 @pytest.fixture

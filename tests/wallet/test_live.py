@@ -13,9 +13,9 @@ from moneyer.node.wallet.derive import Key, key_from_phrase, new_phrase
 from moneyer.node.wallet.errors import UnknownKey, WalletLocked
 from moneyer.node.wallet.keystore import add_key, create_wallet
 from moneyer.node.wallet.live import LiveWallet
-from tests.api.running import RunningNode, place_coin, rich_coin, running
-from tests.cli.support import moneyer
-from tests.support import key
+from tests.kit.chains import key
+from tests.kit.commands import moneyer
+from tests.kit.running import RunningNode, place_coin, rich_coin, running
 
 COIN = rich_coin()
 SAND, SHELLS = "sand and shells", "shells and sand"

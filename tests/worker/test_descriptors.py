@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
-from tests.support import easy_coin, wait_until
-from tests.worker.stratum_server import Stratum
-from tests.worker.support import HOPELESS, ROOT, NodeFolder
+from tests.conftest import REPOSITORY
+from tests.kit.chains import easy_coin
+from tests.kit.mining.stratum import Stratum
+from tests.kit.mining.workers import HOPELESS, NodeFolder
+from tests.kit.ports import free_port
+from tests.kit.waiting import wait_until
 
 _START = "import resource, runpy, sys; n = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))"
 """Runs the command line with so many descriptors."""
@@ -26,7 +28,7 @@ def refused(limit: int, *words: str) -> str:
     )
     code = f"{loaded}; {_START}; main.main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(limit), *words], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code, str(limit), *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -19,8 +19,9 @@ from moneyer.worker.engines.mixed import MixedEngine
 from moneyer.worker.engines.registry import NONCES, EngineFailed, solves
 from moneyer.worker.engines.sha import NoInstructions, ShaEngine
 from moneyer.worker.engines.simd import SimdEngine
-from tests.support import easy_coin, wait_until
-from tests.worker.support import MILD, NodeFolder
+from tests.kit.chains import easy_coin
+from tests.kit.mining.workers import MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 pytest.importorskip("llvmlite", reason="llvmlite has no wheel here: hashlib is the engine")
 

@@ -14,11 +14,11 @@ import pytest
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver, has_safe_wal
-from tests.support import easy_coin, wait_until
-from tests.worker.support import (
+from tests.conftest import REPOSITORY
+from tests.kit.chains import easy_coin
+from tests.kit.mining.workers import (
     HOPELESS,
     MILD,
-    ROOT,
     NodeFolder,
     WorkerProcess,
     children,
@@ -27,6 +27,7 @@ from tests.worker.support import (
     is_gone,
     kill,
 )
+from tests.kit.waiting import wait_until
 
 PROMISED = 2 + 3
 """Seconds: two are promised, the others are for a machine that is busy with something else."""
@@ -76,8 +77,8 @@ def test_all_hashing_processes_killed_at_once_are_replaced(tmp_path: Path) -> No
 def test_a_worker_ends_with_its_node(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", hopeless(), lock=False) as node:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.holder", str(node.config.data)],
-            cwd=ROOT,
+            [sys.executable, "-m", "tests.kit.mining.holder", str(node.config.data)],
+            cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

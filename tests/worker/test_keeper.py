@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from moneyer.worker.keeper import _without_mode
-from tests.cli.support import MONEYER, environment
-from tests.support import easy_coin, wait_until
-from tests.worker.support import HOPELESS, ROOT, NodeFolder, WorkerProcess, children, is_gone, kill
+from tests.conftest import REPOSITORY
+from tests.kit.chains import easy_coin
+from tests.kit.commands import MONEYER, environment
+from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess, children, is_gone, kill
+from tests.kit.waiting import wait_until
 
 STARTED_AGAIN = "it is started again"
 
@@ -28,7 +30,11 @@ class KeptWorker(WorkerProcess):
         command = [*MONEYER, "worker", "--keep", "--data", str(node.config.data), "--engine", "hashlib", *options]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors, env=environment(PYTHONPATH=str(ROOT))
+                command,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment(),
             )
 
     @property

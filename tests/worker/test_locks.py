@@ -17,7 +17,7 @@ from moneyer.node.api.http.errors import answer_of
 from moneyer.node.config import Config
 from moneyer.node.system.locks import hold, is_held
 from moneyer.worker.stratum.link import NodeLink
-from tests.api.running import children, running
+from tests.kit.running import children, running
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from moneyer.worker.hasher import Unit
 from moneyer.worker.miner import AGE, Miner
 from moneyer.worker.pool import PAUSE, SHORT_LIFE, HasherPool
 from moneyer.worker.work import new_extra
-from tests.support import easy_coin, key, wait_until
-from tests.worker.support import HARD, HOPELESS, MILD, NodeFolder
+from tests.kit.chains import easy_coin, key
+from tests.kit.mining.workers import HARD, HOPELESS, MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 
 @contextmanager

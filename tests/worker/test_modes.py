@@ -12,8 +12,9 @@ from moneyer.node.core.codec import sighash
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import mining
 from moneyer.node.store.mining import parse_mode
-from tests.support import EASY_BITS, ChainBuilder, easy_coin, key, transfer, wait_until
-from tests.worker.support import MILD, NodeFolder
+from tests.kit.chains import EASY_BITS, ChainBuilder, easy_coin, key, transfer
+from tests.kit.mining.workers import MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 ALICE, BOB = key("alice"), key("bob")
 

@@ -15,8 +15,9 @@ from moneyer.worker.config import BadWorkerOption, parse_limit
 from moneyer.worker.hasher import Unit
 from moneyer.worker.pace import Pacer, runs_on_battery
 from moneyer.worker.pool import HasherPool
-from tests.support import easy_coin, wait_until
-from tests.worker.support import HOPELESS, MILD, NodeFolder
+from tests.kit.chains import easy_coin
+from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 
 @pytest.mark.parametrize(

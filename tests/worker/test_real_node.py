@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from tests.api.running import alive, answers, children, launch, running
-from tests.support import easy_coin, wait_until
-from tests.worker.stratum_server import Stratum
-from tests.worker.support import HOPELESS, MILD, WorkerProcess, is_gone
+from tests.kit.chains import easy_coin
+from tests.kit.mining.stratum import Stratum
+from tests.kit.mining.workers import HOPELESS, MILD, WorkerProcess, is_gone
+from tests.kit.running import alive, answers, children, launch, running
+from tests.kit.waiting import wait_until
 
 SOON = 30.0
 

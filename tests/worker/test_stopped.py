@@ -12,8 +12,9 @@ from time import monotonic
 
 from moneyer.worker.hasher import Unit
 from moneyer.worker.pool import HasherPool
-from tests.support import easy_coin, wait_until
-from tests.worker.support import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed, is_gone, kill
+from tests.kit.chains import easy_coin
+from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed, is_gone, kill
+from tests.kit.waiting import wait_until
 
 
 def hopeless(template_id: int) -> Unit:

@@ -10,10 +10,11 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.store import accounts
 from moneyer.node.store.blocks import Leaves
-from tests.support import ChainBuilder, easy_coin, key, transfer, wait_until
-from tests.worker.stratum_client import DIFFICULTY_1, Miner
-from tests.worker.stratum_server import Stratum, serving
-from tests.worker.support import HOPELESS, MILD, NodeFolder
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.mining.miners import DIFFICULTY_1, Miner
+from tests.kit.mining.stratum import Stratum, serving
+from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 ALICE, BOB = key("alice"), key("bob")
 EASY_SHARES = ("--difficulty", "0.000001")

@@ -12,10 +12,11 @@ import pytest
 
 from moneyer.worker.stratum.start import StratumRefused, node_is_up
 from moneyer.worker.stratum.stratum_server import StratumConfig
-from tests.support import easy_coin, key, wait_until
-from tests.worker.stratum_client import Miner
-from tests.worker.stratum_server import Stratum, serving
-from tests.worker.support import HOPELESS
+from tests.kit.chains import easy_coin, key
+from tests.kit.mining.miners import Miner
+from tests.kit.mining.stratum import Stratum, serving
+from tests.kit.mining.workers import HOPELESS
+from tests.kit.waiting import wait_until
 
 EASY_SHARES = ("--difficulty", "0.000001")
 

@@ -17,8 +17,9 @@ from moneyer.node.chain.accept import Chain
 from moneyer.node.core import codec
 from moneyer.node.store.backends.driver import driver
 from moneyer.worker.stratum.link import OFFER_SECONDS, NodeLink
-from tests.support import ChainBuilder, easy_coin, wait_until
-from tests.worker.support import NodeFolder
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.mining.workers import NodeFolder
+from tests.kit.waiting import wait_until
 
 COIN = easy_coin()
 

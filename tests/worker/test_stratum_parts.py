@@ -26,7 +26,7 @@ from moneyer.worker.stratum.protocol import (
     target_of,
 )
 from moneyer.worker.stratum.session import _MAX_SHARES, Session
-from tests.support import easy_coin, key, transfer
+from tests.kit.chains import easy_coin, key, transfer
 
 ALICE, BOB = key("alice"), key("bob")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from moneyer.worker.reports import Sparing
-from tests.support import easy_coin, wait_until
-from tests.worker.stratum_client import Miner
-from tests.worker.stratum_server import Stratum, serving
-from tests.worker.support import HOPELESS
+from tests.kit.chains import easy_coin
+from tests.kit.mining.miners import Miner
+from tests.kit.mining.stratum import Stratum, serving
+from tests.kit.mining.workers import HOPELESS
+from tests.kit.waiting import wait_until
 
 COIN = easy_coin(pow_limit=HOPELESS)
 EASY_SHARES = ("--difficulty", "0.000001")

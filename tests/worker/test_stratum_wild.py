@@ -12,10 +12,11 @@ from moneyer.node.wallet.derive import random_key
 from moneyer.node.wallet.keystore import add_key
 from moneyer.worker.stratum.payees import Payees
 from moneyer.worker.stratum.protocol import StratumError, split_user
-from tests.support import easy_coin, key, wait_until
-from tests.worker.stratum_client import DIFFICULTY_1, Share
-from tests.worker.stratum_server import Stratum, serving
-from tests.worker.support import HOPELESS, MILD, NodeFolder
+from tests.kit.chains import easy_coin, key
+from tests.kit.mining.miners import DIFFICULTY_1, Share
+from tests.kit.mining.stratum import Stratum, serving
+from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder
+from tests.kit.waiting import wait_until
 
 COIN = easy_coin(pow_limit=HOPELESS)
 ALICE = key("alice")

@@ -11,7 +11,7 @@ from moneyer.node.store.mining import BadMode, Kind, Mode, parse_mode
 from moneyer.worker.config import BadWorkerOption, WorkerConfig
 from moneyer.worker.hasher import Unit
 from moneyer.worker.work import EXTRA_SIZE, WorkSource, new_extra
-from tests.support import easy_coin, key
+from tests.kit.chains import easy_coin, key
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,15 +21,17 @@ from moneyer.node.chain.mempool import Mempool
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.store import blocks, mining
+from moneyer.node.store import blocks
+from moneyer.node.store import mining as jobs
 from moneyer.node.store.engine import Store
 from moneyer.node.store.mining import JobRow
 from moneyer.node.system.locks import LockFile, hold, is_held
 from moneyer.node.wallet.keystore import ensure_wallet
 from moneyer.worker.hasher import main as hasher_main
-from tests.support import wait_until
+from tests.conftest import REPOSITORY
+from tests.kit.commands import MONEYER, environment
+from tests.kit.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 MILD = 0x1F00FFFF
 """Compact bits: 65,536 hashes to a block, too many for the supervisor to search by itself."""
 HARD = 0x1E00FFFF
@@ -100,16 +102,16 @@ class NodeFolder:
 
     def ask(self, wanted: int, receiver: bytes | None = None) -> str:
         """A new mining job's id."""
-        return self.store.write(lambda conn: mining.create(conn, wanted, receiver, int(time.time()))).job_id
+        return self.store.write(lambda conn: jobs.create(conn, wanted, receiver, int(time.time()))).job_id
 
     def job(self, job_id: str) -> JobRow:
         with self.store.read() as conn:
-            row = mining.get(conn, job_id)
+            row = jobs.get(conn, job_id)
         assert row is not None
         return row
 
     def wait_done(self, job_id: str, timeout: float = 30) -> JobRow:
-        wait_until(lambda: self.job(job_id).state != mining.OPEN, timeout, "the job to end")
+        wait_until(lambda: self.job(job_id).state != jobs.OPEN, timeout, "the job to end")
         return self.job(job_id)
 
 
@@ -120,7 +122,7 @@ class WorkerProcess:
         self._errors = config.data / f"worker-{time.monotonic_ns()}.log"
         command = [*(through or []), sys.executable, "-m", "moneyer.worker", "--data", str(config.data), *options]
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors)
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=errors)
 
     def errors(self) -> str:
         return self._errors.read_text("utf-8")
@@ -155,6 +157,24 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+
+
+@contextmanager
+def mining(data: Path, mode: str = "instant") -> Iterator[subprocess.Popen[bytes]]:
+    """The worker of the node of `data`."""
+    with (data.parent / "worker.reports").open("ab") as log:
+        worker = subprocess.Popen(
+            [*MONEYER, "worker", "--data", str(data), "--mode", mode],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+        )
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.wait(10)
 
 
 def children(pid: int) -> list[int]:

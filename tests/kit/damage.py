@@ -10,8 +10,8 @@ from pathlib import Path
 
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver
-from tests.nodes import Node
-from tests.support import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.nodes import Node
 
 ALICE, BOB = key("alice"), key("bob")
 

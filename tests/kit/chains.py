@@ -1,16 +1,15 @@
-"""What every test may use: coins that are quick to mine, named keys, signed transfers, solved blocks, whole branches.
+"""Chains in memory: coins that are quick to mine, named keys, signed transfers, solved blocks, whole branches.
 
-All of it is deterministic: the same calls make the same bytes. Nothing here reads a clock but `wait_until`.
+All of it is deterministic: the same calls make the same bytes, and nothing here reads a clock.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 from moneyer.node.core import codec, ledger, pow, signing
 from moneyer.node.core.address import encode_address
@@ -19,28 +18,11 @@ from moneyer.node.core.hashing import merkle_root
 from moneyer.node.core.rules import MEDIAN_SPAN
 from moneyer.node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
 
-T = TypeVar("T")
-
 EASY_BITS = 0x207FFFFF
 """Every second hash solves a block."""
 GENESIS_TIME = 1_700_000_000
 """Unix seconds; some years ago, so that real nodes never find a builder's chain ahead of their clock."""
 ZERO_AUX = bytes(32)
-
-
-def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "the condition") -> T:
-    """The first truthy value of `condition()`, asked every 20 ms. AssertionError after `timeout` seconds.
-
-    An exception that `condition` raises is not caught: write the ones that may come on the way into the condition.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {timeout} s for {message}; at last: {value!r}")
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

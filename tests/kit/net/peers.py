@@ -19,7 +19,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show, unshow
 from moneyer.node.core.types import Block
 from moneyer.node.p2p.peer import wire
-from tests.support import ChainBuilder
+from tests.kit.chains import ChainBuilder
 
 OCTETS = "application/octet-stream"
 HELLO = "GET /p2p/hello"

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.system.shares import CONNECTIONS, DEAR_READS, EVENT_STREAMS, SMALL_BODIES
-from tests.api.crowding import POOR, SILENT, places, request
-from tests.api.running import BOB, RunningNode
-from tests.support import transfer, wait_until
+from tests.kit.callers.crowds import POOR, SILENT, places, request
+from tests.kit.chains import transfer
+from tests.kit.running import BOB, RunningNode
+from tests.kit.waiting import wait_until
 
 HOSTILE = ("127.0.0.2", "127.0.0.3")
 _BATCH = 4_000

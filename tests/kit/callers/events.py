@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support import wait_until
+from tests.kit.waiting import wait_until
 
 
 @dataclass(frozen=True)

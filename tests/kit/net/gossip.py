@@ -15,10 +15,11 @@ from moneyer.node.core.hashing import sha256d, show
 from moneyer.node.core.types import Transfer
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.p2p.peer.peer_client import PeerClient
-from tests.api.running import RunningNode, rich_coin, running
-from tests.p2p.hostile import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
-from tests.ports import free_port
-from tests.support import ChainBuilder, wait_until
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.peers import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
+from tests.kit.ports import free_port
+from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
 
 COIN = rich_coin()
 SOON = 20.0

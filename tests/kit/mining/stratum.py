@@ -13,11 +13,12 @@ from typing import Any
 
 from moneyer.node.core.coin import Coin
 from moneyer.node.system.locks import is_held
-from tests.cli.support import MONEYER, environment
-from tests.ports import free_port
-from tests.support import wait_until
-from tests.worker.stratum_client import Miner
-from tests.worker.support import ROOT, NodeFolder
+from tests.conftest import REPOSITORY
+from tests.kit.commands import MONEYER, environment
+from tests.kit.mining.miners import Miner
+from tests.kit.mining.workers import NodeFolder
+from tests.kit.ports import free_port
+from tests.kit.waiting import wait_until
 
 
 class Stratum:
@@ -28,7 +29,11 @@ class Stratum:
         command = [*MONEYER, "stratum", "--data", str(data), "--port", str(self.port), *options]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=log, env=environment(PYTHONPATH=str(ROOT))
+                command,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                env=environment(),
             )
 
     @property

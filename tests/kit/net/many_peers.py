@@ -7,8 +7,8 @@ import json
 import threading
 from contextlib import suppress
 
-from tests.p2p.hostile import hello_of
-from tests.support import ChainBuilder
+from tests.kit.chains import ChainBuilder
+from tests.kit.net.peers import hello_of
 
 _ANSWERS = {
     b"/p2p/connect": b'{"url": "http://127.0.0.1:1", "state": "connected"}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import pty
 import resource
@@ -13,9 +14,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import REPOSITORY
-from tests.terminals import shown_on
+from tests.kit.terminals import shown_on
 
 NOWHERE = Path(tempfile.mkdtemp(prefix="moneyer-nowhere-"))
 """Where a command runs unless a test says where: no data folder is there, whatever the checkout holds."""
@@ -50,6 +52,25 @@ def moneyer(
         check=False,
         input=typed or "",
         preexec_fn=first,
+    )
+
+
+def asked(*arguments: str | Path, env: dict[str, str] | None = None, typed: str | None = None) -> Any:
+    """The JSON that a command prints."""
+    done = moneyer(*arguments, "--json", env=env, typed=typed)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def start(*arguments: str | Path, **env: str) -> subprocess.Popen[str]:
+    """A command that goes on meanwhile."""
+    return subprocess.Popen(
+        [*MONEYER, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment(**env),
     )
 
 

@@ -15,9 +15,9 @@ import psutil
 import requests
 
 from moneyer.node.devnet.procfile import commands, render
-from tests.cli.support import MONEYER, environment
-from tests.ports import free_ports
-from tests.support import wait_until
+from tests.kit.commands import MONEYER, environment
+from tests.kit.ports import free_ports
+from tests.kit.waiting import wait_until
 
 BUSY = 8
 """Seconds more than promised, for a machine that is busy with something else."""

@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pytest", "tests.nodes", "tests.store.children", "tests.chain.children"])
+CONTEXT.set_forkserver_preload(["pytest", "tests.kit.nodes", "tests.store.children", "tests.chain.children"])
 
 
 class Child:

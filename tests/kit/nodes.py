@@ -25,7 +25,7 @@ from moneyer.node.store.tables import account_history, transactions
 from moneyer.node.store.tables import accounts as account_table
 from moneyer.node.store.tables import mempool as mempool_table
 from moneyer.node.store.unconfirmed import entries as mempool_rows
-from tests.support import GENESIS_TIME, Key, payload_of
+from tests.kit.chains import GENESIS_TIME, Key, payload_of
 
 NOW = GENESIS_TIME + 10**8
 """Later than every block that a builder makes."""

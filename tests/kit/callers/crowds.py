@@ -20,8 +20,9 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.system import locks, shares
 from moneyer.node.system.shares import Bound
-from tests.api.running import ALICE, BOB, RunningNode
-from tests.support import Key, block_on, key, transfer, wait_until
+from tests.kit.chains import Key, block_on, key, transfer
+from tests.kit.running import ALICE, BOB, RunningNode
+from tests.kit.waiting import wait_until
 
 Request = Callable[[int, str], bytes]
 """What the caller of a number sends from an address, made anew for each of its requests."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import MONEYER, environment
 from tests.conftest import REPOSITORY
+from tests.kit.commands import MONEYER, environment
 
 _number = count()
 

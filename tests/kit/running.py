@@ -18,12 +18,21 @@ from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
-from tests.ports import free_port
-from tests.support import ChainBuilder, easy_coin, key, wait_until
+from moneyer.node.wallet.derive import Key
+from moneyer.node.wallet.keystore import create_wallet
+from tests.conftest import REPOSITORY
+from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.ports import free_port
+from tests.kit.waiting import wait_until
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 RICH = 1_000_000_000
 """Base units that ALICE, BOB and CAROL have in genesis."""
+
+PASSPHRASE = "sand and shells"
+SECRET = {"MONEYER_PASSPHRASE": PASSPHRASE}
+PEOPLE = ("miner", "alice", "bob")
+"""Whose keys a wallet of `write_wallet` holds."""
 
 PROMISED = 1 + 2
 """Seconds: one is promised, the others are for a machine that is busy with something else. Silent clients are let go
@@ -51,6 +60,10 @@ def rich_coin(**changes: Any) -> Coin:
 def place_coin(data: Path, coin: Coin) -> None:
     data.mkdir(parents=True, exist_ok=True)
     (data / "coin.toml").write_text(coin_to_toml(coin), "utf-8")
+
+
+def own_coin(**changes: Any) -> Coin:
+    return easy_coin(premine=[(key("alice"), RICH), (key("bob"), RICH)], **changes)
 
 
 @dataclass
@@ -193,7 +206,7 @@ def launch(config: Config) -> subprocess.Popen[bytes]:
             [sys.executable, "-c", _RUN, repr(options)],
             stdout=log,
             stderr=log,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=REPOSITORY,
         )
 
 
@@ -231,6 +244,33 @@ def running(data: Path, coin: Coin | None = None, **options: Any) -> Iterator[Ru
     finally:
         node.stop()
     assert "Traceback" not in node.log, node.log
+
+
+def write_wallet(data: Path, passphrase: str | None = None) -> None:
+    """`wallet.json` with PEOPLE, whose keys are those of `tests.kit.chains.key`."""
+    data.mkdir(parents=True, exist_ok=True)
+    keys = {name: Key.from_secret(key(name).secret) for name in PEOPLE}
+    create_wallet(data / "wallet.json", keys, development=False, passphrase=passphrase)
+
+
+@contextlib.contextmanager
+def own_node(
+    data: Path, coin: Coin | None = None, *, passphrase: str | None = None, **options: Any
+) -> Iterator[RunningNode]:
+    """A node of a coin of one's own, whose wallet holds PEOPLE."""
+    if not (data / "wallet.json").exists():
+        write_wallet(data, passphrase)
+    options = {"development": False, "min_fee": 1, **options}
+    with running(data, coin or own_coin(), **options) as node:
+        yield node
+
+
+def height_of(node: RunningNode) -> int:
+    return int(node.get("/v1/status").json["height"])
+
+
+def wait_for_height(node: RunningNode, height: int) -> None:
+    wait_until(lambda: height_of(node) >= height, 30, f"height {height}")
 
 
 def children(pid: int) -> list[int]:

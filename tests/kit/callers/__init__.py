@@ -1,0 +1,1 @@
+"""Clients of the API, polite and not: what they ask, and how many at once."""

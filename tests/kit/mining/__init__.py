@@ -1,0 +1,1 @@
+"""Everything that mines: workers and Stratum servers as processes, miners as clients."""

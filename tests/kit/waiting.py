@@ -1,0 +1,24 @@
+"""Waiting for what a test wants, instead of sleeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "the condition") -> T:
+    """The first truthy value of `condition()`, asked every 20 ms. AssertionError after `timeout` seconds.
+
+    An exception that `condition` raises is not caught: write the ones that may come on the way into the condition.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {timeout} s for {message}; at last: {value!r}")
+        time.sleep(0.02)
