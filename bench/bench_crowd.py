@@ -1,6 +1,6 @@
 """How long a node lets somebody wait while two addresses want everything at once of it, in turns with nobody else.
 
-What the two want is `tests/api/mob.py`: as many slow bodies, event streams, pages of blocks, wrong and unfunded
+What the two want is `tests/kit/callers/mob.py`: as many slow bodies, event streams, pages of blocks, wrong and unfunded
 transfers, batches and the like as fit an address's connections, again as soon as they are answered. Mob, caller and
 node share this machine's cores. The caller is at a third address; a fresh node syncs meanwhile.
 """

@@ -1,4 +1,4 @@
-"""`node.client.Client` on a real node: looking, sending, waiting, and the chain as an iterator."""
+"""`moneyer.Client` on a real node: looking, sending, waiting, and the chain as an iterator."""
 
 from __future__ import annotations
 
