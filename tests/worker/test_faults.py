@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.chain.verify import verify_chain
+from moneyer.node.cli.exits import USAGE
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver, has_safe_wal
 from tests.conftest import REPOSITORY
@@ -174,7 +175,7 @@ def test_options_that_make_no_sense_are_refused_with_a_sentence(
 ) -> None:
     with NodeFolder(tmp_path / "node", easy_coin()) as node:
         worker = node.worker(*options)
-        assert worker.process.wait(20) == 1
+        assert worker.process.wait(20) == USAGE  # as of `moneyer worker`
         assert sentence in worker.errors()
         assert "Traceback" not in worker.errors()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moneyer.node.cli.exits import USAGE
 from moneyer.node.store import mining
 from moneyer.node.store.mining import parse_mode
 from moneyer.worker.config import BadWorkerOption, parse_limit
@@ -127,5 +128,5 @@ def test_the_status_tells_how_the_worker_is_limited(tmp_path: Path) -> None:
         status = worker.alive_status()
         assert (status["share"], status["blocks"], status["stale"]) == (0.25, 0, 0)
         wrong = node.worker("--limit", "200%")
-        assert wrong.process.wait(20) == 1
+        assert wrong.process.wait(20) == USAGE  # as of `moneyer worker`
         assert "1% to 100%" in wrong.errors()
