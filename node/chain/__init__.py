@@ -17,8 +17,9 @@ database with the same stages. `orphans` and `side_branches` bound what nobody a
 
 Threads: none of its own but a pool that verifies signatures (`signatures`; the curve library releases the interpreter).
 Callers come from any thread. Locks: `KeyedLock` per block that is being accepted; small ones in `orphans`,
-`side_branches` and the mempool's caches; none is held while a transaction waits, but the first. State is rows: what is
-kept in memory (headers by hash, decoded transfers) depends on bytes alone and is never wrong.
+`side_branches` and the mempool's caches. Only the `KeyedLock` is held while its holder waits for a write.
+
+State is rows: what is kept in memory (headers by hash, decoded transfers) depends on bytes alone and is never wrong.
 
 May be called by `node.p2p`, `node.api`, `node.service` and `worker`. Read: outcomes, pipeline, accept, advance, settle,
 mempool, then the rest.

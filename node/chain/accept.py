@@ -299,7 +299,11 @@ class Chain:
                 self.side_branches = SideBranches(self.side_branches.most)
 
     def _hold(self, raw: bytes, block_hash: bytes, now: int, origin: Origin) -> Outcome:
-        """An orphan waits for its parent, unless its body is another's: the true one must find its place free."""
+        """Holds an orphan until its parent comes.
+
+        One whose body does not match its header is not held: it would take the place of the right block, which has the
+        same hash.
+        """
         header = codec.decode_header(raw[:HEADER_SIZE])
         try:
             _, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:])

@@ -38,7 +38,7 @@ _MOST_KEPT = 50_000
 """Transfers of stored blocks that are kept decoded after their signatures were verified: some 25 MB."""
 
 _MOST_LEAVING = 300_000
-"""Transactions of blocks that may be disconnected, of which no more are summed up before: some 30 MB."""
+"""About so many transactions of blocks that may leave are summed up before the transaction: some 30 MB."""
 
 NewBlocks = Mapping[bytes, NewBlock]
 """Blocks on their way into the tree by hash, in the order in which they join."""
@@ -280,7 +280,7 @@ class Prepared:
             disconnect = disconnect[len(self._leaving[-1].hashes) :]
 
     def leaving(self, hashes: Sequence[bytes]) -> Leaving | None:
-        """The first of these blocks, newest first, summed up; None where it was others that seemed to leave."""
+        """The first of these blocks, newest first, summed up; None if `look` expected others to be disconnected."""
         return next((each for each in self._leaving if tuple(hashes[: len(each.hashes)]) == tuple(each.hashes)), None)
 
     def verify(self, block_hashes: Sequence[bytes]) -> None:

@@ -108,9 +108,9 @@ class Mempool:
         self._signatures: BoundedCache[bool] = BoundedCache(_MOST_SIGNATURES)
         """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
         self._wary_until = 0.0
-        """By the monotonic clock. Until then the database is asked before a signature is looked at: something came that
-        could not be taken. Else a transfer that comes by itself goes on to the writer, which asks in any case: a read
-        costs more than a signature check."""
+        """By the monotonic clock. Until then the database is asked before signatures are verified, because lately a
+        transfer was refused or known already. Otherwise a single transfer goes straight to the writer, which asks
+        anyway: a read costs more than verifying a signature."""
         self.computing = threading.Lock()
         """Held by who works through many transfers, never while waiting: the interpreter has one thread compute at a
         time, and the more of them want to, the longer everybody else waits for each turn."""
@@ -230,7 +230,7 @@ class Mempool:
         return known
 
     def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
-        """For each transfer the answer of `take` where no signature can change it, else the transfer itself."""
+        """For each transfer its answer, where it is certain without the signature; else the transfer, to be checked."""
         states = accounts.states(conn, {each.transfer.sender for each in wanted})
         room = self._store.config.mempool_bytes - rows.totals(conn)[1]
         is_tight = room < sum(codec.transaction_size(each.transfer) for each in wanted)
@@ -402,8 +402,11 @@ def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
 
 
 def _verdict(error: RuleError) -> RuleError:
-    """An error that is kept, without the frames that it came through: those of thousands of refused transfers, each in
-    a circle with the list of all, are much memory and long work for the collector, which stops every thread."""
+    """The error without its traceback, whose frames would keep the list of all answers alive.
+
+    Of thousands of refused transfers that would be much memory, and long work for the garbage collector, which stops
+    every thread.
+    """
     return error.with_traceback(None)
 
 

@@ -38,7 +38,7 @@ PORTION = 5_000
 by txid and receiver, so that many small ones take longer than few."""
 
 _LOOKS = 8
-"""To look at so many transfers that wait takes as long as to bring one back."""
+"""Looking at so many waiting transfers takes as long as bringing one back."""
 
 _TURN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1

@@ -126,7 +126,7 @@ class _Replay:
         return len(rows)
 
     def _check_branches(self, fork: blocks.BlockRow) -> None:
-        """Every block whose branch leaves the main chain at `fork`, the accounts standing as they do behind it."""
+        """Checks every side block on a branch from `fork`. The accounts are those after `fork`, and are restored."""
         todo: list[tuple[blocks.BlockRow, blocks.BlockRow | None]] = [
             (side, fork) for side in self._sides.get(fork.block_hash, ())
         ]
@@ -244,7 +244,7 @@ class _Replay:
             raise ChainBroken("the mempool's totals are not those of its transfers", height=height)
 
     def _check_start(self, height: int) -> None:
-        """What is left of that for which a node would not start."""
+        """The checks of a node's start that the replay does not cover: counts, links, sums."""
         try:
             check.check_sums(self._conn, self._coin)
         except StoreDamaged as error:
@@ -274,7 +274,7 @@ class _Replay:
             raise ChainBroken(f"what is noted of block {row.height} is not what it says", height=row.height)
 
     def _count(self, block: Block, row: blocks.BlockRow, txids: list[bytes]) -> None:
-        """What this block gives to the index and the histories, as a sum in which order doesn't matter."""
+        """Adds hashes of the block's index and history entries to sums, which `_compare` holds against the rows."""
         for position, (txid, transaction) in enumerate(zip(txids, block.transactions, strict=True)):
             self._index += hash((txid, row.height, position))
             touched = {transaction.receiver}

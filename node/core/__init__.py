@@ -17,5 +17,5 @@ ledger                stage 5: apply a block to accounts, and undo it
 template              from ready transfers to an unsolved block; fee rates
 money                 amounts as people write them
 
-Weak: `fees_of` caps what a block that can never connect says of itself, because a column must hold it.
+Weak: `fees_of` stops at MAX_MONEY. A side block that can never connect may claim more, and a column has to hold it.
 """

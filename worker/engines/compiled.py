@@ -69,7 +69,7 @@ class Processor:
         return target.create_target_machine(self.name, self.flags, opt=2, reloc="pic", codemodel="small")
 
     def fingerprint(self, ir: str) -> bytes:
-        """Everything that compiled code depends on; the generator counts by the IR that it made."""
+        """Everything that compiled code depends on: versions, the processor, and the IR, which our generator makes."""
         import llvmlite
 
         parts = (llvmlite.__version__, self.llvm.llvm_version_info, self.triple, self.name, self.flags, ir)

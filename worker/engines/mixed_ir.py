@@ -60,7 +60,7 @@ class _Schedule:
 
 
 def module(groups: Sequence[int]) -> str:
-    """LLVM IR of `scan` (see scan_ir). `groups`: how many of a turn's 16 hashes go side by side, then how many …"""
+    """LLVM IR of `scan` (see scan_ir). `groups`: sizes of the groups whose hashes are interleaved, 16 in all."""
     sha, vectors = X86(), VectorCode(LANES, ternary=False)
     vectors.before = sha.before
     midstate, tail = sha_ir.midstate(sha)

@@ -153,7 +153,7 @@ def send_blocks(node: Node, call: Call[None, BlocksBody]) -> bytes:
 
 
 def _gather(conn: Connection, call: Call[None, BlocksBody]) -> Iterator[bytes | None]:
-    """Raises NoPlace as soon as it is known that it would be for nothing."""
+    """Yields the blocks. Once they make a large answer, takes a place for one; raises NoPlace before more is read."""
     size = 0
     for block_hash in call.body.hashes:
         raw = blocks.raw(conn, unshow(block_hash))

@@ -131,7 +131,7 @@ def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge)
 
 
 def declared_length(environ: Environ) -> int | None:
-    """The Content-Length, where there is one. What has over 20 digits is a number as large as they are."""
+    """The Content-Length, where there is one. Of a longer number the first 20 digits are read: too large anyway."""
     digits = environ.get("CONTENT_LENGTH") or ""
     if not digits.isascii() or not digits.isdigit():
         return None

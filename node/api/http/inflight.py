@@ -104,11 +104,11 @@ class Flight:
         self.phase = phase
 
     def begin_turn(self, requests: Shares) -> None:
-        """Wait until the node looks at it, or goes on to do so. Raises NoPlace."""
+        """Wait for a place among the requests that are computed now. Raises NoPlace."""
         self._turn = requests.take(self.remote)
 
     def end_turn(self) -> None:
-        """It is looked at, or it waits: others have their turns."""
+        """Give that place back: the request is answered, or waits for something else."""
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.release()
@@ -233,10 +233,9 @@ class Flights:
         return place
 
     def hold_back(self, flight: Flight) -> None:
-        """Until a request that is refused a place may be told so: `REFUSAL_SECONDS`.
+        """Sleep until a request that is refused a place is `REFUSAL_SECONDS` old.
 
-        It holds a thread, asleep, also where its client has gone and so has no connection any more: not more of them
-        than their bound.
+        It holds a thread meanwhile, also where its client has gone; `_refusals` bounds how many do.
         """
         flight.end_turn()
         flight.enter(Phase.REFUSED)
@@ -248,10 +247,10 @@ class Flights:
     def check_caller(self, flight: Flight) -> None:
         """Raises CallerGone where nobody waits for the answer any more, as far as that can be known.
 
-        The server closes a connection as soon as its client has, but does not say which. While an answer is waited
-        for nothing is sent: where each connection of that address has been sent something since the request was here,
-        it is no request of theirs. A look goes over all that is open here, so there is one at a time: a
-        caller that comes meanwhile is taken to be there.
+        The server closes a connection as soon as its client has, but does not say which. Nothing is sent on a
+        connection while its answer is awaited, so one on which something was sent since this request came is not this
+        request's; where that holds for every connection of the address, the caller is gone. A look goes over all that
+        is open here, so there is one at a time: a caller that comes meanwhile is taken to be there.
         """
         if not can_see() or not self._looking.acquire(blocking=False):
             return

@@ -1,5 +1,8 @@
 """What is worked out of the chain for many callers at once: the tips of its branches, whether all of it is valid, and
-Merkle trees. None of it has to be undone: a tree never changes, and the others are asked of the rows again."""
+Merkle trees.
+
+A reorg needs no clean-up here: a Merkle tree never changes, tips and verdicts are computed anew from the rows.
+"""
 
 from __future__ import annotations
 

@@ -40,8 +40,9 @@ _NOTE_SECONDS: Final = 60.0
 _ASK_PEERS_SECONDS: Final = 300.0
 """How often a peer is asked for URLs of others."""
 _POOL_SECONDS: Final = 5.0
+"""Between two requests for the mempool of a peer that can't call this node, a small one."""
 _LARGE_POOL_SECONDS: Final = 60.0
-"""How often a peer that can't call this node is asked for its mempool, a small or a large one."""
+"""The same for a large one."""
 _SMALL_POOL: Final = 100_000
 """Bytes of a mempool that is still small."""
 _TELL_SECONDS: Final = 30.0

@@ -59,7 +59,10 @@ class HeaderLine:
         return block_hash
 
     def most_successors(self, now: int) -> int:
-        """How many headers can follow at all: the median rises by a second in six blocks, and ends at our clock."""
+        """At most how many headers can follow.
+
+        Each six raise the median time by a second at least, and no timestamp may pass our clock and its tolerance.
+        """
         oldest = min(row.timestamp for row in self._recent)
         return 6 * max(0, now + self._coin.clock_tolerance - oldest) + rules.MEDIAN_SPAN
 

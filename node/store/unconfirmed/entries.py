@@ -244,9 +244,8 @@ def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]
 def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best: bool) -> CompoundSelect[Any]:
     """(arrived, fee_rate, *also) of at least the `most` best-paying of one kind, or the worst; at most twice as many.
 
-    Of those that pay the same, the oldest are the best. The index is ordered by fee_rate and arrived, both upward, and
-    here one of them goes downward. So the rate of the last one that is wanted is found first: all on this side of it,
-    and of those that pay just that the first.
+    Of those that pay the same, the oldest are the best: rate and arrival are ordered in opposite directions, which the
+    index cannot do. So the rate of the last row wanted is found first; then come all beyond it, and those at that rate.
     """
     rate, arrived = mempool.c.fee_rate, mempool.c.arrived
     columns = (arrived, rate, *also)

@@ -34,7 +34,7 @@ class Intake:
             self.insert()
 
     def add(self, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
-        """A transfer whose place in the mempool is free, and that no other row waits for."""
+        """Queue a transfer for `insert`: its (sender, sequence) is free, and it makes no waiting transfer ready."""
         self._new.append((codec.outline(transfer, txid), ready))
         self._senders.add(transfer.sender)
         self.size += codec.transaction_size(transfer)
