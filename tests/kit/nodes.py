@@ -25,6 +25,7 @@ from moneyer.node.store.tables import account_history, transactions
 from moneyer.node.store.tables import accounts as account_table
 from moneyer.node.store.tables import mempool as mempool_table
 from moneyer.node.store.unconfirmed import entries as mempool_rows
+from moneyer.node.store.unconfirmed import order
 from tests.kit.chains import GENESIS_TIME, Key, payload_of
 
 NOW = GENESIS_TIME + 10**8
@@ -70,7 +71,7 @@ class Node:
     def pool(self) -> dict[bytes, bool]:
         """txid -> ready."""
         with self.store.read() as conn:
-            return {row.txid: row.ready for row in mempool_rows.by_fee_rate(conn, 10**6)}
+            return {row.txid: row.ready for row in order.by_fee_rate(conn, 10**6)}
 
     def dump(self) -> dict[str, Any]:
         """Everything that a refused block or transfer must leave as it was, as values."""

@@ -11,7 +11,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.hashing import show
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync import survey as survey_module
-from moneyer.node.store.unconfirmed import entries as pool
+from moneyer.node.store.unconfirmed import order as pool
 from tests.kit.chains import ChainBuilder, key
 from tests.kit.net.peers import BLOCKS, Gate, PeerServer, Route, drip, honest
 from tests.kit.waiting import wait_until

@@ -18,7 +18,7 @@ from moneyer.node.store import accounts, blocks, transactions
 from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
 from moneyer.node.store.transactions import Place
-from moneyer.node.store.unconfirmed import entries
+from moneyer.node.store.unconfirmed import order
 from tests.kit.chains import easy_coin
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "a history from its middle": lambda conn: accounts.history(conn, BUSY, MIDDLE, PAGE),
     "a page of blocks": lambda conn: blocks.newest_first(conn, None, PAGE),
     "a page of blocks from the middle": lambda conn: blocks.newest_first(conn, BLOCKS // 2, PAGE),
-    "the mempool by fee rate": lambda conn: list(entries.raws_by_fee_rate(conn, PAGE)),
+    "the mempool by fee rate": lambda conn: list(order.raws_by_fee_rate(conn, PAGE)),
 }
 
 
@@ -128,5 +128,5 @@ def test_the_tips_of_a_tree_that_was_seen_cost_what_joined_since(store: Store) -
 
 
 def test_the_whole_pool_can_be_asked_for(store: Store) -> None:
-    found, _ = steps(store, lambda conn: list(entries.raws_by_fee_rate(conn, WAITING + 5)))
+    found, _ = steps(store, lambda conn: list(order.raws_by_fee_rate(conn, WAITING + 5)))
     assert len(found) == WAITING

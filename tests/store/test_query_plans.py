@@ -7,7 +7,7 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
 from moneyer.node.store.blocks import Leaves
-from moneyer.node.store.unconfirmed import entries, eviction
+from moneyer.node.store.unconfirmed import entries, eviction, order
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import plan, statements
@@ -48,8 +48,8 @@ def use(node: Node) -> None:
         list(blocks.oldest_whole(conn, 3, 2))
         assert blocks.raw(conn, tip.block_hash)
         blocks.fork_heights(conn, Leaves().look(conn))
-        entries.by_fee_rate(conn, 3)
-        entries.raws_by_fee_rate(conn, 3)
+        order.by_fee_rate(conn, 3)
+        order.raws_by_fee_rate(conn, 3)
         eviction.worst(conn)
         entries.of_sender(conn, ALICE.payload)
         entries.incoming(conn, ALICE.payload)

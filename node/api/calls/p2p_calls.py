@@ -24,7 +24,7 @@ from ...p2p.table.reach import own_url
 from ...service import Node
 from ...store import blocks
 from ...store.peers import PeerRow
-from ...store.unconfirmed import entries
+from ...store.unconfirmed import order
 from ...system.network import is_loopback, unmapped
 from ...system.shares import CALLBACKS, DEAR_READS, DELIVERIES
 from ..endpoint import Binary, Call, endpoint
@@ -238,7 +238,7 @@ def take_transactions(node: Node, call: Call[None, bytes]) -> wire.TransactionsA
 def send_mempool(node: Node, call: Call[None, None]) -> bytes:
     parts, size = [], 0
     with node.store.read() as conn:
-        for raw in entries.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):
+        for raw in order.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):
             size += len(raw)
             if size > wire.MAX_MEMPOOL_BYTES:
                 break

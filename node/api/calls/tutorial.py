@@ -44,7 +44,7 @@ from ..shapes.tutorial import (
 )
 from .tutorial_wallet import FirstUse, find_or_make, give_first_coins, send
 from .v1_mining import await_job, await_worker, create_job
-from .v1_transactions import check_memo
+from .v1_transactions import memo_bytes
 
 CHAIN_LIMIT: Final = 1_000
 """Blocks in an answer unless asked."""
@@ -204,7 +204,7 @@ def add_transaction(node: Node, call: Call[None, AddTransactionBody]) -> AddedTr
         raise MissingFields(f"some fields are missing: {', '.join(missing)}", missing=missing)
     amount = read_coins(body.amount, "amount", node.coin.decimals)  # type: ignore[arg-type] # not UNSET, see above
     fee = node.config.min_fee if body.fee is UNSET else read_coins(body.fee, "fee", node.coin.decimals)
-    memo, first = check_memo(body.memo), FirstUse()
+    memo, first = memo_bytes(body.memo), FirstUse()
     sender = find_or_make(node, str(body.sender), "sender", first)
     receiver = find_or_make(node, str(body.receiver), "receiver", first)
     try:

@@ -16,7 +16,7 @@ from ...core.types import MAX_MEMO, Transfer
 from ...service import Node
 from ...store import blocks, transactions
 from ...store.errors import StoreDamaged
-from ...store.unconfirmed import entries
+from ...store.unconfirmed import entries, order
 from ...system.shares import DEAR_READS, LOOKS, WRITES
 from ..endpoint import Call, Reply, endpoint
 from ..http.errors import BadField, MalformedTransfer, NotFound, conflict
@@ -68,7 +68,7 @@ def parse_transfer(coin: Coin, body: TransferBody) -> Transfer:
         amount=body.amount,  # type: ignore[arg-type]
         fee=body.fee,  # type: ignore[arg-type]
         sequence=body.sequence,  # type: ignore[arg-type]
-        memo=check_memo(body.memo),
+        memo=memo_bytes(body.memo),
         signature=_signature(body.signature),  # type: ignore[arg-type]
     )
 
@@ -76,7 +76,7 @@ def parse_transfer(coin: Coin, body: TransferBody) -> Transfer:
 _FIELDS = ("sender", "receiver", "amount", "fee", "sequence", "signature")
 
 
-def check_memo(memo: str) -> bytes:
+def memo_bytes(memo: str) -> bytes:
     """A memo's bytes. Raises BadField over 140 of them."""
     raw = memo.encode()
     if len(raw) > MAX_MEMO:
@@ -221,5 +221,5 @@ def proof(node: Node, call: Call[None, None]) -> Proof:
 def pool(node: Node, call: Call[PoolQuery, None]) -> PoolPage:
     with node.store.read() as conn:
         count, size = entries.totals(conn)
-        rows = entries.by_fee_rate(conn, call.query.limit)
+        rows = order.by_fee_rate(conn, call.query.limit)
     return PoolPage(count, size, [pool_view(node.coin, row) for row in rows])

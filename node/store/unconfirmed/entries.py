@@ -10,9 +10,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
-    CompoundSelect,
     Connection,
-    Integer,
     Row,
     Select,
     bindparam,
@@ -21,7 +19,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    union_all,
     update,
 )
 
@@ -239,64 +236,6 @@ def view(
 def arrived_after(conn: Connection, number: int, limit: int) -> list[MempoolRow]:
     """Transfers that arrived after number `arrived`, ready and waiting, oldest first."""
     return _rows(conn, _ROW.where(mempool.c.arrived > number).order_by(mempool.c.arrived).limit(limit))
-
-
-def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best: bool) -> CompoundSelect[Any]:
-    """(arrived, fee_rate, *also) of at least the `most` best-paying of one kind, or the worst; at most twice as many.
-
-    Of those that pay the same, the oldest are the best: rate and arrival are ordered in opposite directions, which the
-    index cannot do. So the rate of the last row wanted is found first; then come all beyond it, and those at that rate.
-    """
-    rate, arrived = mempool.c.fee_rate, mempool.c.arrived
-    columns = (arrived, rate, *also)
-    limit = func.coalesce(
-        select(rate)
-        .where(is_ready)
-        .order_by(rate.desc() if best else rate)
-        .limit(1)
-        .offset(bindparam("others", type_=Integer))
-        .scalar_subquery(),
-        literal_column("-1" if best else str(2**63 - 1)),
-    )
-    last = (
-        select(*columns)
-        .where(is_ready, rate == limit)
-        .order_by(arrived if best else arrived.desc())
-        .limit(bindparam("most", type_=Integer))
-        .subquery()
-    )
-    return union_all(select(*columns).where(is_ready, rate > limit if best else rate < limit), select(last))
-
-
-_best_of_both = union_all(
-    *(select(first_by_rate(each, best=True).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))
-).subquery()
-
-
-def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
-    return Query(
-        statement.join(_best_of_both, _best_of_both.c.arrived == mempool.c.arrived)
-        .order_by(_best_of_both.c.fee_rate.desc(), _best_of_both.c.arrived)
-        .limit(bindparam("most", type_=Integer))
-    )
-
-
-_BEST_ROWS, _BEST_RAWS = _best_first(_ROW), _best_first(select(mempool.c.txid, mempool.c.raw))
-
-
-def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
-    """Ready and waiting, most fee per byte first, of equals the oldest."""
-    rows = _BEST_ROWS.rows(conn, most=limit, others=limit - 1)
-    return [
-        MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
-        for txid, raw, size, ready, arrived in rows
-        if is_whole(txid, raw)
-    ]
-
-
-def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
-    """The same as bytes on the wire, nothing decoded; a damaged row is left out, as a peer would blame us for it."""
-    return (raw for txid, raw in _BEST_RAWS.rows(conn, most=limit, others=limit - 1) if is_whole(txid, raw))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_
 from ...core.codec import TRANSFER_BASE
 from ..backends.engines import Many, Query
 from ..tables import mempool
-from .entries import first_by_rate, grow, remove_numbered, totals
+from .entries import grow, remove_numbered, totals
+from .order import first_by_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,30 @@ choice in memory; a test holds the two equal.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Integer, bindparam, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
+from ...core import codec
 from ...core.codec import TRANSFER_BASE
 from ..accounts import states
 from ..backends.engines import Among, Query
 from ..tables import mempool
+from .entries import MempoolRow, is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,70 @@ def last(conn: Connection) -> int:
 def present(conn: Connection, txids: Sequence[bytes]) -> set[bytes]:
     """Those of `txids` that are in the pool."""
     return {txid for (txid,) in _PRESENT.rows(conn, txids)}
+
+
+def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best: bool) -> CompoundSelect[Any]:
+    """(arrived, fee_rate, *also) of at least the `most` best-paying of one kind, or the worst; at most twice as many.
+
+    Of those that pay the same, the oldest are the best: rate and arrival are ordered in opposite directions, which the
+    index cannot do. So the rate of the last row wanted is found first; then come all beyond it, and those at that rate.
+    """
+    rate, arrived = mempool.c.fee_rate, mempool.c.arrived
+    columns = (arrived, rate, *also)
+    limit = func.coalesce(
+        select(rate)
+        .where(is_ready)
+        .order_by(rate.desc() if best else rate)
+        .limit(1)
+        .offset(bindparam("others", type_=Integer))
+        .scalar_subquery(),
+        literal_column("-1" if best else str(2**63 - 1)),
+    )
+    last = (
+        select(*columns)
+        .where(is_ready, rate == limit)
+        .order_by(arrived if best else arrived.desc())
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+    return union_all(select(*columns).where(is_ready, rate > limit if best else rate < limit), select(last))
+
+
+_best_of_both = union_all(
+    *(select(first_by_rate(each, best=True).subquery()) for each in (mempool.c.ready, ~mempool.c.ready))
+).subquery()
+
+
+def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
+    return Query(
+        statement.join(_best_of_both, _best_of_both.c.arrived == mempool.c.arrived)
+        .order_by(_best_of_both.c.fee_rate.desc(), _best_of_both.c.arrived)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+_BEST_ROWS = _best_first(
+    select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)
+)
+_BEST_RAWS = _best_first(select(mempool.c.txid, mempool.c.raw))
+    _best_first(select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)),
+    _best_first(select(mempool.c.txid, mempool.c.raw)),
+)
+
+
+def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
+    """Ready and waiting, most fee per byte first, of equals the oldest."""
+    rows = _BEST_ROWS.rows(conn, most=limit, others=limit - 1)
+    return [
+        MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
+        for txid, raw, size, ready, arrived in rows
+        if is_whole(txid, raw)
+    ]
+
+
+def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
+    """The same as bytes on the wire, nothing decoded; a damaged row is left out, as a peer would blame us for it."""
+    return (raw for txid, raw in _BEST_RAWS.rows(conn, most=limit, others=limit - 1) if is_whole(txid, raw))
 
 
 class Candidate(NamedTuple):
