@@ -107,13 +107,8 @@ def _best_first(statement: Select[*tuple[Any, ...]]) -> Query:
     )
 
 
-_BEST_ROWS = _best_first(
-    select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)
-)
+_BEST_ROWS = _best_first(select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived))
 _BEST_RAWS = _best_first(select(mempool.c.txid, mempool.c.raw))
-    _best_first(select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, mempool.c.arrived)),
-    _best_first(select(mempool.c.txid, mempool.c.raw)),
-)
 
 
 def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
