@@ -22,8 +22,8 @@ from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.shapes.fields import encode
 from moneyer.node.config import Config
 from moneyer.node.core import codec
+from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from moneyer.node.store.unconfirmed import entries

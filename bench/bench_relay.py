@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.common import SHORT, Figure, below, folder, report
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from tests.kit.chains import transfer
 from tests.kit.net.gossip import COIN, line
 from tests.kit.running import ALICE, BOB, RunningNode

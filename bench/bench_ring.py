@@ -20,8 +20,8 @@ from bench.wsgi import ThreadServer
 from moneyer.node.api.app import build_app
 from moneyer.node.config import Config
 from moneyer.node.core import codec
+from moneyer.node.core.codec import sha256d
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.core.hashing import sha256d
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.service import Node
 from moneyer.node.store import blocks

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from ..node.core.hashing import show
+from ..node.core.codec import show
 
 log = logging.getLogger("moneyer.worker")
 

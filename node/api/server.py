@@ -276,7 +276,7 @@ def _height(node: Node) -> int:
 
 def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: int) -> str:
     """What a node says when it begins: one line."""
-    from ..core.hashing import show
+    from ..core.codec import show
 
     host = f"[{config.host}]" if ":" in config.host else config.host
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"

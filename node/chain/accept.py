@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ..core import codec, pow, rules
+from ..core.codec import sha256d
 from ..core.errors import NOT_THE_HEADERS_FAULT, RuleError, TooDeep
-from ..core.hashing import sha256d
 from ..core.types import HEADER_SIZE, Block, Header
 from ..store import blocks, chainstate
 from ..store.chainstate import NewBlock

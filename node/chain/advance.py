@@ -18,8 +18,8 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from ..core import ledger
+from ..core.codec import show
 from ..core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
-from ..core.hashing import show
 from ..core.types import Block, Transfer
 from ..store import blocks, chainstate, mining
 from ..store.chainstate import ChainState, Leaving, NewBlock, sum_up

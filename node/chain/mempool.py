@@ -16,8 +16,8 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from ..core import codec, ledger, rules
+from ..core.codec import show
 from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap
-from ..core.hashing import show
 from ..core.template import fee_rate
 from ..core.types import NO_ACCOUNT, Account, Transfer
 from ..store import accounts

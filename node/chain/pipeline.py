@@ -19,8 +19,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from ..core import codec, pow, rules
+from ..core.codec import sha256d
 from ..core.coin import Coin
-from ..core.hashing import sha256d
 from ..core.types import HEADER_SIZE, Block, Header
 from ..store import blocks
 from ..store.blocks import BlockRow

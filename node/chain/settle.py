@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from ..core.codec import Outline
-from ..core.hashing import show
+from ..core.codec import Outline, show
 from ..core.types import NO_ACCOUNT, Account
 from ..store import accounts, blocks
 from ..store.engine import Store

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..core import codec, ledger, pow, rules
+from ..core.codec import sha256d, show
 from ..core.errors import MoneyerError, RuleError
-from ..core.hashing import sha256d, show
 from ..core.template import fee_rate
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Transfer
 from ..store import accounts, blocks, transactions

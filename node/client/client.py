@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core import codec
+from ..core.codec import show
 from ..core.coin import Coin
 from ..core.coinfile import coin_from_json
 from ..core.errors import BadCoin
-from ..core.hashing import show
 from ..core.signing import payload_of, sign_transfer
 from ..core.types import Transfer
 from . import arguments

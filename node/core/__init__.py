@@ -8,7 +8,7 @@ library's pure parts and the curve library.
 Read in this order:
 
 types, errors         the values and the errors, one class a rule
-codec, hashing        bytes <-> values, canonical; SHA-256d, Merkle trees
+codec                 bytes <-> values, canonical; SHA-256d, Merkle trees
 pow                   compact bits, work, the retarget
 coin, coinfile        a coin's parameters, its genesis block, its supply; `coin.toml`
 signing, address      keys and BIP340 signatures; bech32m

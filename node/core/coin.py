@@ -14,7 +14,7 @@ from typing import Any
 
 from . import codec, pow
 from .address import decode_address, encode_address
-from .hashing import merkle_root
+from .codec import merkle_root
 from .money import format_amount
 from .types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Block, Coinbase, Header
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import pow
+from .codec import merkle_root, show
 from .coin import Coin
 from .errors import (
     BadAmount,
@@ -32,7 +33,6 @@ from .errors import (
     TimeTooOld,
     WrongGenesis,
 )
-from .hashing import merkle_root, show
 from .types import HEADER_SIZE, KEY_KIND, MAX_MEMO, MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
 
 RULES_VERSION: Final = 1

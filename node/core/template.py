@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import codec
+from .codec import merkle_root
 from .coin import Coin
 from .errors import NoTimestamp, RuleError
-from .hashing import merkle_root
 from .ledger import apply_transfer
 from .types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
 

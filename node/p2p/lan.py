@@ -24,9 +24,9 @@ import msgspec
 from msgspec import Meta
 
 from ..config import Config
+from ..core.codec import show
 from ..core.coin import Coin
 from ..core.errors import MoneyerError
-from ..core.hashing import show
 from ..store.errors import StoreUnavailable
 from ..system.network import Address, is_loopback
 from .peer.errors import BadUrl

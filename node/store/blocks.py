@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from ..core import codec
+from ..core.codec import show
 from ..core.errors import Malformed
-from ..core.hashing import show
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
 from .backends.engines import Among, Query
 from .errors import StoreDamaged

@@ -17,7 +17,7 @@ from moneyer.node.api.feed.changes import MAX_BLOCKS
 from moneyer.node.api.feed.feed import Behind, Feed
 from moneyer.node.config import Config
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.core.types import Block
 from moneyer.node.service import Node
 from moneyer.node.system.shares import EVENT_STREAMS

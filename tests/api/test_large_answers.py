@@ -15,7 +15,7 @@ import pytest
 from moneyer.node.api.http.inflight import Flights, Outgoing
 from moneyer.node.api.http.large import LARGE, Large
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.system.shares import LARGE_ANSWERS, NoPlace
 from tests.api.test_idle_clients import Door, linux

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.core.types import Coinbase
 from tests.api.test_mining import height, worker
 from tests.kit.chains import ChainBuilder, transfer

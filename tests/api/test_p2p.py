@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from moneyer.node.core import codec
+from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_from_json
-from moneyer.node.core.hashing import show
 from moneyer.node.core.rules import RULES_VERSION
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.peer_client import PeerClient

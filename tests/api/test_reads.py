@@ -15,7 +15,7 @@ from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.parts.chain_cache import MerkleTrees
 from moneyer.node.config import Config
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import branch_in, merkle_branch, merkle_levels, show
+from moneyer.node.core.codec import branch_in, merkle_branch, merkle_levels, show
 from moneyer.node.core.types import Transaction, Transfer
 from moneyer.node.service import Node
 from moneyer.node.store import chainstate

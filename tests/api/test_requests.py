@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from tests.kit.chains import transfer
 from tests.kit.running import ALICE, BOB, RunningNode, running
 

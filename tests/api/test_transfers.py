@@ -12,7 +12,7 @@ import pytest
 
 from moneyer.node.core import codec, signing
 from moneyer.node.core.address import encode_address
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.core.types import MAX_MONEY, Transfer
 from tests.kit.chains import Key, key, sign, transfer
 from tests.kit.running import ALICE, BOB, CAROL, RICH, Answer, RunningNode, rich_coin, running

@@ -16,7 +16,7 @@ from moneyer.node.api.parts import chain_cache
 from moneyer.node.api.parts.chain_cache import ChainChecks
 from moneyer.node.chain.verify import Verified, verify_chain
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
 from moneyer.node.wallet.derive import development_keys

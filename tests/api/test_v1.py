@@ -12,8 +12,8 @@ from moneyer.node.api.endpoint import Reply
 from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.shapes.v1 import Health
 from moneyer.node.core import codec
+from moneyer.node.core.codec import merkle_root_of_branch, show, unshow
 from moneyer.node.core.coinfile import coin_from_json
-from moneyer.node.core.hashing import merkle_root_of_branch, show, unshow
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from tests.kit.callers.handlers import call_of

@@ -8,8 +8,8 @@ import pytest
 
 from moneyer.node.chain.orphans import MAX_ORPHAN_BYTES, HeldBlock, Orphans
 from moneyer.node.core import codec
+from moneyer.node.core.codec import merkle_root
 from moneyer.node.core.errors import BadCoinbaseAmount, RuleError
-from moneyer.node.core.hashing import merkle_root
 from moneyer.node.system.shares import ORPHANS
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, OpenNode

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until

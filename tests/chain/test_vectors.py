@@ -12,9 +12,9 @@ import pytest
 
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import coinfile
+from moneyer.node.core.codec import show
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import RuleError
-from moneyer.node.core.hashing import show
 from moneyer.node.core.types import Account
 from tests.conftest import REPOSITORY
 from tests.kit.nodes import Node, OpenNode

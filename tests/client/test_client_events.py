@@ -18,7 +18,7 @@ from moneyer.node.client.client import Client
 from moneyer.node.client.errors import ClientError, NoAnswer, NotConfirmed
 from moneyer.node.client.sse import Event
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.events import listening

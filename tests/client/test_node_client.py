@@ -13,8 +13,8 @@ import pytest
 from moneyer.node.client.client import Client, next_block_fee
 from moneyer.node.client.errors import BadArgument, NoAnswer, NotConfirmed, OutOfFunds, Refused
 from moneyer.node.core import codec
+from moneyer.node.core.codec import show
 from moneyer.node.core.errors import BadMemo
-from moneyer.node.core.hashing import show
 from tests.conftest import REPOSITORY
 from tests.kit.chains import key, transfer
 from tests.kit.running import RICH, RunningNode, rich_coin, running

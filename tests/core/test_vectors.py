@@ -10,10 +10,10 @@ import pytest
 
 from moneyer.node.core import codec, pow, rules, signing
 from moneyer.node.core.address import decode_address, encode_address
+from moneyer.node.core.codec import merkle_branch, merkle_root, merkle_root_of_branch, sha256d, show, unshow
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_from_json, coin_from_toml, coin_to_toml
 from moneyer.node.core.errors import BadAddress, BadBits, RuleError
-from moneyer.node.core.hashing import merkle_branch, merkle_root, merkle_root_of_branch, sha256d, show, unshow
 from moneyer.node.core.ledger import check_signature
 from tests.conftest import REPOSITORY, vector_file
 from tests.core.pure_node import PureNode

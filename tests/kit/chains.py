@@ -13,8 +13,8 @@ from typing import Any
 
 from moneyer.node.core import codec, ledger, pow, signing
 from moneyer.node.core.address import encode_address
+from moneyer.node.core.codec import merkle_root
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.hashing import merkle_root
 from moneyer.node.core.rules import MEDIAN_SPAN
 from moneyer.node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
 

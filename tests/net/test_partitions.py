@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import unshow
+from moneyer.node.core.codec import unshow
 from moneyer.node.core.ledger import transfers_of
 from moneyer.node.core.types import Block, Transfer
 from moneyer.node.store import accounts, blocks

@@ -20,7 +20,7 @@ from moneyer.node.client.client import Client
 from moneyer.node.client.errors import ClientError
 from moneyer.node.config import Config
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import transactions
 from tests.kit.chains import Key, transfer

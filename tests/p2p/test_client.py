@@ -5,7 +5,7 @@ import json
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.errors import BadAnswer, NewerProtocol, PeerUnreachable, Refused, TooLarge
 from moneyer.node.p2p.peer.peer_client import PeerClient

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from moneyer.node.config import Config
+from moneyer.node.core.codec import show
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.core.hashing import show
 from moneyer.node.p2p.lan import Discovery, local_networks, read_record
 from tests.kit.chains import easy_coin
 from tests.kit.lan import Host, lan

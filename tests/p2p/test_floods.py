@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.gossip.link_manager import MAX_INBOUND
 from moneyer.node.p2p.table.standing import MAX_PEERS
 from moneyer.node.system.shares import ORPHANS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder, transfer
 from tests.kit.net.gossip import SOON, gossiping, heal, post_transfer, tear, torn_network, wait_for_pool, wait_for_tip
 from tests.kit.running import ALICE, BOB, CAROL, rich_coin

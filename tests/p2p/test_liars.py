@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from moneyer.node.core import codec
+from moneyer.node.core.codec import sha256d
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.hashing import sha256d
 from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told

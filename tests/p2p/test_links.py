@@ -11,7 +11,7 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import sha256d, show
+from moneyer.node.core.codec import sha256d, show
 from moneyer.node.p2p.gossip.outbox import RecentHashes
 from moneyer.node.p2p.peer.urls import parse_peer_url
 from moneyer.node.p2p.table.configured import Backoff

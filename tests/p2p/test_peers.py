@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.peer.errors import (
     BadChain,
     BadUrl,

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.outcomes import Extended
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.store.engine import Store
 from tests.kit.chains import ChainBuilder, transfer
 from tests.kit.net.gossip import (

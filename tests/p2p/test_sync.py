@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from moneyer.node.core import codec
+from moneyer.node.core.codec import show
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.hashing import show
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.p2p.sync.progress import SyncMeter

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.peers import BLOCKS, Gate, PeerServer, honest
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running

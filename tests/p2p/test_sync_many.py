@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.store.unconfirmed import order as pool

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.p2p.peer.errors import Refused
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder

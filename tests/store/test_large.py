@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from moneyer.node.config import Config
-from moneyer.node.core.hashing import sha256d
+from moneyer.node.core.codec import sha256d
 from moneyer.node.store import accounts, blocks, transactions
 from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moneyer.node.core.hashing import sha256d
+from moneyer.node.core.codec import sha256d
 from moneyer.worker.bench import PASSED, bench_engines
 from moneyer.worker.engines import registry
 from moneyer.worker.engines.hashlib_engine import HashlibEngine

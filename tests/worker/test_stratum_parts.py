@@ -11,7 +11,7 @@ import pytest
 
 from moneyer.node.chain.next_block import Template
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import sha256d
+from moneyer.node.core.codec import sha256d
 from moneyer.node.core.pow import hash_number
 from moneyer.node.core.template import Parent, build_template
 from moneyer.node.core.types import Account, Coinbase
@@ -55,7 +55,7 @@ def test_a_job_and_its_extranonces_make_the_block_that_the_core_makes(transfers:
     assert (first.receiver, len(first.extra)) == (BOB.payload, EXTRA_SIZE)
     assert first.amount == easy_coin().subsidy(7) + transfers
     assert block.transactions[1:] == template.block.transactions[1:]
-    from moneyer.node.core.hashing import merkle_root
+    from moneyer.node.core.codec import merkle_root
 
     assert block.header.merkle_root == merkle_root([codec.txid(each) for each in block.transactions])
 

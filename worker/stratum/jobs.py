@@ -15,7 +15,7 @@ from itertools import count
 
 from ...node.chain.next_block import Template
 from ...node.core import codec, pow
-from ...node.core.hashing import merkle_branch, merkle_root_of_branch, sha256d
+from ...node.core.codec import merkle_branch, merkle_root_of_branch, sha256d
 from ...node.core.types import Coinbase
 from .protocol import difficulty_of, notification
 

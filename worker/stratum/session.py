@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...node.core import pow
-from ...node.core.hashing import sha256d
+from ...node.core.codec import sha256d
 from ...node.system.text import is_visible, shown
 from ...node.system.words import quoted
 from . import protocol

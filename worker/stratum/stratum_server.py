@@ -21,8 +21,8 @@ from typing import Any
 
 from ...node.chain.next_block import Template
 from ...node.config import Config
+from ...node.core.codec import show
 from ...node.core.coin import Coin
-from ...node.core.hashing import show
 from ...node.system.shares import STRATUM, NoPlace, Place
 from ...node.system.shares import Shares as PlaceShares
 from ..reports import Sparing

@@ -6,8 +6,8 @@ import re
 
 from sqlalchemy import Connection
 
+from ...core.codec import unshow
 from ...core.coin import Coin
-from ...core.hashing import unshow
 from ...core.signing import payable
 from ...store import blocks
 from ...store.blocks import BlockRow

@@ -14,8 +14,8 @@ from .... import __version__
 from ...chain.mempool import AT_ONCE, Accepted
 from ...chain.outcomes import Extended, Orphan, Reorganized
 from ...core import codec
+from ...core.codec import show, show_work, unshow
 from ...core.errors import Malformed, RuleError
-from ...core.hashing import show, show_work, unshow
 from ...core.rules import RULES_VERSION
 from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire

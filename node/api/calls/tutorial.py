@@ -10,8 +10,8 @@ from typing import Annotated, Final, cast
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct
 
+from ...core.codec import show
 from ...core.errors import BadAmount, RuleError
-from ...core.hashing import show
 from ...core.money import parse_amount
 from ...p2p.peer.errors import PeerError
 from ...p2p.peer.urls import MAX_URL, parse_peer_url

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ...core.hashing import show, show_work
+from ...core.codec import show, show_work
 from ...service import Node
 from ...store import blocks, transactions
 from ...store.blocks import INVALID, BlockRow

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...core import codec, pow
+from ...core.codec import show
 from ...core.errors import BadAddress, Malformed
-from ...core.hashing import show
 from ...core.signing import payable
 from ...core.types import MAX_EXTRA, Block, Transaction
 from ...service import Node

@@ -9,9 +9,9 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...core import codec
+from ...core.codec import branch_in, merkle_levels, sha256d, show
 from ...core.coin import Coin
 from ...core.errors import Malformed, RuleError
-from ...core.hashing import branch_in, merkle_levels, sha256d, show
 from ...core.types import MAX_MEMO, Transfer
 from ...service import Node
 from ...store import blocks, transactions

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from ...chain.tip_follower import TipMove
+from ...core.codec import show
 from ...core.coin import Coin
-from ...core.hashing import show
 from ...store import blocks, peers, transactions
 from ...store.blocks import BlockRow
 from ...store.peers import PeerRow

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from .... import __version__
 from ...chain.tip_follower import TipMove
-from ...core.hashing import show
+from ...core.codec import show
 from ...p2p.table.standing import CONNECTED
 from ...service import Node
 from ...store import blocks, peers

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Final
 
 from .... import __version__
-from ...core.hashing import show, show_work
+from ...core.codec import show, show_work
 from ...p2p.sync.progress import SyncProgress
 from ...service import Node
 from ...store.glance import glance

@@ -13,7 +13,7 @@ from typing import Final
 from ...chain.accept import Chain
 from ...chain.next_block import Template
 from ...core import codec
-from ...core.hashing import merkle_branch, merkle_root_of_branch
+from ...core.codec import merkle_branch, merkle_root_of_branch
 from ...core.types import Coinbase, Header
 from ...store.engine import Store
 from ..http.errors import NotFound

@@ -10,8 +10,8 @@ from msgspec.structs import asdict
 
 from ...core import codec
 from ...core.address import encode_address
+from ...core.codec import sha256d, show, show_work
 from ...core.coin import Coin
-from ...core.hashing import sha256d, show, show_work
 from ...core.types import Coinbase, Transaction
 from ...p2p.gossip.links import LinkSnapshot
 from ...store import transactions

@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from ...core import codec
+from ...core.codec import show
 from ...core.coin import Coin
-from ...core.hashing import show
 from ...core.money import format_amount
 from ...core.types import Block, Coinbase, Transaction
 from .fields import Count, Hash

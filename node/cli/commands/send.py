@@ -353,7 +353,7 @@ class _Order:
 
 def txid_of(transfer: Transfer) -> str:
     from ...core import codec
-    from ...core.hashing import show
+    from ...core.codec import show
 
     return show(codec.txid(transfer))
 

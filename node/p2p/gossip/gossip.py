@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...chain.mempool import Mempool
 from ...config import Config
 from ...core import codec
-from ...core.hashing import sha256d
+from ...core.codec import sha256d
 from ...core.types import HEADER_SIZE, Transfer
 from ...system.shares import Shares
 from ..lan import FoundNode

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from ...chain.mempool import AT_ONCE, Accepted, Mempool
 from ...core import codec
+from ...core.codec import unshow
 from ...core.errors import RuleError
-from ...core.hashing import unshow
 from ...core.types import Transfer
 from ...store.blocks import BlockRow
 from ...store.errors import StoreUnavailable

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from ...core.hashing import show
+from ...core.codec import show
 from ...core.types import HEADER_SIZE
 from . import wire
 from .connection import OCTETS, Transport

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from ...core import codec
+from ...core.codec import show
 from ...core.errors import Malformed
-from ...core.hashing import show
 from ...core.types import HEADER_SIZE, Transfer
 from .errors import BadAnswer, NewerProtocol
 
@@ -34,7 +34,7 @@ MAX_MEMPOOL_BYTES: Final = 8_000_000
 """What a node hands out of its mempool, the best-paying transfers first."""
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hex digits in lower case")]
-"""As `node.core.hashing.show` writes it."""
+"""As `node.core.codec.show` writes it."""
 NodeId = Annotated[str, Meta(pattern="^[0-9A-Za-z_-]{8,64}$", description="8 to 64 of 0-9, A-Z, a-z, _ and -")]
 Height = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 

@@ -16,7 +16,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Final
 
-from ...core.hashing import sha256d
+from ...core.codec import sha256d
 from ...core.types import HEADER_SIZE
 from ..peer.errors import NotDelivered, PeerError, PeerTimeout
 from ..peer.peer_client import PeerClient

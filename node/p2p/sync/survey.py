@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ...core.codec import sha256d
 from ...core.errors import RuleError
-from ...core.hashing import sha256d
 from ...core.types import HASH_SIZE
 from ...store import blocks
 from ...store.engine import Store

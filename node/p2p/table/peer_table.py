@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from ...config import Config
-from ...core.hashing import show
+from ...core.codec import show
 from ...core.rules import RULES_VERSION
 from ...store import meta
 from ...store import peers as table

@@ -33,8 +33,8 @@ from sqlalchemy import (
 )
 
 from ...core import codec
+from ...core.codec import merkle_root, sha256d
 from ...core.coin import Coin
-from ...core.hashing import merkle_root, sha256d
 from .. import accounts as account_rows
 from .. import blocks as block_rows
 from .. import meta

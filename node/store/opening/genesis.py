@@ -8,8 +8,8 @@ from secrets import token_bytes
 from sqlalchemy import Connection
 
 from ...core import codec
+from ...core.codec import show
 from ...core.coin import Coin
-from ...core.hashing import show
 from .. import blocks, chainstate, meta
 from ..errors import StoreRefused, damaged
 from ..unconfirmed import entries

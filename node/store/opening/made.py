@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...config import Config
+from ...core.codec import show
 from ...core.coin import Coin
-from ...core.hashing import show
 from ...system.files import sweep, write_whole
 from ..errors import StoreRefused, damaged, ways_out
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from ...core import codec
-from ...core.hashing import sha256d
+from ...core.codec import sha256d
 from ...core.template import rate_of
 from ...core.types import HASH_SIZE, Account, Transfer
 from .. import meta

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.system import locks, shares
 from moneyer.node.system.shares import Bound
 from tests.kit.chains import Key, block_on, key, transfer

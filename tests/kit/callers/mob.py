@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show
+from moneyer.node.core.codec import show
 from moneyer.node.system.shares import CONNECTIONS, DEAR_READS, EVENT_STREAMS, SMALL_BODIES
 from tests.kit.callers.crowds import POOR, SILENT, places, request
 from tests.kit.chains import transfer

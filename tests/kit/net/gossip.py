@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from moneyer.node.core import codec
+from moneyer.node.core.codec import sha256d, show
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.hashing import sha256d, show
 from moneyer.node.core.types import Transfer
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.p2p.peer.peer_client import PeerClient

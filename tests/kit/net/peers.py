@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
 
 from moneyer.node.core import codec
-from moneyer.node.core.hashing import show, unshow
+from moneyer.node.core.codec import show, unshow
 from moneyer.node.core.types import Block
 from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder
