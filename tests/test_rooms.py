@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +21,7 @@ LONGEST_FUNCTION = 60
 
 REASONS = {
     "node/api/calls/v1_peers.py": "one file a noun",
+    "node/store/glance.py": "one statement over three nouns",
     "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "worker/engines/hashlib_engine.py": "one file an engine",
     "worker/engines/mixed.py": "one file an engine",
@@ -27,6 +31,9 @@ REASONS = {
 
 OFTEN = {"errors", "config", "__init__", "__main__"}
 """Names that several rooms may have: each layer's errors, a program's options."""
+
+AFTER_OTHERS = ("node/cli/commands", "node/api/shapes")
+"""Their files are named after what is typed, and after the calls that answer with these shapes."""
 
 FOLDERS = sorted({path.parent for top in ("node", "worker") for path in (REPOSITORY / top).rglob("*.py")})
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.py"))]
@@ -55,10 +62,9 @@ def test_a_room_says_how_it_works_and_has_about_a_dozen_files(folder: Path) -> N
 
 
 def test_a_name_is_the_name_of_one_module() -> None:
-    """But for commands, which are named as they are typed."""
     places = defaultdict(list)
     for path in FILES:
-        if path.stem not in OFTEN and path.parent != REPOSITORY / "node" / "cli" / "commands":
+        if path.stem not in OFTEN and name_of(path.parent) not in AFTER_OTHERS:
             places[path.stem].append(name_of(path))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
@@ -84,3 +90,13 @@ def test_a_function_can_be_read_at_once() -> None:
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
     ]
     assert long == []
+
+
+def test_a_call_goes_through_few_files() -> None:
+    """In a process of its own: it traces every thread."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.road"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True
+    )
+    files = {name: int(count) for name, count in re.findall(r"^(\w+ \S+): (\d+) files$", done.stdout, re.MULTILINE)}
+    assert files["POST /p2p/block"] <= 20
+    assert files["GET /v1/status"] <= 12
