@@ -10,7 +10,7 @@ from bench.common import SHORT, Figure, below, in_turns, plain, ratios, report, 
 ROUNDS = 11 if SHORT else 41
 BARE = [sys.executable, "-c", "import click"]
 HELP = [sys.executable, "-c", "from moneyer.node.cli.main import main; main(['--help'])"]
-CLIENT = [sys.executable, "-c", "from moneyer.node.client import Client"]
+CLIENT = [sys.executable, "-c", "from moneyer import Client"]
 
 
 def run(command: list[str]) -> float:
@@ -25,7 +25,7 @@ def measure() -> list[Figure]:
         plain("a bare interpreter that imports click", [1000 * each for each in bare], "ms"),
         plain("moneyer --help", [1000 * each for each in ours], "ms"),
         below("moneyer --help / bare with click", ratios(ours, bare), "×", 2),
-        plain("from moneyer.node.client import Client", [1000 * each for each in client], "ms"),
+        plain("from moneyer import Client", [1000 * each for each in client], "ms"),
     ]
 
 
