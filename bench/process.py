@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.coinfile import coin_to_toml
+from tests.kit.nodes import place_coin
 from tests.kit.ports import free_port
 
 _START = 30
@@ -64,8 +64,7 @@ def _answers(port: int, path: str) -> bool:
 @contextmanager
 def node(data: Path, coin: Coin, *options: str) -> Iterator[Served]:
     """`moneyer node --dev` on a data folder; `options`: more of its command line."""
-    data.mkdir(exist_ok=True)
-    (data / "coin.toml").write_text(coin_to_toml(coin))
+    place_coin(data, coin)
     port = free_port()
     moneyer = Path(sys.executable).with_name("moneyer")
     command = [str(moneyer), "node", "--data", str(data), "--port", str(port), "--dev", *options]

@@ -10,7 +10,7 @@ from tests.kit.chains import key
 from tests.kit.commands import asked, moneyer, open_to_others
 from tests.kit.mining.stratum import Stratum
 from tests.kit.mining.workers import mining
-from tests.kit.running import PASSPHRASE, SECRET, own_node, wait_for_height
+from tests.kit.running import PASSPHRASE, SECRET, own_node
 from tests.kit.waiting import wait_until
 
 
@@ -29,7 +29,7 @@ def test_whatever_the_umask_no_file_of_a_data_folder_is_open_to_others(tmp_path:
                 asked("wallet", "import", "dora", "--data", data, env=SECRET, typed=key("dora").secret.hex())
                 asked("token", "--renew", "--data", data)
                 asked("send", "alice", "carol", "1", "--data", data, env=SECRET)
-                wait_for_height(node, 1)
+                node.wait_for_height(1)
                 wait_until(lambda: (data / "stratum.json").exists(), 20, "the server's status")
                 assert moneyer("db", "backup", data / "copy.db", "--data", data).returncode == 0
                 names = {path.name for path in data.iterdir()}

@@ -12,7 +12,8 @@ from moneyer.node.wallet.keystore import create_wallet
 from tests.kit.chains import easy_coin
 from tests.kit.commands import moneyer
 from tests.kit.mining.workers import mining
-from tests.kit.running import PASSPHRASE, PEOPLE, RICH, SECRET, RunningNode, children, running
+from tests.kit.process_tree import children_of
+from tests.kit.running import PASSPHRASE, PEOPLE, RICH, SECRET, RunningNode, running
 from tests.kit.waiting import wait_until
 
 KEYS = {name: key_from_phrase(DEVELOPMENT_PHRASE, number) for number, name in enumerate(PEOPLE)}
@@ -25,7 +26,7 @@ def spellings(secret: bytes) -> list[str]:
 
 
 def command_lines(pid: int) -> str:
-    everyone = [pid, *children(pid)]
+    everyone = [pid, *children_of(pid)]
     return "".join(Path(f"/proc/{each}/cmdline").read_text("utf-8", "replace") for each in everyone)
 
 

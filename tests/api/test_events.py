@@ -23,7 +23,8 @@ from moneyer.node.service import Node
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.events import Listener, listening
 from tests.kit.chains import ChainBuilder, transfer
-from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, place_coin, rich_coin, running
+from tests.kit.nodes import place_coin
+from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -33,7 +33,8 @@ from moneyer.node.system.shares import (
     NoPlace,
 )
 from tests.kit.chains import transfer
-from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, children
+from tests.kit.process_tree import children_of
+from tests.kit.running import ALICE, BOB, PROMISED, RunningNode
 from tests.kit.waiting import wait_until
 
 CLIENTS = 160
@@ -85,7 +86,7 @@ def others_are_answered(node: RunningNode, sequence: int) -> None:
 def memory(node: RunningNode) -> int:
     """PSS of the node's processes, MB."""
     total = 0
-    for pid in (node.process.pid, *children(node.process.pid)):
+    for pid in (node.process.pid, *children_of(node.process.pid)):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
         total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total // 1024
@@ -94,7 +95,7 @@ def memory(node: RunningNode) -> int:
 def locks_of(node: RunningNode) -> set[tuple[int, str]]:
     """Process and file of each POSIX lock that the node's processes have on its database."""
     files = {path.stat().st_ino: path.name for path in node.config.data.glob("chain.db*")}
-    pids = {node.process.pid, *children(node.process.pid)}
+    pids = {node.process.pid, *children_of(node.process.pid)}
     # The kernel tells its table page by page, and a line may slip from one to the next meanwhile: not three times.
     tables = [Path("/proc/locks").read_text("ascii") for _ in range(3)]
     rows = [line.split() for table in tables for line in table.splitlines() if " POSIX " in line]

@@ -204,7 +204,7 @@ def test_templates_given_out_are_bounded(fresh: RunningNode, tmp_path: Path) -> 
 def test_a_chain_at_the_last_second_of_a_header_has_no_template_and_says_so(tmp_path: Path) -> None:
     coin = rich_coin(timestamp=2**32 - 2)
     chain = ChainBuilder(coin)
-    before = Node.open(tmp_path / "node", coin)
+    before = Node(tmp_path / "node", coin)
     last = codec.encode_block(chain.add(timestamp=2**32 - 1))
     assert before.chain.accept_block(last, 2**32).status == "extended"
     before.store.close()

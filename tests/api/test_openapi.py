@@ -19,7 +19,8 @@ from moneyer.node.api.app import build_app
 from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.config import Config
 from moneyer.node.service import Node
-from tests.kit.running import RunningNode, place_coin, rich_coin, running
+from tests.kit.nodes import place_coin
+from tests.kit.running import RunningNode, rich_coin, running
 
 SETTINGS = settings(
     max_examples=20,

@@ -22,8 +22,8 @@ from moneyer.node.store import chainstate
 from moneyer.node.store.opening.check import root_of
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import ChainBuilder, transfer
-from tests.kit.nodes import NOW
-from tests.kit.running import ALICE, BOB, place_coin, rich_coin
+from tests.kit.nodes import NOW, place_coin
+from tests.kit.running import ALICE, BOB, rich_coin
 from tests.kit.statements import statements
 
 FULL = 250

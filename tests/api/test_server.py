@@ -14,8 +14,10 @@ import pytest
 
 from moneyer.node.api.server import NodeRefused, check_config, take_port
 from moneyer.node.config import Config
+from tests.kit.nodes import place_coin
 from tests.kit.ports import free_port
-from tests.kit.running import RunningNode, alive, answers, children, launch, log_of, place_coin, rich_coin, running
+from tests.kit.process_tree import children_of, is_gone
+from tests.kit.running import RunningNode, answers, launch, log_of, rich_coin, running
 from tests.kit.waiting import wait_until
 
 
@@ -115,11 +117,11 @@ def test_a_coin_that_is_none_is_a_sentence(tmp_path: Path) -> None:
 
 
 def everyone(node: RunningNode) -> list[int]:
-    return [node.process.pid, *children(node.process.pid)]
+    return [node.process.pid, *children_of(node.process.pid)]
 
 
 def wait_until_gone(pids: list[int], seconds: float) -> None:
-    wait_until(lambda: not any(alive(pid) for pid in pids), seconds, "every process to end")
+    wait_until(lambda: all(is_gone(pid) for pid in pids), seconds, "every process to end")
 
 
 def hold_open(node: RunningNode) -> list[socket.socket]:
@@ -192,7 +194,7 @@ def test_a_node_ends_with_its_launcher(tmp_path: Path) -> None:
     main = int(started.stdout.readline())
     try:
         wait_until(lambda: answers(config.port), 20, "the node to answer")
-        pids = [main, *children(main)]
+        pids = [main, *children_of(main)]
         assert len(pids) == 2
         started.kill()
         started.wait()
@@ -200,7 +202,7 @@ def test_a_node_ends_with_its_launcher(tmp_path: Path) -> None:
     finally:
         started.kill()
         started.stdout.close()
-        for pid in (main, *children(main)) if alive(main) else ():
+        for pid in (main, *children_of(main)) if not is_gone(main) else ():
             os.kill(pid, signal.SIGKILL)
 
 

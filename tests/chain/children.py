@@ -13,7 +13,7 @@ from tests.kit.processes import Pipe
 
 def accept_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     """Say "ready"; then accept each block that is sent, and answer with what became of it."""
-    node = Node.open(folder, coin)
+    node = Node(folder, coin)
     pipe.send("ready")
     while True:
         raw = pipe.recv()
@@ -28,7 +28,7 @@ def read_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
     The first answer is "ready".
     """
-    node = Node.open(folder, coin)
+    node = Node(folder, coin)
     pipe.send("ready")
     tips, wrong, snapshots = set(), [], 0
     while not pipe.poll():

@@ -61,7 +61,7 @@ class Fuzzer:
         fields["premine"] = [[encode_address("fuzz", who), amount] for who, amount in fields["premine"]]
         self.folder = folder
         self.coin = coin_from_json(fields)
-        self.node = Node.open(folder, self.coin)
+        self.node = Node(folder, self.coin)
         self.model, self.builder = Model(fields), Model(fields)
         self.sound = [self.model.genesis]
         """Blocks that are right, and stand on such."""
@@ -92,7 +92,7 @@ class Fuzzer:
             return error.code
 
     def compare(self) -> None:
-        assert self.node.tip().block_hash == self.model.tip
+        assert self.node.tip_hash == self.model.tip
         state = self.model.tree[self.model.tip].state
         assert state is not None
         found = {who: tuple(account) for who, account in self.node.accounts().items() if any(account)}
@@ -349,7 +349,7 @@ class Fuzzer:
 
     def restart(self) -> None:
         self.node.store.close()
-        self.node = Node.open(self.folder, self.coin)
+        self.node = Node(self.folder, self.coin)
         self.model.orphans.clear()  # they were in memory
         self.compare()
 

@@ -167,7 +167,7 @@ def test_fees_beyond_any_column_cost_a_batch_only_the_block_that_has_them(open_n
     raws = [codec.encode_block(block) for block in chain.grow(20)]
     with pytest.raises(BadSignature):
         node.chain.accept_blocks([*raws, codec.encode_block(chain.next_block(dear_transfers(), amount=0))], NOW)
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 @pytest.mark.parametrize("count", [1, 2, 1024, 1025])
@@ -185,7 +185,7 @@ def test_fees_beyond_all_money_are_stored_on_a_side_branch_as_all_there_may_be(o
     aside.blocks.append(block)  # past the builder's own check
     with pytest.raises(BadSignature):
         node.offer(aside.next_block())
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_a_bug_met_by_one_block_costs_the_others_of_its_batch_nothing(
@@ -205,10 +205,10 @@ def test_a_bug_met_by_one_block_costs_the_others_of_its_batch_nothing(
     raws = [codec.encode_block(block) for block in [*good, met, *chain.grow(3)]]
     with pytest.raises(OverflowError):
         node.chain.accept_blocks(raws, NOW)
-    assert node.tip().height == 20
+    assert node.tip.height == 20
     monkeypatch.undo()
     assert isinstance(node.chain.accept_blocks(raws, NOW)[-1], Extended)
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_every_descendant_of_an_invalid_block_is_answered_so_also_after_a_restart(open_node: OpenNode) -> None:
@@ -230,7 +230,7 @@ def test_every_descendant_of_an_invalid_block_is_answered_so_also_after_a_restar
         node.chain.accept_blocks([codec.encode_block(block) for block in family[1:]], NOW)
     with pytest.raises(InvalidParent):
         node.offer(family[-1])
-    assert node.tip().height == 0
+    assert node.tip.height == 0
     assert not len(node.chain.orphans)
 
 

@@ -38,7 +38,7 @@ def test_fewer_blocks_with_more_work_win(open_node: OpenNode) -> None:
     statuses = [node.offer(block) for block in fast.blocks[1:]]
     assert [outcome.status for outcome in statuses] == ["side_branch"] * (fast.height - 1) + ["reorganized"]
     assert statuses[-1] == Reorganized(fast.tip_hash, fast.height, fork_height=0, disconnected=slow.height)
-    assert (node.tip().block_hash, node.tip().work) == (fast.tip_hash, fast.work)
+    assert (node.tip_hash, node.tip.work) == (fast.tip_hash, fast.work)
     assert node.accounts() == fast.accounts
     verify_chain(node.store)
 
@@ -48,7 +48,7 @@ def test_more_blocks_with_less_work_lose(open_node: OpenNode) -> None:
     node = open_node(slow.coin)
     assert set(node.offer_all(fast.blocks[1:])) == {"extended"}
     assert set(node.offer_all(slow.blocks[1:])) == {"side_branch"}
-    assert node.tip().block_hash == fast.tip_hash
+    assert node.tip_hash == fast.tip_hash
     assert node.accounts() == fast.accounts
 
 
@@ -63,7 +63,7 @@ def test_equal_work_leaves_the_first_also_after_a_restart(open_node: OpenNode) -
     assert node.offer(second.blocks[3]).status == "side_branch"
     node.store.close()
     node = open_node(first.coin)
-    assert node.tip().block_hash == first.tip_hash
+    assert node.tip_hash == first.tip_hash
     assert node.offer(second.add()).status == "reorganized"
     assert node.accounts() == second.accounts
 
@@ -97,7 +97,7 @@ def test_the_valid_part_of_a_bad_branch_wins_by_its_own_work(open_node: OpenNode
     # As orphans, so that all of it is there at once when the parent of all comes.
     assert node.offer_all([after_bad, bad, good[2], good[1]]) == ["orphan"] * 4
     assert node.offer(good[0]).status == "side_branch"
-    assert node.tip().block_hash == codec.block_hash(good[2].header)
+    assert node.tip_hash == codec.block_hash(good[2].header)
     with pytest.raises(BadCoinbaseAmount):
         node.offer(bad)
     with pytest.raises(InvalidParent):
@@ -116,7 +116,7 @@ def test_many_blocks_at_once_with_a_bad_one_keep_those_before_it(open_node: Open
     raws = [codec.encode_block(block) for block in (*good, bad, branch.next_block())]
     with pytest.raises(BadCoinbaseAmount):
         node.chain.accept_blocks(raws, now=good[-1].header.timestamp)
-    assert node.tip().block_hash == codec.block_hash(good[-1].header)
+    assert node.tip_hash == codec.block_hash(good[-1].header)
     with node.store.read() as conn:
         row = blocks.by_hash(conn, codec.block_hash(bad.header))
         assert row is not None
@@ -167,7 +167,7 @@ def test_an_ancestor_condemned_between_the_look_ahead_and_the_write_is_a_verdict
     for block in (one, one, branch.blocks[2], two):
         with pytest.raises(InvalidParent):
             node.offer(block)
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     verify_chain(node.store)
 
 
@@ -215,7 +215,7 @@ def test_unasked_side_branches_are_bounded_and_the_oldest_with_the_least_work_go
     gone = node.chain.missing(hashes)
     assert gone == hashes[: len(gone)]
     assert 0 < len(gone) < len(hashes)
-    assert node.tip().block_hash == main.tip_hash
+    assert node.tip_hash == main.tip_hash
     assert node.offer_all(strong.grow(2)) == ["side_branch", "reorganized"]
     assert node.accounts() == strong.accounts
     assert verify_chain(node.store).height == 5
@@ -250,7 +250,7 @@ def test_a_branch_with_more_work_than_the_tip_is_taken_though_there_is_no_room_f
     assert node.offer_all(other.blocks[1:], asked=True)[-1] == "reorganized"
     third.grow(4)
     node.chain.accept_blocks(third.raw, NOW)
-    assert node.tip().block_hash == third.tip_hash
+    assert node.tip_hash == third.tip_hash
     # What was on the main chain once is no side branch of a stranger's.
     node.offer(main.branch(1, "again").add())
     assert not node.chain.missing([codec.block_hash(block.header) for block in (*main.blocks, *other.blocks)])
@@ -293,4 +293,4 @@ def test_a_block_whose_side_branch_is_let_go_while_it_is_checked_may_come_again(
         node.offer(block)
     assert node.offer(block).status == "orphan"
     assert node.offer(aside.blocks[2]).status == "side_branch"
-    assert node.tip().block_hash == aside.tip_hash
+    assert node.tip_hash == aside.tip_hash

@@ -60,7 +60,7 @@ def test_known_blocks_in_front_are_passed_over(open_node: OpenNode) -> None:
     node.offer_all(chain.raw[:12])
     outcomes = node.chain.accept_blocks(chain.raw[9:], NOW)
     assert [type(outcome) for outcome in outcomes] == [AlreadyKnown] * 3 + [Extended]
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_a_block_that_fails_in_context_ends_the_run_and_those_before_it_stay(open_node: OpenNode) -> None:
@@ -72,7 +72,7 @@ def test_a_block_that_fails_in_context_ends_the_run_and_those_before_it_stay(ope
     child = liar.next_block()
     with pytest.raises(BadCoinbaseAmount):
         node.chain.accept_blocks([*chain.raw, *encoded([greedy, child])], NOW)
-    assert node.tip().height == good
+    assert node.tip.height == good
     with pytest.raises(BadCoinbaseAmount):
         node.offer(greedy)
     with pytest.raises(InvalidParent):
@@ -86,7 +86,7 @@ def test_a_header_that_breaks_a_rule_ends_the_run_and_those_before_it_stay(open_
     early = chain.next_block(timestamp=COIN.timestamp)
     with pytest.raises(TimeTooOld):
         node.chain.accept_blocks([*chain.raw, *encoded([early])], NOW)
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_a_run_that_overtakes_the_main_chain_is_a_reorg(open_node: OpenNode) -> None:
@@ -106,5 +106,5 @@ def test_blocks_out_of_order_are_held_and_connected_when_their_parents_come(open
     chain, node = grown(12), open_node(COIN)
     outcomes = node.chain.accept_blocks([*chain.raw[6:], *chain.raw[:6]], NOW)
     assert [type(outcome) for outcome in outcomes] == [Orphan] * 6 + [Extended]
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert not len(node.chain.orphans)

@@ -28,7 +28,7 @@ def test_orphans_of_every_order_connect_when_the_parent_comes(open_node: OpenNod
     assert node.offer(chain.blocks[4]).status == "orphan"  # still: whoever brings it may be asked for its parents
     assert node.offer(chain.blocks[1]).status == "extended"
     assert len(node.chain.orphans) == 0
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert not node.chain.missing([codec.block_hash(aside.header)])
 
 
@@ -42,7 +42,7 @@ def test_a_flood_of_orphans_leaves_the_share_of_its_address(open_node: OpenNode)
     assert node.dump() == before
     # The oldest went first: after the first blocks have come again, the rest connects by itself.
     assert set(node.offer_all(chain.blocks[1:31])) == {"extended"}
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert node.chain.orphans.places.count == 0
 
 
@@ -55,7 +55,7 @@ def test_a_flood_of_orphans_from_one_address_leaves_those_of_others(open_node: O
     for raw in chain.raw[3:]:
         node.chain.accept_block(raw, NOW, remote="192.0.2.1")
     assert node.chain.accept_block(parent, NOW, remote="203.0.113.1").height == 1
-    assert node.tip().block_hash == codec.block_hash(chain.blocks[2].header)
+    assert node.tip_hash == codec.block_hash(chain.blocks[2].header)
 
 
 def hold(orphans: Orphans, number: int, remote: str, size: int = 100) -> bytes:
@@ -114,7 +114,7 @@ def test_a_false_body_does_not_keep_the_true_orphan_out(open_node: OpenNode) -> 
     cut = codec.encode_block(true)[:-1]
     assert [node.offer(each).status for each in (false, cut, true)] == ["orphan"] * 3
     assert node.offer(parent).status == "extended"
-    assert node.tip().block_hash == codec.block_hash(true.header)
+    assert node.tip_hash == codec.block_hash(true.header)
 
 
 def test_an_orphan_that_turns_out_bad_does_not_spoil_the_answer_for_its_parent(open_node: OpenNode) -> None:
@@ -124,7 +124,7 @@ def test_an_orphan_that_turns_out_bad_does_not_spoil_the_answer_for_its_parent(o
     bad = chain.next_block(amount=chain.coin.reward + 1)
     assert node.offer(bad).status == "orphan"
     assert node.offer(parent).status == "extended"
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 @pytest.mark.parametrize(("transfers", "repeated"), [(2, 1), (5, 2), (4, 1)])
@@ -141,7 +141,7 @@ def test_repeated_transactions_under_the_true_root_do_not_keep_the_true_orphan_o
     assert merkle_root(txids[0]) == merkle_root(txids[1])
     assert node.offer_all([false, true]) == ["orphan"] * 2
     assert node.offer(parent).status == "extended"
-    assert node.tip().block_hash == codec.block_hash(true.header)
+    assert node.tip_hash == codec.block_hash(true.header)
 
 
 def test_an_orphan_connects_though_the_batch_that_brings_its_parent_ends_in_a_bad_block(open_node: OpenNode) -> None:
@@ -152,7 +152,7 @@ def test_an_orphan_connects_though_the_batch_that_brings_its_parent_ends_in_a_ba
     assert node.offer(chain.add()).status == "orphan"
     with pytest.raises(BadCoinbaseAmount):
         node.chain.accept_blocks([*raws, bad], NOW)
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert not len(node.chain.orphans)
 
 
@@ -163,7 +163,7 @@ def test_an_orphan_connects_though_another_process_brought_its_parent(open_node:
     assert node.offer(child).status == "orphan"
     assert other.offer(parent).status == "extended"
     assert node.offer(parent).status == "already_known"
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_orphans_of_a_block_that_turns_out_invalid_are_let_go(open_node: OpenNode) -> None:

@@ -110,7 +110,7 @@ class Run:
             costs = select(mempool.c.sender, func.sum(mempool.c.cost)).group_by(mempool.c.sender)
             for sender, cost in conn.execute(costs):
                 assert cost <= tip.accounts[sender].balance
-        assert self.node.tip().block_hash == tip.block_hash
+        assert self.node.tip_hash == tip.block_hash
         assert self.node.accounts() == {who: state for who, state in tip.accounts.items() if any(state)}
 
 

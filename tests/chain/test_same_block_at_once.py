@@ -58,7 +58,7 @@ def test_a_block_that_many_offer_at_once_is_worked_on_by_one(open_node: OpenNode
             offered = [peers.submit(node.offer, bytes(bytearray(raw))) for _ in range(PEERS)]
             wait_until(lambda: node.chain.accepting.snapshot() == (1, PEERS - 1), 30, "all but one to wait")
         assert sorted(map(code_of, offered)) == ["already_known"] * (PEERS - 1) + ["extended"]
-    assert node.tip().block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
 
 
 def test_a_bad_block_that_many_offer_at_once_is_refused_to_each(open_node: OpenNode) -> None:
@@ -69,7 +69,7 @@ def test_a_bad_block_that_many_offer_at_once_is_refused_to_each(open_node: OpenN
             offered = [peers.submit(node.offer, raw) for _ in range(PEERS)]
             wait_until(lambda: node.chain.accepting.snapshot() == (1, PEERS - 1), 30, "all but one to wait")
         assert set(map(code_of, offered)) == {"insufficient_funds"}
-    assert node.tip().height == 0
+    assert node.tip.height == 0
 
 
 def test_a_false_body_for_a_header_neither_waits_for_the_true_one_nor_speaks_for_it(open_node: OpenNode) -> None:

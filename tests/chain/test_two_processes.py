@@ -29,7 +29,7 @@ def test_two_processes_at_one_height_make_one_tip_and_one_side_branch(tmp_path: 
             answers = [child.hear() for child in both]
             assert sorted(answers) == ["extended", "side_branch"]
             winner = rivals[answers.index("extended")]
-            assert node.tip().block_hash == codec.block_hash(winner.header)
+            assert node.tip_hash == codec.block_hash(winner.header)
             with node.store.read() as conn:
                 assert [row.height for row in Leaves().look(conn)][:2] == [height, height]
             chain.append(winner)

@@ -42,7 +42,7 @@ def offer(node: Node, block: str) -> str:
 
 def state(node: Node) -> Vectors:
     """As the vectors write it."""
-    tip = node.tip()
+    tip = node.tip
     return {
         "tip_shown": show(tip.block_hash),
         "height": tip.height,
@@ -59,7 +59,7 @@ def state(node: Node) -> Vectors:
 @pytest.fixture(scope="module")
 def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("at-30")
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     for block in COPY["chain"]["blocks"][:PARENT_HEIGHT]:
         assert offer(node, block) == "extended"
     node.store.close()
@@ -70,7 +70,7 @@ def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def node(folder_at_30: Path, tmp_path: Path) -> Iterator[Node]:
     """A node at height 30 of its own."""
     shutil.copytree(folder_at_30, tmp_path / "data", ignore=shutil.ignore_patterns("bells"))
-    opened = Node.open(tmp_path / "data", COIN)
+    opened = Node(tmp_path / "data", COIN)
     yield opened
     opened.store.close()
 
@@ -136,9 +136,9 @@ def test_of_two_blocks_with_equal_work_the_first_stays_also_after_a_restart(node
     assert [offer(node, tie[name]) for name in ("first", "second")] == ["extended", "side_branch"]
     node.store.close()
     again = open_node(COIN)
-    assert show(again.tip().block_hash) == tie["tip_shown"]
+    assert show(again.tip.block_hash) == tie["tip_shown"]
     assert [offer(again, tie[name]) for name in ("second", "first")] == ["already_known"] * 2
-    assert show(again.tip().block_hash) == tie["tip_shown"]
+    assert show(again.tip.block_hash) == tie["tip_shown"]
 
 
 def test_a_rolled_version_is_valid(node: Node) -> None:
@@ -147,7 +147,7 @@ def test_a_rolled_version_is_valid(node: Node) -> None:
 
 def test_the_median_of_few_and_of_many_ancestors(tmp_path: Path) -> None:
     for height, row in enumerate(COPY["median_time"]["rows"]):
-        node = Node.open(tmp_path / f"at-{height}", COIN)
+        node = Node(tmp_path / f"at-{height}", COIN)
         for block in COPY["chain"]["blocks"][:height]:
             assert offer(node, block) == "extended"
         assert offer(node, row["time_too_old"]) == "time_too_old", height

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.commands import asked, moneyer, refusal, start
 from tests.kit.mining.workers import mining
-from tests.kit.running import height_of, own_node
+from tests.kit.running import own_node
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,7 +26,7 @@ def test_blocks_are_mined_for_whom_one_names(tmp_path: Path) -> None:
             done = moneyer("mine", "3", "--to", "bob", "--data", data)
             assert (done.returncode, done.stderr) == (0, ""), done.stderr
             assert "mined block 3 (" in done.stdout
-            assert height_of(node) == 3
+            assert node.height == 3
             assert node.get("/v1/blocks/2").json["miner"] == asked("balance", "bob", "--data", data)["address"]
             job = asked("mine", "--data", data)
             assert (job["state"], job["mined"]) == ("done", 1)

@@ -22,7 +22,7 @@ from moneyer.node.core.codec import show
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.events import listening
-from tests.kit.running import ALICE, BOB, RunningNode, answers, launch, rich_coin, running
+from tests.kit.running import ALICE, BOB, RunningNode, answers, rich_coin, running
 from tests.kit.waiting import wait_until
 
 
@@ -71,7 +71,7 @@ def start_again(node: RunningNode) -> None:
     node.process.send_signal(signal.SIGKILL)
     node.process.wait(10)
     wait_until(lambda: not answers(node.port), 10, "its port to be free")
-    node.process = launch(node.config)
+    node.start()
     wait_until(lambda: answers(node.port), 20, "the node to answer again")
 
 

@@ -7,7 +7,7 @@ without a server) and `running` (as processes of its own, spoken to by HTTP; `se
     commands     `moneyer …` as a person runs it, with and without a terminal; `terminals` reads what that shows
     processes    functions of a test in processes of their own, and a pipe to them
     ports disks  what the system gives: ports that nobody else takes, a disk of a few megabytes
-    lan          hosts of a local network, as network namespaces
+    process_tree whose children a process has, whether it lives; `lan`: hosts of a local network, as network namespaces
     damage       data folders to copy and damage
     statements   which SQL a node runs; `words`: what none of our sentences may say
     net/         peers that are honest or lie, networks that can be torn, `moneyer up` and honcho

@@ -31,7 +31,7 @@ def template() -> Path:
     """The folder that `made` copies."""
     folder = Path(tempfile.mkdtemp(prefix="moneyer-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    node = Node.open(folder, CHAIN.coin)
+    node = Node(folder, CHAIN.coin)
     node.chain.accept_blocks(CHAIN.raw, now=2**32)
     node.mempool.accept_transfer(transfer(CHAIN.coin, ALICE, BOB, 5, 1, CHAIN.account(ALICE).sequence))
     node.store.close()
@@ -44,7 +44,7 @@ def made(parent: Path, coin: Coin = CHAIN.coin) -> Path:
     if coin is CHAIN.coin:
         shutil.copytree(template(), folder)
     else:
-        Node.open(folder, coin).store.close()
+        Node(folder, coin).store.close()
     return folder
 
 

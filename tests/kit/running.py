@@ -1,4 +1,7 @@
-"""Real nodes for the API's tests: a process on a free port, and the little that talks to it."""
+"""The second shape of a node: processes on a free port, spoken to by HTTP; and a wallet of three people for it.
+
+`running` is a coin's development node, `own_node` one that wants a token and whose wallet is not open.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moneyer.node.config import Config
 from moneyer.node.core import codec
+from moneyer.node.core.codec import unshow
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.wallet.derive import Key
 from moneyer.node.wallet.keystore import create_wallet
 from tests.conftest import REPOSITORY
 from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.nodes import AnyNode, place_coin
 from tests.kit.ports import free_port
+from tests.kit.serve import as_json
 from tests.kit.waiting import wait_until
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
@@ -38,28 +43,9 @@ PROMISED = 1 + 2
 """Seconds: one is promised, the others are for a machine that is busy with something else. Silent clients are let go
 after five, slow ones after twenty: who had to wait for that would wait longer."""
 
-_RUN = """
-import sys
-from pathlib import Path
-from moneyer.node.api.server import NodeRefused, serve
-from moneyer.node.config import Config
-options = eval(sys.argv[1])
-options["data"] = Path(options["data"])
-try:
-    serve(Config(**options))
-except NodeRefused as error:
-    print(error.message, file=sys.stderr)
-    raise SystemExit(1)
-"""
-
 
 def rich_coin(**changes: Any) -> Coin:
     return easy_coin(premine=[(ALICE, RICH), (BOB, RICH), (CAROL, RICH)], **changes)
-
-
-def place_coin(data: Path, coin: Coin) -> None:
-    data.mkdir(parents=True, exist_ok=True)
-    (data / "coin.toml").write_text(coin_to_toml(coin), "utf-8")
 
 
 def own_coin(**changes: Any) -> Coin:
@@ -83,17 +69,28 @@ class Answer:
         return str(held["code"]) if held else str(self.status)
 
 
-@dataclass
-class RunningNode:
-    """A node in processes of its own. `coin` and `chain` stand here, so that a test can make what it sends."""
+class RunningNode(AnyNode):
+    """A node in processes of its own, started at once and again by `start`.
 
-    config: Config
-    coin: Coin
+    `chain`: a builder of its coin that stands here, so that a test can make what it sends.
+    """
+
     process: subprocess.Popen[bytes]
-    chain: ChainBuilder = field(init=False)
+    """The main process. Nobody waits for it but `stop`."""
 
-    def __post_init__(self) -> None:
-        self.chain = ChainBuilder(self.coin)
+    def __init__(self, config: Config, coin: Coin) -> None:
+        self.config = config
+        self.coin = coin
+        self.chain = ChainBuilder(coin)
+        self.start()
+
+    def start(self) -> None:
+        """Start its processes; see `wait_until_it_answers`."""
+        self.process = launch(self.config)
+
+    def wait_until_it_answers(self) -> None:
+        wait_until(lambda: answers(self.port) or self.process.poll() is not None, 60, "the node to answer")
+        assert self.process.poll() is None, self.log
 
     @property
     def port(self) -> int:
@@ -148,6 +145,18 @@ class RunningNode:
         """A block to `/p2p/block`."""
         return self.post("/p2p/block", raw, {"Content-Type": "application/octet-stream"})
 
+    def take_block(self, raw: bytes) -> str:
+        answer = self.push(raw)
+        return str(answer.json["status"]) if answer.status == 200 else answer.code
+
+    @property
+    def height(self) -> int:
+        return int(self.get("/v1/status").json["height"])
+
+    @property
+    def tip_hash(self) -> bytes:
+        return unshow(self.get("/v1/status").json["tip"])
+
     def extend(self, **settings: Any) -> None:
         """Mine a block on `chain` here, and have the node take it."""
         block = self.chain.add(**settings)
@@ -183,30 +192,9 @@ class RunningNode:
 
 def launch(config: Config) -> subprocess.Popen[bytes]:
     """A node's main process; nobody waits for it here."""
-    options = {
-        name: getattr(config, name)
-        for name in (
-            "host",
-            "port",
-            "development",
-            "allow_hosts",
-            "min_fee",
-            "manual",
-            "announce",
-            "outbound",
-            "mempool_bytes",
-            "log_level",
-            "log_json",
-            "peers",
-        )
-    }
-    options["data"] = str(config.data)
     with log_of(config).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", _RUN, repr(options)],
-            stdout=log,
-            stderr=log,
-            cwd=REPOSITORY,
+            [sys.executable, "-m", "tests.kit.serve", as_json(config)], stdout=log, stderr=log, cwd=REPOSITORY
         )
 
 
@@ -236,10 +224,9 @@ def running(data: Path, coin: Coin | None = None, **options: Any) -> Iterator[Ru
     options.setdefault("port", free_port())
     options.setdefault("manual", True)
     config = Config(data=data, **options)
-    node = RunningNode(config, coin, launch(config))
+    node = RunningNode(config, coin)
     try:
-        wait_until(lambda: answers(config.port) or node.process.poll() is not None, 60, "the node to answer")
-        assert node.process.poll() is None, node.log
+        node.wait_until_it_answers()
         yield node
     finally:
         node.stop()
@@ -263,24 +250,3 @@ def own_node(
     options = {"development": False, "min_fee": 1, **options}
     with running(data, coin or own_coin(), **options) as node:
         yield node
-
-
-def height_of(node: RunningNode) -> int:
-    return int(node.get("/v1/status").json["height"])
-
-
-def wait_for_height(node: RunningNode, height: int) -> None:
-    wait_until(lambda: height_of(node) >= height, 30, f"height {height}")
-
-
-def children(pid: int) -> list[int]:
-    """The processes that `pid` started (Linux)."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
-    return [int(child) for child in text.split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

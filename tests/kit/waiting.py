@@ -22,3 +22,13 @@ def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "
         if time.monotonic() >= deadline:
             raise AssertionError(f"waited {timeout} s for {message}; at last: {value!r}")
         time.sleep(0.02)
+
+
+class Clock:
+    """Seconds that pass when the test says so: `clock.now += 5`."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.now

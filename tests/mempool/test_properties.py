@@ -99,7 +99,7 @@ class Pool:
         depth = min(depth, self.chain.height)
         other = self.chain.branch(self.chain.height - depth, f"fork {self.forks}")
         self.node.offer_all(other.grow(depth + 1, receiver=PEOPLE[0]))
-        assert self.node.tip().block_hash == other.tip_hash
+        assert self.node.tip_hash == other.tip_hash
         self.chain = other
 
 
@@ -108,7 +108,7 @@ class Pool:
 def test_totals_flags_and_templates_are_right_after_any_operations(
     tmp_path_factory: Any, plan: list[tuple[Any, ...]], random: Random
 ) -> None:
-    node = Node.open(tmp_path_factory.mktemp("pool"), COIN, min_fee=random.choice((0, 1)), mempool_bytes=MEMPOOL_BYTES)
+    node = Node(tmp_path_factory.mktemp("pool"), COIN, min_fee=random.choice((0, 1)), mempool_bytes=MEMPOOL_BYTES)
     try:
         pool = Pool(node)
         for name, *arguments in plan:
@@ -145,7 +145,7 @@ def test_transfers_that_share_a_commit_fare_as_they_would_alone(
         if sequence >= 0
     ]
     alone, together = (
-        Node.open(tmp_path_factory.mktemp("pool"), COIN, min_fee=1, mempool_bytes=MEMPOOL_BYTES) for _ in range(2)
+        Node(tmp_path_factory.mktemp("pool"), COIN, min_fee=1, mempool_bytes=MEMPOOL_BYTES) for _ in range(2)
     )
     try:
         one_by_one = [answer for each in sent for answer in alone.mempool.accept_transfers([each])]

@@ -79,7 +79,7 @@ def test_a_reorg_moves_the_tip_first_and_gives_back_in_further_transactions(
     give_back = settle._return
 
     def watched(conn: Any, part: dict[bytes, Any], mempool_bytes: int) -> None:
-        seen.append((len(part), node.tip().block_hash))
+        seen.append((len(part), node.tip_hash))
         give_back(conn, part, mempool_bytes)
 
     monkeypatch.setattr(settle, "_return", watched)
@@ -162,7 +162,7 @@ def test_what_is_back_on_the_chain_before_it_could_return_does_not(
     reorganize(node)
     again = LOSER.branch(4, "loser")
     node.offer_all(again.grow(2))
-    assert node.tip().block_hash == again.tip_hash
+    assert node.tip_hash == again.tip_hash
     settle.bring_back(node.store)
     assert node.pool() == {codec.txid(each): True for each in WAITING}
     assert marked(node) == []
@@ -181,7 +181,7 @@ def reorganize_and_die(pipe: Pipe, folder: Path) -> None:
 
     settle.BACK_AT_ONCE = settle.PORTION = 6
     settle._return = deadly
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     pipe.send("ready")
     reorganize(node)
 
@@ -192,7 +192,7 @@ def test_a_process_killed_between_two_portions_loses_nothing(tmp_path: Path, ope
         child.process.join(60)
         assert child.process.exitcode == -signal.SIGKILL
     node = open_node(COIN, tmp_path)
-    assert node.tip().block_hash == WINNER.tip_hash
+    assert node.tip_hash == WINNER.tip_hash
     assert node.pool() == ready_pool()
     assert marked(node) == []
 

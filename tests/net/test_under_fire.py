@@ -27,8 +27,9 @@ from tests.kit.chains import Key, transfer
 from tests.kit.commands import moneyer
 from tests.kit.mining.workers import WorkerProcess
 from tests.kit.net.gossip import COIN
+from tests.kit.nodes import place_coin
 from tests.kit.ports import free_ports
-from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers, launch, place_coin
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers
 from tests.kit.waiting import wait_until
 
 SHORT = os.environ.get("MONEYER_CRASH") == "short"
@@ -44,12 +45,12 @@ class Place:
     def __init__(self, data: Path, port: int, peers: tuple[str, ...]) -> None:
         place_coin(data, COIN)
         self.config = Config(data=data, port=port, development=True, min_fee=0, manual=False, peers=peers)
-        self.node = RunningNode(self.config, COIN, launch(self.config))
+        self.node = RunningNode(self.config, COIN)
         self.worker: WorkerProcess | None = None
 
     def tend(self) -> None:
         if self.node.process.poll() is not None:
-            self.node.process = launch(self.config)
+            self.node.start()
         if self.worker is None or self.worker.process.poll() is not None:
             self.worker = WorkerProcess(self.config, "--engine", "hashlib", "--mode", "interval:1")
 

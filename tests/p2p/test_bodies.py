@@ -13,9 +13,8 @@ from moneyer.node.p2p.peer.urls import PeerUrl
 from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync.bodies import BodyFetcher, Source
 from tests.kit.chains import ChainBuilder
-from tests.kit.net.peers import BLOCKS, Answer, honest
+from tests.kit.net.peers import BLOCKS, Answer, Serve, honest
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Serve
 from tests.p2p.test_sync import grown
 
 

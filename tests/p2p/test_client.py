@@ -10,8 +10,7 @@ from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.errors import BadAnswer, NewerProtocol, PeerUnreachable, Refused, TooLarge
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder, key, transfer
-from tests.kit.net.peers import HELLO, Answer, Wire, as_bytes, as_json, hello_of, honest
-from tests.p2p.conftest import Serve
+from tests.kit.net.peers import HELLO, Answer, Serve, Wire, as_bytes, as_json, hello_of, honest
 
 
 def test_an_honest_peer_is_understood(serve: Serve, chain: ChainBuilder) -> None:

@@ -15,8 +15,7 @@ from moneyer.node.p2p.peer.errors import BadAnswer, PeerError, PeerTimeout, Peer
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.p2p.peer.wire import MAX_MEMPOOL_BYTES, split_transfers
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
-from tests.kit.net.peers import HELLO, Wire, as_bytes, drip, flood, honest
-from tests.p2p.conftest import Serve
+from tests.kit.net.peers import HELLO, Serve, Wire, as_bytes, drip, flood, honest
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MEGABYTE = bytes(1 << 20)

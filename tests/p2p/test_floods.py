@@ -12,10 +12,9 @@ from moneyer.node.system.shares import ORPHANS
 from tests.kit.chains import ChainBuilder, block_on
 from tests.kit.net.gossip import SOON, gossiping, listener, peers_of, wait_for_peers
 from tests.kit.net.many_peers import Crowd
-from tests.kit.net.peers import as_json
+from tests.kit.net.peers import Serve, as_json
 from tests.kit.running import rich_coin, running
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Serve
 
 COIN = rich_coin()
 A_CALL = 64

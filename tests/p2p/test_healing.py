@@ -7,7 +7,7 @@ from pathlib import Path
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder, transfer
-from tests.kit.net.gossip import SOON, gossiping, heal, post_transfer, tear, torn_network, wait_for_pool, wait_for_tip
+from tests.kit.net.gossip import SOON, gossiping, heal, post_transfer, tear, torn_network, wait_for_pool
 from tests.kit.running import ALICE, BOB, CAROL, rich_coin
 
 COIN = rich_coin()
@@ -23,7 +23,7 @@ def test_two_halves_come_to_the_heavier_chain_and_the_losers_transfers_are_mined
         for raw in common.raw:
             nodes[0].push(raw)
         for node in nodes:
-            wait_for_tip(node, common)
+            node.wait_for_tip(common)
         tear(members, [0, 1], [2, 3])
         light, heavy = common.branch(3, "light"), common.branch(3, "heavy")
         lost, both = transfer(COIN, ALICE, BOB, 11), transfer(COIN, CAROL, BOB, 22)
@@ -35,17 +35,17 @@ def test_two_halves_come_to_the_heavier_chain_and_the_losers_transfers_are_mined
             for raw in chain.raw[3:]:
                 assert side.push(raw).json["status"] == "extended"
         for node, chain in zip(nodes, (light, light, heavy, heavy), strict=True):
-            wait_for_tip(node, chain)
+            node.wait_for_tip(chain)
         heal(members)
         for node in nodes:
-            wait_for_tip(node, heavy, HEALED)
+            node.wait_for_tip(heavy, HEALED)
         # Sent again, for the side with more work has never seen it.
         for node in nodes:
             wait_for_pool(node, [show(codec.txid(lost))])
         heavy.add([lost])
         assert nodes[3].push(heavy.raw[-1]).json["status"] == "extended"
         for node in nodes:
-            wait_for_tip(node, heavy)
+            node.wait_for_tip(heavy)
             wait_for_pool(node, [])
             assert node.get(f"/v1/accounts/{COIN.address(BOB.payload)}").json["balance"] == heavy.account(BOB).balance
 
@@ -57,7 +57,7 @@ def test_a_slow_and_dripping_connection_is_borne(tmp_path: Path) -> None:
         first, second = (member.node for member in members)
         for _ in range(5):
             first.extend()
-        wait_for_tip(second, first.chain, HEALED)
+        second.wait_for_tip(first.chain, HEALED)
         txid = post_transfer(second, transfer(COIN, ALICE, BOB, 5))
         wait_for_pool(first, [txid], HEALED)
 
@@ -71,11 +71,11 @@ def test_a_node_that_nobody_can_call_is_in_step_all_the_same(tmp_path: Path) -> 
         chain = hidden.chain
         for _ in range(3):
             hidden.extend()
-        wait_for_tip(open_node, chain)
+        open_node.wait_for_tip(chain)
         assert open_node.get("/v1/peers").json["peers"] == []
         open_node.chain = chain
         open_node.extend()
-        wait_for_tip(hidden, chain)
+        hidden.wait_for_tip(chain)
         own = post_transfer(hidden, transfer(COIN, ALICE, BOB, 5))
         wait_for_pool(open_node, [own])
         theirs = post_transfer(open_node, transfer(COIN, BOB, ALICE, 5))

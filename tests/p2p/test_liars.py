@@ -11,10 +11,10 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told
-from tests.kit.net.peers import BLOCKS, HELLO, OCTETS, Answer, PeerServer, as_bytes, as_json, hello_of
-from tests.kit.running import RunningNode, children, rich_coin, running
+from tests.kit.net.peers import BLOCKS, HELLO, OCTETS, Answer, PeerServer, Serve, as_bytes, as_json, hello_of
+from tests.kit.process_tree import children_of
+from tests.kit.running import RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Serve
 
 HEADERS = "POST /p2p/headers"
 HTML = b"<html><body>It works!</body></html>"
@@ -92,7 +92,7 @@ class EndlessHeaders:
 def memory(node: RunningNode) -> int:
     """Bytes of memory that the node's processes don't share: shared pages count for more as other processes end."""
     total = 0
-    for pid in (node.process.pid, *children(node.process.pid)):
+    for pid in (node.process.pid, *children_of(node.process.pid)):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
         total += next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return total * 1024

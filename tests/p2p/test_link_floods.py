@@ -26,8 +26,9 @@ from moneyer.node.store import peers as table
 from moneyer.node.store.engine import Store
 from moneyer.node.system.shares import INBOUND_LINKS
 from tests.kit.net.gossip import COIN, SOON
-from tests.kit.waiting import wait_until
-from tests.p2p.conftest import NOW, Clock, Serve
+from tests.kit.net.peers import Serve
+from tests.kit.nodes import NOW
+from tests.kit.waiting import Clock, wait_until
 
 
 class Idle(Link):

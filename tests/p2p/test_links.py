@@ -28,14 +28,12 @@ from tests.kit.net.gossip import (
     post_transfer,
     wait_for_peers,
     wait_for_pool,
-    wait_for_tip,
     wait_until_told,
 )
-from tests.kit.net.peers import as_bytes, as_json
+from tests.kit.net.peers import Serve, as_bytes, as_json
 from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
-from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Clock, Serve
+from tests.kit.waiting import Clock, wait_until
 
 
 def feed(node: RunningNode, chain: ChainBuilder) -> None:
@@ -51,7 +49,7 @@ def test_a_newcomer_takes_the_chain_and_the_pool_of_its_peer_and_gives_its_own(t
         with gossiping(tmp_path / "new") as new:
             brought = post_transfer(new, transfer(COIN, BOB, ALICE, 6))
             new.post("/connect_node", {"node": [old.url]})
-            wait_for_tip(new, old.chain)
+            new.wait_for_tip(old.chain)
             for node in (old, new):
                 wait_for_pool(node, [held, brought])
 
@@ -99,9 +97,9 @@ def test_a_node_that_is_down_at_the_start_is_found_when_it_comes_and_again_when_
         here.extend()
         for _ in range(2):
             with gossiping(tmp_path / "there", port=port) as there:
-                wait_for_tip(there, here.chain)
+                there.wait_for_tip(here.chain)
                 here.extend()
-                wait_for_tip(there, here.chain)
+                there.wait_for_tip(here.chain)
             here.extend()
             wait_until(lambda: peers_of(here)[there.url] == "down", SOON, "the loss to be noticed")
 
@@ -112,7 +110,7 @@ def test_who_is_known_at_one_end_only_is_known_at_both(tmp_path: Path) -> None:
         wait_for_peers(one, 1)
         assert peers_of(one) == {two.url: "connected"}
         one.extend()
-        wait_for_tip(two, one.chain, 9)  # sooner than it would ask
+        two.wait_for_tip(one.chain, 9)  # sooner than it would ask
 
 
 def test_nodes_learn_of_each_other_from_a_common_peer(tmp_path: Path) -> None:
@@ -124,7 +122,7 @@ def test_nodes_learn_of_each_other_from_a_common_peer(tmp_path: Path) -> None:
         wait_until(lambda: right.url in peers_of(left) or left.url in peers_of(right), SOON, "the ends to meet")
         middle.stop()
         left.extend()
-        wait_for_tip(right, left.chain)
+        right.wait_for_tip(left.chain)
 
 
 def test_a_peer_that_was_removed_is_left_alone(tmp_path: Path, serve: Serve) -> None:
@@ -175,7 +173,7 @@ def test_a_lying_peer_is_marked_and_the_node_goes_on(tmp_path: Path, serve: Serv
     with gossiping(tmp_path / "honest") as honest, gossiping(tmp_path / "node", [liar.url, honest.url]) as node:
         wait_until(lambda: peers_of(node).get(liar.url) == "down", SOON, "the lie to be found out")
         honest.extend()
-        wait_for_tip(node, honest.chain)
+        node.wait_for_tip(honest.chain)
         assert pool_of(node) == set()
 
 

@@ -27,9 +27,9 @@ from moneyer.node.p2p.table.standing import BAN_SECONDS
 from moneyer.node.store import peers as table
 from moneyer.node.system.threads import OneAtATime, in_threads
 from tests.kit.chains import ChainBuilder, easy_coin
-from tests.kit.net.peers import Route, as_bytes, as_json, drip, hello_of, honest
+from tests.kit.net.peers import Route, Serve, as_bytes, as_json, drip, hello_of, honest
+from tests.kit.nodes import MakeNode, Node
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import MakeNode, Node, Serve
 
 COIN = easy_coin()
 

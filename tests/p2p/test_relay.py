@@ -24,12 +24,11 @@ from tests.kit.net.gossip import (
     push_as,
     transfers_told,
     wait_for_pool,
-    wait_for_tip,
     wait_until_told,
 )
+from tests.kit.net.peers import Serve
 from tests.kit.running import ALICE, BOB, CAROL, running
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Serve
 
 
 def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:
@@ -37,7 +36,7 @@ def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:
         first, last = nodes[0], nodes[-1]
         for _ in range(3):
             first.extend()
-        wait_for_tip(last, first.chain)
+        last.wait_for_tip(first.chain)
         txids = [post_transfer(first, transfer(COIN, ALICE, BOB, 5, 1, sequence)) for sequence in range(5)]
         txids.append(post_transfer(last, transfer(COIN, BOB, CAROL, 7, 1)))
         for node in nodes:
@@ -53,7 +52,7 @@ def test_a_block_of_another_process_of_the_node_is_told(tmp_path: Path) -> None:
             assert isinstance(Chain(store).accept_block(raw, int(time.time())), Extended)
         finally:
             store.close()
-        wait_for_tip(second, first.chain)
+        second.wait_for_tip(first.chain)
 
 
 def test_nothing_goes_back_to_whom_it_came_from_and_everything_to_the_others(tmp_path: Path, serve: Serve) -> None:
@@ -145,7 +144,7 @@ def test_a_block_without_its_parents_makes_the_node_fetch_them(tmp_path: Path, s
         chain.grow(20)
         server.routes.update(listener(chain))
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
-        wait_for_tip(node, chain, 8)
+        node.wait_for_tip(chain, 8)
         assert blocks_told(server) == []
 
 
@@ -162,7 +161,7 @@ def test_an_orphan_that_is_held_already_makes_the_node_ask_whoever_brings_it_aga
         assert push_as(other, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
         server.routes.update(listener(chain))
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
-        wait_for_tip(node, chain, 8)
+        node.wait_for_tip(chain, 8)
 
 
 def test_an_orphan_of_a_stranger_makes_the_node_call_nobody(tmp_path: Path, serve: Serve) -> None:
@@ -190,9 +189,9 @@ def test_a_manual_node_neither_pushes_nor_pulls(tmp_path: Path, serve: Serve) ->
         assert push_as(chain, node, "/p2p/block", chain.raw[-1]) == {"status": "orphan"}
         with gossiping(tmp_path / "third", [node.url], outbound=1) as third:
             # But it answers, so a peer that gossips takes from it and sends to it.
-            wait_for_tip(third, node.chain)
+            third.wait_for_tip(node.chain)
             third.chain = node.chain
             third.extend()
-            wait_for_tip(node, third.chain)
+            node.wait_for_tip(third.chain)
         assert {path for path, _ in server.asked} == {"GET /p2p/hello"}
         assert node.get("/replace_chain").json["message"] == "nodes updated."

@@ -18,11 +18,12 @@ from moneyer.node.p2p.table.peer_table import PeerTable
 from moneyer.node.p2p.table.standing import CONNECTED, DOWN, OUTBOUND, blank
 from moneyer.node.store import peers as table
 from moneyer.node.store.engine import Store
-from tests.kit.net.gossip import SOON, gossiping, peers_of, wait_for_tip
+from tests.kit.net.gossip import SOON, gossiping, peers_of
+from tests.kit.net.peers import Serve
+from tests.kit.nodes import place_coin
 from tests.kit.ports import free_port
-from tests.kit.running import place_coin, rich_coin, running
-from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Clock, Serve
+from tests.kit.running import rich_coin, running
+from tests.kit.waiting import Clock, wait_until
 
 COIN = rich_coin()
 MINUTE, HOUR = 60, 3600
@@ -111,5 +112,5 @@ def test_a_peer_unseen_for_an_hour_is_found_among_many_better_ones_that_are_dead
             store.write(lambda conn, row=row: table.save(conn, row))  # type: ignore[misc]
         store.close()
         with gossiping(tmp_path / "node", coin=COIN) as node:
-            wait_for_tip(node, old.chain)
+            node.wait_for_tip(old.chain)
             assert peers_of(node)[old.url] == "connected"

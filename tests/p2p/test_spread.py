@@ -15,9 +15,10 @@ from moneyer.node.store import peers as table
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import COIN, SOON, gossiping, listener, peers_of
 from tests.kit.net.many_peers import Crowd
+from tests.kit.net.peers import Serve
+from tests.kit.nodes import NOW
 from tests.kit.running import RunningNode
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import NOW, Serve
 from tests.p2p.test_link_floods import Manage, Managed, manage  # noqa: F401 - a fixture
 
 HOSTILE = [f"http://203.0.113.5:{port}" for port in range(1, 61)]

@@ -25,7 +25,7 @@ from moneyer.node.p2p.table.standing import (
 from moneyer.node.store.peers import PeerRow
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.net.peers import hello_of
-from tests.p2p.conftest import NOW, MakeNode, Node
+from tests.kit.nodes import NOW, MakeNode, Node
 
 COIN = easy_coin()
 HELLO = Hello(**hello_of(ChainBuilder(COIN)))

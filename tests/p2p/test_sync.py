@@ -14,9 +14,8 @@ from moneyer.node.p2p.sync.progress import SyncMeter
 from moneyer.node.store import accounts, blocks, chainstate
 from moneyer.node.store.blocks import Leaves
 from tests.kit.chains import ChainBuilder, easy_coin, key
-from tests.kit.net.peers import Answer, PeerServer, Route, honest
-from tests.kit.nodes import NOW
-from tests.p2p.conftest import MakeNode, Node, Serve
+from tests.kit.net.peers import Answer, PeerServer, Route, Serve, honest
+from tests.kit.nodes import NOW, MakeNode, Node
 
 ALICE = key("alice")
 COIN = easy_coin(premine=[(ALICE, 1_000_000_000)])
@@ -62,11 +61,11 @@ def test_a_side_branch_that_is_let_go_during_a_download_is_fetched_anew_and_no_p
 
     peer = add(node, serve, {**routes, "POST /p2p/blocks": let_go})
     assert not node.sync.replace_chain()
-    assert node.tip.block_hash == ours.tip_hash
+    assert node.tip_hash == ours.tip_hash
     assert node.peer(peer.url).score == 100
     peer.routes.update(routes)
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == theirs.tip_hash
+    assert node.tip_hash == theirs.tip_hash
 
 
 def balances_agree(node: Node, chain: ChainBuilder) -> bool:
@@ -80,7 +79,7 @@ def test_the_chain_with_more_work_is_taken_whole(node: Node, serve: Serve) -> No
     chain.grow(300)
     peer = add(node, serve, honest(chain))
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert balances_agree(node, chain)
     assert not node.sync.replace_chain()
     assert not node.sync.syncing
@@ -93,7 +92,7 @@ def test_as_much_work_or_less_changes_nothing(node: Node, serve: Serve) -> None:
     node.take(ours)
     peers = [add(node, serve, honest(grown(height, f"other {height}"))) for height in (4, 5)]
     assert not node.sync.replace_chain()
-    assert node.tip.block_hash == ours.tip_hash
+    assert node.tip_hash == ours.tip_hash
     assert all(peer.bodies("/p2p/headers") == [] for peer in peers)
 
 
@@ -116,13 +115,13 @@ def test_a_branch_of_a_thousand_blocks_wins_and_loses_again(node: Node, serve: S
     node.take(ours)
     peer = add(node, serve, honest(theirs))
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == theirs.tip_hash
+    assert node.tip_hash == theirs.tip_hash
     assert balances_agree(node, theirs)
     ours.grow(2)
     peer.routes = honest(ours)
     peer.asked.clear()
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == ours.tip_hash
+    assert node.tip_hash == ours.tip_hash
     assert balances_agree(node, ours)
     assert len(peer.hashes_asked()) == 2
 
@@ -135,7 +134,7 @@ def test_small_answers_and_headers_that_were_not_kept_do_as_well(
     theirs = grown(45, "theirs")
     peer = add(node, serve, honest(theirs, headers_each=7))
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == theirs.tip_hash
+    assert node.tip_hash == theirs.tip_hash
     assert node.peer(peer.url).score == 100
 
 
@@ -159,7 +158,7 @@ def test_a_chain_that_was_left_half_way_is_taken_up_again(node: Node, serve: Ser
     peer.routes = routes
     peer.asked.clear()
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert set(peer.hashes_asked()) == held_back
 
 
@@ -170,7 +169,7 @@ def test_a_side_branch_left_half_way_is_not_fetched_twice(node: Node, serve: Ser
         node.chain.accept_block(raw, 1_900_000_000, asked=True)
     peer = add(node, serve, honest(theirs))
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == theirs.tip_hash
+    assert node.tip_hash == theirs.tip_hash
     assert len(peer.hashes_asked()) == 15
 
 
@@ -183,7 +182,7 @@ def test_retargeted_headers_are_checked_in_their_context(make_node: MakeNode, se
     node = make_node(coin)
     peer = add(node, serve, honest(chain, headers_each=9))
     assert node.sync.replace_chain()
-    assert node.tip.block_hash == chain.tip_hash
+    assert node.tip_hash == chain.tip_hash
     assert node.peer(peer.url).score == 100
 
 

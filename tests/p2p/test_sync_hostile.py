@@ -13,8 +13,8 @@ from moneyer.node.core import codec
 from moneyer.node.core.types import Block
 from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder, easy_coin, key, mine
-from tests.kit.net.peers import Answer, Route, as_bytes, as_json, drip, hello_of, honest, raw_headers
-from tests.p2p.conftest import MakeNode, Node, Serve
+from tests.kit.net.peers import Answer, Route, Serve, as_bytes, as_json, drip, hello_of, honest, raw_headers
+from tests.kit.nodes import MakeNode, Node
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown, rows
 
 HEADERS, BLOCKS = "POST /p2p/headers", "POST /p2p/blocks"

@@ -16,10 +16,9 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder
-from tests.kit.net.peers import BLOCKS, Gate, PeerServer, honest
+from tests.kit.net.peers import BLOCKS, Gate, PeerServer, Serve, honest
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import Serve
 
 COIN = rich_coin()
 STEP = 130

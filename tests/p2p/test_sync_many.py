@@ -13,9 +13,9 @@ from moneyer.node.p2p.sync import bodies as bodies_module
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.store.unconfirmed import order as pool
 from tests.kit.chains import ChainBuilder, key
-from tests.kit.net.peers import BLOCKS, Gate, PeerServer, Route, drip, honest
+from tests.kit.net.peers import BLOCKS, Gate, PeerServer, Route, Serve, drip, honest
+from tests.kit.nodes import MakeNode, Node
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import MakeNode, Node, Serve
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown
 from tests.p2p.test_sync_hostile import changed_blocks
 

@@ -17,11 +17,11 @@ from moneyer.node.p2p.sync.catchup import CatchUp
 from moneyer.node.p2p.sync.fairness import FairLock, TimeSlice
 from moneyer.node.p2p.table.standing import CONNECTED
 from tests.kit.chains import ChainBuilder
-from tests.kit.net.gossip import COIN, gossiping, listener, wait_for_tip, wait_until_told
-from tests.kit.net.peers import BLOCKS, PeerServer, Route, drip, honest
+from tests.kit.net.gossip import COIN, gossiping, listener, wait_until_told
+from tests.kit.net.peers import BLOCKS, PeerServer, Route, Serve, drip, honest
+from tests.kit.nodes import MakeNode, Node
 from tests.kit.running import RunningNode, running
 from tests.kit.waiting import wait_until
-from tests.p2p.conftest import MakeNode, Node, Serve
 
 HEADERS = "POST /p2p/headers"
 LONG: Final = 320
@@ -65,7 +65,7 @@ def test_liars_with_slow_headers_do_not_keep_a_node_from_the_best_chain(
         for liar in liars:
             wait_until_told(liar)
         assert victim.post("/v1/peers", {"url": good.url}, victim.bearer).status == 201
-        wait_for_tip(victim, good.chain, PATIENCE)
+        victim.wait_for_tip(good.chain, PATIENCE)
 
 
 # with less than the usual time, in this process

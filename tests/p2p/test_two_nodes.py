@@ -25,29 +25,20 @@ def nodes(tmp_path: Path) -> Iterator[list[RunningNode]]:
         yield [stack.enter_context(running(tmp_path / name, COIN)) for name in ("one", "two")]
 
 
-def feed(node: RunningNode, chain: ChainBuilder) -> None:
-    for raw in chain.raw:
-        assert node.push(raw).status == 200
-
-
-def tip_of(node: RunningNode) -> str:
-    return str(node.get("/v1/status").json["tip"])
-
-
 def test_a_node_takes_the_heavier_chain_of_another_and_keeps_its_own_otherwise(nodes: list[RunningNode]) -> None:
     one, two = nodes
     ours, theirs = ChainBuilder(COIN, "ours"), ChainBuilder(COIN, "theirs")
     ours.grow(3)
     theirs.add([theirs.transfer(ALICE, BOB, 1234, 1)])
     theirs.grow(4)
-    feed(one, ours)
-    feed(two, theirs)
+    one.take(ours)
+    two.take(theirs)
     connected = one.post("/connect_node", {"node": [two.url, one.url, f"http://127.0.0.1:{free_port()}"]})
     assert connected.status == 201
     assert connected.json["nodes"] == [f"127.0.0.1:{two.port}"]
     assert [each["code"] for each in connected.json["failed"]] == ["self", "unreachable"]
     assert one.get("/replace_chain").json["message"] == "nodes updated."
-    assert tip_of(one) == show(theirs.tip_hash) == tip_of(two)
+    assert one.tip_hash == theirs.tip_hash == two.tip_hash
     assert one.get(f"/v1/accounts/{COIN.address(BOB.payload)}").json["balance"] == theirs.account(BOB).balance
     assert one.get("/replace_chain").json["message"] == "already largest chain"
     assert one.get("/v1/peers").json["peers"][0]["state"] == "connected"

@@ -143,7 +143,7 @@ def wait_for_changes(pipe: Pipe, folder: Path, coin: Coin, timeout: float) -> No
 def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
     """Mine, send, fork and reorganize without end; each thing is told once it is acknowledged."""
     random = Random(seed)
-    node = Node.open(folder, coin)
+    node = Node(folder, coin)
     pipe.send(("opened", None))
     while True:
         what = random.random()
@@ -156,7 +156,7 @@ def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
             except RuleError:
                 continue
         else:
-            now = node.tip().header.timestamp + 1
+            now = node.tip.header.timestamp + 1
             block = mine(node.chain.template(key("miner").payload, now, random.randbytes(8)).block)
             if what < 0.6:
                 _fork(pipe, node, random)
@@ -166,7 +166,7 @@ def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
 
 def _fork(pipe: Pipe, node: Node, random: Random) -> None:
     """Two empty blocks on the tip's parent: a side branch, then a reorg."""
-    tip = node.tip()
+    tip = node.tip
     if tip.height < 2:
         return
     with node.store.read() as conn:
@@ -184,7 +184,7 @@ def fill_the_disk(pipe: Pipe, folder: Path, coin: Coin) -> None:
     "limit": the system refuses larger files from now on. "room": any size again. A (name, size): write that. A block,
     a transfer: accept it.
     """
-    node = Node.open(folder, coin)
+    node = Node(folder, coin)
     pipe.send("ready")
     while True:
         what: Any = pipe.recv()

@@ -28,7 +28,7 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
     tmp_path: Path, ending: str
 ) -> None:
     folder = made(tmp_path)
-    node = Node.open(folder, COIN, busy_seconds=0.1)
+    node = Node(folder, COIN, busy_seconds=0.1)
     before = node.dump()
     next_one = transfer(COIN, ALICE, BOB, 5, 1, CHAIN.account(ALICE).sequence + 1)
     with children(Child(write_and_stay_inside, folder, COIN)) as (child,):

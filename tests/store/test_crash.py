@@ -34,7 +34,7 @@ def integrity(folder: Path) -> str:
 def check(folder: Path, acknowledged: list[tuple[str, bytes]], least_work: int) -> int:
     """Everything that was acknowledged is there; gives the work of the tip."""
     assert integrity(folder) == "ok"
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     try:
         verify_chain(node.store)
         with node.store.read() as conn:
@@ -87,7 +87,7 @@ def test_a_rollback_journal_that_a_killed_process_left_is_played_back(tmp_path: 
         child.kill()
     assert (folder / "chain.db-journal").stat().st_size
     assert database.read_bytes() != sound
-    node = Node.open(folder, CHAIN.coin)
+    node = Node(folder, CHAIN.coin)
     verify_chain(node.store)
     assert node.accounts() == CHAIN.accounts
     node.store.close()

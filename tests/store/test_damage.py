@@ -97,8 +97,8 @@ def test_what_the_start_refuses_verify_and_db_check_find_too(tmp_path: Path, wha
 
 
 def test_a_sound_folder_is_not_refused(tmp_path: Path) -> None:
-    node = Node.open(made(tmp_path), COIN)
-    assert node.tip().block_hash == CHAIN.tip_hash
+    node = Node(made(tmp_path), COIN)
+    assert node.tip_hash == CHAIN.tip_hash
     assert verify_chain(node.store).transfers == 60
     node.store.close()
 
@@ -115,7 +115,7 @@ def test_any_page_that_is_overwritten_is_noticed_at_the_start(tmp_path: Path, fi
         database.write_bytes(sound[: page * 4096] + noise + sound[(page + 1) * 4096 :])
         assert "chain.db" in refusal(folder), page
     database.write_bytes(sound)
-    Node.open(folder, COIN).store.close()
+    Node(folder, COIN).store.close()
 
 
 @pytest.mark.parametrize("size", [1, 50, 100, 4095, 4096, 20_000])
@@ -147,7 +147,7 @@ def test_a_damaged_file_with_a_log_that_a_killed_process_left_is_refused_with_it
 
 def test_a_body_that_goes_bad_while_the_node_runs_is_the_stores_fault_and_not_the_blocks(tmp_path: Path) -> None:
     folder = made(tmp_path)
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     rival = CHAIN.branch(28, "rival")
     rival.grow(4)
     for sql in ("UPDATE bodies SET body = substr(body, 1, 40)", "DELETE FROM bodies"):
@@ -159,7 +159,7 @@ def test_a_body_that_goes_bad_while_the_node_runs_is_the_stores_fault_and_not_th
         with pytest.raises(ChainBroken) as broken:
             verify_chain(node.store)
         assert broken.value.details["height"] == 30
-        assert node.tip().block_hash == CHAIN.tip_hash
+        assert node.tip_hash == CHAIN.tip_hash
     node.store.close()
 
 
@@ -177,7 +177,7 @@ CHANGED_BELOW_THE_START = {
 def test_what_the_start_does_not_look_at_is_found_by_verify(tmp_path: Path, what: str) -> None:
     folder = made(tmp_path)
     change(folder, CHANGED_BELOW_THE_START[what])
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     with pytest.raises(ChainBroken):
         verify_chain(node.store)
     node.store.close()

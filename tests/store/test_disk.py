@@ -45,7 +45,7 @@ def test_a_write_that_finds_no_room_fails_whole_and_the_next_one_with_room_works
         assert child.ask("room") == "room"
         assert child.ask(("last", size)) == "written"
         child.kill()
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     with node.store.read() as conn:
         assert [meta.get(conn, f"too large {attempt}") for attempt in range(3)] == [None] * 3
         assert meta.get(conn, "first") == bytes(100)
@@ -69,8 +69,8 @@ def test_blocks_and_transfers_that_find_no_room_are_refused_and_taken_later(tmp_
         assert child.ask("room") == "room"
         assert child.ask(chain.tip) == "extended"
         assert child.ask(sent) == "ready"
-    node = Node.open(folder, COIN)
-    assert node.tip().block_hash == chain.tip_hash
+    node = Node(folder, COIN)
+    assert node.tip_hash == chain.tip_hash
     assert node.pool()[codec.txid(sent)]
     verify_chain(node.store)
     node.store.close()

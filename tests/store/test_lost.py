@@ -106,8 +106,8 @@ def test_both_ways_out_work_when_typed(tmp_path: Path, how: str) -> None:
     lose(folder / "chain.db", how)
     done = moneyer("db", "anew", "--data", folder)
     assert done.returncode == 0, done.stderr
-    node = Node.open(folder, COIN)
-    assert node.tip().block_hash == COIN.chain_id
+    node = Node(folder, COIN)
+    assert node.tip_hash == COIN.chain_id
     node.store.close()
 
 
@@ -154,7 +154,7 @@ def test_whoever_ends_last_leaves_one_file(tmp_path: Path, order: str) -> None:
     folder = made(tmp_path)
     with children(Child(open_until_told, folder, COIN)) as (child,):
         assert child.hear() == "opened"
-        node = Node.open(folder, COIN)
+        node = Node(folder, COIN)
         node.offer(CHAIN.next_block())
         if order == "node first":
             node.store.close()
@@ -170,7 +170,7 @@ def test_whoever_ends_last_leaves_one_file(tmp_path: Path, order: str) -> None:
 @pytest.mark.skipif(not has_safe_wal, reason="there is no log")
 def test_a_reader_that_outlives_the_node_folds_what_it_left(tmp_path: Path) -> None:
     folder = made(tmp_path)
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     reader = driver.connect(f"{(folder / 'chain.db').as_uri()}?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM blocks").fetchone()

@@ -232,7 +232,7 @@ def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tm
     chain = CHAIN.branch(CHAIN.height, "full")
     start = chain.account(ALICE).sequence
     chain.add([transfer(COIN, ALICE, BOB, 1, 1, start + number, b"m" * (number % 9)) for number in range(300)])
-    node = Node.open(made(tmp_path), COIN)
+    node = Node(made(tmp_path), COIN)
     node.offer(chain.tip)
     before = node.dump()
     raws = [raw for _, raw in rows_of(node)]
@@ -240,7 +240,7 @@ def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tm
     folder = tmp_path / "made"
     old_file(folder)
     assert verified(folder / "chain.db") == ("0001", chain.height)
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     assert node.dump() == before
     assert [raw for _, raw in rows_of(node)] == raws
     assert verify_chain(node.store).height == chain.height

@@ -13,7 +13,8 @@ from moneyer.node.store.backends.driver import driver
 from tests.kit.chains import transfer
 from tests.kit.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.kit.nodes import Node
-from tests.kit.running import ALICE, BOB, Answer, RunningNode, children, rich_coin, running
+from tests.kit.process_tree import children_of
+from tests.kit.running import ALICE, BOB, Answer, RunningNode, rich_coin, running
 
 COIN = rich_coin()
 Trouble = Callable[[RunningNode], AbstractContextManager[None]]
@@ -22,7 +23,7 @@ Trouble = Callable[[RunningNode], AbstractContextManager[None]]
 @contextmanager
 def failing_disk(node: RunningNode) -> Iterator[None]:
     """Every write of the node's processes gets an error of the system, and not the one of a full disk."""
-    pids = (node.process.pid, *children(node.process.pid))
+    pids = (node.process.pid, *children_of(node.process.pid))
 
     def limit(size: int) -> None:
         for pid in pids:
@@ -74,7 +75,7 @@ def live_through(data: Path, trouble: Trouble) -> None:
     connection = driver.connect(str(data / "chain.db"))
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
-    opened = Node.open(data, COIN)
+    opened = Node(data, COIN)
     assert verify_chain(opened.store).height == 2
     opened.store.close()
 

@@ -71,8 +71,8 @@ def test_what_would_be_written_into_a_file_that_is_not_in_its_place_is_refused(t
 
 def test_a_folder_that_died_before_its_genesis_was_written_is_made_good(tmp_path: Path) -> None:
     schema.prepare(tmp_path / "chain.db")
-    node = Node.open(tmp_path, COIN)
-    assert node.tip().block_hash == COIN.chain_id
+    node = Node(tmp_path, COIN)
+    assert node.tip_hash == COIN.chain_id
     node.store.close()
 
 
@@ -82,7 +82,7 @@ def test_an_empty_file_is_a_new_database_and_only_its_owners_to_read(tmp_path: P
         (tmp_path / "empty").mkdir()
         (tmp_path / "empty" / "chain.db").touch(mode=0o600)
         for folder in (tmp_path / "empty", tmp_path / "new"):
-            node = Node.open(folder, COIN)
+            node = Node(folder, COIN)
             assert stat.S_IMODE((folder / "chain.db").stat().st_mode) == 0o600
             node.store.close()
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
@@ -121,10 +121,10 @@ def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path: Path) 
 
 def test_a_folder_whose_name_means_something_in_an_address_is_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "100% of it? yes #1 & more"
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     node.store.close()
     assert (folder / "chain.db").stat().st_size
-    Node.open(folder, COIN).store.close()
+    Node(folder, COIN).store.close()
 
 
 def test_a_missing_or_wrong_coin_file_is_a_sentence(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def node(tmp_path: Path, journal: None) -> Iterator[Node]:
-    opened = Node.open(made(tmp_path), CHAIN.coin, busy_seconds=0.2)
+    opened = Node(made(tmp_path), CHAIN.coin, busy_seconds=0.2)
     yield opened
     opened.store.close()
 

@@ -27,7 +27,7 @@ COIN = CHAIN.coin
 def branched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with side branches (one that was connected, one never), an invalid block, and a pool with a gap."""
     folder = made(tmp_path_factory.mktemp("branched"))
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     rival = CHAIN.branch(27, "rival")
     rival.grow(4)
     node.offer_all(rival.blocks[28:])  # 31 is a reorg: 28 to 30 of CHAIN were connected once
@@ -131,7 +131,7 @@ def test_a_column_that_was_changed_is_found_by_verify(copy: Path, what: str) -> 
 def test_a_block_that_was_never_connected_and_is_marked_so_is_found(tmp_path: Path) -> None:
     """Its body is right and its transfers are not: only connecting it shows that."""
     folder = made(tmp_path)
-    node = Node.open(folder, COIN)
+    node = Node(folder, COIN)
     rich = transfer(COIN, ALICE, BOB, 10**9, 1, CHAIN.branch(20, "x").account(ALICE).sequence)
     side = CHAIN.branch(20, "poor")
     block = side.next_block()

@@ -15,7 +15,8 @@ from moneyer.node.wallet.keystore import add_key, create_wallet
 from moneyer.node.wallet.live import LiveWallet
 from tests.kit.chains import key
 from tests.kit.commands import moneyer
-from tests.kit.running import RunningNode, place_coin, rich_coin, running
+from tests.kit.nodes import place_coin
+from tests.kit.running import RunningNode, rich_coin, running
 
 COIN = rich_coin()
 SAND, SHELLS = "sand and shells", "shells and sand"

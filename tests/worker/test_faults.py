@@ -17,17 +17,8 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver, has_safe_wal
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
-from tests.kit.mining.workers import (
-    HOPELESS,
-    MILD,
-    NodeFolder,
-    WorkerProcess,
-    children,
-    command_line,
-    have_hashed,
-    is_gone,
-    kill,
-)
+from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed
+from tests.kit.process_tree import children_of, command_line, is_gone, kill
 from tests.kit.waiting import wait_until
 
 PROMISED = 2 + 3
@@ -100,7 +91,7 @@ def test_hashing_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -
     with NodeFolder(tmp_path / "node", hopeless()) as node:
         worker = node.ready_worker("--processes", "2", "--mode", "continuous")
         hashers = searching(worker, 2)
-        others = [pid for pid in children(worker.pid) if pid not in hashers]
+        others = [pid for pid in children_of(worker.pid) if pid not in hashers]
         worker.kill()
         wait_until(lambda: all(is_gone(pid) for pid in (*hashers, *others)), PROMISED, "everything to end")
 
@@ -120,9 +111,11 @@ def test_a_worker_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None
     with NodeFolder(tmp_path / "node", hopeless()) as node:
         started = WorkerProcess(node.config, "--mode", "continuous", through=launcher)
         node.workers.append(started)
-        (pid,) = wait_until(lambda: children(started.pid), 10, "the worker")
+        (pid,) = wait_until(lambda: children_of(started.pid), 10, "the worker")
         hashers = wait_until(
-            lambda: [child for child in children(pid) if b"spawn_main" in command_line(child)], 30, "a hashing process"
+            lambda: [child for child in children_of(pid) if b"spawn_main" in command_line(child)],
+            30,
+            "a hashing process",
         )
         started.kill()
         wait_until(lambda: all(map(is_gone, (pid, *hashers))), PROMISED, "the worker to end")

@@ -15,7 +15,8 @@ from moneyer.worker.keeper import _without_mode
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
-from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess, children, is_gone, kill
+from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess
+from tests.kit.process_tree import children_of, is_gone, kill
 from tests.kit.waiting import wait_until
 
 STARTED_AGAIN = "it is started again"
@@ -40,7 +41,7 @@ class KeptWorker(WorkerProcess):
     @property
     def worker(self) -> int | None:
         """Process id; None while there is none."""
-        return next(iter(children(self.pid)), None)
+        return next(iter(children_of(self.pid)), None)
 
     def status_of_worker(self) -> int | None:
         """The process id that the worker's lock file names, once that worker is up."""
@@ -66,7 +67,7 @@ def kept(folder: Path, *options: str) -> Iterator[tuple[NodeFolder, KeptWorker]]
         try:
             yield node, keeper
         finally:
-            alive = children(keeper.pid)
+            alive = children_of(keeper.pid)
             keeper.kill()
             for each in alive:
                 kill(each)
@@ -111,7 +112,7 @@ def test_a_worker_that_refuses_ends_its_keeper_with_its_sentence_and_status(tmp_
 def test_when_the_keeper_ends_its_worker_and_its_hashing_processes_end(tmp_path: Path, number: signal.Signals) -> None:
     with kept(tmp_path / "node", "--mode", "continuous") as (_, keeper):
         worker = keeper.wait_up()
-        hashers = wait_until(lambda: children(worker), 60, "hashing processes")
+        hashers = wait_until(lambda: children_of(worker), 60, "hashing processes")
         keeper.process.send_signal(number)
         keeper.process.wait(20)
         wait_until(lambda: all(map(is_gone, [worker, *hashers])), 20, "the end of all")

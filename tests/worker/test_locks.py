@@ -17,7 +17,8 @@ from moneyer.node.api.http.errors import answer_of
 from moneyer.node.config import Config
 from moneyer.node.system.locks import hold, is_held
 from moneyer.worker.stratum.link import NodeLink
-from tests.kit.running import children, running
+from tests.kit.process_tree import children_of
+from tests.kit.running import running
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def test_a_node_that_gets_no_more_files_says_not_now(tmp_path: Path, page: str) 
     with running(tmp_path / "node") as node:
         # A new connection would take a descriptor itself.
         connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=30)
-        pids = [node.process.pid, *children(node.process.pid)]
+        pids = [node.process.pid, *children_of(node.process.pid)]
 
         def ask() -> tuple[int, str | None, bytes]:
             connection.request("GET", page)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tests.kit.chains import easy_coin
 from tests.kit.mining.stratum import Stratum
-from tests.kit.mining.workers import HOPELESS, MILD, WorkerProcess, is_gone
-from tests.kit.running import alive, answers, children, launch, running
+from tests.kit.mining.workers import HOPELESS, MILD, WorkerProcess
+from tests.kit.process_tree import children_of, is_gone
+from tests.kit.running import answers, running
 from tests.kit.waiting import wait_until
 
 SOON = 30.0
@@ -36,12 +37,12 @@ def test_a_miner_stays_connected_while_its_real_node_is_killed_and_started_again
         try:
             server.wait_ready()
             with server.started() as miner:
-                pids = [node.process.pid, *children(node.process.pid)]
+                pids = [node.process.pid, *children_of(node.process.pid)]
                 node.process.send_signal(signal.SIGKILL)
                 node.process.wait(SOON)
-                wait_until(lambda: not any(map(alive, pids)), SOON, "the whole node to be gone")
+                wait_until(lambda: all(map(is_gone, pids)), SOON, "the whole node to be gone")
                 wait_until(lambda: "the node has ended" in server.log, SOON, "the server to see that its node is gone")
-                node.process = launch(node.config)
+                node.start()
                 wait_until(lambda: answers(node.port), SOON, "the node to be back")
                 job = miner.wait_new_job(SOON)
                 assert job.clean

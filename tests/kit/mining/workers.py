@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,20 +15,17 @@ from typing import Any
 
 import psutil
 
-from moneyer.node.chain.accept import Chain
-from moneyer.node.chain.mempool import Mempool
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.store import blocks
 from moneyer.node.store import mining as jobs
-from moneyer.node.store.engine import Store
 from moneyer.node.store.mining import JobRow
 from moneyer.node.system.locks import LockFile, hold, is_held
 from moneyer.node.wallet.keystore import ensure_wallet
 from moneyer.worker.hasher import main as hasher_main
 from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
+from tests.kit.nodes import Node, place_coin
+from tests.kit.process_tree import children_of, command_line
 from tests.kit.waiting import wait_until
 
 MILD = 0x1F00FFFF
@@ -40,30 +36,22 @@ HOPELESS = 0x1A00FFFF
 assert hasher_main.__module__ == "moneyer.worker.hasher"
 
 
-class NodeFolder:
-    """A data folder with an open store, whose node is this process. A context manager."""
+class NodeFolder(Node):
+    """A development node for workers to mine for: it has a wallet, and this process holds its lock."""
 
     def __init__(self, data: Path, coin: Coin, *, lock: bool = True) -> None:
-        data.mkdir(parents=True, exist_ok=True)
-        self.coin = coin
-        self.config = Config(data=data, development=True)
-        self.config.coin_file.write_text(coin_to_toml(coin), "utf-8")
+        place_coin(data, coin)
         self.wallet = ensure_wallet(data, development=True)
-        self.store = Store.open(self.config, coin)
-        self.chain = Chain(self.store)
-        self.mempool = Mempool(self.store)
+        super().__init__(data, coin, development=True)
         self.lock: LockFile | None = hold(self.config.node_lock) if lock else None
         self.workers: list[WorkerProcess] = []
-
-    def __enter__(self) -> NodeFolder:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for worker in self.workers:
             worker.kill()
             if kind is not None:
                 print(worker.errors())
-        self.store.close()
+        super().__exit__(kind, error, at)
         if self.lock is not None:
             self.lock.release()
 
@@ -82,23 +70,8 @@ class NodeFolder:
         worker.wait_ready()
         return worker
 
-    @property
-    def height(self) -> int:
-        return self.tip.height
-
     def reached(self, height: int) -> bool:
         return self.height >= height
-
-    @property
-    def tip(self) -> blocks.BlockRow:
-        with self.store.read() as conn:
-            return blocks.tip(conn)
-
-    def block(self, height: int) -> blocks.BlockRow:
-        with self.store.read() as conn:
-            row = blocks.by_height(conn, height)
-        assert row is not None
-        return row
 
     def ask(self, wanted: int, receiver: bytes | None = None) -> str:
         """A new mining job's id."""
@@ -147,7 +120,7 @@ class WorkerProcess:
 
     def hashers(self) -> list[int]:
         """Process ids of its living hashing processes (Linux)."""
-        return [pid for pid in children(self.pid) if b"spawn_main" in command_line(pid)]
+        return [pid for pid in children_of(self.pid) if b"spawn_main" in command_line(pid)]
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -177,35 +150,8 @@ def mining(data: Path, mode: str = "instant") -> Iterator[subprocess.Popen[bytes
         worker.wait(10)
 
 
-def children(pid: int) -> list[int]:
-    found = []
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
 def have_hashed(pids: Collection[int]) -> bool:
     """Whether each of some processes lives and has used more of the processor than a start takes."""
     with suppress(psutil.NoSuchProcess):
         return all(sum(psutil.Process(pid).cpu_times()[:2]) > 1.5 for pid in pids)
     return False
-
-
-def command_line(pid: int) -> bytes:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def is_gone(pid: int) -> bool:
-    """Whether no such process lives (a zombie does not)."""
-    try:
-        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

@@ -59,17 +59,8 @@ def wait_for_peers(node: RunningNode, count: int) -> None:
     wait_until(connected, SOON, f"{count} peers of {node.url}")
 
 
-def tip_of(node: RunningNode) -> str:
-    return str(node.get("/v1/status").json["tip"])
-
-
 def pool_of(node: RunningNode) -> set[str]:
     return {each["txid"] for each in node.get("/v1/mempool?limit=1000").json["transactions"]}
-
-
-def wait_for_tip(node: RunningNode, chain: ChainBuilder, timeout: float = SOON) -> None:
-    wanted = show(chain.tip_hash)
-    wait_until(lambda: tip_of(node) == wanted, timeout, f"height {chain.height} at {node.url}")
 
 
 def wait_for_pool(node: RunningNode, txids: Iterable[str], timeout: float = SOON) -> None:

@@ -82,6 +82,10 @@ class PeerServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
+Serve = Callable[..., PeerServer]
+"""`serve(routes, host=…)`: an address of loopback."""
+
+
 class _QuietServer(ThreadingHTTPServer):
     request_queue_size = 100
 
