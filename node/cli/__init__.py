@@ -1,14 +1,14 @@
 """The command line `moneyer`. In come words and environment variables; out go lines, JSON and an exit status.
 
-`main` finds the command by its name and loads that module alone, because a command must start quickly: nothing in this
-room imports anything heavy at its top (a database, cryptography, a client's requests); functions do when they run.
+`main` finds the command by its name and loads that module alone, because a command must start quickly: no command's
+module imports anything heavy at its top (a database, cryptography, a client's requests); functions do when they run.
 Every failure comes back to `main.run`, which makes one sentence on stderr and one of the five statuses of `exits`.
 
 **Read** `main` (the list of commands, every failure), `exits` (statuses; what a command has changed so far), `options`
 (options that several commands share), then one command, such as `commands/money.py`. Beside them: `usage` (click's
 errors in our words), `output` (tables, JSON, widths), `folders` → `place` → `holder` (which data folder, which node,
-and its token shown to that node alone), `secret` (passphrases and keys, never from an argument), `waiting` (follow a
-transfer, why no block comes), `screen` (what `moneyer up` shows).
+and its token shown to that node alone), `node_client` (asks that node), `secret` (passphrases and keys, never from an
+argument), `waiting` (follow a transfer, why no block comes), `screen` (what `moneyer up` shows).
 
 **Processes and threads.** A command is one process with one thread, but for `send --wait` (asks peers in a few) and
 `up` (honcho's). `node`, `worker` and `stratum` become the process that they name. Commands speak to a node through

@@ -1,23 +1,19 @@
 """The place that a command works at: its data folder, the node to ask, and the names known there.
 
 `find_place` decides by `--data` and `--node`; a `Place` opens client, coin, wallet and contacts when they are first
-used. `NodeClient`, at the end, is a client that never lets another program's JSON pass for a node's answer.
+used, so that a command loads no more than it needs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from ..client.client import Client
-from ..client.errors import ClientError
-from ..client.transport import DEADLINE
 from ..core.errors import MoneyerError
 from ..devnet.running import is_running
 from ..system.text import shown
@@ -35,24 +31,6 @@ if TYPE_CHECKING:
 _NAMES = 8
 """Names that a sentence lists at most."""
 DEFAULT_URL = "http://127.0.0.1:5001"
-_NUMBERS: Final = frozenset(
-    {
-        "amount",
-        "balance",
-        "bytes",
-        "count",
-        "duplicate",
-        "fee",
-        "fees",
-        "hashrate",
-        "incoming",
-        "last_share",
-        "low_difficulty",
-        "outgoing",
-        "stale",
-    }
-)
-"""Keys whose values commands calculate with: a number or null, wherever they stand."""
 
 
 class UnknownName(MoneyerError):
@@ -90,6 +68,8 @@ class Place:
     @cached_property
     def client(self) -> Client:
         """A client of the node. Raises NoAnswer where it does not run."""
+        from .node_client import NodeClient
+
         return NodeClient(self.url, token=None if self.folder is None else FolderToken(self.folder))
 
     @cached_property
@@ -230,47 +210,3 @@ def complete_names(ctx: click.Context, _parameter: click.Parameter, typed: str) 
     except (MoneyerError, click.ClickException, OSError):
         return []
     return [CompletionItem(name) for name in names if name.startswith(typed)]
-
-
-class NodeClient(Client):
-    """A client for commands: an answer that lacks a key that is read counts as no node's answer (NoAnswer).
-
-    So does one with something else in place of a number. In a program of somebody's own, which uses `Client`, a missing
-    key is a KeyError, as it is in any dictionary.
-    """
-
-    def get(self, path: str, deadline: float = DEADLINE) -> Any:
-        return self._known(super().get(path, deadline))
-
-    def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
-        return self._known(super().post(path, body, deadline))
-
-    def delete(self, path: str, deadline: float = DEADLINE) -> Any:
-        return self._known(super().delete(path, deadline))
-
-    def _known(self, answer: Any) -> Any:
-        if not isinstance(answer, dict):
-            raise self._transport.nonsense()
-        return _checked(answer, self._transport.nonsense)
-
-
-class _Object(dict[str, Any]):
-    """A JSON object of an answer; a key that it lacks is a NoAnswer."""
-
-    def __init__(self, held: dict[str, Any], nonsense: Callable[[], ClientError]) -> None:
-        """`nonsense`: makes the error."""
-        super().__init__(held)
-        self._nonsense = nonsense
-
-    def __missing__(self, key: str) -> Any:
-        raise self._nonsense()
-
-
-def _checked(value: Any, nonsense: Callable[[], ClientError]) -> Any:
-    if isinstance(value, dict):
-        if any(not isinstance(value[key], int | float | None) for key in _NUMBERS & value.keys()):
-            raise nonsense()
-        return _Object({key: _checked(each, nonsense) for key, each in value.items()}, nonsense)
-    if isinstance(value, list):
-        return [_checked(each, nonsense) for each in value]
-    return value

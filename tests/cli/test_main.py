@@ -56,6 +56,23 @@ sys.exit(status)
         assert f"  {name} " in done.stdout
 
 
+def test_the_modules_of_commands_load_nothing_heavy_either() -> None:
+    heavy = [*HEAVY, "btclib_secp256k1", "http.client", "moneyer.node.client.client"]
+    program = f"""
+import sys
+import click
+from moneyer.node.cli.main import COMMANDS, cli
+with click.Context(cli) as context:
+    for name in COMMANDS:
+        assert cli.get_command(context, name)
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=60, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def all_commands() -> list[tuple[str, click.Command]]:
     with click.Context(cli) as ctx:
         top = [(name, cli.get_command(ctx, name)) for name in cli.list_commands(ctx)]

@@ -26,7 +26,7 @@ import pytest
 
 from moneyer.node.cli.exits import MEANINGS, USAGE
 from moneyer.node.cli.main import run
-from moneyer.node.cli.place import NodeClient
+from moneyer.node.cli.node_client import NodeClient
 from moneyer.node.client.errors import ClientError
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.system.locks import hold
