@@ -29,15 +29,16 @@ PARTS = ("node", "worker", "migrations")
 
 
 class Road:
-    """Our files that any thread of this process enters while some work is done."""
+    """Our files that are entered while some work is done, by any thread of this process or by one alone."""
 
     def __init__(self) -> None:
         self.files: list[str] = []
         self._is_on = False
+        self._only: int | None = None
 
     def enter(self, frame: FrameType, event: str, _argument: Any) -> None:
         """The profile function of every thread (`threading.setprofile`)."""
-        if not self._is_on or event != "call":
+        if not self._is_on or event != "call" or self._only not in (None, threading.get_ident()):
             return
         path = Path(frame.f_code.co_filename).resolve()
         if not path.is_relative_to(ROOT):
@@ -46,9 +47,12 @@ class Road:
         if name.split("/")[0] in PARTS and name not in self.files:
             self.files.append(name)
 
-    def of(self, work: Callable[[], object]) -> list[str]:
-        """The files that `work` enters, in order, until it is done or `stop` is called."""
-        self.files, self._is_on = [], True
+    def of(self, work: Callable[[], object], *, own_thread: bool = False) -> list[str]:
+        """The files that `work` enters, in order, until it is done or `stop` is called.
+
+        `own_thread`: what other threads do meanwhile (the writer, after the block before) is not counted.
+        """
+        self.files, self._is_on, self._only = [], True, threading.get_ident() if own_thread else None
         work()
         self._is_on = False
         return self.files
@@ -104,7 +108,7 @@ def roads(folder: Path) -> dict[str, list[str]]:
         pushed = road.of(push)
         event.remove(Engine, "commit", road.stop)
         push()
-        found = {"POST /p2p/block": pushed, "GET /v1/status": road.of(status)}
+        found = {"POST /p2p/block": pushed, "GET /v1/status": road.of(status, own_thread=True)}
         node.close()
         return found
     finally:
