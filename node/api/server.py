@@ -146,7 +146,7 @@ class _OnePort(MPServer):
 
     def __init__(self, config: Config, listener: socket.socket) -> None:
         super().__init__(
-            "node.api.server",
+            __name__,
             address=config.host,
             port=config.port,
             interface=Interfaces.WSGI,

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import ClassVar, Final
 
+from ..config import DEFAULT_OUTBOUND
 from ..core.errors import MoneyerError
 from .network import unmapped
 
@@ -285,8 +286,8 @@ OUTBOUND_LINKS: Final = Bound(
     "a peer that this node called (`--outbound` may say another number). It chooses whom, so that no caller can take a "
     "place: one at an address and two in a network (/24, /64) as long as others answer; as many as there are at an "
     "address where nothing else is",
-    total=8,
-    each=8,
+    total=DEFAULT_OUTBOUND,
+    each=DEFAULT_OUTBOUND,
 )
 ORPHANS: Final = Bound(
     "orphans",
@@ -438,4 +439,4 @@ _READING: Final = (SHORT_READS, WRITES, DEAR_READS, DELIVERIES, CHAIN_CHECKS, PE
 _OF_THE_NODE: Final = 100
 READERS: Final = sum(bound.total for bound in _READING) + _OF_THE_NODE
 """Connections that read the database, at most: one for each place that needs one, so that no caller waits for a
-connection, and enough for the node's own threads (a link each, relay, feed, keeper)."""
+connection, and enough for the node's own threads (a link each, relay, feed, link manager)."""

@@ -166,8 +166,8 @@ class PeerTable:
         return self.store.write(lambda conn: table.remove(conn, url))
 
     def _tell(self, url: str) -> None:
-        if self.on_change is not None:
-            self.on_change(url)
+        if (tell := self.on_change) is not None:  # once: gossip takes it away when the node stops
+            tell(url)
 
     def find(self, url: str) -> PeerRow | None:
         with self.store.read() as conn:
@@ -211,8 +211,8 @@ class PeerTable:
         row = self.find(url)
         if row is not None and row.score < BEST_SCORE:
             self.store.write(lambda conn: _credit(conn, url))
-        if self.on_delivery is not None:
-            self.on_delivery(url)
+        if (tell := self.on_delivery) is not None:
+            tell(url)
 
     def blame(self, url: PeerUrl, error: PeerError) -> None:
         """Take points from a peer for an error, and ban it where none are left."""
