@@ -14,8 +14,8 @@ Each file stands alone; read the one that you need.
 **Threads and locks.** Everything here that has state says itself whether threads may share it: `Shares`, `OneAtATime`
 and `Floods` may. Watchers (`lifecycle`) are daemon threads that end with the process.
 
-**May import** `core.errors` and `config` (and the standard library; msgspec in `words`, when needed). Imported by every room
-but `core` and `client`.
+**May import** `core.errors` and `config` (and the standard library; msgspec in `words`, when needed). Imported by every
+room but `core` and `client`.
 
 **Weak:** `flock` is per machine: a data folder on a network file system may be held twice. `shares` holds the bounds
 of rooms above it, so that one table and one test have them all.
