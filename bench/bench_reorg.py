@@ -95,7 +95,7 @@ def watching(store: Store) -> Iterator[Watched]:
     """What a node's writes, a reader and another writer, which has a connection of its own, meet meanwhile."""
     watched = Watched()
     began = [0.0, 0.0]
-    engine = store._writer._engine
+    _, engine = store.engines
     other = open_engine(store.config.database, write=True, busy_seconds=600)
 
     def begin(_conn: object) -> None:

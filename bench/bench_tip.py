@@ -88,7 +88,7 @@ class Worker:
         """Whether every process has hashed a slice of a block on `parent`."""
         return all(
             slot.unit is not None and slot.unit.header[4:36] == parent and slot.position > slot.unit.start
-            for slot in self._pool._slots
+            for slot in self._pool.slots
         )
 
 

@@ -14,7 +14,7 @@ so there is no lock.
 
 **A block's way.** `demand` reads tip, jobs, mempool and mode in one transaction and says whether a block is wanted →
 `Chain.template` makes one → `work.WorkSource` hands out units of nonces → `pool.feed` → `hasher` searches by `engines`
-→ a Report with a nonce → `Miner._offer` proves it by hashlib → `work.Offers.submit` → `Chain.accept_block`, in this
+→ a Report with a nonce → `Miner.offer` proves it by hashlib → `work.Offers.submit` → `Chain.accept_block`, in this
 process and in one transaction. A tip that changed meanwhile makes the block stale: it is counted and dropped.
 
 **Read** `config`, `demand`, `work`, `miner`, then `hasher` and `pool`, then `supervisor` and `keeper`. `pace` (share of

@@ -42,7 +42,7 @@ class Keeper:
         """`arguments`: of the `moneyer worker --keep` that this is. `node_lock`: the lock file that the node holds."""
         logs.configure(log_level, log_json)
         self._first = [each for each in arguments if each != "--keep"]
-        self._again = _without_mode(self._first)
+        self._again = without_mode(self._first)
         self._node_lock = node_lock
         self._asked = threading.Event()
         self._ends: deque[float] = deque(maxlen=_MANY)
@@ -107,7 +107,7 @@ class Keeper:
             return True
 
 
-def _without_mode(arguments: Sequence[str]) -> list[str]:
+def without_mode(arguments: Sequence[str]) -> list[str]:
     """The arguments without --mode: that has been stored, and may have been switched since."""
     kept: list[str] = []
     values = iter(arguments)

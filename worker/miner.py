@@ -86,7 +86,8 @@ class Miner:
         self._own_hashed = 0
         self._meter = HashrateMeter()
         self._seen: Snapshot | None = None
-        self._work: Work | None = None
+        self.work: Work | None = None
+        """What is searched now."""
         self._work_version = -1
         """`data_version` that the present template is known to fit (or: at which there was nothing to mine)."""
         self._works: OrderedDict[int, Work] = OrderedDict()
@@ -102,7 +103,7 @@ class Miner:
     @property
     def searching(self) -> bool:
         """Whether a template is searched now."""
-        return self._work is not None
+        return self.work is not None
 
     @property
     def hashrate(self) -> float:
@@ -160,21 +161,21 @@ class Miner:
             self._drop()
             self._trouble.over()
             return min(IDLE, self._timer.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
-        self._work = self._fitting_work(self._seen)
-        if self._work is None:
+        self.work = self._fitting_work(self._seen)
+        if self.work is None:
             self._drop()
             return IDLE
-        ahead = self._work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
+        ahead = self.work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
         if ahead > 0:
             self._rest()
             self._trouble.say(f"the chain is {ahead} s ahead of what this clock allows; waiting")
             return min(1.0, ahead)
         self._trouble.over()
-        return self._search(self._work, self._seen)
+        return self._search(self.work, self._seen)
 
     def _submit(self, seen: Snapshot) -> float:
         accepted = self.offers.submit(seen.tip_hash)
-        self._work, self._seen = None, None
+        self.work, self._seen = None, None
         if not accepted:
             self._retry_at = monotonic() + RETRY
         return 0
@@ -185,7 +186,7 @@ class Miner:
         """The present work, or newer work where that no longer fits; None where there is nothing to mine."""
         job_id = seen.job.job_id if seen.job else None
         receiver = (seen.job.receiver if seen.job else None) or self._receiver()
-        work, known = self._work, seen.version == self._work_version
+        work, known = self.work, seen.version == self._work_version
         if work and work.serves(seen.tip_hash, receiver, job_id):
             age = monotonic() - work.built
             if age < REFRESH or (known and age < self._max_age):
@@ -203,9 +204,10 @@ class Miner:
             and monotonic() - work.built < self._max_age
         ):
             return work
-        return self._new_work(template.block, template.parent.block_hash, receiver, job_id)
+        return self.new_work(template.block, template.parent.block_hash, receiver, job_id)
 
-    def _new_work(self, block: Block, parent_hash: bytes, receiver: bytes, job_id: str | None) -> Work:
+    def new_work(self, block: Block, parent_hash: bytes, receiver: bytes, job_id: str | None) -> Work:
+        """Number a template and remember it, so that what is found of it can be offered."""
         self._template_id += 1
         source = WorkSource(block, self._template_id, nonces=self._nonces)
         work = Work(source, parent_hash, receiver, job_id, monotonic())
@@ -219,7 +221,7 @@ class Miner:
         return work
 
     def _drop(self) -> None:
-        self._work = None
+        self.work = None
         self._rest()
 
     def _rest(self) -> None:
@@ -238,7 +240,7 @@ class Miner:
             nonce = self._own_engine.search(unit.header, unit.target, unit.start, unit.count)
             self._own_hashed += unit.count if nonce is None else nonce - unit.start + 1
             if nonce is not None:
-                self._offer(work, unit, nonce)
+                self.offer(work, unit, nonce)
             return (monotonic() - began) * (1 / (self.share or _JOB_SHARE) - 1)
         self._pool.start()
         units = [source.take(UNIT) for _ in range(self._pool.idle(source.template_id))]
@@ -251,13 +253,13 @@ class Miner:
         for report in finds:
             work = self._works.get(report.unit.template_id)
             if work is not None and report.nonce is not None:
-                self._offer(work, report.unit, report.nonce)
+                self.offer(work, report.unit, report.nonce)
         for unit in lost:
             work = self._works.get(unit.template_id)
             if work is not None:
                 work.source.put_back(unit)
 
-    def _offer(self, work: Work, unit: Unit, nonce: int) -> None:
+    def offer(self, work: Work, unit: Unit, nonce: int) -> None:
         """Keep a found block for the chain, once hashlib has confirmed it."""
         block = work.source.solve(unit, nonce)
         if block is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import select
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -42,7 +42,7 @@ the machine asleep, and they with it."""
 
 
 @dataclass(slots=True, eq=False)
-class _Slot:
+class Slot:
     """The place of one hashing process, which is filled again when the process dies."""
 
     number: int
@@ -76,43 +76,46 @@ class HasherPool:
         nice: int = 0,
         short_life: float = SHORT_LIFE,
         pause: float = PAUSE,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """`cache`: folder for compiled code. `nice`: added to the processes' niceness.
 
         `short_life`, `pause`: seconds; a process that dies younger than the one is started again after the other.
         """
+        self._clock = clock
         self._short_life = short_life
         self._pause = pause
         self.engine = engine
         self._cache = cache
         self._nice = nice
         self._share = 1.0
-        self._slots = [_Slot(number) for number in range(1, processes + 1)]
+        self.slots = [Slot(number) for number in range(1, processes + 1)]
+        """A place for each process. Only the pool changes them; others may look."""
         self._context = get_context("spawn")
         self._wanted = False
-        self._looked = monotonic()
+        self._looked = self._clock()
         self.hashed = 0
         """Hashes that all of them have tried, by their reports."""
 
     def start(self) -> None:
         """Start every process that does not run. `feed` and `collect` do so too."""
         self._wanted = True
-        for slot in self._slots:
-            if slot.process is None and monotonic() >= slot.start_at:
+        for slot in self.slots:
+            if slot.process is None and self._clock() >= slot.start_at:
                 self._launch(slot)
 
     @property
     def rest(self) -> float:
         """Seconds until `collect` has to replace a process that gives no sign itself; infinite where there is none."""
-        if any(slot.deaf and slot.process is not None for slot in self._slots):
+        if any(slot.deaf and slot.process is not None for slot in self.slots):
             return 0.0
-        due = [slot.start_at for slot in self._slots if self._wanted and slot.process is None]
-        return max(0.0, min(due) - monotonic()) if due else inf
+        due = [slot.start_at for slot in self.slots if self._wanted and slot.process is None]
+        return max(0.0, min(due) - self._clock()) if due else inf
 
     def waitables(self) -> list[Connection | int]:
         """Connections and sentinels for `multiprocessing.connection.wait`: they tell reports and deaths."""
         things: list[Connection | int] = []
-        for slot in self._slots:
+        for slot in self.slots:
             if slot.process is not None and slot.connection is not None:
                 things += [slot.connection, slot.process.sentinel]
         return things
@@ -124,9 +127,9 @@ class HasherPool:
         """
         finds: list[Report] = []
         lost: list[Unit] = []
-        now = monotonic()
+        now = self._clock()
         passed, self._looked = min(now - self._looked, _LOOK), now
-        for slot in self._slots:
+        for slot in self.slots:
             if slot.unit is not None:
                 slot.silent += passed
             alive = self._read(slot, finds)
@@ -138,19 +141,19 @@ class HasherPool:
 
     def idle(self, template_id: int) -> int:
         """How many running processes search no unit of that template."""
-        return sum(slot.connection is not None and not _searches(slot, template_id) for slot in self._slots)
+        return sum(slot.connection is not None and not _searches(slot, template_id) for slot in self.slots)
 
     def feed(self, units: Collection[Unit]) -> None:
         """Give one unit each to processes that search nothing, or a unit of another template."""
         self.start()
         waiting = list(units)
-        for slot in self._slots:
+        for slot in self.slots:
             if waiting and not _searches(slot, waiting[-1].template_id):
                 self._send(slot, waiting.pop())
 
     def pause(self) -> None:
         """Drop every search."""
-        for slot in self._slots:
+        for slot in self.slots:
             if slot.unit is not None:
                 self._send(slot, None)
 
@@ -159,7 +162,7 @@ class HasherPool:
         if share == self._share:
             return
         self._share = share
-        for slot in self._slots:
+        for slot in self.slots:
             self._tell(slot, Pace(share))
 
     def change_engine(self, engine: str) -> None:
@@ -170,22 +173,22 @@ class HasherPool:
     def stop(self) -> None:
         """End every process; returns within about a second."""
         self._wanted = False
-        running = [slot for slot in self._slots if slot.process is not None]
+        running = [slot for slot in self.slots if slot.process is not None]
         for slot in running:
             if slot.connection is not None:
                 slot.connection.close()  # they end by themselves when they see it
                 slot.connection = None
-        deadline = monotonic() + _JOIN
+        deadline = self._clock() + _JOIN
         for slot in running:
             assert slot.process is not None  # noqa: S101 - filtered above
-            slot.process.join(max(0.0, deadline - monotonic()))
+            slot.process.join(max(0.0, deadline - self._clock()))
             if slot.process.is_alive():
                 slot.process.kill()
                 slot.process.join()
             slot.process.close()
             slot.process, slot.unit = None, None
 
-    def _launch(self, slot: _Slot) -> None:
+    def _launch(self, slot: Slot) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=hasher.main,
@@ -199,15 +202,15 @@ class HasherPool:
         except OSError as error:  # no memory, or too many processes
             log.warning("hashing process %d cannot be started: %s; trying again", slot.number, of_system(error))
             ours.close()
-            slot.start_at = monotonic() + self._pause
+            slot.start_at = self._clock() + self._pause
             return
         finally:
             theirs.close()
-        slot.process, slot.connection, slot.started = process, ours, monotonic()
+        slot.process, slot.connection, slot.started = process, ours, self._clock()
         slot.unit = None
         slot.ready, slot.silent, slot.deaf = False, 0.0, False
 
-    def _read(self, slot: _Slot, finds: list[Report]) -> bool:
+    def _read(self, slot: Slot, finds: list[Report]) -> bool:
         """Read the reports of a process; False when its pipe is closed."""
         try:
             while slot.connection is not None and slot.connection.poll():
@@ -230,7 +233,7 @@ class HasherPool:
             return False
         return True
 
-    def _on_ready(self, slot: _Slot) -> None:
+    def _on_ready(self, slot: Slot) -> None:
         """Send to a process that has just become ready what was meant for it until now."""
         slot.ready = True
         if self._share < 1:
@@ -238,14 +241,14 @@ class HasherPool:
         if slot.unit is not None:
             self._tell(slot, slot.unit)
 
-    def _send(self, slot: _Slot, unit: Unit | None) -> None:
+    def _send(self, slot: Slot, unit: Unit | None) -> None:
         if slot.connection is None:
             return
         slot.unit, slot.position = unit, unit.start if unit else 0
         self._tell(slot, unit)
 
     @staticmethod
-    def _tell(slot: _Slot, what: Unit | Pace | None) -> None:
+    def _tell(slot: Slot, what: Unit | Pace | None) -> None:
         if slot.connection is None or not slot.ready or slot.deaf:
             return
         if not _has_room(slot.connection):
@@ -256,7 +259,7 @@ class HasherPool:
             slot.connection.send(what)
 
     @staticmethod
-    def _is_stuck(slot: _Slot) -> bool:
+    def _is_stuck(slot: Slot) -> bool:
         """Whether it lives, but does not read or has been silent for too long."""
         assert slot.process is not None  # noqa: S101 - asked by the caller
         if slot.deaf:
@@ -269,7 +272,7 @@ class HasherPool:
             return True
         return False
 
-    def _replace(self, slot: _Slot) -> list[Unit]:
+    def _replace(self, slot: Slot) -> list[Unit]:
         """Remove a dead or stuck process, to be started again by `start`; its unfinished unit, if it had one."""
         assert slot.process is not None  # noqa: S101 - asked by the caller
         slot.process.kill()
@@ -281,13 +284,13 @@ class HasherPool:
         if slot.connection is not None:
             slot.connection.close()
         lost = [slot.unit.rest(slot.position)] if slot.unit else []
-        young = monotonic() - slot.started < self._short_life
+        young = self._clock() - slot.started < self._short_life
         slot.process, slot.connection, slot.unit = None, None, None
-        slot.start_at = monotonic() + self._pause if young else 0.0
+        slot.start_at = self._clock() + self._pause if young else 0.0
         return lost
 
 
-def _searches(slot: _Slot, template_id: int) -> bool:
+def _searches(slot: Slot, template_id: int) -> bool:
     """Whether a slot searches that template. One without a process counts as busy: it cannot be fed."""
     return slot.connection is None or (slot.unit is not None and slot.unit.template_id == template_id)
 

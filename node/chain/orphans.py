@@ -37,6 +37,11 @@ class Orphans:
     def __len__(self) -> int:
         return len(self._held)
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes that each address holds now, by `address_key`."""
+        with self._lock:
+            return dict(self._sizes)
+
     def hold(self, block_hash: bytes, block: HeldBlock) -> bool:
         """Keep a block; False where it was held before. May drop others."""
         with self._lock:

@@ -85,7 +85,7 @@ def after_tip_change(conn: Connection, mempool_bytes: int, pool: rows.PoolState,
         parts = list(_parts(*_off_chain(conn, marked, mempool_bytes)))
         if len(parts) < 2:
             for part in parts:
-                _return(conn, part, mempool_bytes)
+                put_back(conn, part, mempool_bytes)
             rows.set_returning(conn, [])
             return False
     return bool(marked)
@@ -105,7 +105,7 @@ def bring_back(store: Store) -> None:
             if time.monotonic() - began > _TURN_SECONDS:
                 time.sleep(_PAUSE_SECONDS)
                 began = time.monotonic()
-            store.submit(partial(_return, part=part, mempool_bytes=mempool_bytes), alone=True).result()
+            store.submit(partial(put_back, part=part, mempool_bytes=mempool_bytes), alone=True).result()
         store.submit(partial(_unmark, done=set(marked)), alone=True).result()
 
 
@@ -180,7 +180,7 @@ def _parts(back: dict[bytes, list[_Back]], pooled: Counter[bytes]) -> Iterator[d
         yield part
 
 
-def _return(conn: Connection, part: dict[bytes, list[_Back]], mempool_bytes: int) -> None:
+def put_back(conn: Connection, part: dict[bytes, list[_Back]], mempool_bytes: int) -> None:
     """Puts transfers back into the pool as far as they apply and there is room; the least fee does not count."""
     _settle(conn, part)
     eviction.shrink(conn, mempool_bytes)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -153,6 +153,11 @@ class Store:
     def is_writing(self) -> bool:
         """Whether the writer's thread lives, so that whoever waits for a write gets an answer."""
         return self._writer.is_alive
+
+    @property
+    def engines(self) -> tuple[Engine, Engine]:
+        """The readers' and the writer's, for whoever traces statements."""
+        return self._reader, self._writer.engine
 
     @property
     def commits(self) -> int:

@@ -68,7 +68,7 @@ class Cause:
 
 _BUSY: Final = Cause(Fault.BUSY, "another process is at work in it")
 _FORBIDDEN: Final = Cause(Fault.DISK, "this user may not use it")
-_CAUSES: Final = {
+CAUSES: Final = {
     3: _FORBIDDEN,
     5: _BUSY,
     6: _BUSY,
@@ -107,7 +107,7 @@ def cause_of(error: BaseException) -> Cause:
     """The cause behind an error of the driver, or behind SQLAlchemy's that has one in it; noted in the log."""
     original = getattr(error, "orig", None) or error
     code = getattr(original, "sqlite_errorcode", _CODES.get(str(original), 0))
-    cause = _CAUSES.get(code & 0xFF, _UNKNOWN)
+    cause = CAUSES.get(code & 0xFF, _UNKNOWN)
     if cause.fault is not Fault.BUSY:
         note(cause.fault, f"{original} ({getattr(original, 'sqlite_errorname', type(original).__name__)})")
     return cause

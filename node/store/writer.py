@@ -64,7 +64,7 @@ class Writer:
     def __init__(
         self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._check_file = check_file
         self._after_commit = after_commit
         self._waiting = 0
@@ -77,6 +77,11 @@ class Writer:
         self._door = threading.Lock()  # so that no job is queued behind the one that ends the thread
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every job has been taken from the queue; it may still be under way."""
+        return self._jobs.empty()
 
     def submit(self, job: Callable[[Connection], T], clean: bool, alone: bool = False) -> Future[T]:
         """The job's result, once it is durable; or what the job raised, StoreBusy or StoreFailed.
@@ -118,7 +123,7 @@ class Writer:
                 self._closed = True
                 self._jobs.put(None)
         self._thread.join()
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _run(self) -> None:
         while True:
@@ -163,7 +168,7 @@ class Writer:
         answers: list[_Answer] = []
         try:
             self._check_file()
-            with self._engine.connect() as connection, connection.begin():
+            with self.engine.connect() as connection, connection.begin():
                 for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
                     if items_job is not None:
                         answers += self._run_items(connection, items_job, list(queued))
@@ -252,7 +257,7 @@ class Writer:
     def _fail(self, group: list[_Queued], error: BaseException) -> None:
         # An error at COMMIT leaves SQLite's transaction open; the connection is thrown away, and with it the rest.
         with contextlib.suppress(Exception):
-            self._engine.dispose()
+            self.engine.dispose()
         self._ring()  # an error at COMMIT can still have committed: whoever watches looks
         for queued in group:
             queued.future.set_exception(error)

@@ -72,6 +72,8 @@ class OneAtATime(Generic[R]):
         self._rest_until = 0.0
         self._changed = threading.Condition()
         self._begun = self._finished = 0
+        self.waiting = 0
+        """Callers that wait for a run's end."""
         self._result: R | BaseException | None = None
 
     def run(self) -> R:
@@ -83,7 +85,11 @@ class OneAtATime(Generic[R]):
                 if self._finished == self._begun and left <= 0:
                     self._begun += 1
                     break
-                self._changed.wait(left if left > 0 else None)
+                self.waiting += 1
+                try:
+                    self._changed.wait(left if left > 0 else None)
+                finally:
+                    self.waiting -= 1
             leads = self._finished < wanted
         return self._lead() if leads else self._shared()
 

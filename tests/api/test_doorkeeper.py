@@ -63,7 +63,7 @@ def test_where_all_are_taken_each_address_keeps_less(node: RunningNode) -> None:
     """A small table: three addresses that keep within their shares are more than it has in all."""
     bound = Bound("connections", "a test's", total=24, each=16)
     keeper = Doorkeeper(node.port, bound)
-    assert keeper._allowed(Counter({"a": 16, "b": 8})) == 16
-    assert keeper._allowed(Counter({"a": 16, "b": 16})) == 8
-    assert keeper._allowed(Counter({"a": 100, "b": 3, "c": 3})) == 16
-    assert keeper._allowed(Counter({str(number): 1 for number in range(100)})) == 1
+    assert keeper.allowed(Counter({"a": 16, "b": 8})) == 16
+    assert keeper.allowed(Counter({"a": 16, "b": 16})) == 8
+    assert keeper.allowed(Counter({"a": 100, "b": 3, "c": 3})) == 16
+    assert keeper.allowed(Counter({str(number): 1 for number in range(100)})) == 1

@@ -174,14 +174,16 @@ def test_a_sender_whose_key_is_off_the_curve_is_refused(node: RunningNode) -> No
 
 def bech32(hrp: str, payload: bytes) -> str:
     """The address with the checksum of bech32, which came before bech32m."""
-    from moneyer.node.core import address
-
-    values = address._expand(hrp)
+    charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
     symbols = encode_address(hrp, payload)[len(hrp) + 1 : -6]
-    data = [address._CHARSET.index(symbol) for symbol in symbols]
-    polymod = address._polymod(values + data + [0] * 6) ^ 1
-    check = "".join(address._CHARSET[polymod >> 5 * (5 - i) & 31] for i in range(6))
-    return f"{hrp}1{symbols}{check}"
+    expanded = [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
+    checksum = 1
+    for value in [*expanded, *map(charset.index, symbols), *[0] * 6]:  # BIP 173
+        top, checksum = checksum >> 25, (checksum & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            checksum ^= generator if top >> bit & 1 else 0
+    checksum ^= 1  # of bech32m it would be 0x2BC830A3
+    return f"{hrp}1{symbols}" + "".join(charset[checksum >> 5 * (5 - i) & 31] for i in range(6))
 
 
 def wrong_addresses() -> dict[str, str]:

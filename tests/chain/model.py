@@ -38,7 +38,7 @@ class Model:
         self.tip = Place(coin.genesis, 0, 0, accounts)
         self.recent = [self.tip]
         """Where the next block may stand."""
-        self._made = 0
+        self.made = 0
 
     def transfers(self, accounts: dict[bytes, Account], count: int) -> list[Transfer]:
         """Valid ones, one after the other; `accounts` is changed as they do."""
@@ -55,8 +55,8 @@ class Model:
 
     def block(self, parent: Place, transfers: Sequence[Transfer]) -> Block:
         """A valid block on any place of the tree."""
-        self._made += 1
-        miner, extra = self.random.choice(self.people), self._made.to_bytes(8, "little")
+        self.made += 1
+        miner, extra = self.random.choice(self.people), self.made.to_bytes(8, "little")
         return block_on(self.coin, parent.block.header, parent.height + 1, transfers, miner, extra=extra)
 
     def bad_block(self, parent: Place) -> tuple[Block, str]:
@@ -84,7 +84,7 @@ class Model:
         subsidy = self.coin.subsidy(parent.height + 1)
         signatures = [True] * (len(block.transactions) - 1)
         ledger.apply_block(accounts, block, height=parent.height + 1, subsidy=subsidy, signatures=signatures)
-        place = Place(block, parent.height + 1, self._made, accounts)
+        place = Place(block, parent.height + 1, self.made, accounts)
         self.recent = [*self.recent[-5:], place]
         if place.height <= self.tip.height:
             return "side_branch"

@@ -81,9 +81,9 @@ def test_nothing_is_left_of_addresses_whose_orphans_have_gone() -> None:
     orphans = Orphans()
     for number in range(3 * ORPHANS.total):
         hold(orphans, number, f"192.0.2.{number % 250}")
-    assert len(orphans._sizes) == ORPHANS.total
+    assert len(orphans.sizes()) == ORPHANS.total
     orphans.take_children(bytes(32))
-    assert not orphans._sizes
+    assert not orphans.sizes()
 
 
 def test_orphans_are_bounded_by_bytes_too() -> None:

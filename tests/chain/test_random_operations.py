@@ -91,7 +91,7 @@ class Run:
         tip = self.model.tip
         now = tip.block.header.timestamp + 1
         block = mine(self.node.chain.template(PEOPLE[0].payload, now, self.random.randbytes(8)).block)
-        self.model._made += 1
+        self.model.made += 1
         self.offer(tip, block)
         return 1
 

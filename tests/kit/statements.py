@@ -30,7 +30,7 @@ def statements(store: Store, *, every: bool = False) -> Iterator[list[str]]:
         connection.set_trace_callback(note)
         traced.add(connection)
 
-    engines = [store._reader, store._writer._engine]
+    engines = store.engines
     for engine in engines:
         event.listen(engine, "checkout", trace)
     yield seen

@@ -76,13 +76,13 @@ def test_a_reorg_moves_the_tip_first_and_gives_back_in_further_transactions(
 ) -> None:
     node = open_node(COIN)
     seen: list[tuple[int, bytes]] = []
-    give_back = settle._return
+    give_back = settle.put_back
 
     def watched(conn: Any, part: dict[bytes, Any], mempool_bytes: int) -> None:
         seen.append((len(part), node.tip_hash))
         give_back(conn, part, mempool_bytes)
 
-    monkeypatch.setattr(settle, "_return", watched)
+    monkeypatch.setattr(settle, "put_back", watched)
     reorganize(node)
     assert seen == [(2, WINNER.tip_hash)] * 3
     assert node.pool() == ready_pool()
@@ -171,7 +171,7 @@ def test_what_is_back_on_the_chain_before_it_could_return_does_not(
 def reorganize_and_die(pipe: Pipe, folder: Path) -> None:
     """Kill this process when the second portion is to come back."""
     parts = []
-    give_back = settle._return
+    give_back = settle.put_back
 
     def deadly(conn: Any, part: dict[bytes, Any], mempool_bytes: int) -> None:
         parts.append(part)
@@ -180,7 +180,7 @@ def reorganize_and_die(pipe: Pipe, folder: Path) -> None:
         give_back(conn, part, mempool_bytes)
 
     settle.BACK_AT_ONCE = settle.PORTION = 6
-    settle._return = deadly
+    settle.put_back = deadly
     node = Node(folder, COIN)
     pipe.send("ready")
     reorganize(node)

@@ -169,12 +169,12 @@ def test_one_that_was_told_and_then_called_by_itself_has_one_link(manage: Manage
     """Two links would be taken for duplicates: the peer would be refused for minutes, and one link would never end."""
     here = manage()
     url = "http://192.0.2.7:5001"
-    here.manager._remember(url)
+    here.manager.remember(url)
     here.knows([url], INBOUND)
     here.kinds += [Idle, Unlucky]  # the second would not start
-    here.manager._connect()
+    here.manager.connect()
     (link,) = here.manager.links()
     assert (link.url.url, link.direction) == (url, INBOUND)
-    other = here.manager._make_link(link.url, OUTBOUND, False)  # of the same URL: its end is not this link's
+    other = here.manager.make_link(link.url, OUTBOUND, False)  # of the same URL: its end is not this link's
     here.manager.ended(other, None)
     assert here.manager.links() == [link]

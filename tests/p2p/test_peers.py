@@ -294,7 +294,7 @@ def test_callers_that_come_in_the_middle_share_the_next_run() -> None:
     for thread in threads[1:]:
         thread.start()
     assert runs.running
-    wait_until(lambda: len(vars(runs._changed)["_waiters"]) == 4)
+    wait_until(lambda: runs.waiting == 4)
     gate.release()
     wait_until(lambda: begun == [0, 1])
     gate.release()

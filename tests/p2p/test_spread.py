@@ -26,7 +26,7 @@ HONEST = ["http://198.51.100.1:5001", "http://192.0.2.1:5001", "http://[2001:db8
 
 
 def urls_after_a_look(keeping: Managed) -> set[str]:
-    keeping.manager._connect()
+    keeping.manager.connect()
     return set(keeping.urls())
 
 
@@ -89,15 +89,15 @@ def test_those_that_were_there_alone_leave_for_peers_elsewhere_but_for_whom_the_
             keeping.manager.ended(link, None)
     assert HONEST[0] in urls_after_a_look(keeping)
     join(keeping.manager)
-    keeping.manager._connect()
-    staying = [link.url.url for link in keeping.manager.links() if not link._stopped.is_set()]
+    keeping.manager.connect()
+    staying = [link.url.url for link in keeping.manager.links() if not link.is_stopped]
     assert sorted(staying) == sorted([HOSTILE[0], HONEST[0]])
 
 
 def test_a_peer_that_is_down_keeps_nobody_from_the_places(manage: Manage) -> None:  # noqa: F811
     keeping = manage(peers=(HONEST[0],))
     keeping.knows([f"http://127.0.0.1:{port}" for port in range(1, 21)], OUTBOUND)
-    keeping.manager._connect()
+    keeping.manager.connect()
     (down,) = (link for link in keeping.manager.links() if link.url.url == HONEST[0])
     down.is_at_fault = True
     keeping.manager.ended(down, None)
@@ -112,11 +112,11 @@ def test_from_time_to_time_one_that_nobody_knows_gets_the_place_of_the_least_use
     for url in HONEST[:2]:
         keeping.manager.delivered(url)
     unknown = "http://100.64.0.1:5001"
-    keeping.manager._remember(unknown)
-    keeping.manager._probe_at = keeping.clock.now + 10_000
+    keeping.manager.remember(unknown)
+    keeping.manager.probe_at = keeping.clock.now + 10_000
     keeping.clock.now += 601
-    keeping.manager._connect()
-    (leaving,) = (link for link in keeping.manager.links() if link._stopped.is_set())
+    keeping.manager.connect()
+    (leaving,) = (link for link in keeping.manager.links() if link.is_stopped)
     assert leaving.url.url == HONEST[2]
     keeping.manager.ended(leaving, None)
     assert urls_after_a_look(keeping) == {*HONEST[:2], unknown}

@@ -133,7 +133,7 @@ def test_a_host_with_many_ports_has_one_turn_for_each_of_anothers(victim: Node) 
         catch_up.want(PeerUrl("127.0.0.2", port), 10**9)
     catch_up.want(PeerUrl("127.0.0.1", 1), 5)
     catch_up.want(PeerUrl("127.0.0.1", 2), 5)
-    turns = [catch_up._next() for _ in range(6)]
+    turns = [catch_up.next_peer() for _ in range(6)]
     hosts = [turn.host for turn in turns if turn is not None]
     assert hosts == ["127.0.0.2", "127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2", "127.0.0.2"]
 
@@ -187,7 +187,7 @@ def test_callers_get_a_fair_lock_in_the_order_in_which_they_asked() -> None:
             order.append(number)
 
     def stands(count: int) -> Callable[[], bool]:
-        return lambda: len(lock._callers) == count
+        return lambda: lock.callers == count
 
     threads = []
     with lock.hold():

@@ -132,7 +132,7 @@ def test_a_bell_that_nobody_answers_never_holds_the_ringer_up(tmp_path: Path) ->
     os.mkfifo(deaf)
     descriptor = os.open(deaf, os.O_RDWR | os.O_NONBLOCK)
     for _ in range(70_000):  # more than a pipe takes
-        doorbell._ring(deaf)
+        doorbell.ring(deaf)
     ringer.ring_others()
     os.close(descriptor)
     ringer.ring_others()

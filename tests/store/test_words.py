@@ -142,7 +142,7 @@ def test_an_error_without_a_code_is_told_without_its_words() -> None:
 
 
 def test_every_kind_of_fault_says_what_to_do() -> None:
-    for code, cause in errors._CAUSES.items():
+    for code, cause in errors.CAUSES.items():
         error = DatabaseError("x")
         error.sqlite_errorcode = code | 0x100  # type: ignore[attr-defined]  # an extended code has the same cause
         assert cause_of(error) == cause

@@ -221,7 +221,7 @@ def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(
     other.execute("BEGIN IMMEDIATE")
     writer = Writer(open_engine(tmp_path / "chain.db", write=True, busy_seconds=5), lambda: None)
     first = writer.submit(put("a"), clean=False)
-    wait_until(lambda: writer._jobs.empty(), 10, "the first to be tried")
+    wait_until(lambda: writer.is_idle, 10, "the first to be tried")
     behind = [writer.submit(put(str(number)), clean=False) for number in range(MAX_WAITING - 1)]
     with pytest.raises(StoreBusy, match=f"{MAX_WAITING} writes wait already"):
         writer.submit(put("one too many"), clean=False)

@@ -138,9 +138,9 @@ def test_other_threads_run_while_an_engine_searches() -> None:
 
 def test_a_lying_kernel_is_caught_by_hashlib() -> None:
     engine = SimdEngine(lanes=4)
-    engine._scan = lambda header, top, start, count: 0
+    engine.scan = lambda header, top, start, count: 0
     assert engine.search(bytes(80), 0, 0, 50) is None
-    engine._scan = lambda header, top, start, count: -1
+    engine.scan = lambda header, top, start, count: -1
     with pytest.raises(EngineFailed, match="failed its self-test"):
         registry.self_test(engine)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.worker.keeper import _without_mode
+from moneyer.worker.keeper import without_mode
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
@@ -148,4 +148,4 @@ def test_keeper_and_worker_end_with_the_node(tmp_path: Path) -> None:
 
 def test_a_mode_that_was_switched_to_outlives_the_worker(tmp_path: Path) -> None:
     given = ["worker", "--mode", "continuous", "--data", "d", "--mode=instant", "--limit", "50%"]
-    assert _without_mode(given) == ["worker", "--data", "d", "--limit", "50%"]
+    assert without_mode(given) == ["worker", "--data", "d", "--limit", "50%"]

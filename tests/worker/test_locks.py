@@ -90,10 +90,10 @@ def test_a_stratum_server_that_gets_no_file_to_look_for_its_node_looks_again(tmp
     link = NodeLink(config, lambda template: None, once=False)
     lock = hold(config.node_lock)
     try:
-        assert link._is_up(unknown=False)
+        assert link.is_up(unknown=False)
         with no_more_files(os.getpid()):
-            assert [link._is_up(unknown=answer) for answer in (False, True)] == [False, True]
-        assert link._is_up(unknown=False)
+            assert [link.is_up(unknown=answer) for answer in (False, True)] == [False, True]
+        assert link.is_up(unknown=False)
     finally:
         lock.release()
         link.stop()

@@ -72,7 +72,7 @@ def solved(block: Block) -> Block:
 
 def searched(pool: HasherPool) -> list[Unit]:
     """The units that processes have been seen to work on."""
-    return [slot.unit for slot in pool._slots if slot.unit is not None and slot.position > slot.unit.start]
+    return [slot.unit for slot in pool.slots if slot.unit is not None and slot.position > slot.unit.start]
 
 
 def test_a_new_tip_drops_the_stale_search_in_every_process_within_a_second(tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def test_once_a_block_is_found_that_was_asked_for_no_process_searches_on(tmp_pat
         miner_of(node, "demand", processes=2) as (miner, pool),
     ):
         pool.start()
-        steps(miner, pool, lambda: all(slot.ready for slot in pool._slots))
+        steps(miner, pool, lambda: all(slot.ready for slot in pool.slots))
         job_id = node.ask(1)
         steps(miner, pool, lambda: node.job(job_id).state == mining.DONE, 120)
-        assert [slot.unit for slot in pool._slots] == [None, None]
+        assert [slot.unit for slot in pool.slots] == [None, None]
         assert miner.hashrate == 0
 
 
@@ -122,7 +122,7 @@ def test_the_range_of_a_killed_process_is_searched_by_another(tmp_path: Path) ->
     coin = easy_coin(pow_limit=HOPELESS)
     with NodeFolder(tmp_path / "node", coin) as node, miner_of(node, max_age=600.0) as (miner, pool):
         steps(miner, pool, lambda: searched(pool))
-        (slot,) = pool._slots
+        (slot,) = pool.slots
         assert slot.process is not None
         assert slot.unit is not None
         end, first_pid = slot.unit.start + slot.unit.count, slot.process.pid
@@ -140,7 +140,7 @@ def test_a_process_that_dies_young_is_replaced_though_nothing_is_mined(tmp_path:
         miner_of(node, "demand", short_life=60.0, pause=4.0) as (miner, pool),
     ):
         pool.start()
-        (slot,) = pool._slots
+        (slot,) = pool.slots
         assert slot.process is not None
         slot.process.kill()
         slot.process.join()
@@ -154,12 +154,12 @@ def test_a_wrong_result_of_an_engine_is_not_offered_and_the_third_brings_hashlib
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=HARD)) as node, miner_of(node) as (miner, pool):
-        steps(miner, pool, lambda: miner._work)
+        steps(miner, pool, lambda: miner.work)
         pool.engine = "fast but wrong"
-        work = miner._work
+        work = miner.work
         assert work is not None
         for _ in range(3):
-            miner._offer(work, work.source.take(1), 0)
+            miner.offer(work, work.source.take(1), 0)
         assert not miner.offers.waiting
         assert pool.engine == "hashlib"
         assert "which solves nothing: not offered" in caplog.text
@@ -168,7 +168,7 @@ def test_a_wrong_result_of_an_engine_is_not_offered_and_the_third_brings_hashlib
 def test_a_block_solved_too_late_is_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with NodeFolder(tmp_path / "node", easy_coin()) as node, miner_of(node, "demand") as (miner, pool):
-        work = miner._new_work(*_template(node), receiver=key("miner").payload, job_id=None)
+        work = miner.new_work(*_template(node), receiver=key("miner").payload, job_id=None)
         late = solved(work.source.template)
         node.chain.accept_block(codec.encode_block(solved(_template(node)[0])), int(time.time()))
         miner.offers.add(late, work)
@@ -189,7 +189,7 @@ def test_a_job_whose_blocks_the_chain_refuses_fails_and_says_why(tmp_path: Path)
         job_id = node.ask(1)
         block, parent = _template(node)
         wrong = Block(replace(block.header, version=7), block.transactions)
-        work = miner._new_work(wrong, parent, key("miner").payload, job_id)
+        work = miner.new_work(wrong, parent, key("miner").payload, job_id)
         for _ in range(5):
             miner.offers.add(solved(work.source.template), work)
             assert not miner.offers.submit(node.tip.block_hash)

@@ -64,7 +64,7 @@ def test_a_limited_process_hashes_for_its_share_of_the_time_and_at_its_niceness(
         pool.set_share(0.2)
         pool.feed([Unit(1, bytes(80), 0, 0, 2**32)])
         wait_until(lambda: (pool.collect(), pool.hashed)[1] > 0, 20, "the search")
-        (slot,) = pool._slots
+        (slot,) = pool.slots
         assert slot.process is not None
         process = psutil.Process(slot.process.pid)
         assert process.nice() == min(19, psutil.Process().nice() + 7)

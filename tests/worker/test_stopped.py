@@ -24,7 +24,7 @@ def hopeless(template_id: int) -> Unit:
 
 def processes(pool: HasherPool) -> list[int]:
     """Process ids of those that have come up."""
-    return [slot.process.pid or 0 for slot in pool._slots if slot.process is not None and slot.ready]
+    return [slot.process.pid or 0 for slot in pool.slots if slot.process is not None and slot.ready]
 
 
 def listen(pool: HasherPool) -> list[Unit]:
@@ -36,7 +36,7 @@ def listen(pool: HasherPool) -> list[Unit]:
 def started(pool: HasherPool, number: int) -> list[int]:
     def search() -> bool:
         listen(pool)
-        return sum(slot.position > 0 for slot in pool._slots) == number
+        return sum(slot.position > 0 for slot in pool.slots) == number
 
     pool.feed([hopeless(0)] * number)
     wait_until(search, 30, "the search")
@@ -118,24 +118,25 @@ def test_a_silent_process_gives_back_its_part_of_the_nonces() -> None:
 
 def test_processes_are_not_blamed_for_the_silence_while_nobody_listened() -> None:
     """The supervisor was stopped, or the machine slept, and its processes with it."""
-    pool = HasherPool("hashlib", 2)
+    slept = 0.0
+    pool = HasherPool("hashlib", 2, clock=lambda: monotonic() + slept)
     pids: list[int] = []
     try:
         pids = started(pool, 2)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         listen(pool)
-        for slot in pool._slots:
+        for slot in pool.slots:
             slot.silent = 0.0
-        pool._looked = monotonic() - 3600
+        slept = 3600.0
         assert listen(pool) == []
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        began = [slot.position for slot in pool._slots]
+        began = [slot.position for slot in pool.slots]
 
         def go_on() -> bool:
             assert listen(pool) == []
-            return all(slot.position > at for slot, at in zip(pool._slots, began, strict=True))
+            return all(slot.position > at for slot, at in zip(pool.slots, began, strict=True))
 
         wait_until(go_on, 30, "the search to go on")
         assert processes(pool) == pids
@@ -150,7 +151,7 @@ def test_a_process_that_rests_for_long_says_that_it_lives() -> None:
     try:
         pool.set_share(1e-4)  # some 40 seconds after the first slice
         pool.feed([hopeless(1)])
-        (slot,) = pool._slots
+        (slot,) = pool.slots
         heard = 0
 
         def lives() -> bool:

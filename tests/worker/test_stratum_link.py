@@ -31,7 +31,7 @@ def linked(node: NodeFolder, offer_seconds: float = OFFER_SECONDS) -> Iterator[N
     thread = threading.Thread(target=link.run, args=(lambda: None,))
     thread.start()
     try:
-        wait_until(lambda: link._chain is not None, 20, "the node's chain")
+        wait_until(lambda: link.is_linked, 20, "the node's chain")
         yield link
     finally:
         link.stop()

@@ -25,7 +25,7 @@ from moneyer.worker.stratum.protocol import (
     difficulty_of,
     target_of,
 )
-from moneyer.worker.stratum.session import _MAX_SHARES, Session
+from moneyer.worker.stratum.session import MAX_SHARES, Session
 from tests.kit.chains import easy_coin, key, transfer
 
 ALICE, BOB = key("alice"), key("bob")
@@ -146,9 +146,9 @@ def test_what_is_remembered_of_a_connections_shares_is_bounded_over_all_its_jobs
     session.handle(b'{"id":1,"method":"mining.subscribe","params":[]}')
     session.handle(b'{"id":2,"method":"mining.authorize","params":["bob"]}')
     session.work(clean=False, fresh=True)
-    one, other = session._sent.values()
-    one.seen.update(number.to_bytes(32, "big") for number in range(_MAX_SHARES // 2))
-    other.seen.update(number.to_bytes(32, "big") for number in range(_MAX_SHARES // 2 - 1))
+    one, other = session.sent.values()
+    one.seen.update(number.to_bytes(32, "big") for number in range(MAX_SHARES // 2))
+    other.seen.update(number.to_bytes(32, "big") for number in range(MAX_SHARES // 2 - 1))
 
     def submit(nonce: int) -> bytes:
         params = ["bob", other.job.job_id, "00000000", f"{1_700_000_100:08x}", f"{nonce:08x}"]

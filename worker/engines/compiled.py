@@ -93,7 +93,8 @@ class CompiledEngine:
                 kept.write(code)
         jit = llvm.create_lljit_compiler(machine, use_jit_link=True)
         library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(FUNCTION).link(jit, name)
-        self._scan: Callable[[bytes, int, int, int], int] = _Scan(library[FUNCTION])
+        self.scan: Callable[[bytes, int, int, int], int] = _Scan(library[FUNCTION])
+        """The compiled kernel; its results are checked by hashlib."""
         self._loaded = library, jit  # they own the code
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
@@ -103,7 +104,7 @@ class CompiledEngine:
         top = min(target >> 224, 2**32 - 1)
         position, end = start_nonce, min(start_nonce + count, NONCES)
         while 0 <= position < end and top >= 0:
-            offset = self._scan(header80, top, position, end - position)
+            offset = self.scan(header80, top, position, end - position)
             position += offset
             if offset < 0 or position >= end:
                 return None

@@ -73,7 +73,7 @@ class NodeLink:
         """Follow the node until `stop`; then, or where the node cannot be followed, call `on_end`."""
         try:
             while not self._stopped.is_set():
-                if self._is_up(unknown=False):
+                if self.is_up(unknown=False):
                     self._with_node()
                     if self._once:
                         log.info("the node has ended, and so does its stratum server")
@@ -124,7 +124,7 @@ class NodeLink:
                 if monotonic() > until:
                     raise
                 time.sleep(_POLL)
-            if not self._is_up(unknown=True):
+            if not self.is_up(unknown=True):
                 return None
 
     def _watch(self, store: Store) -> None:
@@ -142,7 +142,12 @@ class NodeLink:
             self._gone.set()
             store.wake()
 
-    def _is_up(self, *, unknown: bool) -> bool:
+    @property
+    def is_linked(self) -> bool:
+        """Whether it has the node's chain open, and blocks can be offered."""
+        return self._chain is not None
+
+    def is_up(self, *, unknown: bool) -> bool:
         """Whether the node runs; `unknown` where the system refuses to tell now."""
         try:
             return is_held(self._config.node_lock)

@@ -22,7 +22,7 @@ _MAX_USERS = 64
 """User names of one connection (a proxy has many)."""
 _MAX_USER = 160
 """Characters of a user name: an address, a rig and a difficulty."""
-_MAX_SHARES = 20_000
+MAX_SHARES = 20_000
 """Shares of the jobs that are kept, to find duplicates; with a difficulty that fits there are far fewer."""
 
 
@@ -59,7 +59,7 @@ class SessionOwner(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Sent:
+class SentJob:
     """A job that this miner was told of, and what its shares count."""
 
     job: Job
@@ -82,7 +82,8 @@ class Session:
         self._vardiff = Vardiff(difficulty, owner.clock())
         self._told: float | None = None
         self._mask = 0
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self.sent: OrderedDict[str, SentJob] = OrderedDict()
+        """By the job's id, oldest first."""
         self._receiver: bytes | None = None
         self.users: list[str] = []
         self.agent = ""
@@ -120,9 +121,9 @@ class Session:
     def work(self, *, clean: bool, fresh: bool = False) -> list[bytes]:
         """The lines that send the newest job. `clean`: older jobs are void."""
         if clean:
-            self._sent.clear()
+            self.sent.clear()
         job = None if self._receiver is None else self._owner.job(self._receiver, fresh=fresh)
-        if job is None or job.job_id in self._sent:
+        if job is None or job.job_id in self.sent:
             return []
         # Never harder than a block: a block is always a share.
         difficulty = min(self._vardiff.difficulty, job.base.difficulty)
@@ -130,11 +131,11 @@ class Session:
         if difficulty != self._told:
             self._told = difficulty
             lines.append(protocol.notification("mining.set_difficulty", [difficulty]))
-            for sent in self._sent.values():
+            for sent in self.sent.values():
                 sent.easiest = min(sent.easiest, difficulty)
-        self._sent[job.job_id] = _Sent(job, difficulty, difficulty, self._vardiff.stretch)
-        if len(self._sent) > _KEPT_JOBS:
-            self._sent.popitem(last=False)
+        self.sent[job.job_id] = SentJob(job, difficulty, difficulty, self._vardiff.stretch)
+        if len(self.sent) > _KEPT_JOBS:
+            self.sent.popitem(last=False)
         return [*lines, job.notify(clean=clean)]
 
     def look(self) -> list[bytes]:
@@ -197,7 +198,7 @@ class Session:
         if not 5 <= len(params) <= 6:
             raise StratumError(protocol.OTHER, "a share is [user, job, extranonce2, ntime, nonce(, version bits)]")
         job_id = params[1]
-        sent = self._sent.get(job_id) if isinstance(job_id, str) else None
+        sent = self.sent.get(job_id) if isinstance(job_id, str) else None
         if sent is None:
             raise StratumError(protocol.JOB_NOT_FOUND, "this job is over, or never was")
         job = sent.job
@@ -213,7 +214,7 @@ class Session:
             raise StratumError(protocol.DUPLICATE, "this share came before")
         number = pow.hash_number(block_hash)
         difficulty = _credit(sent, number)
-        if sum(len(each.seen) for each in self._sent.values()) >= _MAX_SHARES:
+        if sum(len(each.seen) for each in self.sent.values()) >= MAX_SHARES:
             raise StratumError(protocol.OTHER, "too many shares: take harder ones (mining.suggest_difficulty)")
         sent.seen.add(block_hash)
         if number <= job.base.target:
@@ -272,7 +273,7 @@ class Session:
         return True, []
 
 
-def _credit(sent: _Sent, number: int) -> float:
+def _credit(sent: SentJob, number: int) -> float:
     """The difficulty that a share counts: the one it was sent with, or an easier one since. Raises StratumError."""
     for difficulty in (sent.difficulty, sent.easiest):
         if number <= max(protocol.target_of(difficulty), sent.job.base.target):

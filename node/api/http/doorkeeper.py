@@ -77,7 +77,7 @@ class Doorkeeper:
         for connection in connections_of(self._port):
             with closing(connection), suppress(OSError):
                 had[address_key(connection.getpeername()[0])] += 1
-        allowed = self._allowed(had)
+        allowed = self.allowed(had)
         if all(count <= allowed for count in had.values()):
             return
         kept: Counter[str] = Counter()
@@ -96,7 +96,7 @@ class Doorkeeper:
                 *(self.sent_away - before, allowed, address, count),
             )
 
-    def _allowed(self, had: Counter[str]) -> int:
+    def allowed(self, had: Counter[str]) -> int:
         """Connections that one address may keep: its share, or less while there are more than the total with it."""
         allowed = self._bound.each
         while allowed > 1 and sum(min(count, allowed) for count in had.values()) > self._bound.total:

@@ -77,7 +77,7 @@ class LinkManager:
         self._clock = clock
         self._config = config
         self._peers = peers
-        self._make_link = make_link
+        self.make_link = make_link
         self._configured = configured
         self._links: dict[str, Link] = {}
         self._learned: dict[str, None] = {}
@@ -89,7 +89,8 @@ class LinkManager:
         self._places: dict[Link, Place] = {}
         self._useful: dict[str, None] = {}
         """URLs of peers that gave blocks or transfers that count: they may use the reserve of places."""
-        self._probe_at = clock() + _PROBE_SECONDS
+        self.probe_at = clock() + _PROBE_SECONDS
+        """When a peer that was only told of is called next, on the clock."""
         self._trial_at = clock() + _TRIAL_SECONDS
         self._trial: str | None = None
         """The URL that gets the next place."""
@@ -199,7 +200,7 @@ class LinkManager:
             for each in told:
                 is_new = each not in in_table and each not in self._links and each not in self._removed
                 if is_new and not self._backoff.retry_at(each):
-                    self._remember(each)
+                    self.remember(each)
         self._wake.set()
 
     def seen(self, url: str, node_id: str) -> None:
@@ -209,11 +210,11 @@ class LinkManager:
             if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
                 return
             if not is_known and url not in self._links:
-                self._remember(url)
+                self.remember(url)
             self._backoff.forget_absence(url)
         self._wake.set()
 
-    def _remember(self, url: str) -> None:
+    def remember(self, url: str) -> None:
         """Add a URL that was told. A full list drops a random one, so that no peer fills it for good."""
         if url not in self._learned and len(self._learned) >= MAX_LEARNED:
             del self._learned[random.choice(list(self._learned))]  # noqa: S311
@@ -227,7 +228,7 @@ class LinkManager:
             self._wake.clear()
             pause = _IDLE_SECONDS
             try:
-                pause = self._connect()
+                pause = self.connect()
             except StoreUnavailable as error:
                 log.info("links: %s", error.message)
             except Exception:  # no thread to be had, say; without this thread no peer would be connected again
@@ -252,7 +253,7 @@ class LinkManager:
             if old := [row.url for row in self._peers.listed() if row.state == CONNECTED]:
                 self._peers.rest(old)
 
-    def _connect(self) -> float:
+    def connect(self) -> float:
         """One round: end links to make room, start those that are due; the seconds until the next is due."""
         rows = self._peers.listed()
         now = self._clock()
@@ -271,7 +272,7 @@ class LinkManager:
         if probe is not None:
             self._begin(probe, OUTBOUND, is_probe=True)
         if self._learned and self._config.outbound:
-            later.append(self._probe_at - now)
+            later.append(self.probe_at - now)
         if self._config.outbound:
             later.append(max(0.0, self._trial_at - now))
         return min([_IDLE_SECONDS, *later])
@@ -283,7 +284,7 @@ class LinkManager:
             peer = parse_peer_url(url)
             if direction == INBOUND:  # before the link is made: many find no place, and a link costs a client
                 place = self.inbound.take(peer.host, trusted=url in self._useful)
-            link = self._make_link(peer, direction, is_probe)
+            link = self.make_link(peer, direction, is_probe)
             with self._lock:
                 self._learned.pop(url, None)
                 if self._trial == url:
@@ -390,9 +391,9 @@ class LinkManager:
 
     def _choose_probe(self, now: float) -> str | None:
         """Every _PROBE_SECONDS a URL that was told, to call once: so the reserve is of nodes that are there."""
-        if not self._learned or now < self._probe_at or not self._config.outbound:
+        if not self._learned or now < self.probe_at or not self._config.outbound:
             return None
-        self._probe_at = now + _PROBE_SECONDS
+        self.probe_at = now + _PROBE_SECONDS
         held = Spread(location_of(link.url.host) for link in self._links.values())
         new = [url for url in self._learned if url not in self._links]
         return min(new, key=lambda url: held.crowding(location_of(parse_peer_url(url).host)), default=None)

@@ -128,6 +128,11 @@ class Link:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has been told to end."""
+        return self._stopped.is_set()
+
     def stop(self, *, is_fault: bool = False) -> None:
         """End after the request that is under way; not waited for. `is_fault`: for what the peer did."""
         self.is_at_fault = is_fault

@@ -62,7 +62,7 @@ class CatchUp:
             self._changed.notify()
 
     def _run(self) -> None:
-        while (url := self._next()) is not None:
+        while (url := self.next_peer()) is not None:
             try:
                 self._catch_up(url)
             except StoreUnavailable as error:
@@ -70,7 +70,7 @@ class CatchUp:
             except Exception:
                 log.exception("sync: a bug in the node")
 
-    def _next(self) -> PeerUrl | None:
+    def next_peer(self) -> PeerUrl | None:
         """Wait for the next peer; None at the end."""
         with self._changed:
             while not self._wanted and not self._stopped:

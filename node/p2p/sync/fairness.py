@@ -53,9 +53,14 @@ class FairLock:
         self._callers: deque[object] = deque()
 
     @property
+    def callers(self) -> int:
+        """The holder and those that wait."""
+        return len(self._callers)
+
+    @property
     def others_wait(self) -> bool:
         """Whether anyone waits behind the holder."""
-        return len(self._callers) > 1
+        return self.callers > 1
 
     @contextmanager
     def hold(self) -> Iterator[None]:
