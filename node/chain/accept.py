@@ -172,7 +172,7 @@ class Chain:
                 assert other is not None  # noqa: S101 - a run ends early by something else
                 outcomes.append(self._conclude(other, raws[position], now, origin))
                 position += 1
-            # Where neither holds, the block is examined again, now that those before it are in the tree.
+            # Otherwise the block that ended the run is examined again, now that those before it are in the tree.
             if pending is not None:
                 pending.start()
             writing = pending

@@ -184,7 +184,7 @@ class Advance:
         if self._error is not None:
             return _Joined(self._error, is_returning)
         if not way.connect:
-            new = next(reversed(list(self._fresh.values())))
+            new = list(self._fresh.values())[-1]
             return _Joined(SideBranch(new.block_hash, new.height))
         if not way.disconnect:
             return _Joined(Extended(tip.block_hash, tip.height), is_returning)

@@ -47,7 +47,7 @@ class NewBlock:
     work: int
     """Cumulative, as in `BlockRow`."""
     txids: Sequence[bytes]
-    """Of its transactions, in order; empty for one that is only remembered as invalid."""
+    """Of its transactions, in order; empty for genesis, and for one that is only remembered as invalid."""
 
     @property
     def header(self) -> Header:

@@ -6,8 +6,8 @@ Each file stands alone; read the one that you need.
   `api_token` is the file `api.token`
 - `network` knows loopback addresses and shuts sockets
 - `lifecycle` ends a process with its parent, and keeps the current folder out of imports · `threads` runs items in
-  threads, one job for many callers, one caller for each key · `shares` counts scarce places by caller's address, with a
-  table of every bound of a node
+  threads, and one job for many callers · `shares` counts scarce places by caller's address, with a table of every bound
+  of a node
 - `logs` sets up the log, and thins floods · `text` makes strangers' text visible · `words` turns a wrong value into a
   sentence · `advice` writes commands so that they work when typed
 

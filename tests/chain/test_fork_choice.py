@@ -157,11 +157,11 @@ def test_an_ancestor_condemned_between_the_look_ahead_and_the_write_is_a_verdict
     one, two = branch.next_block(extra=b"one"), branch.next_block(extra=b"two")
     check = Prepared.verify
 
-    def condemned_meanwhile(ahead: Prepared, block_hashes: list[bytes]) -> None:
+    def condemned_meanwhile(prepared: Prepared, block_hashes: list[bytes]) -> None:
         monkeypatch.setattr(Prepared, "verify", check)
         with pytest.raises(BadCoinbaseAmount):
             other.offer(two)
-        check(ahead, block_hashes)
+        check(prepared, block_hashes)
 
     monkeypatch.setattr(Prepared, "verify", condemned_meanwhile)
     for block in (one, one, branch.blocks[2], two):
@@ -283,10 +283,10 @@ def test_a_block_whose_side_branch_is_let_go_while_it_is_checked_may_come_again(
     node.offer_all(aside.grow(2))
     block, check = aside.add(), Prepared.verify
 
-    def let_go(ahead: Prepared, block_hashes: list[bytes]) -> None:
+    def let_go(prepared: Prepared, block_hashes: list[bytes]) -> None:
         monkeypatch.setattr(Prepared, "verify", check)
         node.store.write(lambda conn: chainstate.forget(conn, [codec.block_hash(aside.blocks[2].header)]))
-        check(ahead, block_hashes)
+        check(prepared, block_hashes)
 
     monkeypatch.setattr(Prepared, "verify", let_go)
     with pytest.raises(StoreBusy):

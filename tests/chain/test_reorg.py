@@ -145,9 +145,9 @@ def test_a_reorg_is_right_though_the_tip_moves_after_the_look_ahead(
     node.offer_all(branch.grow(3))
     work = advance.Prepared.work
 
-    def moved_meanwhile(ahead: advance.Prepared, connect: list[bytes], disconnect: Sequence[bytes]) -> None:
+    def moved_meanwhile(prepared: advance.Prepared, connect: list[bytes], disconnect: Sequence[bytes]) -> None:
         monkeypatch.setattr(advance.Prepared, "work", work)
-        work(ahead, connect, disconnect)
+        work(prepared, connect, disconnect)
         assert len(disconnect) == 3
         assert other.offer(one.add([transfer(COIN, BOB, CAROL, 1, 1, 0)])).status == "extended"
 
