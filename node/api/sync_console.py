@@ -27,8 +27,16 @@ class SyncShow:
     """A thread that sleeps until `meter` says that a sync runs. `bar`: on `stream`, in place of lines of the log."""
 
     def __init__(
-        self, meter: SyncMeter, *, bar: bool, stream: TextIO | None = None, line_seconds: float = _LINE_SECONDS
+        self,
+        meter: SyncMeter,
+        *,
+        bar: bool,
+        stream: TextIO | None = None,
+        line_seconds: float = _LINE_SECONDS,
+        short_seconds: float = SHORT_SECONDS,
     ):
+        self.short_seconds = short_seconds
+        """A sync that is over by then is not shown."""
         self._meter = meter
         self._bar = bar
         self._stream = stream or sys.stderr
@@ -42,7 +50,7 @@ class SyncShow:
         while True:
             number = self._meter.wait_for_one()
             started = time.monotonic()
-            if self._meter.wait_for_end(number, SHORT_SECONDS):
+            if self._meter.wait_for_end(number, self.short_seconds):
                 continue
             if self._bar:
                 self._draw(number)

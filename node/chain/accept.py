@@ -35,8 +35,8 @@ from .side_branches import SideBlock, SideBranches
 
 log = logging.getLogger("moneyer.chain")
 
-_RUN_BLOCKS = 200
-_RUN_BYTES = 1_000_000
+RUN_BLOCKS = 200
+RUN_BYTES = 1_000_000
 """What goes in one transaction (and a part of a block more): enough that a transaction itself costs nothing, and no
 long wait for whoever else wants to write."""
 
@@ -106,9 +106,12 @@ class KeyedLock:
 class Chain:
     """Accepts blocks and makes the next ones. May be used by several threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, run_blocks: int = RUN_BLOCKS, run_bytes: int = RUN_BYTES) -> None:
+        """`run_blocks`, `run_bytes`: see RUN_BLOCKS."""
         self.store = store
         self.coin = store.coin
+        self._run_blocks = run_blocks
+        self._run_bytes = run_bytes
         self.ancestry = Ancestry(store.coin)
         self.orphans = Orphans()
         self.side_branches = SideBranches()
@@ -188,8 +191,8 @@ class Chain:
         run: list[NewBlock] = []
         size = 0
         with self.store.read() as conn:
-            for raw in raws[start : start + _RUN_BLOCKS]:
-                if size >= _RUN_BYTES:
+            for raw in raws[start : start + self._run_blocks]:
+                if size >= self._run_bytes:
                     break
                 found = self._examine(conn, raw, now, origin, previous)
                 if not isinstance(found, NewBlock):

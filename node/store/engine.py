@@ -28,7 +28,7 @@ from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
 
-_FALLBACK_SECONDS = 1.0
+FALLBACK_SECONDS = 1.0
 """A change whose ring was lost (its process died between commit and ring) is seen after this long."""
 
 
@@ -55,6 +55,8 @@ class Store:
 
     def __init__(self, config: Config, coin: Coin, busy_seconds: float = BUSY_SECONDS) -> None:
         """Use `Store.open`."""
+        self.fallback_seconds = FALLBACK_SECONDS
+        """How long a wait for a change sleeps at most before it looks by itself."""
         self.config = config
         self.coin = coin
         self._reader = open_engine(config.database, write=False, busy_seconds=busy_seconds)
@@ -190,7 +192,7 @@ class Store:
                 return version
             with self._changed:
                 if self._rings == rings:
-                    self._changed.wait(min(left, _FALLBACK_SECONDS))
+                    self._changed.wait(min(left, self.fallback_seconds))
 
     def wake(self) -> None:
         """Make every `wait_for_change` of this process look again (its own timeout still holds)."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from moneyer.node.api import sync_console
 from moneyer.node.api.sync_console import SyncShow, line_of
 from moneyer.node.p2p.sync.progress import SyncMeter, SyncProgress
 from tests.kit.terminals import shown_on
@@ -18,8 +17,7 @@ from tests.kit.waiting import wait_until
 
 
 @pytest.fixture
-def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncMeter]:
-    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 0.0)
+def meter() -> Iterator[SyncMeter]:
     meter = SyncMeter()
     yield meter
     meter.end()
@@ -34,7 +32,7 @@ def half_way(meter: SyncMeter) -> None:
 
 def test_a_sync_is_told_in_lines_of_the_log(meter: SyncMeter, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "moneyer.sync")
-    SyncShow(meter, bar=False, line_seconds=0.05).start()
+    SyncShow(meter, bar=False, line_seconds=0.05, short_seconds=0).start()
     half_way(meter)
     wait_until(lambda: "blocks 2,500 of 5,000" in caplog.text)
     assert "3 peers" in caplog.text
@@ -52,7 +50,7 @@ def test_on_a_terminal_a_bar_is_drawn_below_the_log(meter: SyncMeter, monkeypatc
     master, slave = os.openpty()
     screen = Screen(master)
     with os.fdopen(slave, "w") as terminal:
-        SyncShow(meter, bar=True, stream=terminal).start()
+        SyncShow(meter, bar=True, stream=terminal, short_seconds=0).start()
         half_way(meter)
         wait_until(lambda: "2500/5000" in screen.text and "3 peers" in screen.text)
         log.warning("a line of the log")
@@ -74,16 +72,14 @@ class Screen:
             self.text += part
 
 
-def test_a_short_sync_is_not_worth_a_word(
-    meter: SyncMeter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 30.0)
+def test_a_short_sync_is_not_worth_a_word(meter: SyncMeter, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "moneyer.sync")
-    SyncShow(meter, bar=False).start()
+    show = SyncShow(meter, bar=False, short_seconds=30)
+    show.start()
     half_way(meter)
     meter.end()
     # At once: a show that still looked at the first must see that it is over, though another runs.
-    monkeypatch.setattr(sync_console, "SHORT_SECONDS", 0.0)
+    show.short_seconds = 0
     meter.begin(7, 9)
     wait_until(lambda: "of 9" in caplog.text)
     assert "5,000" not in caplog.text

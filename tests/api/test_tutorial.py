@@ -22,6 +22,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.wallet.derive import development_keys
 from tests.kit.chains import easy_coin, key, transfer
 from tests.kit.running import RunningNode, running
+from tests.kit.waiting import Clock
 
 DEVELOPERS = development_keys()
 UNIT = 10**6
@@ -267,9 +268,7 @@ def test_a_chain_that_was_tampered_with_is_not_valid(fresh: RunningNode) -> None
     assert "not valid" in broken["message"]
 
 
-def test_a_check_is_not_done_again_within_a_minute_at_the_same_tip(
-    fresh: RunningNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_is_not_done_again_within_a_minute_at_the_same_tip(fresh: RunningNode) -> None:
     """Counted in this process, on the node's own file."""
     fresh.extend()
     fresh.stop()
@@ -280,15 +279,15 @@ def test_a_check_is_not_done_again_within_a_minute_at_the_same_tip(
         runs.append(1)
         return verify_chain(store)
 
-    monkeypatch.setattr(chain_cache, "verify_chain", counted)
+    clock = Clock()
     try:
-        checks = ChainChecks(node.store)
+        checks = ChainChecks(node.store, check=counted, clock=clock)
         assert [checks.verdict().problem for _ in range(3)] == [None] * 3
         assert len(runs) == 1
         node.chain.accept_block(codec.encode_block(fresh.chain.add()), int(time.time()))
         assert checks.verdict().height == 2
         assert len(runs) == 2
-        monkeypatch.setattr(chain_cache, "monotonic", lambda: time.monotonic() + chain_cache.CHECK_SECONDS)
+        clock.now += chain_cache.CHECK_SECONDS
         assert checks.verdict().height == 2
         assert len(runs) == 3
     finally:

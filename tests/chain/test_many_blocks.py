@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from moneyer.node.chain import accept as chain_module
+from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.outcomes import AlreadyKnown, Extended, Orphan, Reorganized, SideBranch
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
@@ -36,23 +36,21 @@ def encoded(blocks: Sequence[Block]) -> list[bytes]:
 
 @pytest.mark.parametrize("run", [1, 7, 200])
 def test_many_at_once_make_the_same_rows_as_one_by_one(
-    open_node: OpenNode, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, run: int
+    open_node: OpenNode, tmp_path_factory: pytest.TempPathFactory, run: int
 ) -> None:
-    monkeypatch.setattr(chain_module, "_RUN_BLOCKS", run)
     chain = grown(30)
     one, many = open_node(COIN), open_node(COIN, tmp_path_factory.mktemp("many"))
     one.offer_all(chain.raw)
-    outcomes = many.chain.accept_blocks(chain.raw, NOW)
+    outcomes = Chain(many.store, run_blocks=run).accept_blocks(chain.raw, NOW)
     assert all(isinstance(outcome, Extended) for outcome in outcomes)
     assert len(outcomes) == -(-30 // run)
     assert many.dump() == one.dump()
     assert verify_chain(many.store).height == 30
 
 
-def test_a_transaction_ends_where_its_bytes_are_enough(open_node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_ends_where_its_bytes_are_enough(open_node: OpenNode) -> None:
     chain = grown(10)
-    monkeypatch.setattr(chain_module, "_RUN_BYTES", 1)
-    assert len(open_node(COIN).chain.accept_blocks(chain.raw, NOW)) == 10
+    assert len(Chain(open_node(COIN).store, run_bytes=1).accept_blocks(chain.raw, NOW)) == 10
 
 
 def test_known_blocks_in_front_are_passed_over(open_node: OpenNode) -> None:

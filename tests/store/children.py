@@ -18,7 +18,7 @@ from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import MoneyerError, RuleError
 from moneyer.node.core.types import Block, Transfer
-from moneyer.node.store import blocks, engine, meta
+from moneyer.node.store import blocks, meta
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
@@ -129,8 +129,8 @@ def commit_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
 def wait_for_changes(pipe: Pipe, folder: Path, coin: Coin, timeout: float) -> None:
     """Say "ready", then "changed" after every change that `wait_for_change` tells of; only the bell wakes it."""
-    setattr(engine, "_FALLBACK_SECONDS", timeout)  # noqa: B010 - as a test's monkeypatch does
     store = Store.open(Config(folder), coin)
+    store.fallback_seconds = timeout
     seen = store.data_version()
     pipe.send("ready")
     while True:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.config import Config
-from moneyer.node.store import engine, meta
+from moneyer.node.store import meta
 from moneyer.node.store.backends import doorbell
 from moneyer.node.store.backends.doorbell import Doorbell
 from moneyer.node.store.engine import Store
@@ -25,9 +25,10 @@ FOREVER = 3600.0
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(engine, "_FALLBACK_SECONDS", FOREVER)
-    return Store.open(Config(tmp_path), COIN)
+def store(tmp_path: Path) -> Store:
+    opened = Store.open(Config(tmp_path), COIN)
+    opened.fallback_seconds = FOREVER
+    return opened
 
 
 def put(store: Store, key: str) -> None:

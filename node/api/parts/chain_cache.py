@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from ...chain.verify import ChainBroken, verify_chain
+from ...chain.verify import ChainBroken, Verified, verify_chain
 from ...store import blocks
 from ...store.blocks import BlockRow, Leaves
 from ...store.engine import Store
@@ -56,8 +56,17 @@ class Verdict:
 class ChainChecks:
     """Checks of the whole chain: one at a time for all callers, and not again while the verdict still holds."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        check: Callable[[Store], Verified] = verify_chain,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`check`: raises ChainBroken; `clock`: seconds."""
         self._store = store
+        self._verify = check
+        self._clock = clock
         # It reads one snapshot to its end: were there always one, SQLite could never take its log back into the file.
         self._runs = OneAtATime(self._check, rests=True)
         self._last: tuple[bytes, float, Verdict] | None = None
@@ -69,14 +78,14 @@ class ChainChecks:
 
     def _standing(self, tip: bytes) -> Verdict | None:
         last = self._last
-        return last[2] if last is not None and last[0] == tip and monotonic() < last[1] else None
+        return last[2] if last is not None and last[0] == tip and self._clock() < last[1] else None
 
     def _check(self) -> Verdict:
-        tip, began = self._tip(), monotonic()
+        tip, began = self._tip(), self._clock()
         if (known := self._standing(tip)) is not None:  # of a caller that came a moment before
             return known
         try:
-            verdict = Verdict(verify_chain(self._store).height, None)
+            verdict = Verdict(self._verify(self._store).height, None)
         except ChainBroken as error:
             verdict = Verdict(int(error.details.get("height", 0)), error.message)
         self._last = tip, began + CHECK_SECONDS, verdict
