@@ -90,6 +90,10 @@ class Node:
         self.gossip.stop()
 
     def close(self) -> None:
-        """`stop`, then finish what is queued for the database and let go of it. A second time does nothing."""
+        """`stop`, then end connections to peers, finish what is queued for the database and let go of it.
+
+        A second time does nothing.
+        """
         self.stop()
+        self.peers.close()
         self.store.close()

@@ -1,14 +1,14 @@
 """The stages of `docs/protocol.md` as they are run: what decodes and computes, before a function of `node.core.rules`.
 
-Accepting (`accept`), the headers of a peer (`node.p2p.sync.headers`) and the proof of a whole database (`verify`) go
-through the same stages:
-
     stage                       made here                  checked by
     1  size                     open_block                 rules.check_size
-    2  header in isolation      open_block, open_header    rules.check_header_in_isolation
+    2  header in isolation      open_block                 rules.check_header_in_isolation
     3  header in context        Ancestry, context_of       rules.check_header_in_context
     4  body in isolation        open_body                  rules.check_body_in_isolation
     5  body in context          store.chainstate           ledger.apply_block
+
+`accept` runs all of them on bytes. The headers of a peer (`node.p2p.sync.headers`) come alone: stages 2 and 3. `verify`
+reads rows, not bytes, and calls the same functions of the last column.
 """
 
 from __future__ import annotations
@@ -37,13 +37,6 @@ def open_block(raw: bytes, coin: Coin) -> tuple[Header, bytes]:
     """Stage 1, and what stage 2 looks at: a whole block's header and its hash. Raises BlockTooLarge, Malformed."""
     rules.check_size(len(raw), coin)
     return codec.decode_header(raw[:HEADER_SIZE]), sha256d(raw[:HEADER_SIZE])
-
-
-def open_header(raw: bytes, coin: Coin) -> tuple[Header, bytes]:
-    """Stage 2 of a header that comes alone, 80 bytes: it and its hash. Raises RuleError."""
-    header, block_hash = codec.decode_header(raw), sha256d(raw)
-    rules.check_header_in_isolation(header, block_hash, coin)
-    return header, block_hash
 
 
 def open_body(raw: bytes, header: Header) -> tuple[Block, list[bytes]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from .codec import Outline, sighash
+from .codec import Outline
 from .errors import BadCoinbaseAmount, BadCoinbaseHeight, BadSequence, BadSignature, InsufficientFunds
-from .signing import verify
 from .types import MAX_MONEY, NO_ACCOUNT, Account, Block, Coinbase, Transfer
 
 Accounts = MutableMapping[bytes, Account]
@@ -48,14 +47,12 @@ def check_coinbase_amount(coinbase: Coinbase, reward: int) -> None:
         )
 
 
-def check_signature(chain_id: bytes, transfer: Transfer) -> None:
-    """The sender signed this very transfer, for this chain: nobody else can spend, and no other chain can replay it."""
-    if not verify(transfer.public_key, sighash(chain_id, transfer), transfer.signature):
-        raise bad_signature()
-
-
 def bad_signature() -> BadSignature:
-    """The error of a transfer whose signature was verified elsewhere, many at a time, and is not valid."""
+    """The error of a transfer that its sender did not sign for this chain.
+
+    Nobody else can spend, and no other chain can replay a transfer. Signatures are verified many at a time, in threads
+    (`node.chain.signatures`), so there is no check of one: what finds a false one raises this.
+    """
     return BadSignature("the signature is not the sender's, or not for this chain")
 
 

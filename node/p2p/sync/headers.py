@@ -6,7 +6,7 @@ from collections import deque
 
 from sqlalchemy import Connection
 
-from ...chain.pipeline import context_of, open_header, span
+from ...chain.pipeline import context_of, span
 from ...core import codec, pow, rules
 from ...core.coin import Coin
 from ...core.errors import RuleError
@@ -47,9 +47,10 @@ class HeaderLine:
 
         Raises BadAnswer where it doesn't link, else the RuleError of the rule that it breaks (protocol stages 2 and 3).
         """
-        if codec.decode_header(raw).prev_hash != self.block_hash:
+        header, block_hash = codec.decode_header(raw), codec.sha256d(raw)
+        if header.prev_hash != self.block_hash:
             raise BadAnswer("the peer's headers are not linked")
-        header, block_hash = open_header(raw, self._coin)
+        rules.check_header_in_isolation(header, block_hash, self._coin)
         context = context_of(self._coin, self.height + 1, list(self._recent))
         rules.check_header_in_context(header, context, self._coin, now)
         self.block_hash = block_hash

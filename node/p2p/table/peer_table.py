@@ -235,6 +235,7 @@ class PeerTable:
         return PeerClient(url, self._deadline, max_block_bytes=self.store.coin.max_block_bytes, node_id=self.node_id)
 
     def close(self) -> None:
+        """End the connections that are kept to peers."""
         with self._lock:
             clients = list(self._clients.values())
             self._clients.clear()
