@@ -14,9 +14,11 @@ __version__ = "0.1.0"
 
 # `python -m moneyer` looks for modules in the current folder first, and somebody else's `json.py` may lie there. That
 # folder stays only where this package lies in it. What Python's own `-m` imports before this (`contextlib` and what
-# that needs) only `python -P -m` keeps away, or the script `moneyer`.
+# that needs) only `python -P -m` keeps away, or the script `moneyer`. A module of somebody else's that is run by `-m`
+# keeps its folder: Python puts "-m" in the place of the module's name in `sys.argv` while it looks for it.
 if (
     sys.argv[:1] == ["-m"]
+    and sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0] == "moneyer"
     and isdir(sys.path[0])  # noqa: PTH112
     and samefile(sys.path[0], ".")  # noqa: PTH121
     and __file__ != join(sys.path[0], "moneyer", "__init__.py")  # noqa: PTH118

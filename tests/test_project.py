@@ -142,7 +142,7 @@ def bare_checkout(tmp_path: Path) -> Path:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that this checkout makes, in a folder away from it."""
     folder = tmp_path_factory.mktemp("away")
-    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, REPOSITORY, cwd=folder)
+    built = run(sys.executable, "-m", "build", "--no-isolation", "-o", folder, REPOSITORY, cwd=folder)
     assert built.returncode == 0, built.stdout + built.stderr
     (file,) = folder.glob("moneyer-*.whl")
     return file

@@ -26,6 +26,8 @@ from tests.kit.chains import ChainBuilder, easy_coin
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("node", "worker", "migrations")
+_TRIES = 8
+"""Of these the shortest road counts: four times a second a status also looks whether a worker lives (four files)."""
 
 
 class Road:
@@ -94,7 +96,7 @@ def roads(folder: Path) -> dict[str, list[str]]:
         node = Node.open(Config(data=folder, development=True))
         app, chain = build_app(node), ChainBuilder(coin)
 
-        blocks = [codec.encode_block(chain.add()) for _ in range(3)]
+        blocks = [codec.encode_block(chain.add()) for _ in range(2 + _TRIES)]
 
         def push() -> bytes:
             return call(app, "POST", "/p2p/block", blocks.pop(0))
@@ -107,10 +109,13 @@ def roads(folder: Path) -> dict[str, list[str]]:
         event.listen(Engine, "commit", road.stop)
         pushed = road.of(push)
         event.remove(Engine, "commit", road.stop)
-        push()
-        found = {"POST /p2p/block": pushed, "GET /v1/status": road.of(status, own_thread=True)}
+        asked = []
+        for _ in range(_TRIES):
+            status()
+            push()
+            asked.append(road.of(status, own_thread=True))
         node.close()
-        return found
+        return {"POST /p2p/block": pushed, "GET /v1/status": min(asked, key=len)}
     finally:
         sys.setprofile(None)
         threading.setprofile(None)

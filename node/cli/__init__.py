@@ -18,3 +18,6 @@ argument), `waiting` (follow a transfer, why no block comes), `screen` (what `mo
 
 **Weak:** late imports hide a missing module until its command runs; the tests run every command's help.
 """
+
+if __name__ == "node.cli":  # `python -m node.cli.main` in a checkout
+    raise SystemExit("the command is a part of the package moneyer: start it with `python -P -m moneyer`")

@@ -77,6 +77,20 @@ def test_a_program_opens_a_database_and_the_migrations_that_run_are_moneyers(fol
     assert done.stdout == "height 0\n"
 
 
+def test_a_package_that_is_run_by_its_name_keeps_its_own_folder(tmp_path: Path) -> None:
+    """`python -m shop`, whose `__init__` imports `moneyer` and whose `__main__` a module beside it."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("import moneyer\n")
+    (tmp_path / "shop" / "__main__.py").write_text("import prices\n")
+    (tmp_path / "prices.py").write_text("print('prices')\n")
+    env = {name: value for name, value in environment().items() if not name.startswith("PYTHON")}
+    for order in (["-m", "shop"], ["-mshop", "moneyer"], ["-X", "utf8", "-m", "shop", "-m", "moneyer"]):
+        done = subprocess.run(
+            [sys.executable, *order], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.stdout, done.stderr) == ("prices\n", "")
+
+
 def absolute_imports(path: Path) -> Iterator[str]:
     """The imports of Moneyer's own names in a file that say no package to begin at."""
     for each in ast.walk(ast.parse(path.read_bytes())):
