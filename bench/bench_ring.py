@@ -27,7 +27,7 @@ from moneyer.node.service import Node
 from moneyer.node.store import blocks
 from moneyer.node.system.threads import in_threads
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 NODES = 50

@@ -29,7 +29,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.system.locks import hold
 from moneyer.node.wallet.keystore import ensure_wallet
 from tests.kit.chains import GENESIS_TIME, ChainBuilder, easy_coin, key
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 
 CONNECTIONS = 500
 ROUNDS = 5 if SHORT else 20

@@ -15,7 +15,7 @@ import psutil
 
 from moneyer.node.core.coin import Coin
 from tests.kit.nodes import place_coin
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 
 _START = 30
 

@@ -12,8 +12,8 @@ from moneyer.node.wallet.keystore import create_wallet
 from tests.kit.chains import easy_coin
 from tests.kit.commands import moneyer
 from tests.kit.mining.workers import mining
-from tests.kit.process_tree import children_of
 from tests.kit.running import PASSPHRASE, PEOPLE, RICH, SECRET, RunningNode, running
+from tests.kit.system.process_tree import children_of
 from tests.kit.waiting import wait_until
 
 KEYS = {name: key_from_phrase(DEVELOPMENT_PHRASE, number) for number, name in enumerate(PEOPLE)}

@@ -157,7 +157,7 @@ class Journey:
 @contextmanager
 def journey(folder: Path) -> Iterator[Journey]:
     """A journey on free ports; whatever it started ends with it."""
-    from tests.kit.ports import free_ports
+    from tests.kit.system.ports import free_ports
 
     first = free_ports(2)
     taken = Journey(folder, first, first + 1)

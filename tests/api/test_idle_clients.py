@@ -33,8 +33,8 @@ from moneyer.node.system.shares import (
     NoPlace,
 )
 from tests.kit.chains import transfer
-from tests.kit.process_tree import children_of
 from tests.kit.running import ALICE, BOB, PROMISED, RunningNode
+from tests.kit.system.process_tree import children_of
 from tests.kit.waiting import wait_until
 
 CLIENTS = 160

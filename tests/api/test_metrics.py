@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from moneyer.node.core import codec
 from tests.api.test_mining import worker
 from tests.kit.callers.events import listening
-from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 Labels = tuple[tuple[str, str], ...]

@@ -19,8 +19,8 @@ from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.system.shares import CALLBACKS
 from tests.kit.chains import transfer
 from tests.kit.net.peers import PeerServer, as_json, hello_of
-from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, RICH, RunningNode, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 OCTETS = {"Content-Type": "application/octet-stream"}

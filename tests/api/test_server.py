@@ -15,9 +15,9 @@ import pytest
 from moneyer.node.api.server import NodeRefused, check_config, take_port
 from moneyer.node.config import Config
 from tests.kit.nodes import place_coin
-from tests.kit.ports import free_port
-from tests.kit.process_tree import children_of, is_gone
 from tests.kit.running import RunningNode, answers, launch, log_of, rich_coin, running
+from tests.kit.system.ports import free_port
+from tests.kit.system.process_tree import children_of, is_gone
 from tests.kit.waiting import wait_until
 
 

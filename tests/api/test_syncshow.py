@@ -12,7 +12,7 @@ import pytest
 
 from moneyer.node.api.sync_console import SyncShow, line_of
 from moneyer.node.p2p.sync.progress import SyncMeter, SyncProgress
-from tests.kit.terminals import shown_on
+from tests.kit.system.terminals import shown_on
 from tests.kit.waiting import wait_until
 
 

@@ -18,8 +18,8 @@ from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import key, transfer
-from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 

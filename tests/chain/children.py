@@ -8,7 +8,7 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import RuleError
 from moneyer.node.store import accounts, blocks
 from tests.kit.nodes import Node
-from tests.kit.processes import Pipe
+from tests.kit.system.processes import Pipe
 
 
 def accept_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:

@@ -17,8 +17,8 @@ from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.chain.children import read_until_told
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
-from tests.kit.processes import Child, children
 from tests.kit.statements import statements
+from tests.kit.system.processes import Child, children
 
 ALICE, BOB, CAROL, DAVE = (key(name) for name in ("alice", "bob", "carol", "dave"))
 DEEP = 1000

@@ -11,7 +11,7 @@ from moneyer.node.store.blocks import Leaves
 from tests.chain.children import accept_when_told
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import OpenNode
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 
 ROUNDS = 25
 

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.kit.commands import environment
 from tests.kit.net.launchers import Launcher
-from tests.kit.ports import free_port, free_ports
 from tests.kit.running import answers, own_node
+from tests.kit.system.ports import free_port, free_ports
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)

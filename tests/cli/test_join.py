@@ -12,8 +12,8 @@ from moneyer.node.system.text import is_visible
 from moneyer.node.wallet.keystore import open_wallet
 from tests.kit.commands import asked, moneyer, no_room, refusal, start
 from tests.kit.mining.workers import mining
-from tests.kit.ports import free_port
 from tests.kit.running import SECRET, answers, own_coin, own_node
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)

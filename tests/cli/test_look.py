@@ -13,8 +13,8 @@ import pytest
 from moneyer.node.core.coinfile import coin_to_toml
 from tests.kit.chains import key
 from tests.kit.commands import MONEYER, asked, environment, moneyer, refusal, talk
-from tests.kit.ports import free_port
 from tests.kit.running import RunningNode, own_coin, own_node, write_wallet
+from tests.kit.system.ports import free_port
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -34,9 +34,9 @@ from tests.cli.test_main import all_commands
 from tests.kit.chains import key
 from tests.kit.commands import MONEYER, NOWHERE, environment
 from tests.kit.damage import CHAIN, made
-from tests.kit.disks import filled, small_disk  # noqa: F401 - a fixture
-from tests.kit.ports import free_port
 from tests.kit.running import write_wallet
+from tests.kit.system.disks import filled, small_disk  # noqa: F401 - a fixture
+from tests.kit.system.ports import free_port
 from tests.kit.words import NOT_FOR_PEOPLE
 
 ADDRESS = key("carol").address(CHAIN.coin)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import REPOSITORY
-from tests.kit.terminals import shown_on
+from tests.kit.system.terminals import shown_on
 
 NOWHERE = Path(tempfile.mkdtemp(prefix="moneyer-nowhere-"))
 """Where a command runs unless a test says where: no data folder is there, whatever the checkout holds."""

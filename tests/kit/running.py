@@ -26,8 +26,8 @@ from moneyer.node.wallet.keystore import create_wallet
 from tests.conftest import REPOSITORY
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import AnyNode, place_coin
-from tests.kit.ports import free_port
 from tests.kit.serve import as_json
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")

@@ -22,8 +22,8 @@ from moneyer.node.store.tables import mempool as table
 from moneyer.node.store.unconfirmed import entries as rows
 from tests.kit.chains import ChainBuilder, easy_coin, key, mine, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
-from tests.kit.processes import Child, children
 from tests.kit.statements import statements
+from tests.kit.system.processes import Child, children
 
 PEOPLE = [key(f"person {number}") for number in range(6)]
 ALICE, _, CAROL = PEOPLE[:3]

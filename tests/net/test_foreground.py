@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.kit.terminals import shown_on
+from tests.kit.system.terminals import shown_on
 
 pytestmark = [
     pytest.mark.timeout(120),

@@ -19,7 +19,7 @@ from moneyer.node.devnet.layout import Network
 from moneyer.node.system.locks import is_held
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
-from tests.kit.ports import free_ports
+from tests.kit.system.ports import free_ports
 
 
 class Terminal(io.StringIO):

@@ -12,7 +12,7 @@ import pytest
 from moneyer.node.devnet.addresses import is_free
 from tests.kit.commands import environment
 from tests.kit.net.launchers import Network
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 from tools import journey, transcript
 
 pytestmark = pytest.mark.timeout(180)

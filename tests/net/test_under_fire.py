@@ -28,8 +28,8 @@ from tests.kit.commands import moneyer
 from tests.kit.mining.workers import WorkerProcess
 from tests.kit.net.gossip import COIN
 from tests.kit.nodes import place_coin
-from tests.kit.ports import free_ports
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers
+from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
 
 SHORT = os.environ.get("MONEYER_CRASH") == "short"

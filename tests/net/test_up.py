@@ -15,7 +15,7 @@ import pytest
 
 from tests.kit.commands import MONEYER, moneyer, open_to_others, refusal
 from tests.kit.net.launchers import BUSY, START, Launcher, Network
-from tests.kit.ports import free_ports
+from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)

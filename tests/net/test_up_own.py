@@ -16,7 +16,7 @@ from moneyer.node.devnet.devcoin import ALICE, development_coin, is_development
 from moneyer.node.wallet.derive import development_keys
 from tests.kit.commands import MONEYER, asked, moneyer, no_room, refusal
 from tests.kit.net.launchers import BUSY, START, Launcher
-from tests.kit.ports import free_ports as first_free
+from tests.kit.system.ports import free_ports as first_free
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)

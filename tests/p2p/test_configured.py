@@ -10,8 +10,8 @@ from moneyer.node.config import Config
 from moneyer.node.p2p.peer.errors import Duplicate, OtherCoin
 from moneyer.node.p2p.table.configured import ConfiguredPeers
 from tests.kit.net.gossip import COIN, SOON, peers_of
-from tests.kit.ports import free_port
 from tests.kit.running import rich_coin, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 ADVICE = "is not taken: a peer's URL begins with http://; write it as --peer http://HOST:PORT"

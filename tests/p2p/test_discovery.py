@@ -20,7 +20,7 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.p2p.lan import Discovery, local_networks, read_record
 from tests.kit.chains import easy_coin
-from tests.kit.lan import Host, lan
+from tests.kit.system.lan import Host, lan
 from tests.kit.waiting import wait_until
 
 BEACH = easy_coin(name="Beach Coin", symbol="BEACH")

@@ -12,8 +12,8 @@ from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import COIN, SOON, blocks_told, gossiping, listener, peers_of, wait_until_told
 from tests.kit.net.peers import BLOCKS, HELLO, OCTETS, Answer, PeerServer, Serve, as_bytes, as_json, hello_of
-from tests.kit.process_tree import children_of
 from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.system.process_tree import children_of
 from tests.kit.waiting import wait_until
 
 HEADERS = "POST /p2p/headers"

@@ -31,8 +31,8 @@ from tests.kit.net.gossip import (
     wait_until_told,
 )
 from tests.kit.net.peers import Serve, as_bytes, as_json
-from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import Clock, wait_until
 
 

@@ -19,9 +19,9 @@ from moneyer.node.p2p.table.offenders import MAX_HOSTS, SECONDS, Offenders
 from moneyer.node.p2p.table.standing import OUTBOUND, blank
 from moneyer.node.store import peers as table
 from tests.kit.chains import ChainBuilder, transfer
-from tests.kit.lan import Host, lan
 from tests.kit.nodes import MakeNode
 from tests.kit.running import ALICE, BOB, rich_coin
+from tests.kit.system.lan import Host, lan
 from tests.kit.waiting import Clock, wait_until
 
 COIN = rich_coin()

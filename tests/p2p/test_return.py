@@ -21,8 +21,8 @@ from moneyer.node.store.engine import Store
 from tests.kit.net.gossip import SOON, gossiping, peers_of
 from tests.kit.net.peers import Serve
 from tests.kit.nodes import place_coin
-from tests.kit.ports import free_port
 from tests.kit.running import rich_coin, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import Clock, wait_until
 
 COIN = rich_coin()

@@ -13,8 +13,8 @@ from moneyer.node.core.codec import show
 from moneyer.node.p2p.peer.errors import Refused
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder
-from tests.kit.ports import free_port
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.kit.system.ports import free_port
 
 COIN = rich_coin()
 

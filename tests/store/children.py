@@ -24,7 +24,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
 from tests.kit.chains import block_on, key, mine, transfer
 from tests.kit.nodes import Node
-from tests.kit.processes import Pipe
+from tests.kit.system.processes import Pipe
 
 SENDERS = [key(f"sender {number}") for number in range(8)]
 

@@ -16,7 +16,7 @@ from moneyer.node.store.errors import StoreBusy, StoreRefused
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, made
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.store.children import write_and_stay_inside
 
 COIN = CHAIN.coin

@@ -16,7 +16,7 @@ from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.kit.chains import easy_coin
 from tests.kit.damage import CHAIN, made
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.store.children import SENDERS, leave_a_journal, work_until_killed
 
 COIN = easy_coin(premine=[(sender, 10**9) for sender in SENDERS])

@@ -22,7 +22,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreDamaged, StoreRefused
 from tests.kit.damage import CHAIN, bytes_of, change, made
 from tests.kit.nodes import Node
-from tests.kit.processes import Child
+from tests.kit.system.processes import Child
 from tests.store.children import work_until_killed
 
 COIN = CHAIN.coin

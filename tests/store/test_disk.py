@@ -16,7 +16,7 @@ from moneyer.node.store.backends.driver import driver
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, made, template
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.store.children import fill_the_disk, open_as_a_stranger
 
 COIN = CHAIN.coin

@@ -15,7 +15,7 @@ from moneyer.node.store.backends import doorbell
 from moneyer.node.store.backends.doorbell import Doorbell
 from moneyer.node.store.engine import Store
 from tests.kit.damage import CHAIN
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.kit.waiting import wait_until
 from tests.store.children import commit_when_told, wait_for_changes
 

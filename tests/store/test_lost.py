@@ -18,8 +18,8 @@ from moneyer.node.store.errors import StoreRefused
 from tests.kit.commands import moneyer, refusal
 from tests.kit.damage import CHAIN, made
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
 from tests.kit.running import running
+from tests.kit.system.processes import Child, children
 from tests.store.children import open_until_told
 
 COIN = CHAIN.coin

@@ -25,7 +25,7 @@ from moneyer.node.store.tables import SCHEMA_REVISION
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, bytes_of, made, template
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations
 
 COIN = CHAIN.coin

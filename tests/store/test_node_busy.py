@@ -12,8 +12,8 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.store.backends.driver import has_safe_wal
 from tests.kit.chains import transfer
-from tests.kit.processes import Child, children
 from tests.kit.running import ALICE, BOB, Answer, rich_coin, running
+from tests.kit.system.processes import Child, children
 from tests.store.children import write_and_stay_inside
 
 COIN = rich_coin()

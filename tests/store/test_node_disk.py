@@ -11,10 +11,10 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store.backends.driver import driver
 from tests.kit.chains import transfer
-from tests.kit.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.kit.nodes import Node
-from tests.kit.process_tree import children_of
 from tests.kit.running import ALICE, BOB, Answer, RunningNode, rich_coin, running
+from tests.kit.system.disks import filled, small_disk  # noqa: F401 - a fixture
+from tests.kit.system.process_tree import children_of
 
 COIN = rich_coin()
 Trouble = Callable[[RunningNode], AbstractContextManager[None]]

@@ -11,8 +11,8 @@ from moneyer.node.config import Config
 from moneyer.node.store.backends.driver import driver
 from tests.kit.damage import CHAIN, bytes_of, made
 from tests.kit.nodes import place_coin
-from tests.kit.ports import free_port
 from tests.kit.running import launch, log_of
+from tests.kit.system.ports import free_port
 
 
 def with_sql(words: str) -> Callable[[Path], None]:

@@ -19,7 +19,7 @@ from moneyer.node.store.opening import schema
 from tests.kit.chains import easy_coin
 from tests.kit.damage import CHAIN, bytes_of, made
 from tests.kit.nodes import Node
-from tests.kit.processes import Child, children
+from tests.kit.system.processes import Child, children
 from tests.store.children import open_when_told
 
 COIN = CHAIN.coin

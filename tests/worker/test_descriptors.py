@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.mining.stratum import Stratum
 from tests.kit.mining.workers import HOPELESS, NodeFolder
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 _START = "import resource, runpy, sys; n = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))"

@@ -18,7 +18,7 @@ from moneyer.node.store.backends.driver import driver, has_safe_wal
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed
-from tests.kit.process_tree import children_of, command_line, is_gone, kill
+from tests.kit.system.process_tree import children_of, command_line, is_gone, kill
 from tests.kit.waiting import wait_until
 
 PROMISED = 2 + 3

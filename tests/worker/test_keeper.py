@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
 from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess
-from tests.kit.process_tree import children_of, is_gone, kill
+from tests.kit.system.process_tree import children_of, is_gone, kill
 from tests.kit.waiting import wait_until
 
 STARTED_AGAIN = "it is started again"

@@ -17,8 +17,8 @@ from moneyer.node.api.http.errors import answer_of
 from moneyer.node.config import Config
 from moneyer.node.system.locks import hold, is_held
 from moneyer.worker.stratum.link import NodeLink
-from tests.kit.process_tree import children_of
 from tests.kit.running import running
+from tests.kit.system.process_tree import children_of
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.kit.chains import easy_coin
 from tests.kit.mining.stratum import Stratum
 from tests.kit.mining.workers import HOPELESS, MILD, WorkerProcess
-from tests.kit.process_tree import children_of, is_gone
 from tests.kit.running import answers, running
+from tests.kit.system.process_tree import children_of, is_gone
 from tests.kit.waiting import wait_until
 
 SOON = 30.0

@@ -14,7 +14,7 @@ from moneyer.worker.hasher import Unit
 from moneyer.worker.pool import HasherPool
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed
-from tests.kit.process_tree import is_gone, kill
+from tests.kit.system.process_tree import is_gone, kill
 from tests.kit.waiting import wait_until
 
 

@@ -15,7 +15,7 @@ import pytest
 from moneyer.worker.stratum.fair_queue import SLICE, FairQueue
 from moneyer.worker.stratum.stratum_server import StratumConfig, StratumServer
 from tests.kit.chains import easy_coin
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 PING = b'{"id":1,"method":"mining.ping"}\n'

@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
 from tests.kit.mining.miners import Miner
 from tests.kit.mining.workers import NodeFolder
-from tests.kit.ports import free_port
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 

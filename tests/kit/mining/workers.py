@@ -25,7 +25,7 @@ from moneyer.worker.hasher import main as hasher_main
 from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
 from tests.kit.nodes import Node, place_coin
-from tests.kit.process_tree import children_of, command_line
+from tests.kit.system.process_tree import children_of, command_line
 from tests.kit.waiting import wait_until
 
 MILD = 0x1F00FFFF

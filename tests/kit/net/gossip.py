@@ -17,8 +17,8 @@ from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.peers import OCTETS, Answer, PeerServer, Route, as_json, hello_of, honest
-from tests.kit.ports import free_port
 from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 COIN = rich_coin()

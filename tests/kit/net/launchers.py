@@ -16,7 +16,7 @@ import requests
 
 from moneyer.node.devnet.procfile import commands, render
 from tests.kit.commands import MONEYER, environment
-from tests.kit.ports import free_ports
+from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
 
 BUSY = 8
