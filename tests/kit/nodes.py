@@ -67,7 +67,8 @@ class AnyNode(ABC):
 
     @property
     @abstractmethod
-    def tip_hash(self) -> bytes: ...
+    def tip_hash(self) -> bytes:
+        """32 bytes, in internal order."""
 
     @abstractmethod
     def take_block(self, raw: bytes) -> str:
@@ -185,6 +186,7 @@ class Node(AnyNode):
 
 
 def dump(conn: Connection) -> dict[str, Any]:
+    """The chain, its accounts and the mempool as values that can be compared."""
     history = select(account_table.c.payload, account_history.c.height, account_history.c.position).join_from(
         account_history, account_table, account_history.c.account_id == account_table.c.account_id
     )

@@ -40,20 +40,24 @@ PEOPLE = ("miner", "alice", "bob")
 """Whose keys a wallet of `write_wallet` holds."""
 
 PROMISED = 1 + 2
-"""Seconds: one is promised, the others are for a machine that is busy with something else. Silent clients are let go
-after five, slow ones after twenty: who had to wait for that would wait longer."""
+"""Seconds: one is promised, the others are for a machine that is busy with something else. The node lets
+silent clients go after five and slow ones after twenty: a caller that had to wait for that would wait longer."""
 
 
 def rich_coin(**changes: Any) -> Coin:
+    """An easy coin whose genesis makes ALICE, BOB and CAROL rich. `changes`: fields of Coin."""
     return easy_coin(premine=[(ALICE, RICH), (BOB, RICH), (CAROL, RICH)], **changes)
 
 
 def own_coin(**changes: Any) -> Coin:
+    """An easy coin whose genesis makes alice and bob rich, whose keys the wallet of `write_wallet` holds."""
     return easy_coin(premine=[(key("alice"), RICH), (key("bob"), RICH)], **changes)
 
 
 @dataclass
 class Answer:
+    """An HTTP answer, read to its end. `headers`: names in lower case."""
+
     status: int
     headers: dict[str, str]
     body: bytes
@@ -76,7 +80,7 @@ class RunningNode(AnyNode):
     """
 
     process: subprocess.Popen[bytes]
-    """The main process. Nobody waits for it but `stop`."""
+    """The main process; only `stop` waits for its end."""
 
     def __init__(self, config: Config, coin: Coin) -> None:
         self.config = config
@@ -191,7 +195,7 @@ class RunningNode(AnyNode):
 
 
 def launch(config: Config) -> subprocess.Popen[bytes]:
-    """A node's main process; nobody waits for it here."""
+    """Start a node's main process; the caller ends it."""
     with log_of(config).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.kit.serve", as_json(config)], stdout=log, stderr=log, cwd=REPOSITORY

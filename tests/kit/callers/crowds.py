@@ -1,4 +1,4 @@
-"""Callers that take every place that they can get, from addresses of their own, for as long as a test wants.
+"""Callers that take every place that a node gives, each from an address of its own, for as long as a test wants.
 
 One `Crowd` for each bound of `node.system.shares.BOUNDS`: what its callers send, and how they stay.
 """
@@ -50,7 +50,7 @@ def as_it_is(node: RunningNode) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing_elsewhere(node: RunningNode) -> Iterator[None]:
-    """Another process writes: whoever wants to write waits until it has done so, or ten seconds.
+    """Another process writes: every other write waits until it has ended, or ten seconds.
 
     Afterwards the node is known to write again: what stood in its queue as those ten seconds ended is refused.
     """
@@ -81,22 +81,26 @@ def nothing(node: RunningNode) -> None:
 
 @dataclass(frozen=True)
 class Crowd:
-    """`large`: it needs a node with large blocks. `floods`: no caller pauses between two requests, as each is over at
-    once. `prepared`: while the places are filled, so that who has one keeps it. `meanwhile`: done again and again until
-    they are full. `stays`: who got an answer takes no more of it. `more`: callers beyond those that hold a place or
-    wait for one. `refuses`: it may be full, as its callers need no place of a smaller bound before. `is_synced_from`: a
-    new node has to get its chain from a node in this state."""
+    """How the places of one bound are filled."""
 
     bound: Bound
     requests: Callable[[RunningNode], Request]
     large: bool = False
+    """It needs a node with large blocks."""
     stays: bool = False
+    """A caller that got an answer reads no more of it, and keeps its place."""
     floods: bool = False
+    """No caller pauses between two requests, as each is over at once."""
     prepared: Preparation = as_it_is
+    """Holds while the places are filled, so that a caller keeps the place that it has."""
     meanwhile: Callable[[RunningNode], None] = nothing
+    """Done again and again until the places are full."""
     more: int = 4
+    """Callers beyond those that hold a place or wait for one."""
     refuses: bool = True
+    """Callers are refused when it is full: they need no place of a smaller bound before."""
     is_synced_from: bool = False
+    """A new node has to get its chain from a node in this state."""
 
     @contextlib.contextmanager
     def fill(self, node: RunningNode, source: str, *, waits: bool = True) -> Iterator[None]:
@@ -119,7 +123,7 @@ class Crowd:
 
 
 class Caller:
-    """A connection after the other on which one request is sent, and nothing but the status of its answer is read."""
+    """A thread that sends one request on each of its connections, one after another, and reads the status only."""
 
     def __init__(
         self, port: int, source: str, make: Callable[[], bytes], stays: bool = False, pause: float = _PAUSE
@@ -230,7 +234,7 @@ def _is_valid(node: RunningNode) -> Request:
 
 
 class Silent:
-    """Who is called there gets no answer."""
+    """Listeners that accept connections and never answer."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, socket.socket] = {}

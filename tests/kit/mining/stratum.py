@@ -22,6 +22,8 @@ from tests.kit.waiting import wait_until
 
 
 class Stratum:
+    """A running `moneyer stratum`. Its log goes to a file of the data folder."""
+
     def __init__(self, data: Path, *options: str, port: int | None = None) -> None:
         self.data = data
         self.port = port or free_port()

@@ -1,4 +1,4 @@
-"""A node for workers to mine for: a data folder whose lock is held here, or by a process of its own."""
+"""Workers as processes, and a node in this process for them to mine for."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ class NodeFolder(Node):
 
 
 class WorkerProcess:
+    """`moneyer worker` on a data folder. Its log goes to a file of that folder."""
+
     def __init__(self, config: Config, *options: str, through: list[str] | None = None) -> None:
         """`through`: a command that starts the worker's command as its child."""
         self.config = config

@@ -90,7 +90,7 @@ class _QuietServer(ThreadingHTTPServer):
     request_queue_size = 100
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores clients that hang up: on a liar they should."""
+        """Ignores clients that hang up, as they should when a peer lies."""
 
 
 def _handler(peer: PeerServer) -> type[BaseHTTPRequestHandler]:

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes, to be filled."""
+"""A file system of a few megabytes that a test can fill."""
 
 from __future__ import annotations
 

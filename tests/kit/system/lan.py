@@ -1,4 +1,4 @@
-"""A local network of its own for a test: hosts that are network namespaces, on one bridge, cut off from all else.
+"""A local network for one test: its hosts are network namespaces on one bridge, and reach nothing else.
 
 It needs root, Linux and `ip` (iproute2); elsewhere the tests that use it are skipped and say so.
 """

@@ -1,7 +1,7 @@
-"""Ports that are nobody else's: not another test process's, and not one that the system gives to a client.
+"""Free ports: not used by another test process, and not among those that the system gives to clients.
 
-A port that was asked of the system and let go again is given away again soon: to a client that connects, or to whoever
-asks next. So each process claims a block of ports below the system's own, by holding the first, and hands out the rest.
+The system gives a port that was let go to the next client or server that asks. So each process claims a block of ports
+below the system's own, by holding the first, and hands out the rest.
 """
 
 from __future__ import annotations

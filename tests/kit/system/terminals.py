@@ -1,4 +1,4 @@
-"""The other side of a terminal."""
+"""Reads what a process writes to a pseudo-terminal."""
 
 from __future__ import annotations
 
