@@ -25,6 +25,8 @@ from tests.kit.callers.events import listening
 from tests.kit.running import ALICE, BOB, RunningNode, answers, rich_coin, running
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:

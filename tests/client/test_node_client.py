@@ -20,6 +20,8 @@ from tests.kit.chains import key, transfer
 from tests.kit.running import RICH, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 ALICE, BOB = key("alice"), key("bob")
 
 
