@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,15 +77,15 @@ class KeyedLock:
         self._seconds = seconds
         self._changed = threading.Condition()
         self._held: set[bytes] = set()
-        self._waiting: Counter[bytes] = Counter()
+        self._waiting = 0
 
     @contextmanager
     def of(self, key: bytes) -> Iterator[None]:
         """Hold the lock of `key`."""
         with self._changed:
-            self._waiting[key] += 1
+            self._waiting += 1
             is_ours = self._changed.wait_for(lambda: key not in self._held, self._seconds)
-            self._waiting -= Counter({key: 1})
+            self._waiting -= 1
             if is_ours:
                 self._held.add(key)
         try:
@@ -100,7 +99,7 @@ class KeyedLock:
     def snapshot(self) -> tuple[int, int]:
         """How many keys are held now, and how many callers wait."""
         with self._changed:
-            return len(self._held), self._waiting.total()
+            return len(self._held), self._waiting
 
 
 class Chain:
