@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import load
 from bench.chains import Line, bench_coin, connect, open_store
-from bench.common import SHORT, at_least, folder, in_turns, plain, ratios, report
+from bench.common import SHORT, Cost, at_least, folder, held, in_turns, plain, ratios, report
 from bench.process import Served, node, trivial
 from moneyer.node.chain.accept import Chain
 
@@ -15,12 +15,14 @@ SECONDS = 1.0 if SHORT else 4.0
 ROUNDS = 2 if SHORT else 5
 
 
-def asking(served: Served, path: str, p99: list[float]) -> float:
-    """Answers a second."""
+def asking(served: Served, path: str, p99: list[float]) -> Cost:
+    """Answers a second, and what one takes."""
+    before = served.processor()
     result: dict[str, Any] = load.run(served.port, CONNECTIONS, SECONDS, path)
+    spent = served.processor() - before
     assert set(result["statuses"]) == {"200"}, result
     p99.append(result["p99"])
-    return float(result["rate"])
+    return Cost(result["rate"], spent / result["statuses"]["200"] * 1e6)
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         plain("GET /v1/status", status, "/s"),
         plain("a trivial handler", least, "/s"),
         at_least("GET /v1/status / trivial", ratios(status, least), "×", 0.25),
+        held("GET /v1/status by trivial handler", status, least),
         plain("GET /v1/status, 99th percentile", p99, "ms"),
     ]
     report("status", figures)

@@ -2,6 +2,10 @@
 
 Speeds swing by a factor of two from hour to hour on a shared machine. So a figure is a median, and where a ratio is
 wanted, ours and its yardstick run in turns within one run.
+
+Processor time swings less: what others do on the machine is not in it. So a piece of work is also given as microseconds
+of processor (`Cost`), and `held` compares those with a yardstick's of the same run, and the ratio with the one that is
+stored in `bench/stored.json`: `make bench` fails where a piece of work has become dearer by more than a quarter.
 """
 
 from __future__ import annotations
@@ -12,11 +16,12 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +31,13 @@ from moneyer.node.store.backends.driver import version as sqlite_version
 
 SHORT = os.environ.get("MONEYER_BENCH") == "short"
 """`MONEYER_BENCH=short`: smaller, some ten seconds a bench; figures are rougher."""
+
+
+STORED = Path(__file__).with_name("stored.json")
+"""Ratios of processor time (`held`), by name: the highest that the machines at hand have shown."""
+_MARGIN = 1.25
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +50,66 @@ class Figure:
     wanted: str = ""
     met: bool | None = None
     runs: tuple[float, ...] = ()
+    processor: float | None = None
+    """Microseconds of processor that a piece of work takes."""
+    is_held: bool = False
+    """Whether `make bench` fails where it is missed."""
 
 
-def at_least(what: str, runs: list[float], unit: str, bound: float) -> Figure:
+class Cost(NamedTuple):
+    """What work of many pieces took: pieces a second by the clock, microseconds of processor for each."""
+
+    rate: float
+    micros: float
+
+
+Runs = Sequence[float] | Sequence[Cost]
+"""A measurement a round."""
+
+
+def costs(pieces: int, work: Callable[[], object], spent: Callable[[], float] = time.process_time) -> Cost:
+    """Do `work`, which is `pieces` pieces. `spent`: seconds of processor so far of whoever does it."""
+    began, clock = spent(), time.perf_counter()
+    work()
+    return Cost(pieces / (time.perf_counter() - clock), (spent() - began) / pieces * 1e6)
+
+
+def micros(runs: list[Cost]) -> float:
+    """The least that a piece took: whatever disturbs makes it more."""
+    return min(run.micros for run in runs)
+
+
+def at_least(what: str, runs: Runs, unit: str, bound: float) -> Figure:
     """A figure that is good when high."""
-    return Figure(what, median(runs), unit, f"≥ {bound:,}", median(runs) >= bound, tuple(runs))
+    figure = plain(what, runs, unit)
+    return replace(figure, wanted=f"≥ {bound:,}", met=figure.value >= bound)
 
 
-def below(what: str, runs: list[float], unit: str, bound: float) -> Figure:
+def below(what: str, runs: Runs, unit: str, bound: float) -> Figure:
     """A figure that is good when low."""
-    return Figure(what, median(runs), unit, f"< {bound:,}", median(runs) < bound, tuple(runs))
+    figure = plain(what, runs, unit)
+    return replace(figure, wanted=f"< {bound:,}", met=figure.value < bound)
 
 
-def plain(what: str, runs: list[float], unit: str) -> Figure:
+def plain(what: str, runs: Runs, unit: str) -> Figure:
     """A figure of which nothing is asked: a yardstick."""
-    return Figure(what, median(runs), unit, runs=tuple(runs))
+    values = _values(runs)
+    spent = [run.micros for run in runs if isinstance(run, Cost)]
+    return Figure(what, median(values), unit, runs=values, processor=min(spent) if spent else None)
+
+
+def held(what: str, ours: list[Cost], yardstick: list[Cost]) -> Figure:
+    """Processor time of a piece of ours by the yardstick's, of one run; not more than a quarter above what is stored.
+
+    Each is the least of its rounds. Where nothing is stored for this name, nothing is asked.
+    """
+    ratio = micros(ours) / micros(yardstick)
+    stored = json.loads(STORED.read_text("utf-8")).get(what)
+    figure = Figure(what, ratio, "× processor", runs=(ratio,), processor=micros(ours))
+    if stored is None:
+        return figure
+    bound = _MARGIN * stored
+    return replace(figure, wanted=f"< {bound:.3g}", met=ratio < bound, is_held=True)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -62,9 +119,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(rounds: int, *works: Callable[[], float]) -> list[list[float]]:
+def in_turns(rounds: int, *works: Callable[[], T]) -> list[list[T]]:
     """Each work's own measurements, one after the other in every round, so that all see the same machine."""
-    results: list[list[float]] = [[] for _ in works]
+    results: list[list[T]] = [[] for _ in works]
     for number in range(rounds):
         order = range(len(works)) if number % 2 == 0 else reversed(range(len(works)))
         for i in order:
@@ -72,9 +129,13 @@ def in_turns(rounds: int, *works: Callable[[], float]) -> list[list[float]]:
     return results
 
 
-def ratios(ours: list[float], yardstick: list[float]) -> list[float]:
-    """Ours over the yardstick, round by round."""
-    return [mine / other for mine, other in zip(ours, yardstick, strict=True)]
+def ratios(ours: Runs, yardstick: Runs) -> list[float]:
+    """Ours over the yardstick, round by round; of costs the rates."""
+    return [mine / other for mine, other in zip(_values(ours), _values(yardstick), strict=True)]
+
+
+def _values(runs: Runs) -> tuple[float, ...]:
+    return tuple(run.rate if isinstance(run, Cost) else run for run in runs)
 
 
 @contextmanager
@@ -105,20 +166,37 @@ def machine() -> dict[str, object]:
     }
 
 
+_COLUMNS = (
+    ("", "left"),
+    ("median", "right"),
+    ("", "left"),
+    ("processor µs each", "right"),
+    ("wanted", "right"),
+    ("", "left"),
+)
+
+
 def report(bench: str, figures: list[Figure]) -> None:
-    """A table for people and one line of JSON for whoever compares runs. A missed figure is shown, not raised."""
+    """A table for people and one line of JSON for whoever compares runs.
+
+    A missed figure is shown, not raised; where a `held` one is missed, SystemExit.
+    """
     here = machine()
     console = Console(width=None if sys.stdout.isatty() else 120)
     title = f"{bench}{' (short)' if SHORT else ''}: {', '.join(f'{name} {value}' for name, value in here.items())}"
     table = Table(title=title, title_justify="left")
-    for heading, justify in (("", "left"), ("median", "right"), ("", "left"), ("wanted", "right"), ("", "left")):
+    for heading, justify in _COLUMNS:
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for figure in figures:
         verdict = {None: "", True: "met", False: "MISSED"}[figure.met]
-        table.add_row(figure.what, shown(figure.value), figure.unit, figure.wanted, verdict)
+        spent = "" if figure.processor is None else shown(figure.processor)
+        table.add_row(figure.what, shown(figure.value), figure.unit, spent, figure.wanted, verdict)
     console.print(table)
     line = {"bench": bench, "short": SHORT, "machine": here, "figures": [asdict(figure) for figure in figures]}
     print(json.dumps(line, ensure_ascii=False), flush=True)
+    dearer = [figure.what for figure in figures if figure.is_held and figure.met is False]
+    if dearer:
+        raise SystemExit(f"dearer by more than a quarter than {STORED.name} has it: {'; '.join(dearer)}")
 
 
 def shown(value: float) -> str:

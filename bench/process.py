@@ -41,6 +41,12 @@ class Served:
         main = psutil.Process(self._process.pid)
         return sum(each.memory_full_info().pss for each in (main, *main.children(recursive=True)))
 
+    def processor(self) -> float:
+        """Seconds of processor that all its processes have spent so far, those that have ended too."""
+        main = psutil.Process(self._process.pid)
+        times = [each.cpu_times() for each in (main, *main.children(recursive=True))]
+        return float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
+
     def end(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
