@@ -75,9 +75,9 @@ def status(connection: Connection, request: bytes) -> int:
     return height
 
 
-def sync(sources: list[Served], coin: Coin, height: int) -> Run:
-    """One fresh node, one sync from all of `sources`."""
-    with folder() as data, node(data / "fresh", coin, "--manual") as fresh:
+def sync(sources: list[Served], coin: Coin, height: int, data: Path | None = None) -> Run:
+    """One fresh node, or one on the folder `data`, one sync from all of `sources`."""
+    with folder() as empty, node(data or empty / "fresh", coin, "--manual") as fresh:
         for source in sources:
             post(fresh.port, "/v1/peers", {"url": f"http://127.0.0.1:{source.port}"})
         connection, request = Connection(fresh.port), get_request(fresh.port, "/v1/status")

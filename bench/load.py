@@ -1,7 +1,8 @@
 """A load generator in a process of its own: raw sockets, kept alive, one request at a time on each.
 
-`python -m bench.load PORT CONNECTIONS SECONDS PATH` asks for PATH again and again; with a file of JSON bodies, one a
-line, behind it, each is posted once. One JSON line tells what came back; latencies in milliseconds.
+`python -m bench.load PORT CONNECTIONS SECONDS PATH` asks for PATH again and again; with `--bodies FILE`, of JSON
+bodies, one a line, each is posted once, with `--again` they are posted over and over. `--header "Name: value"` goes
+with every request. One JSON line tells what came back; latencies in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from itertools import cycle, repeat
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -55,13 +57,17 @@ class Connection:
         return int(head[9:12])
 
 
-def get_request(port: int, path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+def get_request(port: int, path: str, headers: Sequence[str] = ()) -> bytes:
+    return f"GET {path} HTTP/1.1\r\n{_lines(port, headers)}\r\n".encode()
 
 
-def post_request(port: int, path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+def post_request(port: int, path: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\n{_lines(port, headers)}Content-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _lines(port: int, headers: Sequence[str]) -> str:
+    return "".join(f"{line}\r\n" for line in (f"Host: 127.0.0.1:{port}", *headers))
 
 
 def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]) -> dict[str, Any]:
@@ -97,23 +103,42 @@ def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]
     return {"rate": rate, "statuses": dict(statuses), "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
 
 
-def run(port: int, connections: int, seconds: float, path: str, bodies: Path | None = None) -> dict[str, Any]:
+def run(
+    port: int,
+    connections: int,
+    seconds: float,
+    path: str,
+    bodies: Path | None = None,
+    *,
+    again: bool = False,
+    headers: Sequence[str] = (),
+) -> dict[str, Any]:
     """The same from another process; `statuses` by their text. Raises CalledProcessError."""
     command = [sys.executable, "-m", "bench.load", str(port), str(connections), str(seconds), path]
-    command += [str(bodies)] if bodies else []
+    command += [*(["--bodies", str(bodies)] if bodies else []), *(["--again"] if again else [])]
+    command += [option for line in headers for option in ("--header", line)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=seconds + 60)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
 def main() -> None:
-    port, connections, seconds, path = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
-    if len(sys.argv) > 5:
-        lines = Path(sys.argv[5]).read_bytes().splitlines()
-        requests = iter([post_request(port, path, line) for line in lines])
+    parser = ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("connections", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("path")
+    parser.add_argument("--bodies", type=Path)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--header", action="append", default=[])
+    asked = parser.parse_args()
+    if asked.bodies:
+        lines = asked.bodies.read_bytes().splitlines()
+        posts = [post_request(asked.port, asked.path, line, asked.header) for line in lines]
+        requests = cycle(posts) if asked.again else iter(posts)
     else:
-        requests = repeat(get_request(port, path))
-    print(json.dumps(drive(port, connections, seconds, requests)))
+        requests = repeat(get_request(asked.port, asked.path, asked.header))
+    print(json.dumps(drive(asked.port, asked.connections, asked.seconds, requests)))
 
 
 if __name__ == "__main__":
