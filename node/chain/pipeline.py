@@ -70,18 +70,28 @@ class Ancestry:
 
     def __init__(self, coin: Coin) -> None:
         self._coin = coin
+        self._span = span(coin)
         self._facts: dict[bytes, Ancestor] = {}
+        self._latest: tuple[bytes, list[pow.TimedBits]] = b"", []
+        """The last parent that was asked for, and what its child's context takes: mostly the next one is that child."""
 
     def context_after(self, conn: Connection, parent_hash: bytes) -> rules.HeaderContext:
         """The context of a child of a block of the tree, or of one that was remembered."""
-        coin = self._coin
         newest = self._find(conn, parent_hash)
-        height = newest.height + 1
-        window = pow.retarget_window(height, coin.difficulty_window) + 1 if coin.retarget else 0
-        rows: list[Ancestor] = [newest]
-        while len(rows) < max(window, rules.MEDIAN_SPAN) and rows[-1].height > 0:
+        last_hash, recent = self._latest
+        if newest.prev_hash == last_hash:
+            recent = [*recent[-self._span + 1 :], pow.TimedBits(newest.timestamp, newest.bits)]
+        elif parent_hash != last_hash:
+            recent = self._recent(conn, newest)
+        self._latest = parent_hash, recent
+        return context_of(self._coin, newest.height + 1, recent)
+
+    def _recent(self, conn: Connection, newest: Ancestor) -> list[pow.TimedBits]:
+        """`newest` and its ancestors, oldest first: as many as a context takes."""
+        rows = [newest]
+        while len(rows) < self._span and rows[-1].height > 0:
             rows.append(self._find(conn, rows[-1].prev_hash))
-        return context_of(coin, height, [pow.TimedBits(row.timestamp, row.bits) for row in reversed(rows)])
+        return [pow.TimedBits(row.timestamp, row.bits) for row in reversed(rows)]
 
     def _find(self, conn: Connection, block_hash: bytes) -> Ancestor:
         fact = self._facts.get(block_hash)

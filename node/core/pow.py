@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from operator import mul, sub
 from typing import NamedTuple
 
 from .errors import BadBits
@@ -17,6 +20,7 @@ class TimedBits(NamedTuple):
     bits: int
 
 
+@lru_cache(maxsize=1024)
 def decode_bits(bits: int) -> int:
     """The 256-bit target of compact `bits`. Raises BadBits when negative, zero or over 256 bits."""
     exponent, mantissa = bits >> 24, bits & 0x7FFFFF
@@ -62,13 +66,13 @@ def next_bits(
     if not retarget or n < 3:
         return pow_limit
     rows = window[-(n + 1) :]
-    prev = rows[0].timestamp
-    weighted_times = targets = 0
-    for i in range(1, n + 1):
-        now = max(rows[i].timestamp, prev + 1)
-        weighted_times += i * min(6 * block_time, now - prev)
-        targets += decode_bits(rows[i].bits)
-        prev = now
+    times = [row.timestamp for row in rows]
+    solve_times = list(map(sub, times[1:], times))
+    if min(solve_times) < 1 or max(solve_times) > 6 * block_time:
+        times = list(accumulate(times, lambda prev, now: max(now, prev + 1)))
+        solve_times = [min(6 * block_time, now - prev) for prev, now in pairwise(times)]
+    weighted_times = sum(map(mul, range(1, n + 1), solve_times))
+    targets = sum([decode_bits(row.bits) for row in rows[1:]])
     wanted = block_time * n * (n + 1) // 2
     target = max(1, min(decode_bits(pow_limit), (targets // n) * weighted_times // wanted))
     return encode_bits(target)
