@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import event
+from sqlalchemy.pool import PoolProxiedConnection
 
 from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, connect, connect_many, open_store
 from bench.common import SHORT, Figure, below, folder, plain, report, seconds
@@ -101,7 +102,8 @@ def watching(store: Store) -> Iterator[Watched]:
     def begin(_conn: object) -> None:
         began[:] = time.perf_counter(), time.thread_time()
 
-    def end(*_rest: object) -> None:
+    def end(connection: PoolProxiedConnection) -> None:
+        commit(connection)
         watched.held.append(time.perf_counter() - began[0])
         watched.used.append(time.thread_time() - began[1])
 
@@ -124,7 +126,7 @@ def watching(store: Store) -> Iterator[Watched]:
         threading.Thread(target=repeat, args=(write, watched.wrote)),
     ]
     event.listen(engine, "begin", begin)
-    event.listen(engine, "checkin", end)
+    commit, engine.dialect.do_commit = engine.dialect.do_commit, end  # type: ignore[method-assign]
     for thread in threads:
         thread.start()
     try:
@@ -134,7 +136,7 @@ def watching(store: Store) -> Iterator[Watched]:
         for thread in threads:
             thread.join()
         event.remove(engine, "begin", begin)
-        event.remove(engine, "checkin", end)
+        engine.dialect.do_commit = commit  # type: ignore[method-assign]
         other.dispose()
 
 

@@ -6,7 +6,7 @@ peers and the worker alike. It goes through these functions, and back only by re
     accept.Chain._accept        runs of blocks; orphans, invalid ones and known ones are concluded here
       _examine                  stages 1 to 4: `pipeline` decodes and computes, `core.rules` checks
       advance.PendingBlocks     signatures verified, leaving blocks summed up: before any transaction
-        _join                   the one write transaction, in the writer's thread of `node.store`
+        _join                   the one write transaction, where `node.store` writes
           Advance.to_best       the walk to the best chain: disconnect, connect (stage 5), condemn
           settle                the mempool after it
     outcomes                    what became of it: Extended, Reorganized, SideBranch, Orphan, AlreadyKnown

@@ -89,7 +89,7 @@ class PendingBlocks:
         return next(reversed(self._news.values()))
 
     def start(self) -> None:
-        """Have the writer's thread do the transaction."""
+        """Queue the transaction."""
         self._written = self._store.submit(self._join, alone=True)
 
     def outcome(self) -> Outcome:

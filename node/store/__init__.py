@@ -4,10 +4,10 @@ Functions take a connection and never commit. `engine.Store` opens a data folder
 runs jobs that write (`write`, `submit`, `write_item`); what a job did is durable when its caller hears of it.
 
     callers' threads      any number; `Store.read`: one snapshot each, at most `READERS` at once
-          | submit(job)                                   ^ Future: after the commit, or the error
-          v                                               |
-    "writer"              one thread a process, started by `Store.open`, ended by `Store.close`; takes jobs from its
-                          queue (at most MAX_WAITING), many in one BEGIN IMMEDIATE, one fsync (`writer`)
+          | write(job): queues it, and leads a group where nobody does; submit(job): leaves it to the thread "writer",
+          v which `Store.open` starts and `Store.close` ends
+    `writer`              one group at a time in a process: queued jobs (at most MAX_WAITING wait), many in one
+                          BEGIN IMMEDIATE, one fsync; then their callers have their answers
           | after each commit: wakes `wait_for_change` here, rings the other processes' bells
           v
     "doorbell"            one thread a process: hears other processes' rings through a FIFO (`backends.doorbell`), and

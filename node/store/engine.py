@@ -130,12 +130,12 @@ class Store:
             raise unavailable(error) from error
 
     def write(self, job: Callable[[Connection], T], *, clean: bool = False) -> T:
-        """Run `job` in the writer thread and return its result once it is durable.
+        """Run `job` where this process writes (`writer`) and return its result once it is durable.
 
         What the job raises is raised here, and its changes are undone. `clean`: it raises only before it has changed
         anything, so that nothing has to be undone. Raises StoreBusy or StoreFailed (503).
         """
-        return self.submit(job, clean=clean).result()
+        return self._writer.write(job, clean)
 
     def submit(self, job: Callable[[Connection], T], *, clean: bool = False, alone: bool = False) -> Future[T]:
         """`write` that does not wait: the future is done once the job's changes are durable, or it failed.
@@ -149,7 +149,7 @@ class Store:
 
         It must change nothing for an item that it answers with an error, and raise only what nothing survives.
         """
-        return self._writer.submit_item(job, item).result()
+        return self._writer.write_item(job, item)
 
     @property
     def is_writing(self) -> bool:

@@ -1,19 +1,24 @@
-"""The one writer thread of a process: many jobs, one durable commit.
+"""The one place where a process writes: many jobs, one durable commit.
 
 A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean` or `alone`; one that raises is
-rolled back alone. Jobs for many items at once (`submit_item`) run once for neighbours in the queue. A caller gets its
+rolled back alone. Jobs for many items at once (`write_item`) run once for neighbours in the queue. A caller gets its
 answer only after the commit.
+
+Group commit with a leader: one thread at a time has the lead, takes what is queued, commits it, and passes the lead on
+to the caller whose job stands first in the queue then. A caller that finds the lead free takes it, so that a single
+writer waits for no other thread. The writer's own thread leads where the first in the queue does not wait itself: it
+came by `submit`, or it is the main thread, which signals may interrupt anywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -32,23 +37,76 @@ ItemsJob = Callable[[Connection, Sequence[Item]], Sequence[T | MoneyerError]]
 _GROUP = 128
 """Jobs at most in one commit: bounds how long the first one waits for the last."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    """A job by itself, or an item of a job for many."""
-
-    future: Future[Any]
-    job: Job | None = None
-    clean: bool = False
-    alone: bool = False
-    items_job: ItemsJob[Any, Any] | None = None
-    item: Any = None
-
+_PASSED_ON = 0
+"""In place of a leader's identity, until the one that was called has the lead."""
 
 MAX_WAITING = 256
 """Jobs that wait at once; each holds a thread of whoever asked. The next ones are told to come again."""
 
-_Answer = tuple[Future[Any], Any, BaseException | None]
+
+class _Queued:
+    """A job by itself, or an item of a job for many, and what came of it. `future`: of a caller that does not wait."""
+
+    __slots__ = (
+        *("job", "clean", "alone", "items_job", "item", "future"),
+        *("result", "error", "may_lead", "has_lead", "_woken"),
+    )
+
+    def __init__(
+        self,
+        job: Job | None = None,
+        *,
+        clean: bool = False,
+        alone: bool = False,
+        items_job: ItemsJob[Any, Any] | None = None,
+        item: Any = None,
+        future: Future[Any] | None = None,
+    ) -> None:
+        self.job = job
+        self.clean = clean
+        self.alone = alone
+        self.items_job = items_job
+        self.item = item
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.may_lead = future is None and threading.current_thread() is not threading.main_thread()
+        """Whether its caller waits, and nothing can interrupt it there."""
+        self.has_lead = False
+        """Whether its caller has the lead."""
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Give the caller its answer."""
+        self.result, self.error = result, error
+        if self.future is None:
+            self._woken.release()
+        elif error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+    def lead(self) -> None:
+        """Have the caller, which waits, take the lead."""
+        self.has_lead = True
+        self._woken.release()
+
+    def wait(self) -> None:
+        """Until it is finished, or its caller has the lead."""
+        self._woken.acquire()
+
+    def answer(self) -> Any:
+        """What `finish` was given. Raises the error."""
+        try:
+            if self.error is not None:
+                raise self.error
+            return self.result
+        finally:
+            self.error = None  # which holds this frame
+
+
+_Answer = tuple[_Queued, Any, BaseException | None]
 
 
 class _Undone(Exception):
@@ -59,7 +117,8 @@ class _Undone(Exception):
 
 
 class Writer:
-    """Runs the thread. `check_file` is called before a group and its commit, and raises where the file is gone."""
+    """Has the one connection that writes. `check_file` is called before a group and its commit, and raises where the
+    file is gone; `after_commit` behind each group."""
 
     def __init__(
         self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
@@ -67,21 +126,31 @@ class Writer:
         self.engine = engine
         self._check_file = check_file
         self._after_commit = after_commit
-        self._waiting = 0
-        self._jobs: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
-        self._held: _Queued | None = None
-        """The next job, taken from the queue already: it has to be alone."""
+        self._connection: Connection | None = None
+        """Held from group to group; None before the first one and after a failure."""
         self.commits = 0
         """Groups that were written since this process began."""
+        self._door = threading.Lock()
+        """Held for moments, round the fields below."""
+        self._jobs: deque[_Queued] = deque()
+        self._under_way = 0
+        """Jobs of the group that is being written."""
+        self._leader: int | None = None
+        """The thread that has the lead, by its identity; None where nobody has."""
         self._closed = False
-        self._door = threading.Lock()  # so that no job is queued behind the one that ends the thread
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        """For the writer's own thread: True to lead, False to end."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     @property
-    def is_idle(self) -> bool:
-        """Whether every job has been taken from the queue; it may still be under way."""
-        return self._jobs.empty()
+    def waiting(self) -> int:
+        """Jobs in the queue; those that were taken from it are under way, or done."""
+        return len(self._jobs)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def submit(self, job: Callable[[Connection], T], clean: bool, alone: bool = False) -> Future[T]:
         """The job's result, once it is durable; or what the job raised, StoreBusy or StoreFailed.
@@ -89,94 +158,115 @@ class Writer:
         `clean`: it raises only before it has changed anything, and so needs no savepoint. `alone`: it has a transaction
         of its own, and so needs none either: for what changes many rows, which within a savepoint takes far longer.
         """
-        return self._queue(_Queued(Future(), job=job, clean=clean, alone=alone))
+        future: Future[T] = Future()
+        self._enter(_Queued(job, clean=clean, alone=alone, future=future))
+        return future
 
-    def submit_item(self, job: ItemsJob[Item, T], item: Item) -> Future[T]:
-        """`submit` for one item of a job that takes many: neighbours in the queue are given to it together."""
-        return self._queue(_Queued(Future(), items_job=job, item=item))
+    def write(self, job: Callable[[Connection], T], clean: bool) -> T:
+        """`submit` for a caller that waits."""
+        result: T = self._finished(_Queued(job, clean=clean))
+        return result
 
-    def _queue(self, queued: _Queued) -> Future[Any]:
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("a job cannot wait for another job")
-        with self._door:
-            if self._closed:
-                raise StoreFailed("the node is stopping")
-            if self._waiting >= MAX_WAITING:
-                raise StoreBusy(f"{MAX_WAITING} writes wait already: try again")
-            self._waiting += 1
-            self._jobs.put(queued)
-        queued.future.add_done_callback(self._done)
-        return queued.future
-
-    def _done(self, _: Future[Any]) -> None:
-        with self._door:
-            self._waiting -= 1
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+    def write_item(self, items_job: ItemsJob[Item, T], item: Item) -> T:
+        """`write` for one item of a job that takes many: neighbours in the queue are given to it together."""
+        result: T = self._finished(_Queued(items_job=items_job, item=item))
+        return result
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
         with self._door:
             if not self._closed:
                 self._closed = True
-                self._jobs.put(None)
+                if self._leader is None:
+                    self._calls.put(False)
         self._thread.join()
-        self.engine.dispose()
+        self._let_go()
+
+    def _finished(self, queued: _Queued) -> Any:
+        """The answer to a job whose caller waits. Leads where nobody else does, and where it is asked to."""
+        if not self._enter(queued):
+            queued.wait()
+        if queued.has_lead:
+            self._lead()
+        return queued.answer()
+
+    def _enter(self, queued: _Queued) -> bool:
+        """Queue a job; True where its caller has the lead now, as nobody else had. Raises StoreFailed, StoreBusy."""
+        me = threading.get_ident()
+        with self._door:
+            if self._leader == me:
+                raise RuntimeError("a job cannot wait for another job")
+            if self._closed:
+                raise StoreFailed("the node is stopping")
+            if len(self._jobs) + self._under_way >= MAX_WAITING:
+                raise StoreBusy(f"{MAX_WAITING} writes wait already: try again")
+            self._jobs.append(queued)
+            if self._leader is not None:
+                return False
+            self._leader = me if queued.may_lead else _PASSED_ON
+        if queued.may_lead:
+            queued.has_lead = True
+        else:
+            self._calls.put(True)
+        return queued.may_lead
 
     def _run(self) -> None:
-        while True:
-            group, is_last = self._next_group()
-            if group and not self._commit_group(group) and not is_last:
+        while self._calls.get():
+            self._lead()
+
+    def _lead(self) -> None:
+        """Write what is queued as one group, and pass the lead on."""
+        self._leader = threading.get_ident()
+        try:
+            if not self._commit_group(self._next_group()):
                 # Another process holds the database: who queued meanwhile has waited as long, and waits no second time.
-                is_last = self._fail_waiting()
-            if is_last:
+                with self._door:
+                    behind = list(self._jobs)
+                    self._jobs.clear()
+                self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._door:
+            first = self._jobs[0] if self._jobs else None
+            self._leader = None if first is None else _PASSED_ON
+            if first is None:
+                if self._closed:
+                    self._calls.put(False)
                 return
+        if first.may_lead:
+            first.lead()
+        else:
+            self._calls.put(True)
 
-    def _fail_waiting(self) -> bool:
-        """Answers all queued jobs that the database is busy; True once the writer is to stop."""
-        left = MAX_WAITING
-        while left > 0:
-            behind, is_last = self._next_group(blocks=False)
-            self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
-            if is_last or not behind:
-                return is_last
-            left -= len(behind)
-        return False
-
-    def _next_group(self, *, blocks: bool = True) -> tuple[list[_Queued], bool]:
-        """The queued jobs (`blocks`: waits for a first one), and whether the writer is to stop."""
+    def _next_group(self) -> list[_Queued]:
+        """The queued jobs that are written together: neighbours, or one that has to be alone."""
         group: list[_Queued] = []
-        while len(group) < _GROUP:
-            try:
-                item = self._held or self._jobs.get(block=blocks and not group)
-            except queue.Empty:
-                break
-            if item is None:
-                return group, True
-            self._held = item if item.alone and group else None
-            if self._held is not None:
-                break
-            group.append(item)
-            if item.alone:
-                break
-        return group, False
+        with self._door:
+            while self._jobs and len(group) < _GROUP and not (group and self._jobs[0].alone):
+                group.append(self._jobs.popleft())
+                if group[-1].alone:
+                    break
+            self._under_way = len(group)
+        return group
 
     def _commit_group(self, group: list[_Queued]) -> bool:
         """Runs and commits a group; False where another process held the database for as long as a writer waits."""
         answers: list[_Answer] = []
         try:
             self._check_file()
-            with self.engine.connect() as connection, connection.begin():
+            if self._connection is None:
+                self._connection = self.engine.connect()
+            with self._connection.begin():
                 for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
                     if items_job is not None:
-                        answers += self._run_items(connection, items_job, list(queued))
+                        answers += self._run_items(self._connection, items_job, list(queued))
                     else:
-                        answers += [self._run_one(connection, each) for each in queued]
+                        answers += [self._run_one(self._connection, each) for each in queued]
                 self._check_file()
         except _Undone as undone:
-            group[0].future.set_exception(undone.error)
+            self._answer([(group[0], None, undone.error)])
         except DBAPIError as error:
             failed = unavailable(error)
             self._fail(group, failed)
@@ -186,27 +276,28 @@ class Writer:
         else:
             self.commits += 1
             self._ring()
-            for future, result, problem in answers:
-                if problem is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(problem)
+            self._answer(answers)
         return True
+
+    def _answer(self, answers: list[_Answer]) -> None:
+        self._under_way = 0
+        for queued, result, error in answers:
+            queued.finish(result, error)
 
     @staticmethod
     def _run_items(connection: Connection, job: ItemsJob[Any, Any], queued: list[_Queued]) -> list[_Answer]:
         results = job(connection, [each.item for each in queued])
         return [
-            (each.future, None, result) if isinstance(result, MoneyerError) else (each.future, result, None)
+            (each, None, result) if isinstance(result, MoneyerError) else (each, result, None)
             for each, result in zip(queued, results, strict=True)
         ]
 
     def _run_one(self, connection: Connection, queued: _Queued) -> _Answer:
         assert queued.job is not None  # noqa: S101 - there is one, or an item
         if queued.alone:
-            return queued.future, self._run_alone(connection, queued.job), None
+            return queued, self._run_alone(connection, queued.job), None
         run = self._run_clean if queued.clean else self._run_job
-        return (queued.future, *run(connection, queued.job))
+        return (queued, *run(connection, queued.job))
 
     @staticmethod
     def _run_alone(connection: Connection, job: Job) -> Any:
@@ -256,8 +347,15 @@ class Writer:
 
     def _fail(self, group: list[_Queued], error: BaseException) -> None:
         # An error at COMMIT leaves SQLite's transaction open; the connection is thrown away, and with it the rest.
+        self._let_go()
+        self._ring()  # an error at COMMIT can still have committed: whoever watches looks
+        self._answer([(queued, None, error) for queued in group])
+
+    def _let_go(self) -> None:
+        """Close the connection; the next group has another one."""
+        connection, self._connection = self._connection, None
+        with contextlib.suppress(Exception):
+            if connection is not None:
+                connection.close()
         with contextlib.suppress(Exception):
             self.engine.dispose()
-        self._ring()  # an error at COMMIT can still have committed: whoever watches looks
-        for queued in group:
-            queued.future.set_exception(error)

@@ -30,12 +30,12 @@ def statements(store: Store, *, every: bool = False) -> Iterator[list[str]]:
         connection.set_trace_callback(note)
         traced.add(connection)
 
-    engines = store.engines
-    for engine in engines:
-        event.listen(engine, "checkout", trace)
+    reading = store.engines[0]
+    event.listen(reading, "checkout", trace)
+    store.write(lambda conn: trace(conn.connection.driver_connection), clean=True)  # the writer holds its connection
+    seen.clear()
     yield seen
-    for engine in engines:
-        event.remove(engine, "checkout", trace)
+    event.remove(reading, "checkout", trace)
     for connection in traced:
         connection.set_trace_callback(None)
 

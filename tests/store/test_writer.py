@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection, text
@@ -20,6 +21,7 @@ from moneyer.node.store.opening import schema
 from moneyer.node.store.writer import MAX_WAITING, Writer
 from tests.kit.waiting import wait_until
 
+T = TypeVar("T")
 Job = Callable[[Connection], object]
 
 
@@ -60,6 +62,13 @@ class Desk:
         yield
         go_on.set()
         first.result(30)
+
+    def behind(self, callers: ThreadPoolExecutor, write: Callable[..., T], *arguments: object) -> Future[T]:
+        """Have a thread of its own wait for a write, which stands in the queue when this returns."""
+        before = self.writer.waiting
+        answer = callers.submit(write, *arguments)
+        wait_until(lambda: self.writer.waiting > before, 30, "the write to be queued")
+        return answer
 
     def together(self, *jobs: Job, clean: bool = False) -> list[Future[object]]:
         """Have the jobs run in one group."""
@@ -172,10 +181,10 @@ def test_items_side_by_side_go_to_their_job_at_once_and_one_that_is_refused_is_t
                 answers.append(f"{item} is in")
         return answers
 
-    with desk.queueing():
-        futures = [desk.writer.submit_item(put_all, item) for item in ("a", "no b", "c")]
+    with ThreadPoolExecutor(4) as callers, desk.queueing():
+        futures = [desk.behind(callers, desk.writer.write_item, put_all, item) for item in ("a", "no b", "c")]
         between = desk.writer.submit(put("between"), clean=False)
-        last = desk.writer.submit_item(put_all, "d")
+        last = desk.behind(callers, desk.writer.write_item, put_all, "d")
     assert futures[0].result(30) == "a is in"
     assert isinstance(futures[1].exception(30), BadSequence)
     assert futures[2].result(30) == "c is in"
@@ -221,7 +230,7 @@ def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(
     other.execute("BEGIN IMMEDIATE")
     writer = Writer(open_engine(tmp_path / "chain.db", write=True, busy_seconds=5), lambda: None)
     first = writer.submit(put("a"), clean=False)
-    wait_until(lambda: writer.is_idle, 10, "the first to be tried")
+    wait_until(lambda: not writer.waiting, 10, "the first to be tried")
     behind = [writer.submit(put(str(number)), clean=False) for number in range(MAX_WAITING - 1)]
     with pytest.raises(StoreBusy, match=f"{MAX_WAITING} writes wait already"):
         writer.submit(put("one too many"), clean=False)
@@ -274,3 +283,73 @@ def test_closing_finishes_what_is_queued_and_leaves_nobody_waiting(desk: Desk) -
         thread.join(30)
         assert not thread.is_alive()
     assert len(desk.keys()) == len(answers)
+
+
+def test_a_caller_that_finds_nobody_leading_writes_by_itself_and_the_main_thread_never_does(desk: Desk) -> None:
+    def who(_conn: Connection) -> str:
+        return threading.current_thread().name
+
+    with ThreadPoolExecutor(1, thread_name_prefix="caller") as caller:
+        assert caller.submit(desk.writer.write, who, clean=False).result(30) == "caller_0"
+        assert caller.submit(desk.writer.submit(who, clean=False).result, 30).result(30) == "writer"
+    assert desk.writer.write(who, clean=False) == "writer"
+
+
+def test_the_lead_passes_to_the_caller_that_is_first_and_to_the_writers_thread_where_none_waits(desk: Desk) -> None:
+    led: list[str] = []
+
+    def note(_conn: Connection) -> None:
+        led.append(threading.current_thread().name)
+
+    with ThreadPoolExecutor(2, thread_name_prefix="caller") as callers, desk.queueing():
+        waiting = [desk.behind(callers, desk.writer.write, note, False) for _ in range(2)]
+        alone = desk.writer.submit(note, clean=False, alone=True)
+    for each in (*waiting, alone):
+        each.result(30)
+    assert led == ["caller_0", "caller_0", "writer"]
+    assert desk.commits == 3
+
+
+@pytest.mark.parametrize("error", [KeyError("a bug"), SystemExit(3)], ids=["a bug", "the end of the program"])
+def test_a_leader_whose_own_job_fails_passes_the_lead_on(desk: Desk, error: BaseException) -> None:
+    with ThreadPoolExecutor(2) as callers:
+        with desk.queueing():
+            bad = desk.behind(callers, desk.writer.write, put_then_fail("a", error), False)
+            alone = desk.writer.submit(put("b"), clean=False, alone=True)
+        assert bad.exception(30) is error
+        alone.result(30)
+        callers.submit(desk.writer.write, put("c"), False).result(30)
+    assert desk.keys() == {"b", "c"}
+
+
+def test_closing_waits_for_a_caller_that_leads(desk: Desk) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold(conn: Connection) -> None:
+        inside.set()
+        assert go_on.wait(30)
+        put("held")(conn)
+
+    with ThreadPoolExecutor(2) as callers:
+        held = callers.submit(desk.writer.write, hold, False)
+        assert inside.wait(30)
+        behind = desk.behind(callers, desk.writer.write, put("behind"), False)
+        closing = threading.Thread(target=desk.writer.close)
+        closing.start()
+        wait_until(lambda: not takes_more(desk), 30, "the writer to be closed")
+        assert closing.is_alive()
+        go_on.set()
+        held.result(30)
+        behind.result(30)
+        closing.join(30)
+        assert not closing.is_alive()
+    assert desk.keys() == {"held", "behind"}
+
+
+def takes_more(desk: Desk) -> bool:
+    """Whether the writer still takes jobs. What it is asked to do changes nothing."""
+    try:
+        desk.writer.submit(lambda _conn: None, clean=True)
+    except StoreFailed:
+        return False
+    return True

@@ -2,5 +2,5 @@
 
 `entries`: the rows, one by one and by sender, and totals that are kept in step. `intake`: many new rows in one
 statement. `eviction`: which go first from a full pool. `order`: by arrival, for those that follow it; by fee rate, for
-templates. Functions take a connection; those that change rows run in the writer's thread.
+templates. Functions take a connection; those that change rows run within a write.
 """
