@@ -46,10 +46,15 @@ class Litecoin:
         self.port, self.p2p_port = free_port(), free_port()
         data.mkdir(exist_ok=True)
         own = ("-regtest", f"-datadir={data}", "-rpcuser=bench", "-rpcpassword=bench", f"-rpcport={self.port}")
-        net = (f"-port={self.p2p_port}", f"-bind=127.0.0.1:{self.p2p_port}", "-listenonion=0", "-dnsseed=0")
+        net: tuple[str, ...] = (
+            f"-port={self.p2p_port}",
+            f"-bind=127.0.0.1:{self.p2p_port}",
+            "-listenonion=0",
+            "-dnsseed=0",
+        )
         more = ("-txindex=1", "-fallbackfee=0.001", "-printtoconsole=0", "-maxmempool=1000", "-rpcworkqueue=64")
         # Without its extension blocks, whose first one needs more than coinbases.
-        more += ("-vbparams=mweb:9999999998:9999999999",)
+        net = (*net, "-vbparams=mweb:9999999998:9999999999")
         start = time.perf_counter()
         self._process = subprocess.Popen(["litecoind", *own, *net, *more, *options], stdout=subprocess.DEVNULL)
         while not self._answers():

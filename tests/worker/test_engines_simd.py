@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moneyer.worker.bench import PASSED, bench_engines
-from moneyer.worker.engines import registry
+from moneyer.worker.engines import mixed_ir, registry
 from moneyer.worker.engines.compiled import CompiledEngine, Processor
 from moneyer.worker.engines.mixed import MixedEngine
 from moneyer.worker.engines.registry import NONCES, EngineFailed, solves
@@ -48,13 +50,17 @@ def make(name: str) -> CompiledEngine:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(Processor, "features", without)
                 return MixedEngine()
+        case ["mixed", "apart"]:
+            return MixedEngine(apart=True)
         case ["mixed"]:
             return MixedEngine()
         case _:
             return ShaEngine()
 
 
-each_engine = pytest.mark.parametrize("name", ["sha", "mixed", "mixed avx2", *(f"simd {lanes}" for lanes in _LANES)])
+each_engine = pytest.mark.parametrize(
+    "name", ["sha", "mixed", "mixed avx2", "mixed apart", *(f"simd {lanes}" for lanes in _LANES)]
+)
 
 
 @each_engine
@@ -290,6 +296,50 @@ def test_a_processor_without_sha_instructions_is_told_so(monkeypatch: pytest.Mon
     with pytest.raises(EngineFailed, match="mixed does not run here: this processor has no SHA-256 instructions"):
         registry.make("mixed")
     assert SimdEngine().lanes == 4
+
+
+class SlowToChange(MixedEngine):
+    """On a processor that stops at each change between the two kinds of instructions, as a Zen 3 does."""
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        if not self.apart:
+            sleep(count * 7e-6)
+        return super().search(header80, target, start_nonce, count)
+
+
+@pytest.mark.parametrize("kind", [MixedEngine, SlowToChange])
+def test_where_changing_between_instructions_is_slow_they_stand_apart(
+    kind: type[MixedEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made("mixed")  # skips where there are none
+    monkeypatch.setattr(registry, "MixedEngine", kind)
+    engine = registry.make("mixed", tmp_path)
+    assert isinstance(engine, kind)
+    assert engine.apart == (kind is SlowToChange)
+
+
+@pytest.mark.parametrize("features", ["", "avx512"])
+def test_apart_no_sha_instruction_meets_a_vector_with_an_upper_half(features: str) -> None:
+    made("mixed")
+    processor = Processor()
+    without = {name: has and not (features and name.startswith(features)) for name, has in processor.features.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Processor, "features", without)
+        narrowed = Processor()
+        module = narrowed.llvm.parse_assembly(mixed_ir.module((4, 4, 4, 4), 24))
+        assembly = narrowed.machine().emit_assembly(module)
+    _, loop = assembly.split(".LBB0_1:")
+    has_upper_half, changes, rounds = True, 0, 0
+    for line in loop.splitlines():
+        if "vzeroupper" in line:
+            has_upper_half, changes = False, changes + 1
+        elif re.search(r"%[yz]mm(\d|1[0-5])\b", line):
+            has_upper_half = True
+        elif "sha256rnds2" in line:
+            assert not has_upper_half
+            rounds += 1
+    assert changes >= 24
+    assert rounds >= 8 * 62
 
 
 def test_an_engine_says_why_it_may_be_slow_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,10 @@ none waits for another:
 
 There are two of each buffer: one is read and one written, and with the next turn they change places. In the loop the
 instructions for vectors stand evenly between those for SHA-256, as the processor looks ahead by a few hundred only.
+
+Some processors are slow to change between the two: SHA-256 instructions are of the SSE kind, and where the upper half
+of a 256-bit register holds something, they stop to save it. For those the two stand in turns of many each, and
+`vzeroupper` empties the upper halves before each turn of SHA-256 instructions (`portions`).
 """
 
 from __future__ import annotations
@@ -59,8 +63,11 @@ class _Schedule:
         return any(isinstance(word, Register) and word.vector for word in self.pair(number))
 
 
-def module(groups: Sequence[int]) -> str:
-    """LLVM IR of `scan` (see scan_ir). `groups`: sizes of the groups whose hashes are interleaved, 16 in all."""
+def module(groups: Sequence[int], portions: int | None = None) -> str:
+    """LLVM IR of `scan` (see scan_ir). `groups`: sizes of the groups whose hashes are interleaved, 16 in all.
+
+    `portions`: how often the loop changes between the two kinds of instructions, by `vzeroupper`; None: all the time.
+    """
     sha, vectors = X86(), VectorCode(LANES, ternary=False)
     vectors.before = sha.before
     midstate, tail = sha_ir.midstate(sha)
@@ -75,12 +82,14 @@ def module(groups: Sequence[int]) -> str:
     start = sha.two_rounds(midstate, known_first.pop(0))
     hashes = [_first_hash(sha, start, known_first, nonce) for nonce in range(LANES)]
     hashes += [_second_hash(sha, known_second, nonce) for nonce in range(LANES)]
-    inside = _mix(list(_in_turns(sha, hashes, groups)), vectors.inside)
+    steps = list(_in_turns(sha, hashes, groups))
+    inside = _mix(steps, vectors.inside) if portions is None else _alternate(steps, vectors.inside, portions)
 
     vectors.inside = inside
     last_word = vectors.add(INITIAL[7], _read(vectors, "last", 0))
     declarations = [
         *sha.declarations,
+        "declare void @llvm.x86.avx.vzeroupper()",
         f"declare {QUAD} @llvm.bswap.v4i32({QUAD})",
         "declare i32 @llvm.fshr.i32(i32, i32, i32)",
         "declare <8 x i32> @llvm.fshr.v8i32(<8 x i32>, <8 x i32>, <8 x i32>)",
@@ -264,3 +273,22 @@ def _mix(steps: list[list[str]], others: list[str]) -> list[str]:
         mixed += [*step, *others[taken:share], _FENCE]
         taken = share
     return mixed
+
+
+def _alternate(steps: list[list[str]], others: list[str], portions: int) -> list[str]:
+    """Both in turns of many. Each turn is a block of its own, as LLVM's schedulers move nothing from block to block."""
+    code: list[str] = []
+    for number in range(portions):
+        vectors, rounds = (
+            part[len(part) * number // portions : len(part) * (number + 1) // portions] for part in (others, steps)
+        )
+        code += [*vectors, "call void @llvm.x86.avx.vzeroupper()", *_new_block(f"rounds.{number}")]
+        for step in rounds:
+            code += [*step, _FENCE]
+        code += _new_block(f"vectors.{number}")
+    return code
+
+
+def _new_block(name: str) -> tuple[str, str]:
+    """No instruction. LLVM would join blocks again that nothing but a plain branch separates."""
+    return f'callbr void asm sideeffect "", "!i"() to label %{name} [label %nothing]', f"{name}:"

@@ -40,6 +40,8 @@ _FIRST_TRIAL = 1 << 10
 """Nonces of the first comparison."""
 _TRIAL = 1 << 13
 """Nonces of each comparison after it."""
+_MIXED_TRIALS = 3
+"""A moment of load must not decide."""
 _TURNS = 5
 """Comparisons after the first."""
 _HOPELESS = 50
@@ -67,11 +69,19 @@ class EngineFailed(Exception):
     """An engine cannot run here, or gave a wrong answer; the message says which of the two."""
 
 
+def _mixed(cache: Path | None) -> Engine:
+    """The form of `mixed` that suits this processor: where the first is slower than hashlib, the second."""
+    engine = MixedEngine(cache)
+    yardstick = HashlibEngine()
+    is_slow = all(speed(engine, _FIRST_TRIAL) < speed(yardstick, _FIRST_TRIAL) for _ in range(_MIXED_TRIALS))
+    return MixedEngine(cache, apart=True) if is_slow else engine
+
+
 ENGINES: dict[str, Callable[[Path | None], Engine]] = {
     "hashlib": lambda _cache: HashlibEngine(),
     "simd": SimdEngine,
     "sha": ShaEngine,
-    "mixed": MixedEngine,
+    "mixed": _mixed,
 }
 """Name -> a function that makes the engine, given a folder in which it may keep compiled code.
 
