@@ -21,7 +21,7 @@ from ..core.errors import BadCoin
 from .backends import driver as sqlite
 from .backends.doorbell import Doorbell
 from .backends.driver import DatabaseError, fold_log
-from .backends.engines import BUSY_SECONDS, open_engine, reading_a_copy, refusing
+from .backends.engines import BUSY_SECONDS, Readers, open_engine, reading_a_copy, refusing
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import check, genesis, made, schema
 from .writer import Item, ItemsJob, Writer
@@ -59,10 +59,10 @@ class Store:
         """How long a wait for a change sleeps at most before it looks by itself."""
         self.config = config
         self.coin = coin
-        self._reader = open_engine(config.database, write=False, busy_seconds=busy_seconds)
+        self._readers = Readers(config.database, busy_seconds)
         self._closed = False
         self._watch_lock = threading.Lock()
-        self._watch = self._reader.raw_connection()
+        self._watch = self._readers.engine.raw_connection()
         self._changed = threading.Condition()
         self._rings = 0
         self._bell = Doorbell(config.bells, self._notify)
@@ -107,7 +107,7 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """One snapshot: everything read inside belongs together. Raises StoreBusy or StoreFailed."""
         try:
-            with self._reader.connect() as conn, conn.begin():
+            with self._readers.snapshot() as conn:
                 yield conn
         except DBAPIError as error:
             raise unavailable(error) from error
@@ -158,8 +158,9 @@ class Store:
 
     @property
     def engines(self) -> tuple[Engine, Engine]:
-        """The readers' and the writer's, for whoever traces statements."""
-        return self._reader, self._writer.engine
+        """The readers' and the writer's, for whoever traces statements. Readers that stayed open are let go."""
+        self._readers.let_go()
+        return self._readers.engine, self._writer.engine
 
     @property
     def commits(self) -> int:
@@ -207,7 +208,7 @@ class Store:
             self._watch.close()
         self._writer.close()
         self._bell.close()
-        self._reader.dispose()
+        self._readers.close()
         fold_log(self.config.database)
 
     def check_file(self) -> None:

@@ -1,0 +1,97 @@
+"""Connections that read stay open between two reads; each read is a snapshot of its own all the same."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from moneyer.node.config import Config
+from moneyer.node.store import blocks, meta
+from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreUnavailable
+from tests.kit.chains import easy_coin
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(Config(data=tmp_path), easy_coin())
+
+
+def said(conn: Connection) -> bytes | None:
+    return meta.get(conn, "said")
+
+
+def say(store: Store, value: bytes) -> None:
+    store.write(lambda conn: meta.replace(conn, "said", value))
+
+
+def test_a_read_sees_what_was_committed_before_it_and_nothing_that_comes_while_it_lasts(store: Store) -> None:
+    for number in range(20):
+        say(store, b"%d" % number)
+        with store.read() as conn:
+            assert said(conn) == b"%d" % number
+            say(store, b"later")
+            assert said(conn) == b"%d" % number
+    store.close()
+
+
+def test_a_read_that_is_left_with_rows_to_come_holds_no_snapshot_for_the_next_one(store: Store) -> None:
+    say(store, b"before")
+    with store.read() as conn:
+        rows = blocks.oldest_whole(conn, 0, 10)
+        next(rows)
+    say(store, b"after")
+    with store.read() as conn:
+        assert said(conn) == b"after"
+    del rows
+    store.close()
+
+
+def test_a_read_by_sqlalchemy_and_one_by_the_driver_share_a_snapshot(store: Store) -> None:
+    for _ in range(3):
+        say(store, b"before")
+        with store.read() as conn:
+            assert conn.execute(text("SELECT value FROM meta WHERE key = 'said'")).scalar_one() == b"before"
+            say(store, b"after")
+            assert said(conn) == b"before"
+            assert conn.execute(text("SELECT value FROM meta WHERE key = 'said'")).scalar_one() == b"before"
+    store.close()
+
+
+def test_many_read_at_once_and_each_has_a_snapshot_of_its_own(store: Store) -> None:
+    with ExitStack() as stack:
+        seen = []
+        for number in range(40):
+            say(store, b"%d" % number)
+            conn = stack.enter_context(store.read())
+            seen.append((conn, said(conn)))
+        assert [value for _, value in seen] == [said(conn) for conn, _ in seen] == [b"%d" % n for n in range(40)]
+    with store.read() as conn:
+        assert said(conn) == b"39"
+    store.close()
+
+
+def test_an_error_within_a_read_leaves_the_next_read_a_connection(store: Store) -> None:
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable), store.read() as conn:
+            conn.execute(text("SELECT nothing FROM nowhere"))
+        with pytest.raises(LookupError), store.read() as conn:
+            blocks.load(conn, bytes(32))
+    with store.read() as conn:
+        assert blocks.tip(conn).height == 0
+    store.close()
+
+
+def test_a_store_that_is_closed_during_a_read_folds_its_log_behind_it(tmp_path: Path, store: Store) -> None:
+    say(store, b"something")
+    with store.read() as conn:
+        assert said(conn) == b"something"
+        store.close()
+        assert said(conn) == b"something"
+    again = Store.open(Config(data=tmp_path), easy_coin())
+    with again.read() as conn:
+        assert said(conn) == b"something"
+    again.close()
