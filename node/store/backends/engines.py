@@ -277,7 +277,8 @@ def _begins_with(engine: Engine, statement: str) -> Engine:
     # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours alone.
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if not connection.connection.driver_connection.in_transaction:  # nobody said BEGIN to the driver (`Readers`)
+        used: Any = connection.connection.driver_connection
+        if not used.in_transaction:  # `Readers` say BEGIN themselves
             execute(connection, statement).close()
 
     return engine
