@@ -82,7 +82,6 @@ def test_what_stands_behind_an_option_in_advice_is_quoted() -> None:
         where
         for where, value in found
         if not (isinstance(value, ast.Call) and getattr(value.func, "id", "") == "typed")
-        and not (isinstance(value, ast.Name) and where.startswith("node/devnet/procfile.py"))  # quoted there already
     ]
     assert raw == []
     assert typed("a b") == "'a b'"

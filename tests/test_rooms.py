@@ -22,7 +22,6 @@ LONGEST_FUNCTION = 60
 REASONS = {
     "node/api/calls/v1_peers.py": "one file a noun",
     "node/store/glance.py": "one statement over three nouns",
-    "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "worker/engines/hashlib_engine.py": "one file an engine",
     "worker/engines/mixed.py": "one file an engine",
     "worker/engines/simd.py": "one file an engine",

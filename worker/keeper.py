@@ -2,6 +2,9 @@
 
 honcho ends a whole network when one of its processes ends, so a worker of a network is restarted from here. A worker
 that refuses to run, or ends with its node, is not started again.
+
+On Linux the worker is forked from the keeper, which has what a worker imports where `moneyer up` forked it in turn. The
+keeper's other threads only wait for a process to end, and hold no lock that a worker needs.
 """
 
 from __future__ import annotations
@@ -9,17 +12,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from time import monotonic
 
 from ..node.system import logs
-from ..node.system.lifecycle import LAUNCHER, watch_parent
+from ..node.system.forking import CONTEXT, ENDS, end_as_usual
+from ..node.system.lifecycle import LAUNCHER, watch_launcher, watch_parent
 from ..node.system.locks import is_held
+from .config import WorkerConfig
 
 log = logging.getLogger("moneyer.worker")
 
@@ -28,7 +31,7 @@ _REFUSED = (1, 2)
 _MANY = 5
 _SOON = 30.0
 """Seconds; a worker that ends _MANY times within them is given up."""
-_SETTLED = 5.0
+SETTLED = 5.0
 """Seconds after which a worker has certainly stored the mode of its options."""
 _END_SECONDS = 1.8
 """Seconds after which a worker that was told to end is killed; honcho kills this process itself after 5."""
@@ -38,12 +41,9 @@ _POLL = 0.1
 class Keeper:
     """Runs a worker again and again, until this process is told to end or the worker's node is gone."""
 
-    def __init__(self, arguments: Sequence[str], node_lock: Path, log_level: str, *, log_json: bool) -> None:
-        """`arguments`: of the `moneyer worker --keep` that this is. `node_lock`: the lock file that the node holds."""
-        logs.configure(log_level, log_json)
-        self._first = [each for each in arguments if each != "--keep"]
-        self._again = without_mode(self._first)
-        self._node_lock = node_lock
+    def __init__(self, worker: WorkerConfig) -> None:
+        logs.configure(worker.log_level, worker.log_json)
+        self._worker = worker
         self._asked = threading.Event()
         self._ends: deque[float] = deque(maxlen=_MANY)
 
@@ -53,13 +53,13 @@ class Keeper:
         0: ended as asked, or with the node. 1, 2: the worker has logged why it refuses to run, or it ended again and
         again.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDS:
             signal.signal(number, lambda *_: self._asked.set())
         watch_parent(self._asked.set)
-        arguments = self._first
+        worker = self._worker
         while not self._asked.is_set():
             began = monotonic()
-            status = self._run_once(arguments)
+            status = self._run_once(worker)
             if self._asked.is_set() or (status == 0 and not self._has_node()):
                 return 0
             if status in _REFUSED:
@@ -69,61 +69,44 @@ class Keeper:
                 log.error("the worker %s, %d times within %.0f s: it is given up", _said(status), _MANY, _SOON)
                 return 1
             log.warning("the worker %s; it is started again", _said(status))
-            if monotonic() - began > _SETTLED:
-                arguments = self._again
+            if monotonic() - began > SETTLED:
+                # Its mode is stored by now, and may have been switched since.
+                worker = replace(worker, mode=None)
         return 0
 
-    def _run_once(self, arguments: Sequence[str]) -> int:
+    def _run_once(self, config: WorkerConfig) -> int:
         """Start the worker and wait for its end. Gives its exit status, negative for a signal's number."""
-        environment = {name: value for name, value in os.environ.items() if name != "MONEYER_WORKER_KEEP"}
-        # Named: if this process is killed before the worker has looked for its parent, it would find another one.
-        environment[LAUNCHER] = str(os.getpid())
-        if arguments is self._again:
-            environment.pop("MONEYER_WORKER_MODE", None)
-        command = [sys.executable, "-P", "-m", "moneyer", *arguments]
+        worker = CONTEXT.Process(target=_be_worker, args=(config, os.getpid()), name="worker")
         try:
-            worker = subprocess.Popen(command, env=environment)
+            worker.start()
         except OSError as error:
             log.error("the worker cannot be started: %s", error.strerror)
             return 1
-        while (status := _ended(worker)) is None:
+        while worker.exitcode is None:
             if self._asked.is_set():
-                return self._end(worker)
-        return status
-
-    @staticmethod
-    def _end(worker: subprocess.Popen[bytes]) -> int:
-        worker.terminate()
-        try:
-            return worker.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:  # stopped, or stuck
-            worker.kill()
-            return worker.wait()
+                worker.terminate()
+                worker.join(_END_SECONDS)
+                if worker.exitcode is None:  # stopped, or stuck
+                    worker.kill()
+            worker.join(_POLL)
+        return worker.exitcode
 
     def _has_node(self) -> bool:
         try:
-            return is_held(self._node_lock)
+            return is_held(self._worker.config.node_lock)
         except OSError:  # the system refuses to tell now
             return True
 
 
-def without_mode(arguments: Sequence[str]) -> list[str]:
-    """The arguments without --mode: that has been stored, and may have been switched since."""
-    kept: list[str] = []
-    values = iter(arguments)
-    for each in values:
-        if each == "--mode":
-            next(values, None)
-        elif not each.startswith("--mode="):
-            kept.append(each)
-    return kept
+def _be_worker(config: WorkerConfig, keeper: int) -> None:
+    """In the new process. `keeper`: the process id of the one that started it."""
+    end_as_usual()
+    # Named: if the keeper is killed before this process has looked for its parent, it would find another one.
+    os.environ[LAUNCHER] = str(keeper)
+    watch_launcher()
+    from .supervisor import run
 
-
-def _ended(worker: subprocess.Popen[bytes]) -> int | None:
-    try:
-        return worker.wait(_POLL)
-    except subprocess.TimeoutExpired:
-        return None
+    sys.exit(run(config))
 
 
 def _said(status: int) -> str:

@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import logging
+import multiprocessing
 import os
 import resource
 import secrets
@@ -27,6 +28,7 @@ from ..core.errors import MoneyerError
 from ..store.backends.driver import fold_log
 from ..system import locks, logs
 from ..system.advice import typed
+from ..system.forking import CONTEXT
 from ..system.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
 from ..system.network import is_loopback
 from ..system.shares import CONNECTIONS
@@ -174,6 +176,8 @@ def _run(config: Config, listener: socket.socket) -> None:
     # A closed terminal ends the node; granian would start a second process instead.
     server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
     watch_parent(_end_soon)
+    # Python 3.14 has another default on Linux, which granian does not take for a shared socket: it would import anew.
+    multiprocessing.set_start_method(CONTEXT.get_start_method(), force=True)
     try:
         server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
     except SystemExit:

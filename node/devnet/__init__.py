@@ -5,16 +5,18 @@ Ctrl-C. Two kinds of network: a development network (published keys, wallet open
 person's own.
 
 **Read** `newcoin` (from wishes to a coin), `coinfiles` (`coin.toml`: read, made once), `devcoin` (the development
-coin), `layout` (folders and ports), `procfile` (its processes as shell commands), `launch` (honcho runs them). Beside
-them: `addresses` (free ports, this machine in the local network), `running` (a register of what runs), `chaos` (a
-proxy that cuts and delays, for tests and teaching).
+coin), `layout` (folders and ports), `procfile` (its processes, and as shell commands), `launch` (honcho's loop runs
+them), `forked` (each as a fork of this process). Beside them: `addresses` (free ports, this machine in the local
+network), `running` (a register of what runs), `chaos` (a proxy that cuts and delays, for tests and teaching).
 
-**Processes, threads, locks.** `launch.run` is honcho's loop in the calling thread, with a thread of ours for the
-welcome; `GatedPrinter` has the lock of the output. Each node and worker is a process started through a shell that gives
-way to it (`exec`). `coinfiles.make_once` locks the folder, so that any number of nodes that start at once get the same
-coin. `system.lifecycle.watch_launcher` is a thread in each process that ends it with honcho.
+**Processes, threads, locks.** `launch.run` imports what all need, forks each node and worker (before any thread runs),
+and is honcho's loop in the calling thread then, with a thread for each process's lines and one for the welcome;
+`GatedPrinter` has the lock of the output. `honcho start` on the Procfile runs the same network, each process started by
+a shell that gives way to it (`exec`). `coinfiles.make_once` locks the folder, so that any number of nodes that start at
+once get the same coin. `system.lifecycle.watch_launcher` is a thread in each process that ends it with honcho.
 
-**May import** wallet, system, core and the client; it is imported by the command line alone.
+**May import** all below it (the API and the worker only to have them imported); it is imported by the command line
+alone.
 
 **Weak:** honcho ends all processes when one ends, so workers are restarted by a keeper of their own. A port that is
 free when it is looked at may be taken when the node binds it; the node says so then.

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TextIO
 
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
+from ..system.forking import ENDS
 from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
+from .forked import Enter, ForkedProcess, import_all
 
 if TYPE_CHECKING:
     from honcho.printer import Message
@@ -91,17 +96,27 @@ class GatedPrinter(Printer):  # type: ignore[misc]  # honcho has no types
 
 
 class NetworkManager(Manager):  # type: ignore[misc]
-    """honcho's manager, made to survive a Ctrl-C that comes while it is still starting processes."""
+    """honcho's manager of processes that are forked from this one, with a thread for each in place of a process."""
 
-    def __init__(self, printer: GatedPrinter, started: Callable[[], None]) -> None:
+    def __init__(self, printer: GatedPrinter, started: Callable[[], None], enter: Enter) -> None:
         super().__init__(printer)
+        self.events: SimpleQueue[Message] = SimpleQueue()
+        self._process_ctor = partial(ForkedProcess, enter)
         self._started_callback = started
         self.first_ended: str | None = None
 
     def _start(self) -> None:
-        super()._start()
-        # Not before: processes must not be forked while other threads run.
-        threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+        # A Ctrl-C now is handled once each process has its id. None is forked while other threads run.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        try:
+            for state in self._processes.values():
+                state["pid"] = state["obj"].start()
+            for name, state in self._processes.items():
+                follow = partial(state["obj"].follow, self.events)
+                threading.Thread(target=follow, name=f"follow-{name}", daemon=True).start()
+            threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 
     def _welcome(self) -> None:
         try:
@@ -115,13 +130,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
             self.first_ended = next((name for name, state in self._processes.items() if "returncode" in state), None)
             if self.first_ended is None:
                 self._printer.close()
-        if all("pid" in state for state in self._processes.values()):
-            super().terminate()
-        elif not self._terminating:
-            # honcho itself fails here. The loop learns of the missing processes while this timer runs.
-            again = threading.Timer(0.05, self.terminate)
-            again.daemon = True
-            again.start()
+        super().terminate()
 
     def status_of(self, name: str) -> int | None:
         """Exit status of a process that has ended (negative: the signal)."""
@@ -130,22 +139,25 @@ class NetworkManager(Manager):  # type: ignore[misc]
 
 
 def run(
-    processes: dict[str, str],
+    processes: Mapping[str, Sequence[str]],
     welcome: Callable[[GatedPrinter], None],
+    enter: Enter,
     output: TextIO | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Start the commands, call `welcome` in a thread of its own, and stay until all have ended.
+    """Start the processes, call `welcome` in a thread of its own, and stay until all have ended.
 
     Raises BrokenPipeError or another OSError where `output` can be written no more; the network has ended then, too.
 
-    `environment`: variables of theirs beside this process's own.
+    `processes`: name -> arguments of `moneyer`, which `enter` runs. `environment`: variables of theirs beside this
+    process's own.
     """
     printer = GatedPrinter(output or sys.stdout)
-    manager = NetworkManager(printer, lambda: welcome(printer))
-    theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
-    for name, command in processes.items():
-        manager.add_process(name, command, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
+    manager = NetworkManager(printer, lambda: welcome(printer), enter)
+    theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid())}
+    for name, arguments in processes.items():
+        manager.add_process(name, arguments, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
+    import_all()
     manager.loop()
     if printer.lost is not None:
         raise printer.lost

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from honcho.printer import Message
 
+from moneyer.node.cli.main import run
 from moneyer.node.cli.screen import welcome
 from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
 from moneyer.node.devnet.layout import Network
@@ -71,7 +72,7 @@ def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
 ) -> None:
     """Ctrl-C between a node's first answer and the screen."""
     printer = GatedPrinter(sys.stdout)
-    manager = NetworkManager(printer, lambda: None)
+    manager = NetworkManager(printer, lambda: None, run)
 
     class Starting(BaseHTTPRequestHandler):
         """A node that says it is well, and is ended then."""

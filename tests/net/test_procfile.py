@@ -7,7 +7,7 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
-from moneyer.node.devnet.procfile import commands, render, repository_procfile, this_moneyer
+from moneyer.node.devnet.procfile import arguments, commands, render, repository_procfile, this_moneyer
 from tests.conftest import REPOSITORY
 
 
@@ -27,18 +27,18 @@ def test_it_starts_three_manual_nodes_and_their_workers() -> None:
 
 
 def test_every_line_begins_with_exec() -> None:
-    for processes in (commands(Path("data")), parse_procfile(repository_procfile()).processes):
+    for processes in (commands(arguments(Path("data"))), parse_procfile(repository_procfile()).processes):
         assert all(command.startswith("exec ") for command in processes.values())
 
 
 def test_a_folder_with_spaces_and_quotes_stays_one_word() -> None:
     data = Path("/home/me/It's my coin; echo $HOME")
-    for name, command in parse_procfile(render(commands(data, nodes=1))).processes.items():
+    for name, command in parse_procfile(render(commands(arguments(data, nodes=1)))).processes.items():
         assert str(data / "node1") in shlex.split(command), name
 
 
 def test_without_manual_the_nodes_are_left_to_gossip() -> None:
-    assert not any("--manual" in command for command in commands(Path("data"), manual=False).values())
+    assert not any("--manual" in command for command in arguments(Path("data"), manual=False).values())
 
 
 def test_a_network_is_started_by_the_installation_that_makes_it() -> None:

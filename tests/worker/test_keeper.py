@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from moneyer.worker.keeper import without_mode
+from moneyer.node.store import mining
+from moneyer.node.store.mining import parse_mode
+from moneyer.worker.keeper import SETTLED
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
@@ -147,5 +150,11 @@ def test_keeper_and_worker_end_with_the_node(tmp_path: Path) -> None:
 
 
 def test_a_mode_that_was_switched_to_outlives_the_worker(tmp_path: Path) -> None:
-    given = ["worker", "--mode", "continuous", "--data", "d", "--mode=instant", "--limit", "50%"]
-    assert without_mode(given) == ["worker", "--data", "d", "--limit", "50%"]
+    with kept(tmp_path / "node", "--mode", "interval:600") as (node, keeper):
+        first = keeper.wait_up()
+        began = time.monotonic()
+        node.store.write(lambda conn: mining.set_mode(conn, parse_mode("demand")))
+        wait_until(lambda: time.monotonic() - began > SETTLED, 20, "the time after which a mode is stored")
+        os.kill(first, signal.SIGKILL)
+        keeper.wait_up(other_than=first)
+        assert '"mode": "demand"' in keeper.config.worker_lock.read_text()

@@ -5,7 +5,6 @@ The options of each are written here and nowhere else: `python -m moneyer.worker
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +177,7 @@ def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
     if keep:
         from ....worker.keeper import Keeper
 
-        return Keeper(sys.argv[1:], config.config.node_lock, config.log_level, log_json=config.log_json).run()
+        return Keeper(config).run()
     from ....worker.supervisor import run
 
     return run(config)

@@ -58,11 +58,10 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     network = replace(_prepare(folder, coin, ports, lan=how["lan"]), manual=how["manual"])
     # At the coin's own pace its difficulty, and so the load of this machine, stays the same.
     mode = how["mode"] or (None if how["manual"] else f"interval:{network.coin.block_time}")
-    processes = procfile.commands(
+    processes = procfile.arguments(
         network.data,
         ports=ports,
         manual=how["manual"],
-        moneyer=procfile.this_moneyer(),
         own=network.own,
         host="0.0.0.0" if network.lan else None,  # noqa: S104 - what --lan is for
         peers=how["peer"],
@@ -70,15 +69,22 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
         address=_rewards(network),
     )
     with locked(network.data):
-        write_private(network.data / "Procfile", procfile.render(processes).encode(), replace=True)
+        write_private(network.data / "Procfile", _procfile(processes), replace=True)
+    from ..main import run
     from ..screen import welcome
 
     quiet = {} if verbose or "MONEYER_LOG_LEVEL" in os.environ else {"MONEYER_LOG_LEVEL": "warning"}
-    ended = launch.run(processes, welcome(network, verbose=verbose), environment=quiet)
+    ended = launch.run(processes, welcome(network, verbose=verbose), run, environment=quiet)
     if ended.asked:
         return 0
     said = _LOG_HEAD.sub("", ended.said or "nothing")
     raise click.ClickException(f"{ended.culprit} ended by itself, so the network was stopped. It said: {said}")
+
+
+def _procfile(processes: dict[str, list[str]]) -> bytes:
+    from ...devnet import procfile
+
+    return procfile.render(procfile.commands(processes, procfile.this_moneyer())).encode()
 
 
 def _folder(data: Path | None, coin: Path | None) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import requests
 
-from moneyer.node.devnet.procfile import commands, render
+from moneyer.node.devnet.procfile import arguments, commands, render
 from tests.kit.commands import MONEYER, environment
 from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
@@ -106,14 +106,8 @@ class Network:
         self.folder = folder
         self.first_port = free_ports(nodes)
         self.urls = [f"http://127.0.0.1:{self.first_port + number}" for number in range(nodes)]
-        processes = commands(
-            Path("data"),
-            nodes=nodes,
-            first_port=self.first_port,
-            moneyer=" ".join(MONEYER),
-            shared_coin=Path("data/coin.toml"),
-        )
-        (folder / "Procfile").write_text(render(processes))
+        network = arguments(Path("data"), nodes=nodes, first_port=self.first_port, shared_coin=Path("data/coin.toml"))
+        (folder / "Procfile").write_text(render(commands(network, " ".join(MONEYER))))
 
     def honcho(self) -> Launcher:
         """`honcho start`, as `make run` does it. Use it in a with-statement."""

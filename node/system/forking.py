@@ -1,0 +1,22 @@
+"""How a process starts another one that runs our own code: forked, where the system's libraries survive it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from multiprocessing import get_context
+from multiprocessing.context import ForkContext, SpawnContext
+from typing import Final
+
+CONTEXT: Final[ForkContext | SpawnContext] = get_context("fork") if sys.platform == "linux" else get_context("spawn")
+"""A forked process shares what is imported already. macOS's own libraries do not survive a fork."""
+
+ENDS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask a process to end."""
+
+
+def end_as_usual() -> None:
+    """In a process that was forked: the signals of `ENDS` do what they do in a new one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
