@@ -6,9 +6,10 @@ make bench, or .venv/bin/python -m bench.bench_mine
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from hashlib import sha256
 
-from bench.common import SHORT, Figure, at_least, folder, in_turns, plain, ratios, report, seconds
+from bench.common import SHORT, Cost, Figure, at_least, costs, folder, in_turns, plain, ratios, report
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.store import mining
@@ -25,8 +26,8 @@ _NEVER = 1 << 200  # a target that no nonce tried here meets, and that is compar
 _HEADER = bytes(range(80))
 
 
-def plain_loop() -> float:
-    """Million hashes a second."""
+def plain_loop() -> Cost:
+    """Million hashes a second; for each hash, its processor time."""
 
     def loop() -> None:
         for nonce in range(NONCES):
@@ -34,12 +35,17 @@ def plain_loop() -> float:
             if int.from_bytes(digest, "little") <= _NEVER:
                 raise AssertionError
 
-    return NONCES / seconds(loop) / 1e6
+    return _millions(loop)
 
 
-def engine_rate(engine: Engine) -> float:
-    """Million hashes a second."""
-    return NONCES / seconds(lambda: engine.search(_HEADER, _NEVER, 0, NONCES)) / 1e6
+def engine_rate(engine: Engine) -> Cost:
+    """The same of an engine."""
+    return _millions(lambda: engine.search(_HEADER, _NEVER, 0, NONCES))
+
+
+def _millions(work: Callable[[], object]) -> Cost:
+    cost = costs(NONCES, work)
+    return cost._replace(rate=cost.rate / 1e6)
 
 
 def engine_figures() -> list[Figure]:
@@ -58,7 +64,7 @@ def engine_figures() -> list[Figure]:
     return figures
 
 
-def easy_job() -> float:
+def easy_job() -> Cost:
     """Blocks a second of a job on the easiest development coin: template, search, durable commit."""
     coin = Coin("Bench", "BENCH", "bench", 6, 1_700_000_000, 10, 0x207FFFFF, 10, retarget=False, clock_tolerance=7200)
     with folder() as data:
@@ -71,12 +77,12 @@ def easy_job() -> float:
                 while miner.offers.blocks < BLOCKS:
                     miner.step()
 
-            rate = BLOCKS / seconds(work)
+            cost = costs(BLOCKS, work)
             with store.read() as conn:
                 job = mining.get(conn, job_id)
             if job is None or job.state != mining.DONE:
                 raise AssertionError(f"the job did not end: {job}")
-            return rate
+            return cost
         finally:
             store.close()
 

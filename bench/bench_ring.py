@@ -110,6 +110,7 @@ def main() -> None:
             up = time.perf_counter() - started
             chain, sequence = ChainBuilder(COIN), 0
             empty: list[list[float]] = []
+            began = time.process_time()
             full: list[list[float]] = []
             for number in range(2 * ROUNDS):
                 payments = []
@@ -119,6 +120,7 @@ def main() -> None:
                 raw = codec.encode_block(chain.add(payments))
                 (full if number % 2 else empty).append(here.time(raw, number * 7 % NODES))
                 time.sleep(PAUSE)
+            spent = (time.process_time() - began) / (2 * ROUNDS * NODES)
             assert here.neighbours_connected()
             for node in here.nodes:
                 with node.store.read() as conn:
@@ -130,6 +132,7 @@ def main() -> None:
         below(f"a block of {TRANSFERS} transfers reaches all", [max(each) for each in full], "s", WANTED),
         plain("an empty block reaches half of them", [sorted(each)[half] for each in empty], "s"),
         plain("one hop (of 25)", [max(each) / half * 1000 for each in empty], "ms"),
+        plain("processor of a block at a node, the caller's share included", [1000 * spent], "ms"),
         plain("until all were connected, from nothing", [up], "s"),
         plain("memory of this process at most", [memory], "MB"),
     ]

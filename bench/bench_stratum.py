@@ -95,12 +95,19 @@ class Miners:
             link.close()
 
 
+def processor(process: subprocess.Popen[bytes]) -> float:
+    """Seconds that it has spent so far."""
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def swapped(block_hash: bytes) -> str:
     return b"".join(block_hash[at : at + 4][::-1] for at in range(0, 32, 4)).hex()
 
 
-def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float]]:
-    """(milliseconds from the commit to the last miner, and from the first miner to the last), a round each."""
+def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float], float]:
+    """(milliseconds from the commit to the last miner, and from the first miner to the last), a round each; and
+    microseconds of the server's processor for each miner that is told."""
     with folder() as data:
         (data / "coin.toml").write_text(coin_to_toml(coin))
         ensure_wallet(data, development=True)
@@ -110,9 +117,10 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float]]:
         chain, builder, port = Chain(store), ChainBuilder(coin), free_port()
         all_told, spread = [], []
         try:
-            with server(data, port):
+            with server(data, port) as process:
                 miners = Miners(port, users)
                 miners.wait_told(swapped(codec.block_hash(coin.genesis.header)))
+                before = processor(process)
                 for _ in range(ROUNDS):
                     block = builder.add()
                     chain.accept_block(codec.encode_block(block), GENESIS_TIME + 10**9)
@@ -121,11 +129,12 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float]]:
                     all_told.append((max(told) - committed) * 1e3)
                     spread.append((max(told) - min(told)) * 1e3)
                     time.sleep(0.1)
+                spent = processor(process) - before
                 miners.close()
         finally:
             lock.release()
             store.close()
-    return all_told, spread
+    return all_told, spread, spent / (ROUNDS * CONNECTIONS) * 1e6
 
 
 def main() -> None:
@@ -135,8 +144,9 @@ def main() -> None:
         ("one address", ["miner.rig"] * CONNECTIONS),
         (f"{CONNECTIONS} addresses", [key(f"user {number}").address(coin) for number in range(CONNECTIONS)]),
     ):
-        all_told, spread = run(coin, users)
+        all_told, spread, spent = run(coin, users)
         figures.append(below(f"a new tip told to {CONNECTIONS} miners of {what}", all_told, "ms", 200))
+        figures.append(plain("processor of the server for each of them", [spent], "µs"))
         figures.append(plain("of this, from the first to the last", spread, "ms"))
     report("stratum", figures)
 
