@@ -126,7 +126,7 @@ def watching(store: Store) -> Iterator[Watched]:
         threading.Thread(target=repeat, args=(write, watched.wrote)),
     ]
     event.listen(engine, "begin", begin)
-    commit, engine.dialect.do_commit = engine.dialect.do_commit, end  # type: ignore[method-assign]
+    commit, engine.dialect.do_commit = engine.dialect.do_commit, end  # type: ignore[method-assign, assignment]
     for thread in threads:
         thread.start()
     try:
