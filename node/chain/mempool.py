@@ -26,6 +26,7 @@ from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import entries as rows
 from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
 from ..store.unconfirmed.intake import Intake
+from ..store.unconfirmed.senders import Known, SenderIndex
 from .signatures import verify_signatures
 
 T = TypeVar("T")
@@ -107,6 +108,8 @@ class Mempool:
         self.coin = store.coin
         self._signatures: BoundedCache[bool] = BoundedCache(_MOST_SIGNATURES)
         """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
+        self.senders = SenderIndex()
+        """What the transfers that came say of their senders: the next ones are judged without a query."""
         self._wary_until = 0.0
         """By the monotonic clock. Until then the database is asked before signatures are verified, because lately a
         transfer was refused or known already. Otherwise a single transfer goes straight to the writer, which asks
@@ -144,7 +147,7 @@ class Mempool:
         Raises RuleError, PolicyError.
         """
         with look:
-            known = self._foresee_one(wanted) if asks else None
+            known = self._foresee_one(wanted) if asks and not self._expects(wanted, {}) else None
             if known is None:
                 self._check_signature(wanted)
         return known
@@ -154,7 +157,7 @@ class Mempool:
 
     def _take_all(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer]:
         answers: list[_Answer] = []
-        with Intake(conn) as intake:
+        with Intake(conn, self.senders) as intake:
             for each in wanted:
                 try:
                     answers.append(self.take(intake, each.txid, each.transfer, replace=each.replace))
@@ -201,7 +204,7 @@ class Mempool:
             return known
 
         def trial(conn: Connection) -> None:
-            with Intake(conn) as intake:
+            with Intake(conn, SenderIndex()) as intake:
                 raise _CheckOnly(self.take(intake, wanted.txid, transfer, replace=replace))
 
         try:
@@ -229,16 +232,38 @@ class Mempool:
                 self._check_room(conn, transfer, view)
         return known
 
+    def _expects(self, wanted: _Wanted, before: dict[bytes, Known]) -> bool:
+        """Whether a transfer will be taken, by what was so at the last write: then nothing is asked before the write.
+
+        `before`: senders as the transfers before it in a batch leave them, which are taken too. Moved on with this one.
+        """
+        transfer = wanted.transfer
+        known = before.get(transfer.sender) or self.senders.get(transfer.sender)
+        if known is None or not known.takes(transfer):
+            return False
+        try:
+            self._check(transfer, known.view(0), replace=wanted.replace)
+        except RuleError:
+            return False
+        before[transfer.sender] = known.after(transfer.cost)
+        return True
+
     def _foresee(self, conn: Connection, wanted: Sequence[_Wanted]) -> list[_Answer | _Wanted]:
         """For each transfer its answer, where it is certain without the signature; else the transfer, to be checked."""
-        states = accounts.states(conn, {each.transfer.sender for each in wanted})
         room = self._store.config.mempool_bytes - rows.totals(conn)[1]
         is_tight = room < sum(codec.transaction_size(each.transfer) for each in wanted)
+        before: dict[bytes, Known] = {}
+        expected = {each.txid for each in wanted if not is_tight and self._expects(each, before)}
+        states = accounts.states(conn, {each.transfer.sender for each in wanted if each.txid not in expected})
         open_senders: set[bytes] = set()
         costs: dict[bytes, int] = {}
         answers: list[_Answer | _Wanted] = []
         for each in wanted:
             sender = each.transfer.sender
+            if each.txid in expected:
+                answers.append(each)
+                open_senders.add(sender)
+                continue
             # One that is still open may change the sender's run; where the pool may get full, anybody's.
             is_sure = sender not in open_senders and not (is_tight and open_senders)
             try:
@@ -301,7 +326,7 @@ class Mempool:
             self._check_room(intake.insert(), transfer, view)
         fills_gap = is_ready and view.is_followed
         if not (is_full or fills_gap or view.slot_txid is not None):
-            intake.add(txid, transfer, ready=is_ready)
+            intake.add(txid, transfer, ready=is_ready, head=transfer.sequence == view.account.sequence)
         else:
             conn = intake.insert()
             evicted: list[Victim] = []
@@ -315,7 +340,8 @@ class Mempool:
                     evicted = self._make_room(conn, txid, transfer)
             for victim in evicted:
                 intake.spend(victim.sender, -victim.cost)
-        intake.spend(transfer.sender, transfer.cost - view.slot_cost)
+            intake.spend(transfer.sender, transfer.cost - view.slot_cost)
+            intake.recount()
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
     def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:

@@ -54,8 +54,7 @@ class Waiting(NamedTuple):
     ready: int
 
 
-@dataclass(frozen=True, slots=True)
-class SenderView:
+class SenderView(NamedTuple):
     """What policy needs to know of a sender before a transfer is accepted, from one query."""
 
     account: Account
@@ -69,6 +68,8 @@ class SenderView:
     """Whether this very transfer is on the main chain."""
     is_followed: bool
     """Whether the sender's next transfer waits behind this one."""
+    has_waiting: bool
+    """Whether any transfer of the sender waits behind a gap."""
     slot_txid: bytes | None
     slot_fee: int
     slot_cost: int
@@ -83,6 +84,7 @@ _mine = mempool.c.sender == _sender
 _slot = mempool.alias("slot")
 _this = mempool.alias("this")
 _follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
+_any_waiting: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready).limit(literal_column("1"))
 _pool_cost = select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery()
 
 
@@ -95,6 +97,7 @@ def _view(pool_cost: ColumnElement[int]) -> Query:
         select(_this.c.ready).where(_this.c.txid == _txid).scalar_subquery().label("pool_ready"),
         select(literal_column("1")).where(transactions.c.txid == _txid).scalar_subquery().label("confirmed"),
         _follower.scalar_subquery().label("followed"),
+        _any_waiting.scalar_subquery().label("has_waiting"),
         _slot.c.txid.label("slot_txid"),
         _slot.c.fee.label("slot_fee"),
         _slot.c.cost.label("slot_cost"),
@@ -216,7 +219,7 @@ def view(
         row = _VIEW_OF_KNOWN_COST.one(conn, **asked, known_cost=pool_cost)
     if row is None:
         raise StoreDamaged("the mempool's totals are gone")
-    balance, next_sequence, cost, run_end, pool_ready, confirmed, followed, *rest = row
+    balance, next_sequence, cost, run_end, pool_ready, confirmed, followed, waiting, *rest = row
     slot_txid, slot_fee, slot_cost, pool_bytes = rest
     account = Account(balance or 0, next_sequence or 0)
     return SenderView(
@@ -226,6 +229,7 @@ def view(
         pool_ready=None if pool_ready is None else bool(pool_ready),
         is_confirmed=confirmed is not None,
         is_followed=followed is not None,
+        has_waiting=waiting is not None,
         slot_txid=slot_txid,
         slot_fee=slot_fee or 0,
         slot_cost=slot_cost or 0,
@@ -331,12 +335,16 @@ def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> No
 def add_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool]]) -> None:
     """Each (transfer, ready), in order of arrival."""
     following: dict[bytes, int] = dict(_NEXT.rows(conn, list({each.sender for each, _ in new})))
+    insert_many(conn, [(each, ready, each.sequence == following.get(each.sender)) for each, ready in new])
+
+
+def insert_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool, bool]]) -> None:
+    """`add_many` where it is known whether each is its sender's head: (transfer, ready, head)."""
     values, added = [], 0
-    for (txid, sender, receiver, amount, fee, sequence, raw), is_ready in new:
+    for (txid, sender, receiver, amount, fee, sequence, raw), is_ready, is_head in new:
         size = len(raw)
         added += size
         paying = (amount + fee, fee, rate_of(fee, size))
-        is_head = sequence == following.get(sender)
         values.append((txid, sender, sequence, receiver, *paying, size, is_ready, raw, is_head))
     if values:
         _INSERT.run(conn, values)
