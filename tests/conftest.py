@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # As in an activated environment, so that advice reads `moneyer …`; and no node of a test is registered.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 os.environ["MONEYER_STATE"] = "/dev/null"
+os.environ["MONEYER_CACHE"] = str(REPOSITORY / ".pytest_cache" / "engines")
 # Whoever started us may ignore Ctrl-C (a shell does so for what runs in its background), and children would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

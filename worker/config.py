@@ -58,8 +58,10 @@ class WorkerConfig:
 
     @property
     def code_cache(self) -> Path:
-        """Folder for what the engines have compiled."""
-        return self.data / "cache"
+        """Folder for what the engines have compiled: of this user, else in the data folder."""
+        from .engines.code_cache import of_this_user
+
+        return of_this_user() or self.data / "cache"
 
     def check(self) -> None:
         """Raises BadWorkerOption, BadMode."""

@@ -12,8 +12,10 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from multiprocessing import active_children
 from multiprocessing.connection import wait as wait_for_any
+from pathlib import Path
 from time import monotonic
 
 from ..node.core.coin import Coin
@@ -138,7 +140,7 @@ def run(worker: WorkerConfig) -> int:
 
 def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     worker.check()
-    engine, speed = _choose(worker)
+    engine, speed = choose_engine(worker.engine, worker.code_cache)
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()
@@ -159,9 +161,14 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
         lock.release()
 
 
-def _choose(worker: WorkerConfig) -> tuple[str, float]:
+@cache
+def choose_engine(name: str, code_cache: Path) -> tuple[str, float]:
+    """The engine to take, and the hashes a second that it reaches in one process. Raises MoneyerError.
+
+    Measured once in a process: workers that are forked from it afterwards need not measure against each other.
+    """
     try:
-        return registry.choose_measured(worker.engine, worker.code_cache)
+        return registry.choose_measured(name, code_cache)
     except registry.EngineFailed as error:
         raise _Refused(str(error)) from None
 

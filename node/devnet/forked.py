@@ -16,10 +16,12 @@ from ctypes import memmove
 from datetime import datetime
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 
 from honcho.printer import Message
 
+from ..core.errors import MoneyerError
 from ..system.forking import CONTEXT, end_as_usual
 
 Enter = Callable[[Sequence[str]], int]
@@ -34,6 +36,16 @@ def import_all() -> None:
 
     gc.collect()
     gc.freeze()  # a collection in a child would write to these objects' pages, and so copy them
+
+
+def choose_engine_for_all() -> None:
+    """Compile and measure the hash engines, for the workers that are forked from this process afterwards."""
+    from ...worker import supervisor
+    from ...worker.config import WorkerConfig
+
+    usual = WorkerConfig(Path())
+    with suppress(MoneyerError):  # which the workers will say
+        supervisor.choose_engine(usual.engine, usual.code_cache)
 
 
 class ForkedProcess:

@@ -18,7 +18,7 @@ from honcho.printer import Printer
 
 from ..system.forking import ENDS
 from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
-from .forked import Enter, ForkedProcess, import_all
+from .forked import Enter, ForkedProcess, choose_engine_for_all, import_all
 
 if TYPE_CHECKING:
     from honcho.printer import Message
@@ -109,7 +109,9 @@ class NetworkManager(Manager):  # type: ignore[misc]
         # A Ctrl-C now is handled once each process has its id. None is forked while other threads run.
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
-            for state in self._processes.values():
+            for name, state in self._processes.items():
+                if name.startswith("worker"):  # now, while the nodes that are forked already start
+                    choose_engine_for_all()
                 state["pid"] = state["obj"].start()
             for name, state in self._processes.items():
                 follow = partial(state["obj"].follow, self.events)

@@ -31,6 +31,7 @@ def environment(**changes: str) -> dict[str, str]:
     # No test sends anything into the network it happens to run on.
     settings = {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", "MONEYER_NO_DISCOVERY": "1"}
     settings["MONEYER_STATE"] = os.environ["MONEYER_STATE"]  # where no other test's node is found
+    settings["MONEYER_CACHE"] = os.environ["MONEYER_CACHE"]
     return {**kept, **settings, **changes}
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from moneyer.worker.bench import PASSED, bench_engines
 from moneyer.worker.engines import mixed_ir, registry
+from moneyer.worker.engines.code_cache import of_this_user
 from moneyer.worker.engines.compiled import CompiledEngine, Processor
 from moneyer.worker.engines.mixed import MixedEngine
 from moneyer.worker.engines.registry import NONCES, EngineFailed, solves
@@ -351,12 +352,47 @@ def test_an_engine_says_why_it_may_be_slow_on_a_processor(monkeypatch: pytest.Mo
     assert registry.why_slow("simd", narrow.weakness, 2.0, 1.0) is None
 
 
-def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code_in_the_data_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["of the user", "nowhere"])
+def test_a_worker_mines_by_a_compiled_engine_and_keeps_its_code(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONEYER_CACHE", str(tmp_path / "cache") if cache == "of the user" else "/dev/null")
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
         worker = node.ready_worker("--mode", "continuous", "--engine", "auto", "--processes", "2")
         wait_until(lambda: node.height >= 4, 60, "four blocks")
         assert worker.alive_status()["engine"] in set(registry.ENGINES) - {"hashlib"}
-        assert list((node.config.data / "cache").iterdir())
+        kept = tmp_path / "cache" if cache == "of the user" else node.config.data / "cache"
+        assert list(kept.iterdir())
+        assert (node.config.data / "cache").exists() is (cache == "nowhere")
+
+
+def test_the_users_cache_is_made_for_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MONEYER_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setattr("sys.platform", "linux")
+    folder = of_this_user()
+    assert folder == tmp_path / "caches" / "moneyer"
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("what", ["others may write", "a file", "somebody else's", "no home"])
+def test_a_users_cache_that_is_not_safe_is_not_used(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MONEYER_CACHE", str(folder))
+    if what == "a file":
+        folder.write_bytes(b"")
+    elif what == "no home":
+        monkeypatch.delenv("MONEYER_CACHE")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setenv("HOME", "/dev/null")
+    else:
+        folder.mkdir()
+        folder.chmod(0o720 if what == "others may write" else 0o700)
+    if what == "somebody else's":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give folders away")
+        os.chown(folder, 12345, 12345)
+    assert of_this_user() is None
 
 
 def test_the_bench_has_a_row_for_every_engine(tmp_path: Path) -> None:

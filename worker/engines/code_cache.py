@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import sys
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,30 @@ log = logging.getLogger("moneyer.worker")
 _DIGEST = 32
 _MAX_SIZE = 4 << 20
 """Bytes; an engine has some tens of thousands."""
+
+
+def of_this_user() -> Path | None:
+    """The folder that all workers of a person share: `MONEYER_CACHE`, else the system's own for caches.
+
+    None where it cannot be made or written, or others can write into it.
+    """
+    try:
+        folder = _named()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder
+        log.debug("compiled code is kept in the data folder: %s", error)
+        return None
+    is_own = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return folder if is_own and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _named() -> Path:
+    if named := os.environ.get("MONEYER_CACHE"):
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/moneyer"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moneyer"
 
 
 class CodeCache:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ....worker.config import MAX_PROCESSES
-from ..options import FOLDER, FloatRange, IntRange, as_json, option, wallet_folder
+from ..options import FloatRange, IntRange, as_json, option, wallet_folder
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -55,9 +55,8 @@ def bench() -> None:
 @bench.command()
 @option("--seconds", type=FloatRange(0.1, 60), default=2.0, show_default=True, help="Of each measurement.")
 @option("--processes", type=IntRange(1, MAX_PROCESSES), help="Hashing processes.  [default: one a core]")
-@option("--data", type=FOLDER, metavar="DIR", help="A data folder, for its cache of compiled code.")
 @as_json
-def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -> None:
+def mine(seconds: float, processes: int | None, json: bool) -> None:
     """Hash rates of the engines: of one core, and of all.
 
     \b
@@ -67,12 +66,11 @@ def mine(seconds: float, processes: int | None, data: Path | None, json: bool) -
     from dataclasses import asdict
 
     from ....worker.bench import bench_engines
+    from ....worker.engines.code_cache import of_this_user
     from ....worker.reports import shown_rate
     from ..output import print_json, print_table
 
-    rows = bench_engines(
-        seconds, None if data is None else data / "cache", processes, lambda said: click.echo(f"{said} …", err=True)
-    )
+    rows = bench_engines(seconds, of_this_user(), processes, lambda said: click.echo(f"{said} …", err=True))
     if json:
         print_json({"engines": [asdict(row) for row in rows]})
         return
