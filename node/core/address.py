@@ -9,7 +9,8 @@ from __future__ import annotations
 from base64 import b32encode
 from collections.abc import Iterable
 from functools import lru_cache, reduce
-from operator import xor
+from operator import getitem, xor
+from typing import Final
 
 from .errors import BadAddress, quoted
 from .types import KEY_KIND, PAYLOAD_SIZE
@@ -37,13 +38,26 @@ def _polymod(values: Iterable[int], checksum: int = 1) -> int:
     return checksum
 
 
+def _tables() -> tuple[tuple[int, ...], ...]:
+    """What each symbol of an address's data adds to the checksum, by its place: the BIP's sum is linear (by xor)."""
+    last = tuple([_polymod(bytes([symbol, *bytes(_CHECKSUM_SIZE)]), 0) for symbol in range(32)])
+    tables = [last]
+    for _ in range(_KEY_SYMBOLS):
+        tables.append(tuple([_polymod(bytes(1), added) for added in tables[-1]]))
+    return tuple(reversed(tables))
+
+
+_ADDED: Final = _tables()
+
+
 def _expand(hrp: str) -> list[int]:
     return [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
 
 
 @lru_cache(maxsize=16)
 def _polymod_of(hrp: str) -> int:
-    return _polymod(_expand(hrp))
+    """Of an address whose symbols are all 0."""
+    return _polymod([*_expand(hrp), *bytes(1 + _KEY_SYMBOLS + _CHECKSUM_SIZE)]) ^ _BECH32M
 
 
 def encode_address(hrp: str, payload: bytes) -> str:
@@ -51,7 +65,7 @@ def encode_address(hrp: str, payload: bytes) -> str:
     # Base32 (RFC 4648) cuts bytes into the same groups of 5 bits; only its letters are others.
     key = b32encode(payload[1:]).rstrip(b"=").translate(_GROUPS_OF_BASE32)
     data = payload[:1] + key
-    polymod = _polymod(data + bytes(_CHECKSUM_SIZE), _polymod_of(hrp)) ^ _BECH32M
+    polymod = reduce(xor, map(getitem, _ADDED, data), _polymod_of(hrp))
     data += bytes([polymod >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_SIZE)])
     return f"{hrp}1{data.translate(_SYMBOLS).decode()}"
 

@@ -34,7 +34,7 @@ TRANSFER_BASE: Final = _TRANSFER.size + _SIGNATURE_SIZE
 MAX_TRANSFER: Final = TRANSFER_BASE + 255
 """No transfer that decodes is longer, in bytes."""
 _COINBASE_VERSION: Final = 0
-_TRANSFER_VERSION: Final = 1
+TRANSFER_VERSION: Final = 1
 INNER_NODE_SIZE: Final = 64
 """Bytes that no transaction may have: it could pass for an inner node of a Merkle tree."""
 _TRANSFER_TAG: Final = tag_prefix("moneyer/transfer")
@@ -66,6 +66,11 @@ def decode_header(raw: bytes) -> Header:
     return Header(*_HEADER.unpack(raw))
 
 
+def timestamp_of(raw: bytes) -> int:
+    """The timestamp of a stored header's 80 bytes, Unix seconds, with nothing else decoded."""
+    return int.from_bytes(raw[68:72], "little")
+
+
 def block_hash(header: Header) -> bytes:
     return sha256d(encode_header(header))
 
@@ -89,7 +94,7 @@ def encode_unsigned(transfer: Transfer) -> bytes:
     """The bytes of a transfer before its signature."""
     return (
         _TRANSFER.pack(
-            _TRANSFER_VERSION,
+            TRANSFER_VERSION,
             transfer.sender,
             transfer.receiver,
             transfer.amount,
@@ -122,7 +127,7 @@ def decode_transaction(raw: bytes, offset: int = 0) -> tuple[Transaction, int]:
     if offset >= len(raw):
         raise Malformed("the bytes end before a transaction", offset=offset)
     version = raw[offset]
-    if version == _TRANSFER_VERSION:
+    if version == TRANSFER_VERSION:
         start = offset + _TRANSFER.size
         if start > len(raw):
             raise Malformed("the bytes end within a transfer", offset=offset)
@@ -150,6 +155,17 @@ def _decode_coinbase(raw: bytes, offset: int) -> tuple[Coinbase, int]:
     if end - offset == INNER_NODE_SIZE:
         raise Malformed("no transaction may be 64 bytes long", found=INNER_NODE_SIZE)
     return Coinbase(height, receiver, amount, raw[start:end]), end
+
+
+def transfer_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, bytes, bytes]:
+    """The fields of a transfer on its own, in the order of `Transfer`, which takes as long again. Raises Malformed."""
+    if len(raw) < TRANSFER_BASE:
+        raise Malformed("the bytes end within a transfer", expected=TRANSFER_BASE, found=len(raw))
+    version, sender, receiver, amount, fee, sequence, length = _TRANSFER.unpack_from(raw)
+    middle = _TRANSFER.size + length
+    if version != TRANSFER_VERSION or len(raw) != middle + _SIGNATURE_SIZE:
+        raise Malformed("these bytes are not one transfer", version=version, expected=TRANSFER_BASE + length)
+    return sender, receiver, amount, fee, sequence, raw[_TRANSFER.size : middle], raw[middle:]
 
 
 def decode_transfer(raw: bytes) -> Transfer:
@@ -238,8 +254,8 @@ def outline_body(raw: bytes) -> tuple[Coinbase, bytes, list[Outline]]:
     try:
         for _ in range(count - 1):
             version, sender, receiver, amount, fee, sequence, length = _TRANSFER.unpack_from(raw, offset)
-            if version != _TRANSFER_VERSION:
-                raise Malformed("behind the coinbase stands no transfer", expected=_TRANSFER_VERSION, found=version)
+            if version != TRANSFER_VERSION:
+                raise Malformed("behind the coinbase stands no transfer", expected=TRANSFER_VERSION, found=version)
             end = offset + TRANSFER_BASE + length
             whole = raw[offset:end]
             outlines.append(Outline(sha256d(whole), sender, receiver, amount, fee, sequence, whole))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from struct import unpack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, func, select
 
 from ..core import codec
 from ..core.errors import Malformed
@@ -24,8 +23,7 @@ class Place(NamedTuple):
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(NamedTuple):
     """A transaction of the main chain. `raw`: as on the wire; `timestamp`: its block's, Unix seconds."""
 
     place: Place
@@ -37,25 +35,21 @@ class Confirmed:
 _other = bodies.alias("other")
 
 
-def _part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
+def part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
     """A condition: the part of a block's body that holds the transaction at `position`."""
     found = select(func.max(_other.c.first)).where(_other.c.joined == blocks.c.joined, _other.c.first <= position)
     return found.correlate_except(_other).scalar_subquery()
 
 
-def confirmed_at(height: ColumnElement[int], position: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
-    """Rows for `confirmed` of the main chain's transactions at (`height`, `position`), columns of another table."""
-    return (
-        select(height, position, blocks.c.block_hash, blocks.c.header, bodies.c.first, bodies.c.offsets, bodies.c.body)
-        .join(blocks, (blocks.c.height == height) & blocks.c.main_chain)
-        .join(bodies, (bodies.c.joined == blocks.c.joined) & (bodies.c.first == _part_with(position)))
-    )
-
-
 _FIND = Query(select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid")))
 _CONFIRMED = Query(
-    confirmed_at(transactions.c.height, transactions.c.position)
+    select(
+        *(transactions.c.height, transactions.c.position, blocks.c.block_hash, blocks.c.header),
+        *(bodies.c.first, bodies.c.offsets, bodies.c.body),
+    )
     .select_from(transactions)
+    .join(blocks, (blocks.c.height == transactions.c.height) & blocks.c.main_chain)
+    .join(bodies, (bodies.c.joined == blocks.c.joined) & (bodies.c.first == part_with(transactions.c.position)))
     .where(transactions.c.txid == bindparam("txid"))
 )
 _PARTS = Query(
@@ -74,26 +68,35 @@ def find(conn: Connection, txid: bytes) -> Place | None:
 def get(conn: Connection, txid: bytes) -> Confirmed | None:
     """A confirmed transaction; its block is not read for it, only the part in which it stands."""
     row = _CONFIRMED.one(conn, txid=txid)
-    return confirmed(row) if row else None
+    if row is None:
+        return None
+    height, position, block_hash, header, *part = row
+    place = Place(height, position)
+    return Confirmed(place, block_hash, codec.timestamp_of(header), cut([place], *part)[0])
 
 
-def confirmed(row: Sequence[Any]) -> Confirmed:
-    """From a row of `confirmed_at`. Raises StoreDamaged."""
-    height, position, block_hash, header, first, offsets, body = row
-    at = 4 * (position - first)
-    ends = offsets[at : at + 8]
-    if len(ends) not in (4, 8):
-        raise StoreDamaged(f"the database has no transaction {position} in the block at height {height}")
-    start, end = int.from_bytes(ends[:4], "little"), int.from_bytes(ends[4:], "little") or len(body)
-    timestamp = codec.decode_header(header).timestamp
-    return Confirmed(Place(height, position), block_hash, timestamp, body[start:end])
+def cut(places: Sequence[Place], first: int, offsets: bytes, body: bytes) -> list[bytes]:
+    """The transactions at `places`, all in the part of their block's body that begins with number `first`.
+
+    Raises StoreDamaged.
+    """
+    starts = _starts(offsets)
+    ends = (*starts[1:], len(body))
+    if not 0 <= min(places).position - first <= max(places).position - first < len(starts):
+        raise StoreDamaged(f"the database has not all transactions of the block at height {places[0].height}")
+    return [body[starts[position - first] : ends[position - first]] for _, position in places]
+
+
+def _starts(offsets: bytes) -> tuple[int, ...]:
+    """Where each transaction of a part begins."""
+    return unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
 
 
 def of_block(conn: Connection, joined: int) -> list[bytes]:
     """Every transaction of a block as on the wire, none decoded; empty where the body is not kept."""
     found: list[bytes] = []
     for _, body, offsets in _PARTS.rows(conn, joined=joined):
-        starts = unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
+        starts = _starts(offsets)
         found += [body[start:end] for start, end in zip(starts, (*starts[1:], len(body)), strict=True)]
     return found
 
@@ -112,6 +115,14 @@ def decode(raw: bytes) -> Transaction:
     if end != len(raw):
         raise StoreDamaged("a stored transaction is damaged: bytes follow it")
     return transaction
+
+
+def transfer_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, bytes, bytes]:
+    """`codec.transfer_fields` of a stored transfer. Raises StoreDamaged."""
+    try:
+        return codec.transfer_fields(raw)
+    except Malformed as error:
+        raise StoreDamaged(f"a stored transaction is damaged: {error}") from error
 
 
 def everything(conn: Connection) -> Iterator[tuple[bytes, int, int]]:

@@ -1,4 +1,4 @@
-"""What a page costs: one query, each transaction that it shows decoded once, and none that it doesn't show."""
+"""What a page costs: a query or two, each transaction that it shows decoded once, and none that it doesn't show."""
 
 from __future__ import annotations
 
@@ -59,16 +59,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
-    """Every transaction that is decoded from now on."""
+    """Every transaction that is decoded from now on, a transfer's fields too."""
     seen: list[Transaction] = []
-    really = codec.decode_transaction
+    really, fields_of = codec.decode_transaction, codec.transfer_fields
 
     def counting(raw: bytes, offset: int = 0) -> tuple[Transaction, int]:
         found = really(raw, offset)
         seen.append(found[0])
         return found
 
+    def counting_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, bytes, bytes]:
+        found = fields_of(raw)
+        seen.append(Transfer(*found))
+        return found
+
     monkeypatch.setattr(codec, "decode_transaction", counting)
+    monkeypatch.setattr(codec, "transfer_fields", counting_fields)
     return seen
 
 
@@ -89,13 +95,13 @@ def touching(payload: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
-def test_a_page_of_a_history_is_one_query_and_decodes_what_it_shows(
+def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
     node: Node, parts: ApiParts, decoded: list[Transaction], limit: int
 ) -> None:
     whose = BOB.address(CHAIN.coin)
     with statements(node.store) as seen:
         page = history(node, call_of(parts, {"address": whose}, query=HistoryQuery(limit=limit)))
-    assert len(seen) == 2  # the page, and the tip's height
+    assert len(seen) == 3  # where they stand, the parts in which they do, and the tip's height
     assert [each.txid for each in page.transactions] == touching(BOB.payload)[:limit]
     assert len(decoded) <= limit + 1
 

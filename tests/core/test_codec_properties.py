@@ -43,6 +43,26 @@ def test_a_transaction_comes_back_and_its_size_is_known(transaction: Transaction
     assert codec.transaction_size(transaction) == len(raw) != 64
 
 
+@given(st.one_of(values.transactions.map(codec.encode_transaction), st.binary(max_size=400)), st.data())
+def test_a_transfers_fields_are_those_of_the_decoded_one_and_nothing_else_has_any(
+    raw: bytes, data: st.DataObject
+) -> None:
+    end = data.draw(st.integers(max(0, len(raw) - 70), len(raw) + 2))
+    for each in (raw, (raw + b"xx")[:end]):
+        try:
+            wanted = codec.decode_transfer(each)
+        except Malformed:
+            with pytest.raises(Malformed):
+                codec.transfer_fields(each)
+        else:
+            assert Transfer(*codec.transfer_fields(each)) == wanted
+
+
+@given(values.headers)
+def test_a_headers_timestamp_is_found_without_decoding_it(header: Header) -> None:
+    assert codec.timestamp_of(codec.encode_header(header)) == header.timestamp
+
+
 @given(values.blocks)
 def test_a_block_comes_back(block: Block) -> None:
     assert codec.decode_block(codec.encode_block(block)) == block

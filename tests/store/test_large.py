@@ -33,9 +33,9 @@ FILL = (
     NUMBERS.format(BLOCKS)
     + f"INSERT INTO blocks SELECT i + 1, {HASH.format('i')}, {HASH.format('i - 1')}, i, {HASH.format('i')},"
     " 'connected', 1, NULL, zeroblob(80), 80, 1, zeroblob(33), 0, 0 FROM n",
-    NUMBERS.format(FULL * PER_BLOCK // 80)
-    + f"INSERT INTO bodies SELECT {BLOCKS - FULL + 1} + i * 80 / {PER_BLOCK}, i * 80 % {PER_BLOCK}, zeroblob(16000),"
-    f" zeroblob(320) FROM n WHERE i * 80 % {PER_BLOCK} % 80 = 0",
+    NUMBERS.format(FULL * PER_BLOCK // 50)
+    + f"INSERT INTO bodies SELECT {BLOCKS - FULL + 1} + i * 50 / {PER_BLOCK}, i * 50 % {PER_BLOCK}, zeroblob(16000),"
+    " zeroblob(200) FROM n",
     NUMBERS.format(FULL * PER_BLOCK)
     + f"INSERT INTO transactions SELECT {HASH.format('i + 1000000')}, {BLOCKS - FULL} + i / {PER_BLOCK},"
     f" i % {PER_BLOCK} FROM n",

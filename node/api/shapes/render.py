@@ -22,6 +22,8 @@ from ...store.unconfirmed.entries import MempoolRow
 from .mining import Job
 from .v1 import BlockDetail, BlockSummary, PeerView, TransactionView
 
+_TRANSFER = bytes([codec.TRANSFER_VERSION])
+
 
 @lru_cache(maxsize=8192)
 def _address(hrp: str, payload: bytes) -> str:
@@ -73,12 +75,35 @@ def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: i
 def stored_view(
     coin: Coin, raw: bytes, status: str, place: tuple[str, int, int], timestamp: int, confirmations: int
 ) -> TransactionView:
-    """`transaction_view` from a block's own bytes: decoded once, and not encoded again for its txid."""
+    """`transaction_view` from a block's own bytes. A transfer's fields go from there into the view, as most are."""
+    txid = sha256d(raw)
+    if raw[:1] == _TRANSFER:
+        sender, receiver, amount, fee, sequence, memo, signature = transactions.transfer_fields(raw)
+        block_hash, height, position = place
+        # By place: names take half as long again.
+        return TransactionView(
+            show(txid),
+            "transfer",
+            address(coin, sender),
+            address(coin, receiver),
+            amount,
+            fee,
+            sequence,
+            memo.decode(),
+            signature.hex(),
+            len(raw),
+            status,
+            block_hash,
+            height,
+            position,
+            timestamp,
+            confirmations,
+        )
     return transaction_view(
         coin,
         transactions.decode(raw),
         status=status,
-        txid=sha256d(raw),
+        txid=txid,
         place=place,
         timestamp=timestamp,
         confirmations=confirmations,
