@@ -139,23 +139,27 @@ def set_main_chain(conn: Connection, hashes: Iterable[bytes], on: bool) -> None:
 
 def condemn(conn: Connection, block_hash: bytes, code: str) -> None:
     """A block of the tree turned out invalid: it, and with it all its descendants. Their bodies go."""
+    height = conn.execute(select(table.c.height).where(table.c.block_hash == block_hash)).scalar_one()
     generation = [block_hash]
     while generation:
+        children: list[bytes] = []
         # A part at a time: a statement has room for some ten thousand values only.
-        some, generation = generation[:_CHUNK], generation[_CHUNK:]
-        condemned = table.c.block_hash.in_(some)
-        conn.execute(update(table).where(condemned).values(status=INVALID, invalid_code=code))
-        conn.execute(delete(bodies).where(bodies.c.joined.in_(select(table.c.joined).where(condemned))))
-        children = select(table.c.block_hash).where(table.c.prev_hash.in_(some), table.c.status != INVALID)
-        generation += conn.execute(children).scalars()
-        code = InvalidParent.code
+        for start in range(0, len(generation), _CHUNK):
+            some = generation[start : start + _CHUNK]
+            condemned = table.c.block_hash.in_(some)
+            conn.execute(update(table).where(condemned).values(status=INVALID, invalid_code=code))
+            conn.execute(delete(bodies).where(bodies.c.joined.in_(select(table.c.joined).where(condemned))))
+            is_child = (table.c.height == height + 1, table.c.prev_hash.in_(some), table.c.status != INVALID)
+            children += conn.execute(select(table.c.block_hash).where(*is_child)).scalars()
+        generation, height, code = children, height + 1, InvalidParent.code
 
 
 def forget(conn: Connection, hashes: Sequence[bytes]) -> None:
     """Delete blocks, in this order, that were never connected and have no child in the tree; leave any other alone."""
     child = table.alias("child")
     for block_hash in hashes:
-        has_child = select(literal(1)).where(child.c.prev_hash == block_hash).exists()
+        is_child = (child.c.height == table.c.height + 1, child.c.prev_hash == block_hash)
+        has_child = select(literal(1)).where(*is_child).correlate(table).exists()
         chosen = (table.c.block_hash == block_hash, table.c.status == STORED, ~has_child)
         joined = conn.execute(select(table.c.joined).where(*chosen)).scalar_one_or_none()
         if joined is not None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 metadata = MetaData(
@@ -79,7 +79,7 @@ blocks = Table(
         sqlite_where=text("main_chain = 1"),  # as SQLAlchemy writes it in queries: else SQLite scans
         postgresql_where=text("main_chain"),
     ),
-    Index("ix_blocks_prev_hash", "prev_hash"),
+    Index("ix_blocks_height", "height"),  # a block's children: an index by prev_hash grows at random places
     Index("ix_blocks_work", "work"),
 )
 

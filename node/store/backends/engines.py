@@ -167,9 +167,14 @@ BUSY_SECONDS = 10
 
 _KEPT_READERS = 8
 """Reading connections that stay open: as many as read at once in normal use."""
-_WRITER_CACHE_KIB = 4096
+_WRITER_CACHE_KIB = 16_384
+"""Of the writing connection, used as far as it is needed: each new hash goes to a page of its own of every index by
+hash, and one that is not here is read from the file."""
 _READER_CACHE_KIB = 512
 """Of each reading connection. Every commit empties it, and the system keeps the file's pages anyway."""
+_LOG_PAGES = 4000
+"""Of 4 KiB: the log is folded into the file when it has grown so long. Four times SQLite's own measure: a page that
+many commits change is written to the file once (docs/performance.md)."""
 _LOG_BYTES = 16 << 20
 """The log is cut back to this when it has grown beyond, because a reader held it for long."""
 
@@ -190,6 +195,7 @@ def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECON
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA journal_mode={journal_mode}")
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         cursor.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB if write else _READER_CACHE_KIB}")
