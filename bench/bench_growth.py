@@ -189,17 +189,19 @@ def figures(lines: Lines) -> list[Figure]:
 
 
 def draw(lines: Lines, file: Path) -> None:
-    """All lines, both axes by powers of ten; an empty pool stands at one."""
+    """All lines, both axes by powers of ten; an empty pool has no place there."""
     chart = pygal.XY(
         logarithmic=True,
         style=CleanStyle,
         title="Processor time of a piece of work, µs",
-        x_title="transfers or blocks on the chain, transfers in the pool: powers of ten",
+        x_title="transfers or blocks on the chain, transfers in the pool",
+        height=800,
         legend_at_bottom=True,
         legend_at_bottom_columns=3,
     )
+    chart.x_labels = [{"value": power, "label": f"{10**power:,}"} for power in range(3, 7)]
     for what, points in lines.points.items():
-        chart.add(what, [(log10(max(1, size)), spent) for size, spent in points])
+        chart.add(what, [(log10(size), spent) for size, spent in points if size])
     chart.render_to_file(str(file))
 
 
