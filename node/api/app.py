@@ -26,7 +26,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_templates,
     v1_transactions,
 )
-from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Rendered, Reply, Streamed
+from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, OfChain, Reply, Streamed
 from .http.decode import json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
 from .http.guard import (
@@ -36,12 +36,14 @@ from .http.guard import (
     check_same_site,
     check_token,
     declared_length,
+    has_it,
     is_open,
     read_body,
 )
 from .http.inflight import Flight, Outgoing
 from .http.large import LARGE
 from .openapi import DOCS_POLICY, docs_page, document
+from .parts.answers import Rendered
 from .parts.api_parts import ApiParts
 from .shapes.fields import encode
 from .shapes.v1 import Error, ErrorBody
@@ -55,8 +57,10 @@ SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
 )
+_KEEP_NOTHING = ("Cache-Control", "no-store")
+_ASK_AGAIN = ("Cache-Control", "no-cache")
+_NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _MAX_PATH = 1_000
 _NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
@@ -107,6 +111,8 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
             status, answer = self._routed(environ)
+            if isinstance(answer, Rendered) and answer.etag and has_it(environ, answer.etag):
+                return 304, _validators(answer), _NOTHING
             return status, _headers(answer), self._in_pieces(environ, flight, answer)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
@@ -150,13 +156,20 @@ class _Route:
 
     def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
         endpoint = self._endpoint
-        flight: Flight = environ[_FLIGHT]
         if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
             raise MethodNotAllowed(self._methods)
         if endpoint.same_site:
             check_same_site(environ, self._node.config)
         if self._wants_token:
             check_token(environ, self._node.token.current)
+        kept_as = None
+        if endpoint.kept:
+            # Before a row is read: a commit in between makes the next caller look again.
+            kept_as = _address(environ, endpoint), self._parts.answers.version()
+            kept = self._parts.answers.find(*kept_as)
+            if kept is not None:
+                return endpoint.status, kept
+        flight: Flight = environ[_FLIGHT]
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
         sender = _sender(environ)
         flight.trusted = endpoint.is_health or (bool(sender) and self._is_peer(sender, flight))
@@ -172,9 +185,9 @@ class _Route:
         )
         if self._places is None:
             flight.end_turn()
-            return self._rendered(endpoint.handler(self._node, call))
+            return self._rendered(endpoint.handler(self._node, call), kept_as)
         with self._parts.flights.work(flight, self._places):
-            return self._rendered(endpoint.handler(self._node, call))
+            return self._rendered(endpoint.handler(self._node, call), kept_as)
 
     def _is_peer(self, sender: str, flight: Flight) -> bool:
         return self._node.gossip.is_peer(Caller(sender, flight.remote))
@@ -194,14 +207,20 @@ class _Route:
             raise NoBody(f"this call needs a body: {kind.about}", expected="application/octet-stream")
         return raw
 
-    def _rendered(self, answer: Answer) -> tuple[int, Sent]:
-        if isinstance(answer, Reply):
-            return answer.status, Rendered(encode(answer.content))
-        if isinstance(answer, Rendered | Streamed):
+    def _rendered(self, answer: Answer, kept_as: tuple[str, int] | None) -> tuple[int, Sent]:
+        """`kept_as`: the address and version to keep it under."""
+        if isinstance(answer, Streamed):
             return self._endpoint.status, answer
-        if isinstance(answer, bytes):
-            return self._endpoint.status, Rendered(answer, "application/octet-stream")
-        return self._endpoint.status, Rendered(encode(answer))
+        status = answer.status if isinstance(answer, Reply) else self._endpoint.status
+        content = answer.content if isinstance(answer, Reply | OfChain) else answer
+        if isinstance(content, bytes):
+            rendered = Rendered(content, "application/octet-stream")
+        else:
+            rendered = content if isinstance(content, Rendered) else Rendered(encode(content))
+        if kept_as is not None:
+            tip = answer.tip if isinstance(answer, OfChain) else None
+            rendered = self._parts.answers.keep(*kept_as, rendered, tip)
+        return status, rendered
 
 
 def build_app(node: Node, parts: ApiParts | None = None) -> App:
@@ -227,6 +246,13 @@ def _allowed(header: str) -> list[str]:
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
+def _address(environ: Environ, endpoint: Endpoint) -> str:
+    """What an answer depends on beside the rows: the path, and the query where the endpoint has one."""
+    path: str = environ["PATH_INFO"]
+    query = environ.get("QUERY_STRING") if endpoint.query else None
+    return f"{path}?{query}" if query else path
+
+
 def _decoded_path(environ: Environ) -> str:
     """The path as text. Raises NotFound for what no path of ours can be."""
     raw: str = environ["PATH_INFO"]
@@ -244,12 +270,20 @@ def _sender(environ: Environ) -> str:
     return given if len(given) <= _MAX_NODE_ID else ""
 
 
+def _validators(answer: Rendered) -> Headers:
+    """With an ETag, a client may keep the answer, and asks each time whether it still is the one."""
+    if answer.etag is None:
+        return [*SECURITY_HEADERS, _KEEP_NOTHING]
+    return [*SECURITY_HEADERS, _ASK_AGAIN, ("ETag", answer.etag)]
+
+
 def _headers(answer: Sent) -> Headers:
-    headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS]
     if isinstance(answer, Streamed):
+        headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS, _KEEP_NOTHING]
         return [*headers, ("Content-Security-Policy", STRICTEST_POLICY)]
     return [
-        *headers,
+        ("Content-Type", answer.content_type),
+        *_validators(answer),
         ("Content-Length", str(len(answer.content))),
         ("Content-Security-Policy", answer.policy or STRICTEST_POLICY),
     ]

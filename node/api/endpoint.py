@@ -20,6 +20,7 @@ from .http.errors import TooLarge
 from .http.guard import JSON_LIMIT
 from .http.inflight import Flight
 from .http.large import Chunks
+from .parts.answers import Rendered
 from .parts.api_parts import ApiParts
 
 Query = TypeVar("Query", covariant=True)
@@ -57,16 +58,6 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """An answer whose bytes are ready."""
-
-    content: bytes
-    content_type: str = "application/json"
-    policy: str | None = None
-    """Content-Security-Policy, where it isn't the strictest."""
-
-
-@dataclass(frozen=True, slots=True)
 class Streamed:
     """An answer without an end of its own."""
 
@@ -90,13 +81,23 @@ class Text:
     content_type: str
 
 
-Answer = Struct | bytes | Reply | Rendered | Streamed
+S = TypeVar("S", bound=Struct, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OfChain(Generic[S]):
+    """An answer of a `kept` endpoint that depends on the main chain alone. `tip`: the tip's hash, of the same read."""
+
+    content: S
+    tip: bytes
+
+
+Answer = Struct | bytes | Reply | Rendered | Streamed | OfChain[Struct]
 """What a handler may return."""
 Handler = Callable[[Node, Call[object, object]], Answer]
 Returned = TypeVar("Returned", bound=Answer)
 Q = TypeVar("Q", bound=Struct | None)
 B = TypeVar("B", bound=Struct | bytes | None)
-S = TypeVar("S", bound=Struct)
 
 
 class Register(Protocol[Q, B]):
@@ -116,6 +117,7 @@ class Options(TypedDict, total=False):
     same_site: bool
     bound: Bound | None
     is_health: bool
+    kept: bool
     limit: int | Callable[[Coin], int]
 
 
@@ -148,6 +150,8 @@ class Endpoint:
     """Whose place the node works on it in; None where the handler takes its own, or needs none."""
     is_health: bool
     """A look at the node's health, which may use the reserve whoever asks."""
+    kept: bool
+    """Answered by the database's rows alone: kept while they are as they were (`parts.answers`), and has an ETag."""
 
     @property
     def name(self) -> str:
@@ -239,6 +243,7 @@ def endpoint(
                     limit=limit if callable(limit) else lambda coin: limit,
                     bound=options.get("bound", WRITES if changes else SHORT_READS),
                     is_health=options.get("is_health", False),
+                    kept=options.get("kept", False),
                 )
             )
         return handler

@@ -33,6 +33,13 @@ _PATH_PARAMETERS = {
     "job": "what asking for it answered",
 }
 
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of an answer that the client has: 304 where it is this one still.",
+    "schema": {"type": "string"},
+}
 _REASONS = {
     400: "Not understood: the code and `details.field` say what.",
     401: "No token, or a wrong one.",
@@ -104,7 +111,11 @@ def _operation(endpoint: Endpoint, schema_of: Schemas, schemas: JsonObject) -> J
         "summary": endpoint.summary,
         "operationId": endpoint.name,
         "tags": [_tag(endpoint.path)],
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint, schemas)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint, schemas),
+            *([_IF_NONE_MATCH] if endpoint.kept else ()),
+        ],
         "responses": _responses(endpoint, schema_of),
     }
     if endpoint.body is not None:
@@ -163,6 +174,8 @@ def _responses(endpoint: Endpoint, schema_of: Schemas) -> JsonObject:
         str(status): {"description": HTTPStatus(status).phrase, "content": _content(kind, schema_of)}
         for status, kind in answers.items()
     }
+    if endpoint.kept:
+        responses["304"] = {"description": "The client has this answer: `If-None-Match` names its `ETag`."}
     for status in _error_statuses(endpoint):
         responses[str(status)] = _error(status)
     return dict(sorted(responses.items()))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
@@ -59,6 +59,9 @@ _ROW = select(*_COLUMNS)
 _MAIN = _ROW.where(blocks.c.main_chain)
 _BY_HASH = Query(_ROW.where(blocks.c.block_hash == bindparam("block_hash")))
 _BY_HEIGHT = Query(_MAIN.where(blocks.c.height == bindparam("height")))
+_TIP_ID = Query(
+    select(blocks.c.height, blocks.c.block_hash).where(blocks.c.main_chain).order_by(blocks.c.height.desc()).limit(1)
+)
 _TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(1))
 _valid = blocks.c.status != INVALID
 # By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree.
@@ -113,6 +116,21 @@ def _one(conn: Connection, query: Query, **values: object) -> BlockRow | None:
 
 def _many(conn: Connection, statement: Select[*tuple[Any, ...]], **parameters: object) -> list[BlockRow]:
     return [_row(found) for found in conn.execute(statement, parameters)]
+
+
+class TipId(NamedTuple):
+    """Which block the main chain ends with."""
+
+    height: int
+    block_hash: bytes
+
+
+def tip_id(conn: Connection) -> TipId:
+    """What of `tip` an answer needs. Raises StoreDamaged."""
+    row = _TIP_ID.one(conn)
+    if row is None:
+        raise StoreDamaged("the main chain has no block, not even genesis")
+    return TipId(*row)
 
 
 def tip(conn: Connection) -> BlockRow:

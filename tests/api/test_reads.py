@@ -11,6 +11,7 @@ from moneyer.node.api.calls.tutorial import ChainQuery, get_chain
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block
 from moneyer.node.api.calls.v1_transactions import proof, show_transaction
+from moneyer.node.api.endpoint import OfChain
 from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.parts.chain_cache import MerkleTrees
 from moneyer.node.config import Config
@@ -100,7 +101,7 @@ def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
 ) -> None:
     whose = BOB.address(CHAIN.coin)
     with statements(node.store) as seen:
-        page = history(node, call_of(parts, {"address": whose}, query=HistoryQuery(limit=limit)))
+        page = history(node, call_of(parts, {"address": whose}, query=HistoryQuery(limit=limit))).content
     assert len(seen) == 3  # where they stand, the parts in which they do, and the tip's height
     assert [each.txid for each in page.transactions] == touching(BOB.payload)[:limit]
     assert len(decoded) <= limit + 1
@@ -112,7 +113,7 @@ def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts,
         limit = 101  # a page that ends at a part's edge, and one that doesn't
     found, before, path = [], None, {"address": ALICE.address(CHAIN.coin)}
     while True:
-        page = history(node, call_of(parts, path, query=HistoryQuery(before=before, limit=limit)))
+        page = history(node, call_of(parts, path, query=HistoryQuery(before=before, limit=limit))).content
         found += page.transactions
         before = page.next
         if before is None:
@@ -128,14 +129,18 @@ def test_a_transaction_is_found_wherever_in_its_block_it_stands(
 ) -> None:
     for position, transaction in enumerate(CHAIN.blocks[2].transactions):
         decoded.clear()
-        view = show_transaction(node, call_of(parts, {"txid": show(codec.txid(transaction))}))
+        found = show_transaction(node, call_of(parts, {"txid": show(codec.txid(transaction))}))
+        assert isinstance(found, OfChain)
+        view = found.content
         assert (view.height, view.position) == (2, position)
         assert decoded == [transaction]
 
 
 def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: list[Transaction]) -> None:
     block = CHAIN.blocks[4]
-    detail = show_block(node, call_of(parts, {"block": "4"}))
+    found = show_block(node, call_of(parts, {"block": "4"}))
+    assert isinstance(found, OfChain)
+    detail = found.content
     assert [each.txid for each in detail.transactions] == [show(codec.txid(each)) for each in block.transactions]
     assert tuple(decoded) == block.transactions
 
@@ -175,8 +180,8 @@ def test_a_branch_in_a_known_tree_is_the_branch(count: int) -> None:
 def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
     for limit in (1, 3, 1000):
         with statements(node.store) as seen:
-            page = list_blocks(node, call_of(parts, query=BlockQuery(limit=limit)))
-        assert len(seen) == 1
+            page = list_blocks(node, call_of(parts, query=BlockQuery(limit=limit))).content
+        assert len(seen) == 2  # the page, and which tip it belongs to
         assert len(page.blocks) == min(limit, 6)
 
 

@@ -12,7 +12,7 @@ from ...store import accounts, blocks
 from ...store.transactions import Place
 from ...store.unconfirmed import entries
 from ...system.shares import DEAR_READS
-from ..endpoint import Call, endpoint
+from ..endpoint import Call, OfChain, endpoint
 from ..http.errors import BadField
 from ..shapes.render import address
 from ..shapes.v1 import AccountView, History, Pending
@@ -28,7 +28,9 @@ class HistoryQuery(Struct):
     limit: Limit = 50
 
 
-@endpoint("GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView)
+@endpoint(
+    "GET", "/v1/accounts/{address}", "What an address has; zeros for one never used", reply=AccountView, kept=True
+)
 def show_account(node: Node, call: Call[None, None]) -> AccountView:
     payload = node.coin.payload(call.path["address"])
     with node.store.read() as conn:
@@ -49,19 +51,21 @@ def show_account(node: Node, call: Call[None, None]) -> AccountView:
     reply=History,
     query=HistoryQuery,
     bound=DEAR_READS,
+    kept=True,
 )
-def history(node: Node, call: Call[HistoryQuery, None]) -> History:
+def history(node: Node, call: Call[HistoryQuery, None]) -> OfChain[History]:
     payload = node.coin.payload(call.path["address"])
     query = call.query
     before = None if query.before is None else _parse_cursor(query.before)
     with node.store.read() as conn:
         found = accounts.history(conn, payload, before, query.limit + 1)
-        tip = blocks.tip(conn).height
+        tip = blocks.tip_id(conn)
     page = found[: query.limit]
-    return History(
-        transactions=[confirmed_view(node.coin, each, tip) for each in page],
+    content = History(
+        transactions=[confirmed_view(node.coin, each, tip.height) for each in page],
         next="{}.{}".format(*page[-1].place) if len(found) > query.limit else None,
     )
+    return OfChain(content, tip.block_hash)
 
 
 def _parse_cursor(text: str) -> Place:

@@ -11,7 +11,7 @@ from ...service import Node
 from ...store import blocks, transactions
 from ...store.blocks import INVALID, BlockRow
 from ...system.shares import DEAR_READS
-from ..endpoint import Binary, Call, endpoint
+from ..endpoint import Binary, Call, OfChain, endpoint
 from ..http.errors import NotFound
 from ..shapes.render import block_detail, block_summary
 from ..shapes.v1 import BlockDetail, BlockPage, Tips, TipView
@@ -29,12 +29,19 @@ class BlockQuery(Struct):
 
 
 @endpoint(
-    "GET", "/v1/blocks", "A page of the main chain, newest first", reply=BlockPage, query=BlockQuery, bound=DEAR_READS
+    "GET",
+    "/v1/blocks",
+    "A page of the main chain, newest first",
+    reply=BlockPage,
+    query=BlockQuery,
+    bound=DEAR_READS,
+    kept=True,
 )
-def list_blocks(node: Node, call: Call[BlockQuery, None]) -> BlockPage:
+def list_blocks(node: Node, call: Call[BlockQuery, None]) -> OfChain[BlockPage]:
     with node.store.read() as conn:
         rows = blocks.newest_first(conn, call.query.before, call.query.limit)
-    return BlockPage([block_summary(node.coin, row) for row in rows])
+        tip = blocks.tip_id(conn)
+    return OfChain(BlockPage([block_summary(node.coin, row) for row in rows]), tip.block_hash)
 
 
 @endpoint(
@@ -44,13 +51,16 @@ def list_blocks(node: Node, call: Call[BlockQuery, None]) -> BlockPage:
     reply=BlockDetail,
     errors=(404,),
     bound=DEAR_READS,
+    kept=True,
 )
-def show_block(node: Node, call: Call[None, None]) -> BlockDetail:
+def show_block(node: Node, call: Call[None, None]) -> BlockDetail | OfChain[BlockDetail]:
     with node.store.read() as conn:
         row = find_block(conn, call.path["block"])
         raws = transactions.of_block(conn, row.joined)
-        tip = blocks.tip(conn).height
-    return block_detail(node.coin, row, raws, tip)
+        tip = blocks.tip_id(conn)
+    detail = block_detail(node.coin, row, raws, tip.height)
+    # Off the main chain it may turn out invalid while the tip stays.
+    return OfChain(detail, tip.block_hash) if row.main_chain else detail
 
 
 @endpoint(

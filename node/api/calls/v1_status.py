@@ -6,7 +6,8 @@ from ...core.errors import MoneyerError
 from ...p2p.table.standing import CONNECTED
 from ...service import Node
 from ...store import blocks, peers
-from ..endpoint import Call, Rendered, Reply, Text, endpoint
+from ..endpoint import Call, Reply, Text, endpoint
+from ..parts.answers import Rendered
 from ..parts.metrics import METRICS_TYPE
 from ..shapes.fields import encode
 from ..shapes.v1 import CoinFields, Health, PeerCounts, Status
@@ -20,7 +21,12 @@ def status(node: Node, call: Call[None, None]) -> Rendered:
 
 
 @endpoint(
-    "GET", "/v1/coin", "The whole coin, so that a newcomer can join with a URL alone", reply=CoinFields, bound=None
+    "GET",
+    "/v1/coin",
+    "The whole coin, so that a newcomer can join with a URL alone",
+    reply=CoinFields,
+    bound=None,
+    kept=True,
 )
 def coin(node: Node, call: Call[None, None]) -> Rendered:
     return Rendered(encode(node.coin.as_json()))

@@ -18,7 +18,7 @@ from ...store import blocks, transactions
 from ...store.errors import StoreDamaged
 from ...store.unconfirmed import entries, order
 from ...system.shares import DEAR_READS, LOOKS, WRITES
-from ..endpoint import Call, Reply, endpoint
+from ..endpoint import Call, OfChain, Reply, endpoint
 from ..http.errors import BadField, MalformedTransfer, NotFound, conflict
 from ..shapes.render import pool_view, stored_view
 from ..shapes.v1 import Checked, PoolPage, Proof, Submitted, TransactionView
@@ -161,14 +161,20 @@ def check(node: Node, call: Call[None, TransferBody]) -> Checked:
 
 
 @endpoint(
-    "GET", "/v1/transactions/{txid}", "A transaction, confirmed or in the mempool", reply=TransactionView, errors=(404,)
+    "GET",
+    "/v1/transactions/{txid}",
+    "A transaction, confirmed or in the mempool",
+    reply=TransactionView,
+    errors=(404,),
+    kept=True,
 )
-def show_transaction(node: Node, call: Call[None, None]) -> TransactionView:
+def show_transaction(node: Node, call: Call[None, None]) -> TransactionView | OfChain[TransactionView]:
     txid = parse_hash(call.path["txid"], "txid")
     with node.store.read() as conn:
         found = transactions.get(conn, txid)
         if found is not None:
-            return confirmed_view(node.coin, found, blocks.tip(conn).height)
+            tip = blocks.tip_id(conn)
+            return OfChain(confirmed_view(node.coin, found, tip.height), tip.block_hash)
         row = entries.get(conn, txid)
     if row is None:
         raise NotFound("this node knows no transaction of that txid", txid=show(txid))
@@ -216,7 +222,13 @@ def proof(node: Node, call: Call[None, None]) -> Proof:
 
 
 @endpoint(
-    "GET", "/v1/mempool", "What waits for a block, by fee per byte", reply=PoolPage, query=PoolQuery, bound=DEAR_READS
+    "GET",
+    "/v1/mempool",
+    "What waits for a block, by fee per byte",
+    reply=PoolPage,
+    query=PoolQuery,
+    bound=DEAR_READS,
+    kept=True,
 )
 def pool(node: Node, call: Call[PoolQuery, None]) -> PoolPage:
     with node.store.read() as conn:

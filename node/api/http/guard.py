@@ -111,6 +111,14 @@ def check_token(environ: Environ, token: str) -> None:
         )
 
 
+def has_it(environ: Environ, etag: str) -> bool:
+    """Whether `If-None-Match` says that the client has the answer of this ETag (RFC 9110, 13.1.2)."""
+    given: str | None = environ.get("HTTP_IF_NONE_MATCH")
+    if given is None:
+        return False
+    return given.strip() == "*" or any(each.strip().removeprefix("W/") == etag for each in given.split(","))
+
+
 def read_body(environ: Environ, limit: int, oversize: type[TooLarge] = TooLarge) -> bytes:
     """The whole body, at most `limit` bytes; no more than one over that is ever read. Raises TooLarge, Incomplete."""
     declared = declared_length(environ)

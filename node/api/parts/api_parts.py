@@ -11,6 +11,7 @@ from ...system.threads import OneAtATime
 from ..feed.feed import Feed
 from ..http.doorkeeper import Doorkeeper
 from ..http.inflight import Flights
+from .answers import KeptAnswers
 from .chain_cache import ChainChecks, MerkleTrees, branch_tips
 from .metrics import Metrics
 from .status import StatusPage
@@ -27,6 +28,7 @@ class ApiParts:
     feed: Feed
     """Events, for `/v1/events`."""
     metrics: Metrics
+    answers: KeptAnswers
     status: StatusPage
     templates: Templates
     branch_tips: OneAtATime[list[tuple[BlockRow, int]]]
@@ -46,6 +48,7 @@ class ApiParts:
             doorkeeper=Doorkeeper(node.config.port),
             feed=feed,
             metrics=Metrics(node, flights, feed),
+            answers=KeptAnswers(node.store),
             status=StatusPage(node, flights.places),
             templates=Templates(node.store, node.chain),
             branch_tips=branch_tips(node.store),
