@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .chain.accept import Chain
@@ -14,6 +15,7 @@ from .p2p.sync.sync import Sync
 from .p2p.table.peer_table import PeerTable
 from .store import meta
 from .store.engine import Store, load_coin
+from .store.errors import StoreRefused
 from .system.api_token import TokenFile
 from .wallet.keystore import Wallet
 from .wallet.live import LiveWallet
@@ -47,11 +49,14 @@ class Node:
     """What `Authorization: Bearer` must carry."""
 
     @classmethod
-    def open(cls, config: Config) -> Node:
-        """Open a data folder for serving. Raises StoreRefused, BadCoin, WalletError, OSError, each with a sentence."""
+    def open(cls, config: Config, on_damage: Callable[[StoreRefused], None] | None = None) -> Node:
+        """Open a data folder for serving. Raises StoreRefused, BadCoin, WalletError, OSError, each with a sentence.
+
+        `on_damage`: as of `Store.open`.
+        """
         coin = load_coin(config)
         keys = LiveWallet(config.data, development=config.development, passphrase_file=config.passphrase_file)
-        store = Store.open(config, coin)
+        store = Store.open(config, coin, on_damage=on_damage)
         mempool = Mempool(store)
         chain = Chain(store)
         peers = PeerTable(store, config)

@@ -232,11 +232,17 @@ def _open(config: Config) -> Node:
     from ..service import Node
 
     try:
-        return Node.open(config)
+        return Node.open(config, on_damage=_refuse)
     except MoneyerError as error:
-        log.error("%s", error.message)
+        _refuse(error)
     except OSError as error:
         log.error("%s cannot be used: %s", config.data, of_system(error))
+    os._exit(_REFUSED)
+
+
+def _refuse(error: MoneyerError) -> None:
+    """End the process, whatever it does, with a line that says why."""
+    log.error("%s", error.message)
     os._exit(_REFUSED)
 
 

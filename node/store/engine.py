@@ -24,9 +24,14 @@ from .backends.driver import DatabaseError, fold_log
 from .backends.engines import BUSY_SECONDS, Readers, open_engine, reading_a_copy, refusing
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import check, genesis, made, schema
+from .opening.behind import BackgroundCheck
+from .opening.check import Look
 from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
+
+_AT_ONCE_BYTES = 4_000_000
+"""A file up to this size is checked whole before it is used, in less than 0.1 s."""
 
 FALLBACK_SECONDS = 1.0
 """A change whose ring was lost (its process died between commit and ring) is seen after this long."""
@@ -69,14 +74,25 @@ class Store:
         self._database = config.database
         self._file = _identity(self._database)
         writer = open_engine(config.database, write=True, busy_seconds=busy_seconds)
-        self._writer = Writer(writer, self._announce, self.check_file)
+        self._writer = Writer(writer, self._announce, self._check_before_write)
+        self._check: BackgroundCheck | None = None
 
     @classmethod
-    def open(cls, config: Config, coin: Coin, *, check_file: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
+    def open(
+        cls,
+        config: Config,
+        coin: Coin,
+        *,
+        check_file: bool = True,
+        on_damage: Callable[[StoreRefused], None] | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> Store:
         """Open the folder's database: made, upgraded and checked as needed.
 
-        `busy_seconds`: how long a write waits for another process's. Raises StoreRefused with a sentence (newer
-        schema, another coin, damaged file); the file is then as it was.
+        `on_damage`: where given, a large file may be read before it is checked whole, and this is called, in another
+        thread, should it be damaged; writes wait until it is known not to be. `busy_seconds`: how long a write waits
+        for another process's. Raises StoreRefused with a sentence (newer schema, another coin, damaged file); the file
+        is then as it was.
         """
         try:
             with refusing(config.database):
@@ -85,7 +101,8 @@ class Store:
                 is_marked = config.chain_marker.exists()
                 made.check_not_lost(config)
                 schema.prepare(config.database)
-                is_new = check.look(config.database, coin, whole=check_file)
+                what = _how_much(config.database, check_file=check_file, may_wait=on_damage is not None)
+                is_new = check.look(config.database, coin, what)
                 if is_new and is_marked:
                     raise made.lost(config)
                 store = cls(config, coin, busy_seconds)
@@ -93,6 +110,8 @@ class Store:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
         if is_new:
             store._begin()
+        elif on_damage is not None and what is Look.NEWEST:
+            store._check = BackgroundCheck(config.database, coin, on_damage)
         made.mark(config, coin)
         return store
 
@@ -206,6 +225,8 @@ class Store:
                 return
             self._closed = True
             self._watch.close()
+        if self._check is not None:
+            self._check.stop()
         self._writer.close()
         self._bell.close()
         self._readers.close()
@@ -222,6 +243,11 @@ class Store:
                 "with the file in its place"
             )
 
+    def _check_before_write(self) -> None:
+        if self._check is not None:
+            self._check.wait()
+        self.check_file()
+
     def _announce(self) -> None:
         self._notify()
         self._bell.ring_others()
@@ -230,6 +256,15 @@ class Store:
         with self._changed:
             self._rings += 1
             self._changed.notify_all()
+
+
+def _how_much(database: Path, *, check_file: bool, may_wait: bool) -> Look:
+    """How much of a file is looked at before it is used. `may_wait`: what takes longer may be done behind that."""
+    if not check_file:
+        return Look.OWNER
+    # With a rollback journal, whoever reads for long holds writers up.
+    is_long = database.stat().st_size > _AT_ONCE_BYTES and sqlite.has_safe_wal
+    return Look.NEWEST if may_wait and is_long else Look.WHOLE
 
 
 def _identity(database: Path) -> tuple[int, int] | None:

@@ -112,7 +112,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, newer: Pat
     with pytest.raises(StoreRefused):
         Store.open(Config(folder), COIN)
     assert "notes" not in tables(folder / "chain.db")
-    assert check.look(folder / "chain.db", COIN, whole=True) is False
+    assert check.look(folder / "chain.db", COIN, check.Look.WHOLE) is False
     assert (folder / "chain.db").read_bytes() == before
 
 

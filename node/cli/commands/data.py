@@ -110,14 +110,14 @@ def check(data: Path | None, json: bool) -> None:
     moneyer db check --data data/node1
     """
     from ...store.engine import load_coin
-    from ...store.opening.check import damage, look
+    from ...store.opening.check import Look, damage, look
 
     config = _up_to_date(data)
     with _reading(config) as conn:
         wrong = damage(conn)
     if wrong:
         raise click.ClickException(_damaged(config, wrong))
-    look(config.database, load_coin(config), whole=True)  # what a node looks at when it starts
+    look(config.database, load_coin(config), Look.WHOLE)  # what a node looks at when it starts
     _print(f"{config.database} is whole", {"database": str(config.database), "whole": True} if json else None)
 
 
@@ -171,7 +171,7 @@ def restore(data: Path | None, file: Path, json: bool) -> None:
         try:
             schema.backup(file, copy)
             schema.prepare(copy)
-            if check.look(copy, coin, whole=True):
+            if check.look(copy, coin, check.Look.WHOLE):
                 raise StoreRefused(f"{file} has no chain in it")
             away = _move_away(config)
             copy.rename(config.database)

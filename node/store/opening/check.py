@@ -1,12 +1,14 @@
-"""Checks a database before a node serves from it: whose it is, and whether its rows contradict each other.
+"""Checks a database that a node serves from: whose it is, and whether its rows contradict each other.
 
-A few seconds at most; the proof of every block is `node.chain.verify.verify_chain`.
+A few seconds at most; the proof of every block is `node.chain.verify.verify_chain`. Of a large file a node looks at the
+newest blocks before it answers, and at the whole file behind that (`behind`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from enum import Enum
+from itertools import groupby, islice
 from pathlib import Path
 from struct import unpack
 from typing import Any
@@ -51,23 +53,37 @@ _WHOLE_FILE_BYTES = 200_000_000
 _BODY_BYTES = 32_000_000
 """The newest bodies, up to so many bytes, are hashed: SQLite itself cannot tell that a blob has changed."""
 
+_NEWEST_BYTES = 500_000
+_NEWEST_BLOCKS = 100
+"""What `Look.NEWEST` hashes: bodies up to so many bytes, and so many blocks at most."""
+
 _CONTRADICTS = "its pages, indexes or rows contradict each other"
 
 
-def look(database: Path, coin: Coin, *, whole: bool) -> bool:
-    """Checks a file; whether the database is new. Raises StoreRefused for another coin's or a damaged one, unchanged.
+class Look(Enum):
+    """How much of a file is looked at."""
 
-    `whole`: check what the file says, not only whose it is.
-    """
+    OWNER = "whose it is"
+    NEWEST = "its tables, the tip and the blocks below it, the mempool: as long for any chain"
+    WHOLE = "everything that a start looks at"
+
+
+def look(database: Path, coin: Coin, what: Look) -> bool:
+    """Checks a file, which stays as it is; whether the database is new. Raises StoreRefused (damaged, another coin)."""
     engine = open_to_look(database)
     try:
         with refusing(database), engine.connect() as conn, conn.begin():
             is_new = genesis.check_coin(conn, coin, database)
-            if whole and not is_new:
+            if what is not Look.OWNER and not is_new:
                 _check_tables(conn)
+            if what is Look.NEWEST and not is_new:
+                _check_tip(conn)
+                _check_rest(conn)
+                _check_bodies(conn, _NEWEST_BYTES, _NEWEST_BLOCKS)
+            if what is Look.WHOLE and not is_new:
                 _check_pages(conn, database)
                 check_sums(conn, coin)
-                _check_bodies(conn)
+                _check_bodies(conn, _BODY_BYTES)
     except StoreDamaged as error:
         raise damaged(database, error.message) from None
     finally:
@@ -140,9 +156,7 @@ def _check_pages(conn: Connection, database: Path) -> None:
 def _check_chain(conn: Connection) -> None:
     """Every height has its block, its body and its transactions, and each block's parent is the one below."""
     parent = blocks.alias("parent")
-    tip, best = block_rows.tip(conn), block_rows.best(conn)
-    if tip.block_hash != best.block_hash:
-        raise StoreDamaged(f"the best block is at height {best.height}, the main chain ends at {tip.height}")
+    tip = _check_tip(conn)
     linked = conn.execute(
         select(func.count(), func.sum(blocks.c.tx_count))
         .select_from(
@@ -169,6 +183,14 @@ def _check_chain(conn: Connection) -> None:
     _expect(conn, "confirmed transfers", select(func.coalesce(func.sum(accounts.c.sequence), 0)), transfers)
 
 
+def _check_tip(conn: Connection) -> block_rows.BlockRow:
+    """The main chain's last block, which must be the best one of all."""
+    tip, best = block_rows.tip(conn), block_rows.best(conn)
+    if tip.block_hash != best.block_hash:
+        raise StoreDamaged(f"the best block is at height {best.height}, the main chain ends at {tip.height}")
+    return tip
+
+
 def _expect(conn: Connection, what: str, statement: Select[int], wanted: int) -> None:
     found = conn.execute(statement).scalar_one()
     if found != wanted:
@@ -191,8 +213,8 @@ def _check_rest(conn: Connection) -> None:
         raise StoreDamaged(f"the mempool has {sums[0]} transfers of {sums[1]} bytes, its totals say {count} of {size}")
 
 
-def _check_bodies(conn: Connection) -> None:
-    """Headers by their hash, bodies by their Merkle root, from the tip down."""
+def _check_bodies(conn: Connection, most_bytes: int, most_blocks: int | None = None) -> None:
+    """Headers by their hash, bodies by their Merkle root, from the tip down, until so much has been hashed."""
     newest = (
         select(blocks.c.height, blocks.c.block_hash, blocks.c.header, bodies.c.first, bodies.c.body, bodies.c.offsets)
         .join_from(blocks, bodies)
@@ -202,7 +224,7 @@ def _check_bodies(conn: Connection) -> None:
     )
     seen = 0
     with conn.execute(newest) as rows:
-        for height, parts in groupby(rows, lambda row: row.height):
+        for height, parts in islice(groupby(rows, lambda row: row.height), most_blocks):
             block = [tuple(part) for part in parts]
             _, block_hash, header, *_ = block[0]
             if sha256d(header) != block_hash:
@@ -210,7 +232,7 @@ def _check_bodies(conn: Connection) -> None:
             if root_of([part[3:] for part in block]) != codec.decode_header(header).merkle_root:
                 raise StoreDamaged(f"the body at height {height} is not the one of its header")
             seen += sum(len(part[4]) for part in block)
-            if seen > _BODY_BYTES:
+            if seen > most_bytes:
                 return
 
 
