@@ -62,6 +62,8 @@ class Node:
         peers = PeerTable(store, config)
         sync = Sync(chain, peers)
         gossip = Gossip(config, mempool, peers, sync)
+        if not config.manual:
+            chain.on_extended = gossip.relay.announce
         with store.read() as conn:
             node_id = meta.node_id(conn)
         return cls(

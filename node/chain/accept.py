@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -116,6 +116,11 @@ class Chain:
         self.side_branches = SideBranches()
         self.accepting = KeyedLock(_SAME_BLOCK_SECONDS)
         """By a block's bytes, not its hash: a wrong body must not delay the right one."""
+        self.on_extended: Callable[[NewBlock], None] = lambda _: None
+        """Told of a single block that is the new tip: it has passed every rule, and its commit is still to come.
+
+        Called within the write transaction, so it waits for nothing.
+        """
         self._next = TemplateMaker(store, self.ancestry)
         settle.resume(store)
 
@@ -167,7 +172,7 @@ class Chain:
         position = 0
         while position < len(raws):
             run, other = self._examine_run(raws, position, now, origin, writing.last if writing else None)
-            pending = PendingBlocks(self.store, run, origin.job_id) if run else None
+            pending = PendingBlocks(self.store, run, origin.job_id, self.on_extended) if run else None
             if writing is not None:
                 outcomes.append(self._written(writing, origin))
             elif pending is None:

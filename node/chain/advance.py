@@ -75,9 +75,19 @@ def route(current: tuple[bytes, int], target: tuple[bytes, int], parent: Callabl
 class PendingBlocks:
     """New blocks, each on the one before, on their way into the tree."""
 
-    def __init__(self, store: Store, news: Sequence[NewBlock], job_id: str | None = None) -> None:
-        """Prepares the transaction (see `Prepared`), before any is open. `job_id`: as in `Origin`."""
+    def __init__(
+        self,
+        store: Store,
+        news: Sequence[NewBlock],
+        job_id: str | None = None,
+        on_extended: Callable[[NewBlock], None] = lambda _: None,
+    ) -> None:
+        """Prepares the transaction (see `Prepared`), before any is open.
+
+        `job_id`: as in `Origin`; `on_extended`: as of `Chain`.
+        """
         self._store = store
+        self._on_extended = on_extended
         self._news = {new.block_hash: new for new in news}
         self._job_id = job_id
         self._prepared = Prepared(store, self._news)
@@ -130,6 +140,8 @@ class PendingBlocks:
         joined = Advance(conn, self._store, self._prepared, fresh).to_best()
         if self._job_id is not None and isinstance(joined.verdict, Extended | Reorganized):
             mining.record_block(conn, self._job_id, self.last.block_hash, self.last.header.timestamp)
+        if len(self._news) == 1 and isinstance(joined.verdict, Extended):
+            self._on_extended(self.last)
         return joined
 
 

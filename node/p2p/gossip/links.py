@@ -12,11 +12,11 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 from ...chain.mempool import AT_ONCE, Accepted, Mempool
+from ...chain.pipeline import TreeBlock
 from ...core import codec
 from ...core.codec import unshow
 from ...core.errors import RuleError
 from ...core.types import Transfer
-from ...store.blocks import BlockRow
 from ...store.errors import StoreUnavailable
 from ...store.unconfirmed import order
 from ...system.network import Address, unmapped
@@ -287,7 +287,7 @@ class Link:
     def _plan_hello(self) -> None:
         self._hello_at = time.monotonic() + random.uniform(*(HELLO_EVERY if self._told else UNREACHABLE_EVERY))  # noqa: S311
 
-    def _learn(self, greeting: Greeting, tip: BlockRow) -> None:
+    def _learn(self, greeting: Greeting, tip: TreeBlock) -> None:
         """Take in a hello. `tip`: this node's before the hello: what the peer sent since is not to be sent back."""
         hello = greeting.hello
         self.height, self.latency_ms, self.heard_at = hello.height, greeting.latency_ms, int(time.time())

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from ...chain.pipeline import TreeBlock
 from ...core.types import HASH_SIZE
 from ...store import blocks
-from ...store.blocks import BlockRow
 from ...store.engine import Store
 from ...store.unconfirmed.entries import is_whole
 from ...store.unconfirmed.order import Arrival
@@ -78,7 +78,7 @@ class BlockOutbox:
         self._store = store
         self._offered: bytes | None = None
 
-    def peer_is_at(self, tip_hash: bytes, work: int, own_tip: BlockRow) -> None:
+    def peer_is_at(self, tip_hash: bytes, work: int, own_tip: TreeBlock) -> None:
         """A hello said so. `own_tip`: this node's before the hello: what the peer sent since is not to go back."""
         self.known.add([tip_hash])
         self.peer_work = work

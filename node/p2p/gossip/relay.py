@@ -2,6 +2,9 @@
 
 The database is the queue: each link follows the mempool and the tip at its own pace, so nothing waits in memory for a
 slow peer. The latest blocks and transfers are kept here too, so that ten links don't read them ten times.
+
+A block that comes in by this process goes to the peers while it is being committed (`announce`): it has passed every
+rule by then, and a node that is killed before the commit gets it back from them.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from ...chain.pipeline import TreeBlock
 from ...chain.tip_follower import TipFollower
+from ...core import codec
 from ...store import blocks
-from ...store.blocks import BlockRow
+from ...store.chainstate import NewBlock
 from ...store.engine import Store
 from ...store.errors import StoreUnavailable
 from ...store.unconfirmed import order
@@ -37,6 +42,8 @@ _MOST_PAUSE: Final = 0.025
 """Seconds between two looks: of a burst of commits the first is told at once, the rest together."""
 _PAUSES_A_LOOK: Final = 9
 """Pause after a look, in times of what the look took: so that it takes a tenth of a busy node's time at most."""
+_COMMIT_SECONDS: Final = 2.0
+"""How long an announced block is taken for the tip that it is about to be. A commit that fails leaves the old one."""
 _IDLE_PAUSE: Final = 0.25
 """Seconds between two looks while no peer is connected."""
 
@@ -49,8 +56,12 @@ Listener = Callable[[bool], None]
 class Relay:
     """One thread that waits for commits. Links call its other methods from their own threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: seconds, for `announce`."""
         self._store = store
+        self._clock = clock
+        self._announced: tuple[NewBlock, float] | None = None
+        """A block that is being committed, and until when it is taken for the tip."""
         self._chain_id = store.coin.chain_id
         self._follower = TipFollower(store)
         with store.read() as conn:
@@ -87,9 +98,24 @@ class Relay:
                 self._heard.clear()
 
     @property
-    def tip(self) -> BlockRow:
-        """The tip that was last seen."""
-        return self._follower.tip
+    def tip(self) -> TreeBlock:
+        """The tip that was last seen, or the block that was announced since, if it has more work."""
+        tip, announced = self._follower.tip, self._announced
+        if announced is not None and announced[0].work > tip.work and self._clock() < announced[1]:
+            return announced[0]
+        return tip
+
+    def announce(self, new: NewBlock) -> None:
+        """Wake the links for a block that has passed every rule and is being committed: see `Chain.on_extended`."""
+        self._keep(new.block_hash, codec.encode_header(new.header) + new.body)
+        self._announced = new, self._clock() + _COMMIT_SECONDS
+        self._tell(reorganized=False)
+
+    def _tell(self, *, reorganized: bool) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(reorganized)
 
     @property
     def last_arrived(self) -> int:
@@ -169,10 +195,8 @@ class Relay:
                 self._last = news[-1].arrived
             while len(self._recent) > _RECENT:
                 self._complete_from = self._recent.popleft().arrived
-            listeners = list(self._listeners)
         if move is not None or news:
-            for listener in listeners:
-                listener(move is not None and move.disconnected > 0)
+            self._tell(reorganized=move is not None and move.disconnected > 0)
         return len(news) == MAX_BATCH
 
 
