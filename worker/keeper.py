@@ -20,7 +20,7 @@ from time import monotonic
 
 from ..node.system import logs
 from ..node.system.forking import CONTEXT, ENDS, end_as_usual
-from ..node.system.lifecycle import LAUNCHER, watch_launcher, watch_parent
+from ..node.system.lifecycle import LAUNCHER, watch_launcher, watch_parent, without_collecting
 from ..node.system.locks import is_held
 from .config import WorkerConfig
 
@@ -104,7 +104,8 @@ def _be_worker(config: WorkerConfig, keeper: int) -> None:
     # Named: if the keeper is killed before this process has looked for its parent, it would find another one.
     os.environ[LAUNCHER] = str(keeper)
     watch_launcher()
-    from .supervisor import run
+    with without_collecting():
+        from .supervisor import run
 
     sys.exit(run(config))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import logging
 import multiprocessing
@@ -29,7 +28,14 @@ from ..store.backends.driver import fold_log
 from ..system import locks, logs
 from ..system.advice import typed
 from ..system.forking import CONTEXT
-from ..system.lifecycle import THE_REASON_IS_ABOVE, end_this_process, import_nothing_from_here, on_stop, watch_parent
+from ..system.lifecycle import (
+    THE_REASON_IS_ABOVE,
+    end_this_process,
+    import_nothing_from_here,
+    on_stop,
+    watch_parent,
+    without_collecting,
+)
 from ..system.network import is_loopback
 from ..system.shares import CONNECTIONS
 from ..system.text import shown
@@ -197,17 +203,15 @@ def load_app(config: Config, main: int) -> App:
     """In the serving process: the node put together, and its application. Ends the process where that cannot be."""
     watch_parent(partial(os._exit, 1), parent=main)
     logs.configure(config.log_level, config.log_json)
-    # Here, not above: the main process stays small without them.
-    from ..store.backends.driver import warning as sqlite_warning
-    from .app import build_app
-    from .sync_console import SyncShow
+    with without_collecting():
+        # Here, not above: the main process stays small without it.
+        from .app import build_app
 
-    node = _open(config)
-    if (slower := sqlite_warning()) is not None:
-        log.warning("%s", slower)
+        node = _open(config)
+        app = build_app(node)
+    _warn_of_sqlite()
     _allow_files()
     _forget_what_poses_as_a_header()
-    app = build_app(node)
     app.parts.start()
 
     def stop() -> None:
@@ -215,8 +219,7 @@ def load_app(config: Config, main: int) -> App:
         node.stop()
 
     on_stop(stop)
-    SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
-    _freeze_what_stands()
+    _show_sync(node, config)
     node.start()
     began = start_line(config, node.coin.name, node.coin.symbol, node.coin.chain_id, _height(node))
     if config.log_json:
@@ -271,10 +274,17 @@ def _allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _freeze_what_stands() -> None:
-    """What stands by now stays: the collector looking at all of it again would stop every thread for 50 to 90 ms."""
-    gc.collect()
-    gc.freeze()
+def _warn_of_sqlite() -> None:
+    from ..store.backends.driver import warning
+
+    if (slower := warning()) is not None:
+        log.warning("%s", slower)
+
+
+def _show_sync(node: Node, config: Config) -> None:
+    from .sync_console import SyncShow
+
+    SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
 
 
 def _height(node: Node) -> int:

@@ -7,7 +7,6 @@ do not survive a fork, so there each process imports by itself (`multiprocessing
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from honcho.printer import Message
 
 from ..core.errors import MoneyerError
 from ..system.forking import CONTEXT, end_as_usual
+from ..system.lifecycle import without_collecting
 
 Enter = Callable[[Sequence[str]], int]
 """Runs `moneyer` with these arguments, in this process, and gives its exit status."""
@@ -30,12 +30,10 @@ Enter = Callable[[Sequence[str]], int]
 
 def import_all() -> None:
     """Import what nodes and workers need, for those that are forked from this process. It still has one thread."""
-    from ...worker import keeper, supervisor  # noqa: F401
-    from ..api import app, server, sync_console  # noqa: F401
-    from ..store.opening import migrate  # noqa: F401
-
-    gc.collect()
-    gc.freeze()  # a collection in a child would write to these objects' pages, and so copy them
+    # A collection in a child would write to these objects' pages, and so copy them.
+    with without_collecting():
+        from ...worker import keeper, supervisor  # noqa: F401
+        from ..api import app, server, sync_console  # noqa: F401
 
 
 def choose_engine_for_all() -> None:

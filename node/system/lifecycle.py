@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 LAUNCHER = "MONEYER_LAUNCHER"
 """Environment: the process id of the launcher, with which this process ends: `moneyer up`, or a worker's keeper."""
@@ -30,6 +32,20 @@ def import_nothing_from_here() -> None:
     The script `moneyer` itself does not.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Import or build what stays for the life of this process: the collector is off meanwhile, and passes over it then.
+
+    It would look at everything again and again while it grows, and find next to nothing.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def end_this_process() -> None:

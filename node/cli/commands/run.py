@@ -63,11 +63,15 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
     moneyer node --data ~/beach --peer http://192.168.1.20:5001
     moneyer node --data data/node1 --dev          a development coin, made once
     """
-    from ...devnet.devcoin import prepare_folder
-    from ...devnet.running import register
-    from ...system.lifecycle import watch_launcher
+    from ...system.lifecycle import watch_launcher, without_collecting
 
     watch_launcher()
+    with without_collecting():
+        from ...api.server import serve
+        from ...devnet.addresses import join_line
+        from ...devnet.coinfiles import read_coin
+        from ...devnet.devcoin import prepare_folder
+        from ...devnet.running import register
     config = _config(data or _this_folder(), **given)
     _check_reach(config)
     prepare_folder(config.data, coin, development=config.development)
@@ -75,10 +79,6 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
         raise click.ClickException(
             f"{config.data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
         )
-    from ...api.server import serve
-    from ...devnet.addresses import join_line
-    from ...devnet.coinfiles import read_coin
-
     read_coin(config.coin_file)  # what is wrong with it should be said here, and once
     line = join_line(config.host, config.port)
     if line is not None and not config.log_json:
@@ -165,7 +165,7 @@ def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
     moneyer worker --data ~/beach --mode interval:5
     moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
     """
-    from ...system.lifecycle import watch_launcher
+    from ...system.lifecycle import watch_launcher, without_collecting
 
     watch_launcher()
     from ....worker.config import WorkerConfig, parse_limit
@@ -178,8 +178,8 @@ def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
         from ....worker.keeper import Keeper
 
         return Keeper(config).run()
-    from ....worker.supervisor import run
-
+    with without_collecting():
+        from ....worker.supervisor import run
     return run(config)
 
 

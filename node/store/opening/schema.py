@@ -14,10 +14,17 @@ from ...system.files import put_new, sweep, sync_folder
 from ..backends.driver import DatabaseError, driver, one_at_a_time
 from ..backends.engines import connect_to_look, copy_database, open_engine, refusing
 from ..errors import Fault, StoreRefused, cause_of, damaged
-from ..tables import SCHEMA_REVISION
+from ..tables import SCHEMA_REVISION, metadata
 
 _HEADER_SIZE = 100
 """Bytes of an SQLite file's own header."""
+
+
+_VERSION_TABLE = text(
+    "CREATE TABLE alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+"""As Alembic makes it."""
 
 
 def revision_of(conn: Connection) -> str | None:
@@ -42,7 +49,10 @@ def prepare(database: Path) -> None:
         # Made with the umask of a stranger, a database would be open to the machine's other users.
         os.close(os.open(database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with refusing(database):
-            upgrade(database)
+            if found is None:
+                create(database)
+            else:
+                upgrade(database)
 
 
 def revision_in(database: Path) -> str | None:
@@ -69,13 +79,31 @@ def revision_in(database: Path) -> str | None:
 
 
 def _refuse_unknown(database: Path, found: str | None) -> None:
+    if found is None:
+        return
     from . import migrate
 
-    if found is not None and found not in migrate.revisions():
+    if found not in migrate.revisions():
         raise StoreRefused(
             f"{database} was written by a newer Moneyer (schema {found}; this one knows up to {SCHEMA_REVISION}). "
             "Nothing was changed: upgrade Moneyer, or give another --data folder"
         )
+
+
+def create(database: Path) -> None:
+    """Make the newest schema in an empty file, in one transaction, as all migrations one after the other would.
+
+    Without Alembic, which takes longer to import than all that a new folder needs else (docs/performance.md, Start).
+    """
+    engine = open_engine(database, write=True)
+    try:
+        with engine.begin() as conn:
+            if revision_of(conn) is None:
+                metadata.create_all(conn)
+                conn.execute(_VERSION_TABLE)
+                conn.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": SCHEMA_REVISION})
+    finally:
+        engine.dispose()
 
 
 def upgrade(database: Path) -> None:
