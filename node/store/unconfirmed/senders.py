@@ -57,17 +57,22 @@ class SenderIndex:
         self._known: dict[bytes, Known] = {}
         self._seen: tuple[Any, ...] | None = None
         """The connection, `data_version` and `total_changes` when the last intake ended."""
+        self._version = 0
+        """`data_version` in this transaction."""
         self.pool_bytes = 0
         """The mempool's total, where any sender is known."""
 
     def open(self, conn: Connection) -> None:
         """Within a write transaction, before use: forget everything unless the rows are as they were left."""
-        if self._seen != _state(conn):
+        cursor = execute(conn, "PRAGMA data_version")
+        (self._version,) = cursor.fetchone()
+        cursor.close()
+        if self._seen != self._state(conn):
             self.forget()
 
     def close(self, conn: Connection) -> None:
         """In the same transaction: what is known is what the rows say now."""
-        self._seen = _state(conn)
+        self._seen = self._state(conn)
 
     def forget(self) -> None:
         """Know nothing."""
@@ -97,10 +102,6 @@ class SenderIndex:
         if known is not None:
             self._known[sender] = known.after(cost, ready=False)
 
-
-def _state(conn: Connection) -> tuple[Any, ...]:
-    connection = conn.connection.driver_connection
-    cursor = execute(conn, "PRAGMA data_version")
-    (version,) = cursor.fetchone()
-    cursor.close()
-    return connection, version, connection.total_changes  # type: ignore[union-attr] # the driver's, which is SQLite's
+    def _state(self, conn: Connection) -> tuple[Any, ...]:
+        connection = conn.connection.driver_connection
+        return connection, self._version, connection.total_changes  # type: ignore[union-attr] # the driver's: SQLite's
