@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import MoneyerError
 from .backends.engines import execute
-from .errors import StoreBusy, StoreFailed, StoreUnavailable, unavailable
+from .errors import StoreBusy, StoreFailed, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -117,8 +117,8 @@ class _Undone(Exception):
 
 
 class Writer:
-    """Has the one connection that writes. `check_file` is called before each commit, and raises StoreFailed where
-    the file is gone; `after_commit` behind each group."""
+    """Has the one connection that writes. `check_file` is called before a group and its commit, and raises where the
+    file is gone; `after_commit` behind each group."""
 
     def __init__(
         self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
@@ -255,6 +255,7 @@ class Writer:
         """Runs and commits a group; False where another process held the database for as long as a writer waits."""
         answers: list[_Answer] = []
         try:
+            self._check_file()
             if self._connection is None:
                 self._connection = self.engine.connect()
             with self._connection.begin():
@@ -267,7 +268,7 @@ class Writer:
         except _Undone as undone:
             self._answer([(group[0], None, undone.error)])
         except DBAPIError as error:
-            failed = self._reason(error)
+            failed = unavailable(error)
             self._fail(group, failed)
             return not isinstance(failed, StoreBusy)
         except BaseException as error:
@@ -277,14 +278,6 @@ class Writer:
             self._ring()
             self._answer(answers)
         return True
-
-    def _reason(self, error: DBAPIError) -> StoreUnavailable:
-        """What is said of an error: of a file that is gone, that it is."""
-        try:
-            self._check_file()
-        except StoreUnavailable as gone:
-            return gone
-        return unavailable(error)
 
     def _answer(self, answers: list[_Answer]) -> None:
         self._under_way = 0
