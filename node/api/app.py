@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 import bottle
 from msgspec import Struct
 
 from ..p2p.gossip.gossip import Caller
-from ..p2p.peer.connection import NODE_HEADER
+from ..p2p.peer.wire import NODE_HEADER
 from ..service import Node
 from ..system.shares import NoPlace
 from .calls import (  # noqa: F401 - imported for the endpoints that they register
@@ -229,10 +230,17 @@ def build_app(node: Node, parts: ApiParts | None = None) -> App:
     app = App(node, parts)
     for endpoint in ENDPOINTS:
         app.route(_rule(endpoint.path), endpoint.method, _Route(node, parts, endpoint), name=endpoint.path)
-    described = Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
-    page = Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
-    app.route("/openapi.json", "GET", lambda environ, path: (200, described), name="/openapi.json")
-    app.route("/docs", "GET", lambda environ, path: (200, page), name="/docs")
+
+    @cache
+    def described() -> Rendered:  # when it is asked for: it takes longer to make than all the rest here
+        return Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
+
+    @cache
+    def page() -> Rendered:
+        return Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
+
+    app.route("/openapi.json", "GET", lambda environ, path: (200, described()), name="/openapi.json")
+    app.route("/docs", "GET", lambda environ, path: (200, page()), name="/docs")
     return app
 
 

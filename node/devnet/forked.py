@@ -34,6 +34,7 @@ def import_all() -> None:
     with without_collecting():
         from ...worker import keeper, supervisor  # noqa: F401
         from ..api import app, server, sync_console  # noqa: F401
+        from ..p2p.peer import connection  # noqa: F401
 
 
 def choose_engine_for_all() -> None:

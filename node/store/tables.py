@@ -77,7 +77,6 @@ blocks = Table(
         "height",
         unique=True,
         sqlite_where=text("main_chain = 1"),  # as SQLAlchemy writes it in queries: else SQLite scans
-        postgresql_where=text("main_chain"),
     ),
     Index("ix_blocks_height", "height"),  # a block's children: an index by prev_hash grows at random places
     Index("ix_blocks_work", "work"),
@@ -165,7 +164,6 @@ Index(
     mempool.c.fee_rate.desc(),
     mempool.c.arrived,
     sqlite_where=text("head = 1"),
-    postgresql_where=text("head"),
 )
 
 mempool_totals = Table(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.p2p.peer.connection import NODE_HEADER
+from moneyer.node.p2p.peer.wire import NODE_HEADER
 from moneyer.node.system.shares import BLOCK_WAITS, BOUNDS, HTTP_BOUNDS
 from tests.api.test_idle_clients import linux
 from tests.api.test_large_answers import fill_with_large_blocks

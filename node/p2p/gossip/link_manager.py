@@ -224,6 +224,9 @@ class LinkManager:
 
     def _run(self) -> None:
         self._wait_until_served()
+        # Behind the first answers, and before anybody waits for a call.
+        from ..peer import connection  # noqa: F401
+
         while not self._stopped.is_set():
             self._wake.clear()
             pause = _IDLE_SECONDS

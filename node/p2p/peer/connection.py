@@ -40,16 +40,13 @@ from ...system.network import shut
 from . import urls
 from .errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
 from .urls import PeerUrl
+from .wire import JSON, NODE_HEADER
 
-OCTETS: Final = "application/octet-stream"
-JSON: Final = "application/json"
 _CHUNK: Final = 65_536
 _MAX_ERROR: Final = 65_536
 _AGENT: Final = f"moneyer/{__version__}"
 _AFTER_THE_WATCHDOG: Final = 1.0
 """Seconds by which a socket times out later than the deadline, so that it is the watchdog that ends a late request."""
-NODE_HEADER: Final = "Moneyer-Node"
-"""The header that carries the caller's node_id, so that nothing is sent back to where it came from."""
 
 
 class RequestDeadline:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from ...core.codec import show
 from ...core.types import HEADER_SIZE
 from . import wire
-from .connection import OCTETS, Transport
 from .urls import PeerUrl, parse_peer_url
+from .wire import OCTETS
+
+if TYPE_CHECKING:
+    from .connection import Transport
 
 HELLO_SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 10.0
@@ -39,10 +43,18 @@ class PeerClient:
         self.url = url if isinstance(url, PeerUrl) else parse_peer_url(url)
         self._deadline = deadline
         self._max_block_bytes = max_block_bytes
-        self._transport = Transport(self.url, node_id)
+        self._node_id = node_id
+
+    @cached_property
+    def _transport(self) -> Transport:
+        # Here, not above: `requests` takes 0.06 s to import, and a node answers before it calls anybody.
+        from .connection import Transport
+
+        return Transport(self.url, self._node_id)
 
     def close(self) -> None:
-        self._transport.close()
+        if "_transport" in vars(self):
+            self._transport.close()
 
     def hello(self) -> wire.Hello:
         """What the peer says of itself. Whether it is a node of this coin, the caller checks (`PeerTable.greet`)."""

@@ -22,6 +22,10 @@ from .errors import BadAnswer, NewerProtocol
 T = TypeVar("T")
 
 PROTOCOL: Final = 1
+OCTETS: Final = "application/octet-stream"
+JSON: Final = "application/json"
+NODE_HEADER: Final = "Moneyer-Node"
+"""The header that carries the caller's node_id, so that nothing is sent back to where it came from."""
 MAX_HEADERS: Final = 2000
 """Headers in one answer."""
 MAX_BLOCKS: Final = 128
