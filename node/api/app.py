@@ -108,7 +108,7 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
 
     def _respond(self, environ: Environ, flight: Flight) -> tuple[int, Headers, Sent]:
         try:
-            flight.begin_turn(self._flights.requests)
+            flight.begin_turn(self._flights.requests, self._flights.count)
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
             status, answer = self._routed(environ)
@@ -163,6 +163,7 @@ class _Route:
             check_same_site(environ, self._node.config)
         if self._wants_token:
             check_token(environ, self._node.token.current)
+        flight: Flight = environ[_FLIGHT]
         kept_as = None
         if endpoint.kept:
             # Before a row is read: a commit in between makes the next caller look again.
@@ -170,7 +171,6 @@ class _Route:
             kept = self._parts.answers.find(*kept_as)
             if kept is not None:
                 return endpoint.status, kept
-        flight: Flight = environ[_FLIGHT]
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
         sender = _sender(environ)
         flight.trusted = endpoint.is_health or (bool(sender) and self._is_peer(sender, flight))
@@ -200,7 +200,7 @@ class _Route:
         oversize = kind.oversize if isinstance(kind, Binary) else TooLarge
         with flights.reading(flight, declared_length(environ)):
             raw = read_body(environ, self._limit, oversize)
-        flight.begin_turn(flights.requests)
+        flight.begin_turn(flights.requests, flights.count)
         if not isinstance(kind, Binary):
             return json_of(environ, raw, kind)
         check_binary(environ, raw)

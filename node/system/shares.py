@@ -304,8 +304,8 @@ CONNECTIONS: Final = Bound(
 )
 REQUESTS: Final = Bound(
     "requests",
-    "a request while the node looks what it wants and takes its body apart; none while it is received, waits or is "
-    "worked on",
+    "a request while the node looks what it wants and takes its body apart, where more than 16 are under way; none "
+    "while it is received, waits or is worked on",
     total=8,
     each=2,
     wait_seconds=10.0,

@@ -289,11 +289,12 @@ CROWDS = (
 
 @dataclass(frozen=True)
 class Places:
-    """How many of a kind are held, how many of them by one address, and how many callers were refused."""
+    """How many of a kind are held, how many of them by one address, how many callers were refused, and how many wait."""
 
     held: int
     by_one: int
     refused: int
+    waiting: int
 
 
 def places(node: RunningNode, bound: Bound) -> Places:
@@ -301,7 +302,10 @@ def places(node: RunningNode, bound: Bound) -> Places:
     kind = f'{{kind="{bound.name.replace(" ", "_")}"}}'
     told = dict(line.rsplit(" ", 1) for line in node.get("/metrics").body.decode().splitlines() if kind in line)
     return Places(
-        *(int(float(told[f"moneyer_places_{name}{kind}"])) for name in ("held", "held_by_one", "refused_total"))
+        *(
+            int(float(told[f"moneyer_places_{name}{kind}"]))
+            for name in ("held", "held_by_one", "refused_total", "waiting")
+        )
     )
 
 

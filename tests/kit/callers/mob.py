@@ -9,6 +9,7 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
@@ -23,13 +24,19 @@ _BATCH = 4_000
 """Transfers, of 160 bytes each."""
 _SLOW = 2_400
 """Bytes of a body that come a second: fast enough not to be ended, and too slow to be whole in time."""
+_NUMBER = "NUMBER"
 _PAUSE = 0.05
 """Seconds before a connection that was ended is made again."""
 
 
+_numbers = count(3_000_000_000)
+"""Heights above every block's."""
+
+
 @dataclass(frozen=True)
 class Many:
-    """`count` connections, on each of which `request` is sent again whenever it is answered. `is_slow`: its body is
+    """`count` connections, on each of which `request` is sent again whenever it is answered, with a number of its own
+    each time where `_NUMBER` stands. `is_slow`: its body is
     announced, and comes at `_SLOW` bytes a second. `stays`: its answer has no end."""
 
     count: int
@@ -44,7 +51,8 @@ def everything(node: RunningNode, source: str, unfunded: list[bytes]) -> list[Ma
     many = [
         Many(200, request("POST", "/v1/transactions", b'{"raw": "', length=60_000), is_slow=True),
         Many(60, request("GET", "/v1/events"), stays=True),
-        Many(40, request("GET", "/v1/blocks?limit=60")),
+        Many(20, request("GET", "/v1/blocks?limit=60")),
+        Many(40, request("GET", f"/v1/blocks?limit=60&before={_NUMBER}")),  # no two alike: none is kept
         Many(40, request("GET", "/p2p/hello")),
         Many(40, request("POST", "/v1/transactions", b"[]")),
         Many(20, request("POST", "/v1/transactions", json.dumps({"raw": unfunded[0].hex()}).encode())),
@@ -73,7 +81,7 @@ def mobs(node: RunningNode, sources: tuple[str, ...]) -> Iterator[None]:
         for bound in (SMALL_BODIES, EVENT_STREAMS):
             full = len(sources) * bound.each
             wait_until(lambda: places(node, bound).held >= full, 60, f"all {bound.name}")  # noqa: B023
-        wait_until(lambda: places(node, DEAR_READS).refused, 60, "dear reads to be refused")
+        wait_until(lambda: places(node, DEAR_READS).waiting, 60, "callers that wait for dear reads")
         yield
 
 
@@ -94,7 +102,7 @@ async def _again_and_again(port: int, source: str, what: Many) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
             try:
                 while True:
-                    writer.write(what.request)
+                    writer.write(what.request.replace(_NUMBER.encode(), b"%d" % next(_numbers)))
                     answer = asyncio.create_task(_answer(reader, what))
                     try:
                         while what.is_slow and not answer.done():
