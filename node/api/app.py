@@ -108,7 +108,7 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
 
     def _respond(self, environ: Environ, flight: Flight) -> tuple[int, Headers, Sent]:
         try:
-            flight.begin_turn(self._flights.requests, self._flights.count)
+            self._flights.begin_turn(flight)
             check_host(environ, self.node.config)
             environ["PATH_INFO"] = _decoded_path(environ)
             status, answer = self._routed(environ)
@@ -200,7 +200,7 @@ class _Route:
         oversize = kind.oversize if isinstance(kind, Binary) else TooLarge
         with flights.reading(flight, declared_length(environ)):
             raw = read_body(environ, self._limit, oversize)
-        flight.begin_turn(flights.requests, flights.count)
+        flights.begin_turn(flight)
         if not isinstance(kind, Binary):
             return json_of(environ, raw, kind)
         check_binary(environ, raw)

@@ -20,7 +20,7 @@ import pytest
 from moneyer.node.api.http import inflight
 from moneyer.node.api.http.connections import connections_of
 from moneyer.node.api.http.errors import CallerGone, Incomplete, NotNow, TooSlow
-from moneyer.node.api.http.inflight import Flights, Phase
+from moneyer.node.api.http.inflight import FEW, Flights, Phase
 from moneyer.node.store.backends.driver import has_safe_wal
 from moneyer.node.system.shares import (
     DEAR_READS,
@@ -426,6 +426,20 @@ def test_of_an_address_no_more_refusals_are_held_back_than_its_share(monkeypatch
     thread = threading.Thread(target=flights.hold_back, args=(flights.begin("127.0.0.3"),), daemon=True)
     thread.start()
     wait_until(lambda: flights.places.of(REFUSALS).held_by("127.0.0.3") == 1, message="one from elsewhere to be")
+
+
+def test_turns_are_taken_once_more_than_a_few_requests_are_under_way() -> None:
+    flights = Flights(1)
+    few = [flights.begin("127.0.0.2") for _ in range(FEW)]
+    for flight in few:
+        flights.begin_turn(flight)
+    assert flights.requests.count == 0
+    one_more = flights.begin("127.0.0.2")
+    flights.begin_turn(one_more)
+    assert flights.requests.count == 1
+    flights.end(few[0])
+    flights.end(one_more)  # its turn ends with it, however few are left
+    assert flights.requests.count == 0
 
 
 def test_a_request_has_its_turn_until_it_waits_or_is_worked_on() -> None:

@@ -61,7 +61,7 @@ _WAITED: Final = 0.25
 """A caller that waited longer for its place than this may have gone meanwhile."""
 _REST: Final = 6.0
 """A connection may have been at rest for this long (the server's five seconds) before its request came."""
-_FEW: Final = 16
+FEW: Final = 16
 """Requests under way that need no turns: to wait for one, and to be woken, takes as long as a short answer."""
 _LOOK: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
@@ -105,10 +105,9 @@ class Flight:
         self.since = monotonic()
         self.phase = phase
 
-    def begin_turn(self, requests: Shares, crowd: int) -> None:
-        """Where as many as `_FEW` are under way, wait for a place among those that are computed now. Raises NoPlace."""
-        if crowd > _FEW:
-            self._turn = requests.take(self.remote)
+    def begin_turn(self, requests: Shares) -> None:
+        """Wait for a place among the requests that are computed now. Raises NoPlace."""
+        self._turn = requests.take(self.remote)
 
     def end_turn(self) -> None:
         """Give that place back: the request is answered, or waits for something else."""
@@ -162,6 +161,11 @@ class Flights:
         flight = Flight(remote)
         self._flights.add(flight)
         return flight
+
+    def begin_turn(self, flight: Flight) -> None:
+        """`Flight.begin_turn`, where more than `FEW` are under way. Raises NoPlace."""
+        if len(self._flights) > FEW:
+            flight.begin_turn(self.requests)
 
     def end(self, flight: Flight) -> None:
         """Its answer is with the server; its places are free."""
