@@ -1,8 +1,9 @@
 """A load generator in a process of its own: raw sockets, kept alive, one request at a time on each.
 
-`python -m bench.load PORT CONNECTIONS SECONDS PATH` asks for PATH again and again; with `--bodies FILE`, of JSON
-bodies, one a line, each is posted once, with `--again` they are posted over and over. `--header "Name: value"` goes
-with every request. One JSON line tells what came back; latencies in milliseconds.
+`python -m bench.load PORT CONNECTIONS SECONDS PATH` asks for PATH again and again, of several (spaces between them)
+for each in turn; with `--bodies FILE`, of JSON bodies, one a line, each is posted once, with `--again` they are posted
+over and over. `--header "Name: value"` goes with every request. One JSON line tells what came back; latencies in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import cycle, repeat
+from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -31,12 +32,14 @@ class Connection:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._received = b""
+        self._received: list[bytes] = []
+        self._missing = 0
+        """Bytes of the body that are still to come, once its head is here."""
         self.body = b""
         self.sent_at = 0.0
 
     def send(self, request: bytes) -> None:
-        self._received = b""
+        self._received, self._missing = [], 0
         self.sent_at = time.perf_counter()
         self.socket.sendall(request)
 
@@ -45,13 +48,18 @@ class Connection:
         chunk = self.socket.recv(65_536)
         if not chunk:
             raise ConnectionError(f"the server closed a connection behind {self._received!r}")
-        self._received += chunk
-        head, separator, body = self._received.partition(_HEAD_END)
+        self._received.append(chunk)
+        self._missing -= len(chunk)
+        if self._missing > 0:  # a long body is put together once, at its end
+            return None
+        received = b"".join(self._received)
+        head, separator, body = received.partition(_HEAD_END)
         if not separator:
             return None
         at = head.lower().index(_LENGTH) + len(_LENGTH)
         length = int(head[at:].split(b"\r\n", 1)[0])
-        if len(body) < length:
+        self._received, self._missing = [received], length - len(body)
+        if self._missing > 0:
             return None
         self.body = body
         return int(head[9:12])
@@ -137,7 +145,7 @@ def main() -> None:
         posts = [post_request(asked.port, asked.path, line, asked.header) for line in lines]
         requests = cycle(posts) if asked.again else iter(posts)
     else:
-        requests = repeat(get_request(asked.port, asked.path, asked.header))
+        requests = cycle([get_request(asked.port, each, asked.header) for each in asked.path.split()])
     print(json.dumps(drive(asked.port, asked.connections, asked.seconds, requests)))
 
 
