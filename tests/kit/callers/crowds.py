@@ -289,7 +289,7 @@ CROWDS = (
 
 @dataclass(frozen=True)
 class Places:
-    """How many of a kind are held, how many of them by one address, how many callers were refused, and how many wait."""
+    """How many of a kind are held, how many by one address, how many callers were refused, and how many wait."""
 
     held: int
     by_one: int
