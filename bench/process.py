@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import subprocess
 import sys
@@ -26,7 +27,9 @@ class Served:
     def __init__(self, command: list[str], port: int, path: str) -> None:
         self.port = port
         start = time.perf_counter()
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # As an installation has them: modules that are compiled once.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         while not _answers(port, path):
             if self._process.poll() is not None:
                 raise RuntimeError(f"{command} has ended with {self._process.returncode}")
@@ -40,6 +43,10 @@ class Served:
         """Bytes of memory of all its processes, what they share counted once."""
         main = psutil.Process(self._process.pid)
         return sum(each.memory_full_info().pss for each in (main, *main.children(recursive=True)))
+
+    def count(self) -> int:
+        """How many processes it is now."""
+        return 1 + len(psutil.Process(self._process.pid).children(recursive=True))
 
     def processor(self) -> float:
         """Seconds of processor that all its processes have spent so far, those that have ended too."""
