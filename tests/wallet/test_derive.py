@@ -75,6 +75,14 @@ def test_a_key_that_begins_with_zeros_derives_as_in_bcoins_vectors() -> None:
     )
 
 
+def test_the_development_keys_that_stand_in_the_code_are_the_phrases() -> None:
+    seed = derive.seed_from_phrase(derive.DEVELOPMENT_PHRASE)
+    for name in (*derive.DEVELOPMENT_NAMES, derive.FAUCET):
+        key = derive.development_key(name)
+        assert key.path is not None
+        assert key.secret == derive.derive(seed, key.path)
+
+
 def test_the_development_keys_never_change() -> None:
     keys = derive.development_keys()
     assert {name: key.public_key.hex() for name, key in keys.items()} == DEVELOPMENT_PUBLIC_KEYS
