@@ -11,7 +11,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -134,9 +134,9 @@ class Chain:
         """
         try:
             with self.accepting.of(raw):
-                return self._accept([raw], now, Origin(asked, job_id, remote))[-1]
+                return self._accept(raw, now, Origin(asked, job_id, remote))
         finally:
-            self._connect_orphans(now)
+            self.connect_orphans(now)
 
     def accept_blocks(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
         """Many blocks that a peer was asked for, each on the one before; all durable when this returns.
@@ -144,16 +144,12 @@ class Chain:
         Returns what each transaction did. Raises RuleError for the first block that breaks a rule, those before it
         being kept, or StoreUnavailable.
         """
-        try:
-            return self._accept(raws, now, Origin(asked=True))
-        except (RuleError, StoreUnavailable):
-            raise
-        except Exception:
-            # Caused by one block. Taken one by one, those before it keep their place in the chain.
-            log.exception("blocks taken together met a bug in the node; they are taken one by one")
-            return [self.accept_block(raw, now, asked=True) for raw in raws]
-        finally:
-            self._connect_orphans(now)
+        intake = self.intake()
+        return [*intake.take(raws, now), *intake.finish(now)]
+
+    def intake(self) -> Intake:
+        """`accept_blocks` for blocks that come bit by bit."""
+        return Intake(self, Origin(asked=True))
 
     def template(self, receiver: bytes, now: int, extra: bytes) -> Template:
         """See `TemplateMaker.make`."""
@@ -165,30 +161,11 @@ class Chain:
             known = blocks.known(conn, hashes)
         return [block_hash for block_hash in hashes if block_hash not in known]
 
-    def _accept(self, raws: Sequence[bytes], now: int, origin: Origin) -> list[Outcome]:
-        """Take blocks in runs: one is written in one transaction, while the next one is examined."""
-        outcomes: list[Outcome] = []
-        writing: PendingBlocks | None = None
-        position = 0
-        while position < len(raws):
-            run, other = self._examine_run(raws, position, now, origin, writing.last if writing else None)
-            pending = PendingBlocks(self.store, run, origin.job_id, self.on_extended) if run else None
-            if writing is not None:
-                outcomes.append(self._written(writing, origin))
-            elif pending is None:
-                assert other is not None  # noqa: S101 - a run ends early by something else
-                outcomes.append(self._conclude(other, raws[position], now, origin))
-                position += 1
-            # Otherwise the block that ended the run is examined again, now that those before it are in the tree.
-            if pending is not None:
-                pending.start()
-            writing = pending
-            position += len(run)
-        if writing is not None:
-            outcomes.append(self._written(writing, origin))
-        return outcomes
+    def _accept(self, raw: bytes, now: int, origin: Origin) -> Outcome:
+        intake = Intake(self, origin)
+        return [*intake.take_runs([raw], now), *intake.wait()][-1]
 
-    def _examine_run(
+    def examine_run(
         self, raws: Sequence[bytes], start: int, now: int, origin: Origin, previous: NewBlock | None
     ) -> tuple[list[NewBlock], Outcome | Refused | None]:
         """The blocks from `start` on that can be written together, and what came of the one that ends the run."""
@@ -268,7 +245,7 @@ class Chain:
         without_body = NewBlock(Block(header, ()), block_hash, b"", parent.height + 1, _work(header, parent), ())
         return Refused(verdict, without_body)
 
-    def _conclude(self, found: Outcome | Refused, raw: bytes, now: int, origin: Origin) -> Outcome:
+    def conclude(self, found: Outcome | Refused, raw: bytes, now: int, origin: Origin) -> Outcome:
         """Do what is left for a block that does not join the tree. Raises its RuleError."""
         if isinstance(found, Refused):
             if found.invalid is not None:
@@ -283,7 +260,7 @@ class Chain:
 
         self.store.write(remember)
 
-    def _written(self, pending: PendingBlocks, origin: Origin) -> Outcome:
+    def written(self, pending: PendingBlocks, origin: Origin) -> Outcome:
         outcome = pending.outcome()
         if isinstance(outcome, SideBranch) and not origin.asked:
             self._bound_side_branches(pending.last)
@@ -323,11 +300,11 @@ class Chain:
             parent = blocks.by_hash(conn, header.prev_hash)
         if parent is not None:  # it came while we looked, and found no child of its waiting
             self.orphans.drop(block_hash)
-            return self._accept([raw], now, Origin(remote=origin.remote))[-1]
+            return self._accept(raw, now, Origin(remote=origin.remote))
         # Also where it was held already: whoever brings it has its parents, and may be asked for them.
         return Orphan(block_hash)
 
-    def _connect_orphans(self, now: int) -> None:
+    def connect_orphans(self, now: int) -> None:
         """Orphans whose parent is in the tree by now join it, then their children; a bad one only ends its own line.
 
         Whoever brought the parent: this process, in whatever way, or another one.
@@ -346,7 +323,7 @@ class Chain:
     def _accept_orphan(self, orphan: HeldBlock, now: int) -> None:
         """Raises StoreUnavailable, and the orphan waits on."""
         try:
-            self._accept([orphan.raw], now, Origin(remote=orphan.remote))
+            self._accept(orphan.raw, now, Origin(remote=orphan.remote))
         except RuleError as error:
             log.info("an orphan breaks a rule: %s", error.code)
         except StoreUnavailable:
@@ -354,6 +331,73 @@ class Chain:
             raise
         except Exception:
             log.exception("an orphan met a bug in the node")
+
+
+class Intake:
+    """Blocks, each on the one before, as they come: one run of them is written while the next one is examined.
+
+    For one thread. Nothing is written any more when a method has raised, or `finish` has returned.
+    """
+
+    def __init__(self, chain: Chain, origin: Origin) -> None:
+        """Use `Chain.intake`."""
+        self._chain = chain
+        self._origin = origin
+        self._writing: PendingBlocks | None = None
+        self._unsettled: Sequence[bytes] = ()
+        """The blocks of the last `take`: the last of them may not be written yet."""
+
+    def take(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
+        """What the transactions did that ended meanwhile: all blocks of the `take` before this one are durable.
+
+        Raises RuleError for the first block that breaks a rule, those before it being kept, or StoreUnavailable.
+        """
+        before, self._unsettled = self._unsettled, raws
+        return self._settled(lambda: self.take_runs(raws, now), [*before, *raws], now)
+
+    def finish(self, now: int) -> list[Outcome]:
+        """The same for what is left: all blocks are durable."""
+        before, self._unsettled = self._unsettled, ()
+        return self._settled(self.wait, before, now)
+
+    def _settled(self, work: Callable[[], list[Outcome]], raws: Sequence[bytes], now: int) -> list[Outcome]:
+        try:
+            return work()
+        except Exception as error:
+            with suppress(RuleError, StoreUnavailable):
+                self.wait()
+            if isinstance(error, (RuleError, StoreUnavailable)):
+                raise
+            # Caused by one block. Taken one by one, those before it keep their place in the chain.
+            log.exception("blocks taken together met a bug in the node; they are taken one by one")
+            return [self._chain.accept_block(raw, now, asked=True) for raw in raws]
+        finally:
+            self._chain.connect_orphans(now)
+
+    def take_runs(self, raws: Sequence[bytes], now: int) -> list[Outcome]:
+        """`take`, for blocks of any origin."""
+        chain, outcomes, position = self._chain, list[Outcome](), 0
+        while position < len(raws):
+            previous = self._writing.last if self._writing else None
+            run, other = chain.examine_run(raws, position, now, self._origin, previous)
+            pending = PendingBlocks(chain.store, run, self._origin.job_id, chain.on_extended) if run else None
+            if self._writing is not None:
+                outcomes += self.wait()
+            elif pending is None:
+                assert other is not None  # noqa: S101 - a run ends early by something else
+                outcomes.append(chain.conclude(other, raws[position], now, self._origin))
+                position += 1
+            # Otherwise the block that ended the run is examined again, now that those before it are in the tree.
+            if pending is not None:
+                pending.start()
+                self._writing = pending
+            position += len(run)
+        return outcomes
+
+    def wait(self) -> list[Outcome]:
+        """What the transaction under way does, if there is one."""
+        writing, self._writing = self._writing, None
+        return [] if writing is None else [self._chain.written(writing, self._origin)]
 
 
 def _work(header: Header, parent: TreeBlock) -> int:

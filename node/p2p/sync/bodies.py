@@ -127,8 +127,11 @@ class BodyFetcher:
         """How many peers are asked."""
         return len(self._live())
 
-    def next_run(self) -> list[Slot]:
-        """Wait for the next blocks in order; none at the end. Raises NotDelivered if no peer has the first."""
+    def next_run(self, *, waits: bool = True) -> list[Slot]:
+        """Wait for the next blocks in order; none at the end, or if there are none yet and the caller does not wait.
+
+        Raises NotDelivered if no peer has the first.
+        """
         self._fill()
         while True:
             self._look_around()
@@ -140,7 +143,7 @@ class BodyFetcher:
                 first = self._window[0]
                 if first.raw:
                     return self._take_run()
-                if self._is_time_up():
+                if not waits or self._is_time_up():
                     return []
                 if not any(self._may_have(source, first) for source in self._live()):
                     raise NotDelivered("no peer has the next block of the chain")

@@ -10,6 +10,7 @@ from ...chain.outcomes import Orphan
 from ...core import codec
 from ...core.errors import NOT_THE_HEADERS_FAULT, Malformed, RuleError
 from ...core.types import HEADER_SIZE
+from ...store.errors import StoreUnavailable
 from ..peer.errors import BadChain, NotDelivered, PeerError
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, parse_peer_url
@@ -34,6 +35,9 @@ class Download:
         time_slice: TimeSlice,
     ) -> None:
         self._chain = chain
+        self._intake = chain.intake()
+        self._unsettled: Sequence[Slot] = ()
+        """The run that the chain was given last: it may be under way."""
         self._peers = peers
         self._meter = meter
         self._plan = plan
@@ -52,13 +56,16 @@ class Download:
         missing = self._missing(lead.client)
         with BodyFetcher(missing, self._sources, self._blame, lambda: self._time_slice.is_over) as bodies:
             try:
-                while run := bodies.next_run():
+                while (run := bodies.next_run(waits=not self._unsettled)) or self._unsettled:
                     self._connect(bodies, run)
                     if self._time_slice.is_over or self._is_outdated:
                         break
             except NotDelivered:
                 if not lead.is_dropped:
                     raise
+            finally:
+                if self._unsettled:
+                    self._connect(bodies, ())
         return self._taken > 0 and not lead.is_dropped
 
     def _blame(self, url: PeerUrl, error: PeerError) -> None:
@@ -92,18 +99,31 @@ class Download:
         return [self._lead, *others]
 
     def _connect(self, bodies: BodyFetcher, run: Sequence[Slot]) -> None:
-        """Give the chain a run of blocks. Raises BadChain or NotDelivered."""
+        """Give the chain a run of blocks, and record what became of the one before; none: wait for that one.
+
+        Raises BadChain or NotDelivered.
+        """
+        before, self._unsettled = self._unsettled, run
+        now = int(time.time())
         try:
-            outcomes = self._chain.accept_blocks([slot.raw for slot in run], int(time.time()))
+            outcomes = self._intake.take([slot.raw for slot in run], now) if run else self._intake.finish(now)
         except RuleError as error:
+            self._unsettled = ()
             if error.code not in NOT_THE_HEADERS_FAULT:
                 raise BadChain("the peer's chain has a block that breaks a rule", rule=error.code) from None
-            run = self._refuse(bodies, run, error)
+            self._record(bodies, self._refuse(bodies, [*before, *run], error))
+        except StoreUnavailable:
+            self._unsettled = ()
+            raise
         else:
             if any(isinstance(outcome, Orphan) for outcome in outcomes):
                 # They were asked for by hash and given in order, so this node has dropped their parent meanwhile.
-                self._is_outdated = True
-                return
+                self._is_outdated, self._unsettled = True, ()
+            else:
+                self._record(bodies, before)
+
+    def _record(self, bodies: BodyFetcher, run: Sequence[Slot]) -> None:
+        """These blocks are in."""
         if run:
             self._taken += len(run)
             for url in {slot.source.url.url for slot in run if slot.source is not None}:
