@@ -23,7 +23,7 @@ from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl
 from ..peer.wire import MAX_BLOCKS
 
-WINDOW_BLOCKS: Final = 1024
+WINDOW_BLOCKS: Final = 4096
 WINDOW_BYTES: Final = 32_000_000
 """Blocks and bytes of the window: those that are here, and those that were asked for, as far as that can be told."""
 MAX_SOURCES: Final = 4
@@ -34,7 +34,7 @@ FIRST_QUOTA: Final = 2
 """Blocks in a peer's first request: over a slow line too they come within its deadline."""
 LATE_SECONDS: Final = 2.0
 """A block that holds all others up for longer is asked of another peer."""
-_RUN_BLOCKS: Final = 256
+_RUN_BLOCKS: Final = 2048
 _RUN_BYTES: Final = 4_000_000
 """What is handed out at once, so that there is always room for the next to come."""
 _QUICK_SECONDS: Final = 0.5
