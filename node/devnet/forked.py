@@ -28,23 +28,23 @@ Enter = Callable[[Sequence[str]], int]
 """Runs `moneyer` with these arguments, in this process, and gives its exit status."""
 
 
-def import_all() -> None:
-    """Import what nodes and workers need, for those that are forked from this process. It still has one thread."""
+def ready_for_nodes() -> None:
+    """Import what nodes need, for those that are forked from this process. It still has one thread."""
     # A collection in a child would write to these objects' pages, and so copy them.
     with without_collecting():
-        from ...worker import keeper, supervisor  # noqa: F401
         from ..api import app, server, sync_console  # noqa: F401
         from ..p2p.peer import connection  # noqa: F401
 
 
-def choose_engine_for_all() -> None:
-    """Compile and measure the hash engines, for the workers that are forked from this process afterwards."""
-    from ...worker import supervisor
-    from ...worker.config import WorkerConfig
+def ready_for_workers() -> None:
+    """Import what workers need, compile and measure the hash engines, for those forked from this process afterwards."""
+    with without_collecting():
+        from ...worker import keeper, supervisor  # noqa: F401
+        from ...worker.config import WorkerConfig
 
-    usual = WorkerConfig(Path())
-    with suppress(MoneyerError):  # which the workers will say
-        supervisor.choose_engine(usual.engine, usual.code_cache)
+        usual = WorkerConfig(Path())
+        with suppress(MoneyerError):  # which the workers will say
+            supervisor.choose_engine(usual.engine, usual.code_cache)
 
 
 class ForkedProcess:

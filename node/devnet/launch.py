@@ -18,7 +18,7 @@ from honcho.printer import Printer
 
 from ..system.forking import ENDS
 from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
-from .forked import Enter, ForkedProcess, choose_engine_for_all, import_all
+from .forked import Enter, ForkedProcess, ready_for_nodes, ready_for_workers
 
 if TYPE_CHECKING:
     from honcho.printer import Message
@@ -109,9 +109,10 @@ class NetworkManager(Manager):  # type: ignore[misc]
         # A Ctrl-C now is handled once each process has its id. None is forked while other threads run.
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
+            first_worker = next((name for name in self._processes if name.startswith("worker")), None)
             for name, state in self._processes.items():
-                if name.startswith("worker"):  # now, while the nodes that are forked already start
-                    choose_engine_for_all()
+                if name == first_worker:
+                    ready_for_workers()  # now, while the nodes start
                 state["pid"] = state["obj"].start()
             for name, state in self._processes.items():
                 follow = partial(state["obj"].follow, self.events)
@@ -159,7 +160,7 @@ def run(
     theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid())}
     for name, arguments in processes.items():
         manager.add_process(name, arguments, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
-    import_all()
+    ready_for_nodes()
     manager.loop()
     if printer.lost is not None:
         raise printer.lost
