@@ -43,6 +43,9 @@ RETRY = 0.5
 """Seconds before the database is tried again."""
 _OWN_EXPECTED = 1 << 15
 """Hashes; an easier target is searched by this process first, which takes less time than a message to another."""
+_OWN_WHILE_STARTING = 1 << 17
+"""Hashes; an easier target is searched by this process for as long as no hashing process is ready: the first block of a
+development network needs no other."""
 _OWN_SLICE = 1 << 12
 """Nonces between two looks at the database."""
 _JOB_SHARE = 0.5
@@ -233,7 +236,10 @@ class Miner:
 
     def _search(self, work: Work, seen: Snapshot) -> float:
         source = work.source
-        if self._own_left > 0:
+        is_starting = source.expected_hashes <= _OWN_WHILE_STARTING and not self._pool.is_ready
+        if self._own_left <= 0 and is_starting:
+            self._pool.start()
+        if self._own_left > 0 or is_starting:
             unit = source.take(_OWN_SLICE)
             self._own_left -= unit.count
             began = monotonic()

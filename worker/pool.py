@@ -105,6 +105,11 @@ class HasherPool:
                 self._launch(slot)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether a process can search: its engine is made."""
+        return any(slot.ready for slot in self.slots)
+
+    @property
     def rest(self) -> float:
         """Seconds until `collect` has to replace a process that gives no sign itself; infinite where there is none."""
         if any(slot.deaf and slot.process is not None for slot in self.slots):
