@@ -346,12 +346,13 @@ LARGE_ANSWERS: Final = Bound(
 )
 SHORT_READS: Final = Bound(
     "short reads",
-    "a call that reads some rows, while the node works on it: few at once, since each wants the interpreter for itself",
-    total=16,
-    each=4,
-    reserve=4,
+    "a call that reads some rows, while the node works on it: one at a time of an address, since each wants the "
+    "interpreter for itself, and two at once take longer than one after the other",
+    total=4,
+    each=1,
+    reserve=1,
     wait_seconds=5.0,
-    queue=17,
+    queue=68,
 )
 WRITES: Final = Bound(
     "writes",
