@@ -16,8 +16,8 @@ from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, senders
 from bench.common import SHORT, Figure, below, folder, plain, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block, tips
-from moneyer.node.api.calls.v1_transactions import PoolQuery, pool, proof
-from moneyer.node.api.endpoint import Answer, Call
+from moneyer.node.api.calls.v1_transactions import PoolQuery, pool, proof, show_transaction
+from moneyer.node.api.endpoint import Answer, Call, OfChain
 from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.shapes.fields import encode
 from moneyer.node.config import Config
@@ -80,7 +80,11 @@ def main() -> None:
         txid = show(codec.txid(last.transactions[FULL // 2]))
 
         def ask(handler: Callable[[Node, Call[Q, None]], Answer], query: Q, **path: str) -> Callable[[], object]:
-            return lambda: encode(handler(node, call_of(parts, path, query=query)))
+            def answer() -> bytes:
+                found = handler(node, call_of(parts, path, query=query))
+                return encode(found.content if isinstance(found, OfChain) else found)
+
+            return answer
 
         sender, miner = senders()[0].address(coin), key("miner").address(coin)
         rows = min(1000, BLOCKS * FULL // SENDERS)
@@ -92,6 +96,8 @@ def main() -> None:
             below("a sender's history, full blocks", cost(ask(history, thousand, address=sender), rows), per_rows, 10),
             below("a miner's history, 1,000 rows", cost(ask(history, thousand, address=miner), 1000), per_rows, 10),
             below("1,000 blocks of the list", cost(ask(list_blocks, BlockQuery(limit=1000)), 1000), per_rows, 10),
+            plain("one transaction of a full block", cost(ask(show_transaction, None, txid=txid), 100), "ms"),
+            plain("an account", cost(ask(show_account, None, address=sender), 100), "ms"),
             below(f"a block of {FULL:,} transfers", cost(block, FULL), per_rows, 10),
             below("a proof, the first of its block", cold[:1], "ms", 15),
             below("a proof, the next ones", [median(cold[1:])], "ms", 1),
