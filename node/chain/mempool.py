@@ -241,9 +241,12 @@ class Mempool:
         known = before.get(transfer.sender) or self.senders.get(transfer.sender)
         if known is None or not known.takes(transfer):
             return False
+        view = known.view(self.senders.pool_bytes)
         try:
-            self._check(transfer, known.view(0), replace=wanted.replace)
+            self._check(transfer, view, replace=wanted.replace)
         except RuleError:
+            return False
+        if self._is_full(transfer, view, 0):
             return False
         before[transfer.sender] = known.after(transfer.cost)
         return True

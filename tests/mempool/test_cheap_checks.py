@@ -150,3 +150,17 @@ def test_what_would_go_first_from_a_full_pool_costs_no_signature_check(
             node.mempool.accept_transfer(cheap)
     assert checked == []
     assert node.mempool.accept_transfer(transfer(COIN, BOB, CAROL, 1, 6, 0)).status == "ready"
+
+
+def test_a_full_pool_refuses_the_next_of_a_sender_that_is_known_without_a_signature_check(
+    open_node: OpenNode, checked: list[bytes]
+) -> None:
+    node = open_node(COIN, mempool_bytes=3 * codec.TRANSFER_BASE)
+    node.mempool.accept_transfers([sent(sequence) for sequence in range(3)])
+    checked.clear()
+    assert codes(node.mempool.accept_transfers([sent(3)])) == ["mempool_full"]
+    with pytest.raises(MempoolFull):
+        node.mempool.accept_transfer(sent(3))
+    with pytest.raises(MempoolFull):
+        node.mempool.check_transfer(sent(3))
+    assert checked == []
