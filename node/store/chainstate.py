@@ -21,7 +21,7 @@ from ..core.errors import InvalidParent
 from ..core.ledger import Effect, coinbase_of, fees_of
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Header, Transfer
 from . import blocks
-from .backends.engines import Among, Many, Values
+from .backends.engines import Among, Many, Query, Values
 from .blocks import CONNECTED, INVALID, STORED
 from .tables import account_history, accounts, bodies, transactions
 from .tables import blocks as table
@@ -59,7 +59,7 @@ class NewBlock:
         return STORED
 
 
-_NEXT_JOINED = select(func.coalesce(func.max(table.c.joined), 0) + 1)
+_NEXT_JOINED = Query(select(func.coalesce(func.max(table.c.joined), 0) + 1))
 _INSERT_BLOCK = Many(
     insert(table),
     *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
@@ -74,6 +74,13 @@ _SET_MAIN_CHAIN = Many(
     "is_on",
     "which",
 )
+
+
+def _next(conn: Connection, number: Query) -> int:
+    """The number of the next row."""
+    row = number.one(conn)
+    assert row is not None  # noqa: S101 - of no rows it is 1
+    return int(row[0])
 
 
 def parts_of(body: bytes, sizes: Iterable[int], count: int) -> Iterator[tuple[int, bytes, bytes]]:
@@ -96,7 +103,7 @@ def parts_of(body: bytes, sizes: Iterable[int], count: int) -> Iterator[tuple[in
 
 def add(conn: Connection, news: Sequence[NewBlock]) -> None:
     """Blocks join the tree with their bodies, in this order, not yet connected."""
-    first = conn.execute(_NEXT_JOINED).scalar_one()
+    first = _next(conn, _NEXT_JOINED)
     rows, body_rows = [], []
     for joined, new in enumerate(news, first):
         coinbase = coinbase_of(new.block)
@@ -110,7 +117,7 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
 
 def add_invalid(conn: Connection, new: NewBlock, code: str) -> None:
     """Remember a hash as invalid; its body is not kept."""
-    joined = conn.execute(_NEXT_JOINED).scalar_one()
+    joined = _next(conn, _NEXT_JOINED)
     _INSERT_BLOCK.run(conn, [_values(joined, new, INVALID, code, (bytes(33), 0, 0))])
 
 
@@ -216,7 +223,7 @@ def sum_up(hashes: Sequence[bytes], reading: Callable[[], AbstractContextManager
 _MOST_ROWS = 100_000
 """Rows that wait in memory at most (and one block's more): bounds what a long reorg takes."""
 
-_NEXT_ID = select(func.coalesce(func.max(accounts.c.account_id), 0) + 1)
+_NEXT_ID = Query(select(func.coalesce(func.max(accounts.c.account_id), 0) + 1))
 _LOAD_ACCOUNTS = Among(
     select(accounts.c.payload, accounts.c.account_id, accounts.c.balance, accounts.c.sequence), accounts.c.payload
 )
@@ -352,7 +359,7 @@ class ChainState:
         if not new:
             return
         if self._next_number is None:
-            self._next_number = int(self._conn.execute(_NEXT_ID).scalar_one())
+            self._next_number = _next(self._conn, _NEXT_ID)
         self._numbers.update((payload, self._next_number + i) for i, payload in enumerate(new))
         self._next_number += len(new)
 
