@@ -3,7 +3,7 @@
 A block comes in by `accept.Chain.accept_block` (one) or `accept_blocks` (many, each on the one before), from the API,
 peers and the worker alike. It goes through these functions, and back only by return:
 
-    accept.Chain._accept        runs of blocks; orphans, invalid ones and known ones are concluded here
+    accept.Intake               runs of blocks; orphans, invalid ones and known ones are concluded here
       _examine                  stages 1 to 4: `pipeline` decodes and computes, `core.rules` checks
       advance.PendingBlocks     signatures verified, leaving blocks summed up: before any transaction
         _join                   the one write transaction, where `node.store` writes
@@ -13,7 +13,8 @@ peers and the worker alike. It goes through these functions, and back only by re
 
 A transfer comes in by `mempool.Mempool`; `next_block` makes an unsolved block of what waits; `verify` proves a whole
 database with the same stages. `orphans` and `side_branches` bound what nobody asked for. `tip_follower` tells the relay
-(`node.p2p`) and the event feed (`node.api`) how the tip moved.
+(`node.p2p`) and the event feed (`node.api`) how the tip moved; of a single block that extends it the relay hears before
+its commit (`Chain.on_extended`).
 
 Threads: none of its own but a pool that verifies signatures (`signatures`; the curve library releases the interpreter).
 Callers come from any thread. Locks: `KeyedLock` per block that is being accepted; small ones in `orphans`,
