@@ -106,3 +106,51 @@ def test_blocks_out_of_order_are_held_and_connected_when_their_parents_come(open
     assert [type(outcome) for outcome in outcomes] == [Orphan] * 6 + [Extended]
     assert node.tip_hash == chain.tip_hash
     assert not len(node.chain.orphans)
+
+
+@pytest.mark.parametrize("step", [1, 4, 11])
+def test_blocks_that_come_bit_by_bit_make_the_same_rows(
+    open_node: OpenNode, tmp_path_factory: pytest.TempPathFactory, step: int
+) -> None:
+    chain = grown(30)
+    one, bits = open_node(COIN), open_node(COIN, tmp_path_factory.mktemp("bits"))
+    one.offer_all(chain.raw)
+    intake = bits.chain.intake()
+    for start in range(0, 30, step):
+        outcomes = intake.take(chain.raw[start : start + step], NOW)
+        assert bits.tip.height >= start, "all blocks of the take before are durable"
+        assert all(isinstance(outcome, Extended) for outcome in outcomes)
+    assert [outcome.height for outcome in intake.finish(NOW)] == [30]
+    assert intake.finish(NOW) == []
+    assert bits.dump() == one.dump()
+
+
+def test_a_false_block_of_an_earlier_bit_is_found_at_the_next_or_at_the_end(open_node: OpenNode) -> None:
+    chain, node = grown(5), open_node(COIN)
+    greedy = chain.next_block(amount=COIN.reward + 1)
+    liar = ChainBuilder(COIN, "liar")
+    liar.blocks = [*chain.blocks, greedy]
+    child = encoded([liar.next_block()])
+    intake = node.chain.intake()
+    assert intake.take([*chain.raw, *encoded([greedy])], NOW) == []
+    with pytest.raises(BadCoinbaseAmount):
+        intake.take(child, NOW)
+    assert node.tip.height == 5
+    assert intake.finish(NOW) == []
+    another = chain.next_block(amount=COIN.reward + 2)
+    assert intake.take(encoded([another]), NOW) == []
+    with pytest.raises(BadCoinbaseAmount):
+        intake.finish(NOW)
+    assert intake.take(encoded([chain.add()]), NOW) == []
+    assert intake.finish(NOW) == [Extended(chain.tip_hash, 6)]
+    verify_chain(node.store)
+
+
+def test_a_header_that_breaks_a_rule_waits_for_the_blocks_that_are_under_way(open_node: OpenNode) -> None:
+    chain, node = grown(9), open_node(COIN)
+    early = chain.next_block(timestamp=COIN.timestamp)
+    intake = node.chain.intake()
+    assert intake.take(chain.raw, NOW) == []
+    with pytest.raises(TimeTooOld):
+        intake.take(encoded([early]), NOW)
+    assert node.tip_hash == chain.tip_hash
