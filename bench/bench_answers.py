@@ -91,7 +91,7 @@ def main() -> None:
                     plain("… beside commits", beside, "/s"),
                 ]
                 if len(paths) > 1:
-                    figures.append(held("… beside commits, by a trivial handler", beside, least))
+                    figures.append(held(f"{what}, beside commits, by a trivial handler", beside, least))
     report("answers", figures)
 
 
