@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
-from ..system.forking import ENDS
+from ..system.forking import ENDS, IS_FORKED
 from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
 from .forked import Enter, ForkedProcess, ready_for_nodes, ready_for_workers
 
@@ -111,7 +111,7 @@ class NetworkManager(Manager):  # type: ignore[misc]
         try:
             first_worker = next((name for name in self._processes if name.startswith("worker")), None)
             for name, state in self._processes.items():
-                if name == first_worker:
+                if name == first_worker and IS_FORKED:
                     ready_for_workers()  # now, while the nodes start
                 state["pid"] = state["obj"].start()
             for name, state in self._processes.items():
@@ -160,7 +160,8 @@ def run(
     theirs = {**os.environ, **(environment or {}), LAUNCHER: str(os.getpid())}
     for name, arguments in processes.items():
         manager.add_process(name, arguments, env={**theirs, "HONCHO_PROCESS_NAME": f"{name}.1"})
-    ready_for_nodes()
+    if IS_FORKED:
+        ready_for_nodes()
     manager.loop()
     if printer.lost is not None:
         raise printer.lost

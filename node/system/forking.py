@@ -8,8 +8,10 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkContext, SpawnContext
 from typing import Final
 
-CONTEXT: Final[ForkContext | SpawnContext] = get_context("fork") if sys.platform == "linux" else get_context("spawn")
-"""A forked process shares what is imported already. macOS's own libraries do not survive a fork."""
+IS_FORKED: Final = sys.platform == "linux"
+"""Whether a new process shares what is imported already. macOS's own libraries do not survive a fork."""
+
+CONTEXT: Final[ForkContext | SpawnContext] = get_context("fork") if IS_FORKED else get_context("spawn")
 
 ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a process to end."""
