@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
-from bench.common import SHORT, Cost, Figure, below, costs, held, in_turns, plain, ratios, report
+from bench.common import SHORT, Cost, Figure, below, costs, held, in_turns, of_children, plain, ratios, report
 
 ROUNDS = 11 if SHORT else 41
 BARE = [sys.executable, "-c", "import click"]
@@ -17,12 +16,6 @@ CLIENT = [sys.executable, "-c", "from moneyer import Client"]
 def run(command: list[str]) -> Cost:
     """One process, from its start to its end."""
     return costs(1, lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True), of_children)
-
-
-def of_children() -> float:
-    """Seconds of processor of the processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def took(runs: list[Cost]) -> list[Cost]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import sys
 import tempfile
 import time
@@ -72,6 +73,12 @@ def costs(pieces: int, work: Callable[[], object], spent: Callable[[], float] = 
     began, clock = spent(), time.perf_counter()
     work()
     return Cost(pieces / (time.perf_counter() - clock), (spent() - began) / pieces * 1e6)
+
+
+def of_children() -> float:
+    """Seconds of processor of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def micros(runs: list[Cost]) -> float:
