@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, open_store
-from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
+from bench.common import SHORT, Cost, Figure, at_least, below, costs, folder, held, in_turns, plain, ratios, report
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.signatures import verify_signatures
 from moneyer.node.core import codec
@@ -20,17 +20,17 @@ ROUNDS = 2 if SHORT else 5
 EMPTY = 1_000 if SHORT else 10_000
 
 
-def connecting(coin: Coin, raws: list[bytes], things: int, way: Callable[[Chain, list[bytes]], None]) -> float:
-    """Things a second (`things` in all) in a fresh database."""
+def connecting(coin: Coin, raws: list[bytes], things: int, way: Callable[[Chain, list[bytes]], None]) -> Cost:
+    """Things a second (`things` in all) in a fresh database, and what one takes."""
     with folder() as data:
         store = open_store(data, coin)
         chain = Chain(store)
-        took = seconds(lambda: way(chain, raws))
+        cost = costs(things, lambda: way(chain, raws))
         store.close()
-    return things / took
+    return cost
 
 
-def verifying(coin: Coin, raws: list[bytes]) -> float:
+def verifying(coin: Coin, raws: list[bytes]) -> Cost:
     """Raw signature checks a second, in as many threads: what no node in Python can beat."""
     blocks = [[each for each in codec.decode_block(raw).transactions if isinstance(each, Transfer)] for raw in raws]
 
@@ -38,7 +38,7 @@ def verifying(coin: Coin, raws: list[bytes]) -> float:
         for transfers in blocks:
             assert all(verify_signatures(coin.chain_id, transfers))
 
-    return BLOCKS * TRANSFERS / seconds(work)
+    return costs(BLOCKS * TRANSFERS, work)
 
 
 def disk_bytes(coin: Coin, raws: list[bytes]) -> float:
@@ -58,6 +58,11 @@ def disk_bytes(coin: Coin, raws: list[bytes]) -> float:
         return (size(where / "full", raws) - size(where / "empty", [])) / (BLOCKS * TRANSFERS)
 
 
+def timed(cost: Cost, count: int) -> Cost:
+    """What `count` pieces take by the clock, in place of the rate."""
+    return cost._replace(rate=count / cost.rate)
+
+
 def main() -> None:
     coin = bench_coin()
     raws = Line(coin).raws(BLOCKS, Payments(coin).take(BLOCKS * TRANSFERS))
@@ -69,14 +74,17 @@ def main() -> None:
     )
     empty = Line(coin).raws(EMPTY)
     few = empty[: EMPTY // 10]
-    empty_many = [EMPTY / connecting(coin, empty, EMPTY, connect_many) for _ in range(ROUNDS)]
-    empty_single = [1000 / connecting(coin, few, len(few), connect) for _ in range(ROUNDS)]
+    empty_many = [timed(connecting(coin, empty, EMPTY, connect_many), EMPTY) for _ in range(ROUNDS)]
+    empty_single = [timed(connecting(coin, few, len(few), connect), 1000) for _ in range(ROUNDS)]
     figures: list[Figure] = [
         at_least(f"{BLOCKS} blocks of {TRANSFERS:,} transfers, block by block", single, "transfers/s", 6_000),
         at_least("the same as sync does, several to a transaction", many, "transfers/s", 10_000),
         plain("signature checks alone", yardstick, "transfers/s"),
         plain("block by block / signature checks alone", ratios(single, yardstick), "×"),
         plain("as sync does / signature checks alone", ratios(many, yardstick), "×"),
+        held("a transfer of a block by itself by a signature check", single, yardstick),
+        held("a transfer as sync connects it by a signature check", many, yardstick),
+        held("an empty block as sync connects it by a signature check", empty_many, yardstick),
         below("disk, every index", [disk_bytes(coin, raws)], "bytes/transfer", 401),
         below(f"{EMPTY:,} empty blocks, as sync does", empty_many, "s", 6),
         plain("an empty block by itself, committed", empty_single, "ms"),
