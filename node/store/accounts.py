@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
 
@@ -64,17 +65,17 @@ def history(conn: Connection, payload: bytes, before: Place | None, limit: int) 
     """
     height, position = before or _NEWEST
     asked = {"payload": payload, "height": height, "position": position, "at_most": limit}
-    parts = _PARTS.rows(conn, **asked)
     found = []
-    for block_and_part, rows in groupby(list(_PAGE.rows(conn, **asked)), _block_and_part):
-        height, first, block_hash, header = block_and_part
-        part = next(parts, None)
-        if part is None or part[:2] != (height, first):
-            raise StoreDamaged(f"the database has no body for the block at height {height}")
-        timestamp = codec.timestamp_of(header)
-        places = [Place(height, position) for _, position, *_ in rows]
-        raws = cut(places, *part[1:])
-        found += [Confirmed(place, block_hash, timestamp, raw) for place, raw in zip(places, raws, strict=True)]
+    with closing(_PARTS.rows(conn, **asked)) as parts:
+        for block_and_part, rows in groupby(list(_PAGE.rows(conn, **asked)), _block_and_part):
+            height, first, block_hash, header = block_and_part
+            part = next(parts, None)
+            if part is None or part[:2] != (height, first):
+                raise StoreDamaged(f"the database has no body for the block at height {height}")
+            timestamp = codec.timestamp_of(header)
+            places = [Place(height, position) for _, position, *_ in rows]
+            raws = cut(places, *part[1:])
+            found += [Confirmed(place, block_hash, timestamp, raw) for place, raw in zip(places, raws, strict=True)]
     return found
 
 

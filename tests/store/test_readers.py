@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import Connection, text
@@ -12,6 +13,7 @@ from moneyer.node.config import Config
 from moneyer.node.store import blocks, meta
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreUnavailable
+from moneyer.node.system.shares import READERS
 from tests.kit.chains import easy_coin
 
 
@@ -71,6 +73,28 @@ def test_many_read_at_once_and_each_has_a_snapshot_of_its_own(store: Store) -> N
         assert [value for _, value in seen] == [said(conn) for conn, _ in seen] == [b"%d" % n for n in range(40)]
     with store.read() as conn:
         assert said(conn) == b"39"
+    store.close()
+
+
+def test_who_waits_while_all_read_has_the_first_connection_that_is_given_back(store: Store) -> None:
+    """Not only once so many have come back that no more stay open."""
+    done = []
+
+    def wait_and_read() -> None:
+        with store.read() as conn:
+            done.append(said(conn))
+
+    with ExitStack() as others, ExitStack() as one:
+        one.enter_context(store.read())
+        for _ in range(READERS - 1):
+            others.enter_context(store.read())
+        waiting = [Thread(target=wait_and_read) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        one.close()
+        for thread in waiting:
+            thread.join(10)
+        assert len(done) == 3
     store.close()
 
 

@@ -9,8 +9,9 @@ time of connecting a full block (docs/performance.md).
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningDelete
@@ -86,7 +88,7 @@ class Query:
         cursor.close()
         return row
 
-    def rows(self, conn: Connection, **values: Any) -> Iterator[Values]:
+    def rows(self, conn: Connection, **values: Any) -> Generator[Values, None, None]:
         """Every row, one after the other: what is large need not be there at once."""
         sql, names, constants = self._sql(conn.dialect)
         bound = constants | values
@@ -167,6 +169,8 @@ BUSY_SECONDS = 10
 
 _KEPT_READERS = 8
 """Reading connections that stay open: as many as read at once in normal use."""
+_PLACE_SECONDS = 30.0
+"""How long a reader waits while all of `READERS` read."""
 _WRITER_CACHE_KIB = 16_384
 """Of the writing connection, used as far as it is needed: each new hash goes to a page of its own of every index by
 hash, and one that is not here is read from the file."""
@@ -187,7 +191,7 @@ def open_engine(database: Path, *, write: bool, busy_seconds: float = BUSY_SECON
         # Of a file that was taken away, none is made in its place.
         creator=lambda: _connect(database, "rw", busy_seconds),
         poolclass=StaticPool if write else QueuePool,
-        **({} if write else {"pool_size": _KEPT_READERS, "max_overflow": READERS - _KEPT_READERS}),
+        **({} if write else {"pool_size": _KEPT_READERS, "max_overflow": -1}),
     )
 
     @event.listens_for(engine, "connect")
@@ -208,26 +212,33 @@ class Readers:
     """Snapshots of one file, in any number of threads; at most `READERS` at once.
 
     A connection of SQLAlchemy's that is taken from its pool, begins a transaction and goes back costs 22 µs of
-    processor; one that stays taken, with BEGIN and ROLLBACK by the driver, 6.
+    processor; one that stays taken, with BEGIN and ROLLBACK by the driver, 6. Places are counted here, and the pool has
+    no bound: it knows nothing of connections that come back to `_idle`, and who waited for it would wait in vain.
     """
 
     def __init__(self, database: Path, busy_seconds: float) -> None:
         self.engine = open_engine(database, write=False, busy_seconds=busy_seconds)
         self._idle: deque[Connection] = deque()
+        self._places = threading.Semaphore(READERS)
         self._closed = False
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A connection in a read transaction of its own. Raises DBAPIError, sqlalchemy.exc.TimeoutError."""
+        if not self._places.acquire(timeout=_PLACE_SECONDS):
+            raise PoolTimeout(f"{READERS} read at once")
         try:
-            conn = self._idle.pop()
-        except IndexError:
-            conn = self.engine.connect()
-        try:
-            execute(conn, "BEGIN").close()
-            yield conn
+            try:
+                conn = self._idle.pop()
+            except IndexError:
+                conn = self.engine.connect()
+            try:
+                execute(conn, "BEGIN").close()
+                yield conn
+            finally:
+                self._give_back(conn)
         finally:
-            self._give_back(conn)
+            self._places.release()
 
     def _give_back(self, conn: Connection) -> None:
         try:
