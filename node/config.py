@@ -76,6 +76,12 @@ class Config:
         return self.data / NODE_LOCK
 
     @property
+    def checked_lock(self) -> Path:
+        """Held by the node from when it knows its database to be whole, for as long as it lives. Nobody else writes
+        before."""
+        return self.data / "checked.lock"
+
+    @property
     def worker_lock(self) -> Path:
         """Held by the mining worker for as long as it lives; holds its status as JSON."""
         return self.data / "worker.lock"

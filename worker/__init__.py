@@ -1,6 +1,7 @@
 """The mining worker: processes that search for blocks on behalf of one node, on its machine.
 
-A worker shares the node's database and its lock files; the two speak in no other way. It is started by
+A worker shares the node's database and its lock files; the two speak in no other way. It opens the database once the
+node holds `checked.lock`: it is whole then. It is started by
 `moneyer worker`, one for each data folder (it holds `worker.lock`), and ends with its node.
 
 **Processes.** `keeper` (only with `--keep`) restarts the worker. The worker itself is the supervisor: it alone has the

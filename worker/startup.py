@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from ..node.config import Config
 from ..node.core.errors import MoneyerError
 from ..node.system.advice import start_node
+from ..node.system.locks import is_held
 
 NODE_SECONDS = 30.0
 """Seconds that a node has to come up."""
@@ -34,6 +36,17 @@ def need_descriptors(count: int, who: str, refusal: type[MoneyerError]) -> None:
     finally:
         for each in opened:
             os.close(each)
+
+
+def is_checked(config: Config) -> bool:
+    """Whether the node of a data folder knows its database to be whole; before, nobody else may write to it.
+
+    False too where the system refuses to tell now.
+    """
+    try:
+        return is_held(config.checked_lock)
+    except OSError:
+        return False
 
 
 class NodeWait:

@@ -34,7 +34,7 @@ from .miner import Miner
 from .pace import Pacer
 from .pool import HasherPool
 from .reports import Pulse
-from .startup import NODE_SECONDS, NodeWait, need_descriptors
+from .startup import NODE_SECONDS, NodeWait, is_checked, need_descriptors
 
 log = logging.getLogger("moneyer.worker")
 
@@ -42,6 +42,10 @@ _DESCRIPTORS = 28
 """File descriptors for pipes, locks, doorbell and database; each hashing process takes four more."""
 _POLL = 0.1
 """Seconds between two looks for the node, or tries of its database."""
+_CHECK_POLL = 0.02
+"""Between two looks whether the node has checked its database: the first block waits for that."""
+_SILENT_SECONDS = 3.0
+"""Seconds of these before a line says what is waited for."""
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
 _STATUS_SECONDS = 1.0
@@ -149,6 +153,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     except Held:
         raise _Refused(f"{worker.data} has a worker already: a node has one (more hashing: --processes)") from None
     try:
+        if not _node_is_checked(worker, ending):
+            return
         coin, store = _open(worker, ending)
         try:
             pool = HasherPool(engine, worker.processes, worker.code_cache, nice=worker.nice)
@@ -179,6 +185,18 @@ def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
     while not wait.is_over():
         if ending.wait(_POLL):
             return False
+    return True
+
+
+def _node_is_checked(worker: WorkerConfig, ending: _Ending) -> bool:
+    """Wait until the node knows its database to be whole; False when this process shall end first, as the node may."""
+    began, told = monotonic(), False
+    while not is_checked(worker.config):
+        if ending.wait(_CHECK_POLL):
+            return False
+        if not told and monotonic() - began > _SILENT_SECONDS:
+            told = True
+            log.info("waiting for the node of %s to check its database", worker.data)
     return True
 
 

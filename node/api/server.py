@@ -209,6 +209,7 @@ def load_app(config: Config, main: int) -> App:
 
         node = _open(config)
         app = build_app(node)
+    _tell_when_whole(node, config)
     _warn_of_sqlite()
     _allow_files()
     _forget_what_poses_as_a_header()
@@ -247,6 +248,21 @@ def _refuse(error: MoneyerError) -> None:
     """End the process, whatever it does, with a line that says why."""
     log.error("%s", error.message)
     os._exit(_REFUSED)
+
+
+def _tell_when_whole(node: Node, config: Config) -> None:
+    """Once the database is known to be whole, tell the folder's other processes, by a lock that they look at."""
+
+    def tell() -> None:
+        try:
+            node.store.wait_whole()
+            locks.hold(config.checked_lock, tries=_LOCK_TRIES)
+        except MoneyerError as error:  # the node is stopping, or a predecessor does not end
+            log.info("no worker is told that the database is whole: %s", error.message)
+        except OSError as error:
+            log.error("no worker of this folder begins: %s cannot be used: %s", config.checked_lock, of_system(error))
+
+    threading.Thread(target=tell, name="tell-whole", daemon=True).start()
 
 
 def _warn_of_open_wallet(wallet: Wallet, config: Config) -> None:

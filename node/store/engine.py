@@ -243,9 +243,13 @@ class Store:
                 "with the file in its place"
             )
 
-    def _check_before_write(self) -> None:
+    def wait_whole(self) -> None:
+        """Until the file is known to be whole; for ever where it is not. Raises StoreFailed once this is closed."""
         if self._check is not None:
             self._check.wait()
+
+    def _check_before_write(self) -> None:
+        self.wait_whole()
         self.check_file()
 
     def _announce(self) -> None:

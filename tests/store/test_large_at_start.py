@@ -12,6 +12,7 @@ from moneyer.node.store import meta
 from moneyer.node.store.backends.driver import has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreFailed, StoreRefused
+from moneyer.node.system.locks import is_held
 from tests.kit.damage import CHAIN, bytes_of, change, made
 from tests.kit.nodes import place_coin
 from tests.kit.running import launch, log_of
@@ -93,6 +94,19 @@ def test_a_node_on_a_large_file_with_a_damaged_page_ends_with_the_sentence(tmp_p
     assert str(database) in said
     assert "puts a backup in its place" in said
     assert "Traceback" not in said
+    assert not config.checked_lock.exists()
     after = bytes_of(folder)
     assert {name: after.get(name) for name in before} == before
     shutil.rmtree(folder)
+
+
+def test_a_node_that_knows_a_large_file_to_be_whole_tells_its_worker_by_a_lock(tmp_path: Path) -> None:
+    config = Config(data=large(tmp_path), port=free_port(), development=True)
+    process = launch(config)
+    try:
+        wait_until(lambda: is_held(config.checked_lock), 60, "the lock")
+        assert is_held(config.node_lock)
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+    assert not is_held(config.checked_lock)

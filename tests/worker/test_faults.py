@@ -15,6 +15,7 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.cli.exits import USAGE
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.system.locks import hold
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed
@@ -138,6 +139,28 @@ def test_sigterm_ends_a_worker_that_still_waits_for_its_node(tmp_path: Path) -> 
         # Its handler stands once it catches SIGTERM (bit 14 of the caught signals).
         wait_until(lambda: caught_signals(worker.pid) >> 14 & 1, 20, "the signal handler")
         assert worker.terminate() == 0
+
+
+def test_a_worker_does_not_touch_the_database_before_its_node_has_checked_it(tmp_path: Path) -> None:
+    with NodeFolder(tmp_path / "node", easy_coin(), checked=False) as node:
+        worker = node.worker("--mode", "continuous")
+        wait_until(lambda: "waiting for the node" in worker.errors(), 30, "the worker to say what it waits for")
+        assert node.height == 0
+        files = [str(link.readlink()) for link in Path(f"/proc/{worker.pid}/fd").iterdir()]
+        assert not any("chain.db" in file for file in files)
+        node.checked = hold(node.config.checked_lock)
+        node.wait_for_height(1)
+
+
+def test_a_worker_ends_with_its_node_that_never_knew_its_database_to_be_whole(tmp_path: Path) -> None:
+    with NodeFolder(tmp_path / "node", easy_coin(), checked=False) as node:
+        worker = node.worker("--mode", "continuous")
+        wait_until(lambda: "waiting for the node" in worker.errors(), 30, "the worker to say what it waits for")
+        assert node.lock is not None
+        node.lock.release()
+        node.lock = None
+        assert worker.process.wait(PROMISED) == 0
+        assert node.height == 0
 
 
 def caught_signals(pid: int) -> int:

@@ -23,7 +23,7 @@ from ...node.store.engine import Store, load_coin
 from ...node.store.errors import StoreRefused, StoreUnavailable
 from ...node.system.locks import is_held, wait_released
 from ..reports import Summary, Trouble
-from ..startup import NODE_SECONDS
+from ..startup import NODE_SECONDS, is_checked
 from .jobs import EXTRA_SIZE
 
 log = logging.getLogger("moneyer.stratum")
@@ -115,7 +115,13 @@ class NodeLink:
                 store.close()
 
     def _open(self) -> Store | None:
-        """The node's database; None while the node that was to make it is gone. Raises StoreRefused, BadCoin."""
+        """The node's database; None while the node that was to make it, or to check it, is gone.
+
+        Raises StoreRefused, BadCoin.
+        """
+        while not is_checked(self._config):
+            if self._stopped.wait(_POLL) or not self.is_up(unknown=True):
+                return None
         until = monotonic() + NODE_SECONDS
         while True:
             try:

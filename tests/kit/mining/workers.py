@@ -37,13 +37,14 @@ assert hasher_main.__module__ == "moneyer.worker.hasher"
 
 
 class NodeFolder(Node):
-    """A development node for workers to mine for: it has a wallet, and this process holds its lock."""
+    """A development node for workers to mine for: it has a wallet, and this process holds its locks."""
 
-    def __init__(self, data: Path, coin: Coin, *, lock: bool = True) -> None:
+    def __init__(self, data: Path, coin: Coin, *, lock: bool = True, checked: bool = True) -> None:
         place_coin(data, coin)
         self.wallet = ensure_wallet(data, development=True)
         super().__init__(data, coin, development=True)
         self.lock: LockFile | None = hold(self.config.node_lock) if lock else None
+        self.checked = hold(self.config.checked_lock) if lock and checked else None
         self.workers: list[WorkerProcess] = []
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -52,8 +53,9 @@ class NodeFolder(Node):
             if kind is not None:
                 print(worker.errors())
         super().__exit__(kind, error, at)
-        if self.lock is not None:
-            self.lock.release()
+        for lock in (self.lock, self.checked):
+            if lock is not None:
+                lock.release()
 
     def worker(self, *options: str) -> WorkerProcess:
         """Start a worker on this folder; killed at the end of the test.
