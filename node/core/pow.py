@@ -61,11 +61,14 @@ def next_bits(
     """The bits that the block at `height` must carry.
 
     `window` ends with the parent (height - 1), oldest first, and holds at least n + 1 rows (n: `retarget_window`).
+    Raises ValueError where it does not: other bits would split the chain.
     """
     n = retarget_window(height, difficulty_window)
     if not retarget or n < 3:
         return pow_limit
     rows = window[-(n + 1) :]
+    if len(rows) != n + 1:
+        raise ValueError(f"{len(rows)} rows for the block at height {height}, which takes {n + 1}")
     times = [row.timestamp for row in rows]
     solve_times = list(map(sub, times[1:], times))
     if min(solve_times) < 1 or max(solve_times) > 6 * block_time:
