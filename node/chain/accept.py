@@ -364,7 +364,7 @@ class Intake:
         try:
             return work()
         except Exception as error:
-            with suppress(RuleError, StoreUnavailable):
+            with suppress(Exception):  # whatever that meets: the blocks are taken again
                 self.wait()
             if isinstance(error, (RuleError, StoreUnavailable)):
                 raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.advance import PendingBlocks
 from moneyer.node.chain.outcomes import AlreadyKnown, Extended, Orphan, Reorganized, SideBranch
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
@@ -153,4 +155,28 @@ def test_a_header_that_breaks_a_rule_waits_for_the_blocks_that_are_under_way(ope
     assert intake.take(chain.raw, NOW) == []
     with pytest.raises(TimeTooOld):
         intake.take(encoded([early]), NOW)
+    assert node.tip_hash == chain.tip_hash
+
+
+def test_bugs_met_by_two_bits_at_once_lose_neither(open_node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One while a bit is written, and one meanwhile in the next."""
+    chain, node = grown(6), open_node(COIN)
+    intake = node.chain.intake()
+    assert intake.take(chain.raw[:3], NOW) == []
+    left = [1, 1]
+
+    def once(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            if left[number]:
+                left[number] -= 1
+                raise RuntimeError("a bug")
+            return function(*arguments, **named)
+
+        return called
+
+    monkeypatch.setattr(PendingBlocks, "outcome", once(PendingBlocks.outcome, 0))
+    monkeypatch.setattr(node.chain, "examine_run", once(node.chain.examine_run, 1))
+    intake.take(chain.raw[3:], NOW)
+    intake.finish(NOW)
+    assert left == [0, 0]
     assert node.tip_hash == chain.tip_hash
