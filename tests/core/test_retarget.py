@@ -52,7 +52,10 @@ def test_bits_are_those_of_the_protocol_also_where_time_goes_back_or_stands_or_l
 
 def test_too_few_rows_make_no_bits() -> None:
     rows = [TimedBits(1_000_000 + 10 * number, LIMIT) for number in range(20)]
-    asked = {"height": 30, "block_time": 10, "difficulty_window": 20, "retarget": True, "pow_limit": LIMIT}
+
+    def bits_after(rows: list[TimedBits]) -> int:
+        return pow.next_bits(rows, height=30, block_time=10, difficulty_window=20, retarget=True, pow_limit=LIMIT)
+
     with pytest.raises(ValueError, match="20 rows for the block at height 30, which takes 21"):
-        pow.next_bits(rows, **asked)
-    assert pow.next_bits([TimedBits(999_990, LIMIT), *rows], **asked) == LIMIT
+        bits_after(rows)
+    assert bits_after([TimedBits(999_990, LIMIT), *rows]) == LIMIT
