@@ -190,6 +190,7 @@ def test_a_worker_that_is_killed_is_started_again_and_the_network_goes_on(tmp_pa
     network = Up(tmp_path)
     with network.start() as launcher:
         network.wait_until_up(launcher)
+        wait_for_screen(launcher)  # what processes say before it is held back, and not shown when all is well
 
         def worker(*, other_than: int = 0) -> int:
             """Its process id, as its lock file says it a moment after it is held."""
