@@ -375,6 +375,17 @@ def test_the_users_cache_is_made_for_the_user_alone(tmp_path: Path, monkeypatch:
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_a_relative_folder_for_caches_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the XDG Base Directory Specification asks: it would be in whichever folder one stands in."""
+    monkeypatch.delenv("MONEYER_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.chdir(tmp_path)
+    assert of_this_user() == tmp_path / "home" / ".cache" / "moneyer"
+    assert not (tmp_path / "caches").exists()
+
+
 @pytest.mark.parametrize("what", ["others may write", "a file", "somebody else's", "no home"])
 def test_a_users_cache_that_is_not_safe_is_not_used(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cache"

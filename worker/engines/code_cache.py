@@ -38,7 +38,9 @@ def _named() -> Path:
         return Path(named)
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/moneyer"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moneyer"
+    system = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG Base Directory Specification asks to ignore a relative path: it would be another folder in each place.
+    return (Path(system) if Path(system).is_absolute() else Path.home() / ".cache") / "moneyer"
 
 
 class CodeCache:
