@@ -77,11 +77,15 @@ class Keeper:
     def _run_once(self, config: WorkerConfig) -> int:
         """Start the worker and wait for its end. Gives its exit status, negative for a signal's number."""
         worker = CONTEXT.Process(target=_be_worker, args=(config, os.getpid()), name="worker")
+        # Until `end_as_usual`: a forked worker would take a SIGTERM with this process's handler, and live on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
             worker.start()
         except OSError as error:
             log.error("the worker cannot be started: %s", error.strerror)
             return 1
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
         while worker.exitcode is None:
             if self._asked.is_set():
                 worker.terminate()

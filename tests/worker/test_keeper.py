@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from moneyer.node.store import mining
 from moneyer.node.store.mining import parse_mode
+from moneyer.node.system.forking import ENDS
+from moneyer.worker import keeper as keeper_module
+from moneyer.worker.config import WorkerConfig
 from moneyer.worker.keeper import SETTLED
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
@@ -158,3 +162,21 @@ def test_a_mode_that_was_switched_to_outlives_the_worker(tmp_path: Path) -> None
         os.kill(first, signal.SIGKILL)
         keeper.wait_up(other_than=first)
         assert '"mode": "demand"' in keeper.config.worker_lock.read_text()
+
+
+def test_a_keeper_starts_its_worker_while_signals_to_end_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a forked worker would take a SIGTERM with its keeper's handler, which ends nothing there."""
+    blocked: set[int] = set()
+
+    class NoMore:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def start(self) -> None:
+            blocked.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(keeper_module, "CONTEXT", SimpleNamespace(Process=NoMore))
+    assert keeper_module.Keeper(WorkerConfig(tmp_path))._run_once(WorkerConfig(tmp_path)) == 1
+    assert blocked >= set(ENDS)
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(ENDS)
