@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TextIO
 
 from honcho.printer import Message
 
@@ -41,10 +42,13 @@ def ready_for_workers() -> None:
     with without_collecting():
         from ...worker import keeper, supervisor  # noqa: F401
         from ...worker.config import WorkerConfig
+        from ...worker.engines.code_cache import of_this_user
 
-        usual = WorkerConfig(Path())
+        cache = of_this_user()
+        if cache is None:  # each worker measures by itself then, with a cache in its data folder
+            return
         with suppress(MoneyerError):  # which the workers will say
-            supervisor.choose_engine(usual.engine, usual.code_cache)
+            supervisor.choose_engine(WorkerConfig(Path()).engine, cache)
 
 
 class ForkedProcess:
@@ -103,13 +107,18 @@ def _become(enter: Enter, arguments: Sequence[str], environment: Mapping[str, st
     for number in (1, 2):
         os.dup2(output.fileno(), number)
     output.close()
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for as long as the process lives
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stdout = _text(1, getattr(sys.stdout, "errors", None))
+    sys.stderr = _text(2, "backslashreplace")
     os.environ.update(environment)
     sys.argv = ["moneyer", *arguments]
     with suppress(OSError):
         _show_as(sys.argv)
     sys.exit(enter(arguments))
+
+
+def _text(descriptor: int, errors: str | None) -> TextIO:
+    """A text stream line by line, for as long as the process lives."""
+    return open(descriptor, "w", buffering=1, errors=errors, closefd=False)
 
 
 def _show_as(words: Sequence[str]) -> None:

@@ -118,6 +118,11 @@ class NetworkManager(Manager):  # type: ignore[misc]
                 follow = partial(state["obj"].follow, self.events)
                 threading.Thread(target=follow, name=f"follow-{name}", daemon=True).start()
             threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+        except BaseException:  # no more processes are to be had: this one would wait at its end for those that run
+            for state in self._processes.values():
+                if "pid" in state:
+                    self._procmgr.terminate(state["pid"])
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from honcho.printer import Message
 
 from moneyer.node.cli.main import run
 from moneyer.node.cli.screen import welcome
+from moneyer.node.devnet import forked
 from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
 from moneyer.node.devnet.layout import Network
+from moneyer.node.system.forking import ENDS
 from moneyer.node.system.locks import is_held
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
@@ -98,3 +107,48 @@ def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
         server.shutdown()
     assert not showing.is_alive()
     assert "".join(capsys.readouterr()) == ""
+
+
+def _stay(_: Sequence[str]) -> int:
+    time.sleep(600)
+    return 0
+
+
+def test_where_no_more_processes_are_to_be_had_those_that_run_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Scarce(forked.ForkedProcess):
+        """Only the first one can be started."""
+
+        started: ClassVar[list[Scarce]] = []
+
+        def start(self) -> int:
+            if self.started:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            self.started.append(self)
+            return super().start()
+
+    manager = NetworkManager(GatedPrinter(io.StringIO()), lambda: None, _stay)
+    monkeypatch.setattr(manager, "_process_ctor", partial(Scarce, _stay))
+    for name in ("node1", "node2"):
+        manager.add_process(name, [], env={})
+    before = {number: signal.getsignal(number) for number in ENDS}
+    try:
+        with pytest.raises(BlockingIOError):
+            manager.loop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    (first,) = Scarce.started
+    first._process.join(20)
+    assert first._process.exitcode == -signal.SIGTERM
+
+
+def test_a_network_leaves_nothing_in_the_current_folder_where_there_is_no_cache_of_the_user(tmp_path: Path) -> None:
+    """Compiled code is run, so none is read from the current folder either: somebody else may have made it."""
+    subprocess.run(
+        [sys.executable, "-P", "-c", f"from {forked.__name__} import ready_for_workers as ready; ready()"],
+        cwd=tmp_path,
+        env={**environment(), "MONEYER_CACHE": "/dev/null"},
+        check=True,
+        timeout=120,
+    )
+    assert list(tmp_path.iterdir()) == []
