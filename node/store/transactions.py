@@ -93,10 +93,15 @@ def _starts(offsets: bytes) -> tuple[int, ...]:
 
 
 def of_block(conn: Connection, joined: int) -> list[bytes]:
-    """Every transaction of a block as on the wire, none decoded; empty where the body is not kept."""
+    """Every transaction of a block as on the wire, none decoded; empty where the body is not kept.
+
+    Raises StoreDamaged.
+    """
     found: list[bytes] = []
     for _, body, offsets in _PARTS.rows(conn, joined=joined):
         starts = _starts(offsets)
+        if not starts:
+            raise StoreDamaged("the database has a part of a block's body without its transactions' places")
         found += [body[start:end] for start, end in zip(starts, (*starts[1:], len(body)), strict=True)]
     return found
 
@@ -117,11 +122,12 @@ def decode(raw: bytes) -> Transaction:
     return transaction
 
 
-def transfer_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, bytes, bytes]:
-    """`codec.transfer_fields` of a stored transfer. Raises StoreDamaged."""
+def transfer_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, str, bytes]:
+    """`codec.transfer_fields` of a stored transfer, its memo as text. Raises StoreDamaged."""
     try:
-        return codec.transfer_fields(raw)
-    except Malformed as error:
+        sender, receiver, amount, fee, sequence, memo, signature = codec.transfer_fields(raw)
+        return sender, receiver, amount, fee, sequence, memo.decode(), signature
+    except (Malformed, UnicodeDecodeError) as error:
         raise StoreDamaged(f"a stored transaction is damaged: {error}") from error
 
 

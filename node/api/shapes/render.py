@@ -89,7 +89,7 @@ def stored_view(
             amount,
             fee,
             sequence,
-            memo.decode(),
+            memo,
             signature.hex(),
             len(raw),
             status,
