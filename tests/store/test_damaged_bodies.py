@@ -25,19 +25,18 @@ PLACES: Final = {
 def test_a_memo_that_is_no_text_any_more(tmp_path: Path) -> None:
     folder = made(tmp_path)
     with Node(folder, COIN) as node:
-        change(
-            folder,
-            f"UPDATE bodies SET body = CAST(replace(hex(body), hex('memo'), 'FF' || hex('emo')) AS BLOB) {OF_BLOCK_5};"
-            f"UPDATE bodies SET body = unhex(CAST(body AS TEXT)) {OF_BLOCK_5}",
-        )
+        with node.store.read() as conn:
+            (body,) = conn.exec_driver_sql(f"SELECT body FROM bodies {OF_BLOCK_5}").one()
+        overwritten = body.replace(b"memo", b"\xffemo")
+        change(folder, f"UPDATE bodies SET body = x'{overwritten.hex()}' {OF_BLOCK_5}")
         with node.store.read() as conn:
             row = blocks.by_height(conn, 5)
             assert row is not None
             raws = transactions.of_block(conn, row.joined)
         assert len(raws) == 3
-        (overwritten,) = [raw for raw in raws if b"\xffemo" in raw]
+        (raw,) = [raw for raw in raws if b"\xffemo" in raw]
         with pytest.raises(StoreDamaged, match="a stored transaction is damaged"):
-            stored_view(COIN, overwritten, "confirmed", ("", 5, 0), 0, 1)
+            stored_view(COIN, raw, "confirmed", ("", 5, 0), 0, 1)
 
 
 @pytest.mark.parametrize("what", PLACES)
