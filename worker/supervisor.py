@@ -153,6 +153,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
     except Held:
         raise _Refused(f"{worker.data} has a worker already: a node has one (more hashing: --processes)") from None
     try:
+        with suppress(OSError):
+            lock.write(b"")  # what the last worker said of itself is not true of this one, which may wait for long
         if not _node_is_checked(worker, ending):
             return
         coin, store = _open(worker, ending)

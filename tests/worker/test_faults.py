@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.node.api.parts.workers import worker_status
+from moneyer.node.api.shapes.mining import WorkerStatus
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.cli.exits import USAGE
 from moneyer.node.core.coin import Coin
@@ -143,9 +145,11 @@ def test_sigterm_ends_a_worker_that_still_waits_for_its_node(tmp_path: Path) -> 
 
 def test_a_worker_does_not_touch_the_database_before_its_node_has_checked_it(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(), checked=False) as node:
+        node.config.worker_lock.write_text('{"engine": "sha", "hashrate": 1e6, "mode": "instant", "searching": true}')
         worker = node.worker("--mode", "continuous")
         wait_until(lambda: "waiting for the node" in worker.errors(), 30, "the worker to say what it waits for")
         assert node.height == 0
+        assert worker_status(node.config) == WorkerStatus(alive=True), "what an earlier worker said"
         files = [str(link.readlink()) for link in Path(f"/proc/{worker.pid}/fd").iterdir()]
         assert not any("chain.db" in file for file in files)
         node.checked = hold(node.config.checked_lock)
