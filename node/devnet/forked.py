@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from honcho.printer import Message
 
@@ -54,6 +54,9 @@ def ready_for_workers() -> None:
 class ForkedProcess:
     """What honcho's manager knows as a process: `start`, then `follow` in a thread of its own."""
 
+    readers: ClassVar[list[Connection]] = []
+    """Of the lines of each process that was started here. A forked one has them too, and closes them at once."""
+
     def __init__(
         self,
         enter: Enter,
@@ -77,6 +80,7 @@ class ForkedProcess:
         """
         # Not before: whoever is forked while the writing end is open here would keep it open.
         self._reader, writer = CONTEXT.Pipe(duplex=False)
+        self.readers.append(self._reader)
         self._process = CONTEXT.Process(target=self._become, args=(writer,), name=self._name)
         self._process.start()
         writer.close()
@@ -92,6 +96,7 @@ class ForkedProcess:
             for line in lines:
                 self._tell(events, "line", line)
         self._process.join()
+        self.readers.remove(self._reader)
         self._reader.close()
         self._tell(events, "stop", {"returncode": self._process.exitcode})
 
@@ -104,6 +109,8 @@ def _become(enter: Enter, arguments: Sequence[str], environment: Mapping[str, st
     with suppress(OSError):
         os.setpgid(0, 0)  # Ctrl-C is for the launcher, which tells the others
     end_as_usual()
+    for reader in ForkedProcess.readers:
+        reader.close()
     for number in (1, 2):
         os.dup2(output.fileno(), number)
     output.close()

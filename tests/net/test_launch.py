@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from typing import ClassVar
 
 import pytest
@@ -25,7 +26,7 @@ from moneyer.node.cli.screen import welcome
 from moneyer.node.devnet import forked
 from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
 from moneyer.node.devnet.layout import Network
-from moneyer.node.system.forking import ENDS
+from moneyer.node.system.forking import ENDS, IS_FORKED
 from moneyer.node.system.locks import is_held
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
@@ -114,6 +115,11 @@ def _stay(_: Sequence[str]) -> int:
     return 0
 
 
+def _say_open_readers(_: Sequence[str]) -> int:
+    print([reader for reader in forked.ForkedProcess.readers if not reader.closed])
+    return 0
+
+
 def test_where_no_more_processes_are_to_be_had_those_that_run_end(monkeypatch: pytest.MonkeyPatch) -> None:
     class Scarce(forked.ForkedProcess):
         """Only the first one can be started."""
@@ -152,3 +158,16 @@ def test_a_network_leaves_nothing_in_the_current_folder_where_there_is_no_cache_
         timeout=120,
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not IS_FORKED, reason="a new process has nothing of its launcher's")
+def test_a_forked_process_keeps_no_reading_end_of_the_lines_of_itself_and_others() -> None:
+    """Where the launcher is killed, a process that goes on printing must not fill a pipe that nobody reads."""
+    events: SimpleQueue[Message] = SimpleQueue()
+    both = [forked.ForkedProcess(_say_open_readers, [], name=name, colour="", env={}) for name in ("node1", "node2")]
+    for each in both:
+        each.start()
+    for each in both:
+        each.follow(events)
+    said = [events.get(timeout=1) for _ in range(4)]
+    assert [message.data for message in said if message.type == "line"] == [b"[]\n", b"[]\n"]
