@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import load
 from bench.chains import Line, Payments, bench_coin, connect_many, open_store, senders
-from bench.common import SHORT, Cost, Figure, at_least, folder, held, in_turns, plain, report
+from bench.common import SHORT, Cost, Figure, at_least, by_processor, folder, in_turns, plain, report
 from bench.process import Served, node, trivial
 from moneyer.node.chain.accept import Chain
 from moneyer.node.core import codec
@@ -87,11 +87,11 @@ def main() -> None:
                     beside = [asking(ours, *paths) for _ in range(ROUNDS)]
                 figures += [
                     at_least(what, mine, "/s", wanted),
-                    held(f"{what}, by a trivial handler", mine, least),
+                    by_processor(f"{what}, by a trivial handler", mine, least),
                     plain("… beside commits", beside, "/s"),
                 ]
                 if len(paths) > 1:
-                    figures.append(held(f"{what}, beside commits, by a trivial handler", beside, least))
+                    figures.append(by_processor(f"{what}, beside commits, by a trivial handler", beside, least))
     report("answers", figures)
 
 

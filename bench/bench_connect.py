@@ -6,7 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, open_store
-from bench.common import SHORT, Cost, Figure, at_least, below, costs, folder, held, in_turns, plain, ratios, report
+from bench.common import (
+    SHORT,
+    Cost,
+    Figure,
+    at_least,
+    below,
+    by_processor,
+    costs,
+    folder,
+    held,
+    in_turns,
+    plain,
+    ratios,
+    report,
+)
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.signatures import verify_signatures
 from moneyer.node.core import codec
@@ -16,7 +30,7 @@ from moneyer.node.store.backends.driver import driver
 
 BLOCKS = 3 if SHORT else 10
 TRANSFERS = 2_000
-ROUNDS = 2 if SHORT else 5
+ROUNDS = 3 if SHORT else 5
 EMPTY = 1_000 if SHORT else 10_000
 
 
@@ -82,7 +96,7 @@ def main() -> None:
         plain("signature checks alone", yardstick, "transfers/s"),
         plain("block by block / signature checks alone", ratios(single, yardstick), "×"),
         plain("as sync does / signature checks alone", ratios(many, yardstick), "×"),
-        held("a transfer of a block by itself by a signature check", single, yardstick),
+        by_processor("a transfer of a block by itself by a signature check", single, yardstick),
         held("a transfer as sync connects it by a signature check", many, yardstick),
         held("an empty block as sync connects it by a signature check", empty_many, yardstick),
         below("disk, every index", [disk_bytes(coin, raws)], "bytes/transfer", 401),

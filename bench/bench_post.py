@@ -16,7 +16,20 @@ from random import Random
 from bench import load
 from bench.bench_growth import fill, opened
 from bench.chains import Payments, bench_coin, open_store
-from bench.common import SHORT, Cost, Figure, at_least, costs, folder, held, in_turns, plain, ratios, report
+from bench.common import (
+    SHORT,
+    Cost,
+    Figure,
+    at_least,
+    by_processor,
+    costs,
+    folder,
+    held,
+    in_turns,
+    plain,
+    ratios,
+    report,
+)
 from bench.process import Served, node
 from moneyer.node.api.calls.p2p_calls import take_transactions
 from moneyer.node.api.endpoint import Call
@@ -32,7 +45,7 @@ from moneyer.node.store.backends.driver import driver, journal_mode
 from tests.kit.callers.handlers import HERE
 
 CONNECTIONS = 8
-ROUNDS = 2 if SHORT else 5
+ROUNDS = 3 if SHORT else 5
 COUNT = 500 if SHORT else 3_000
 """Transfers a round."""
 POOLS = (0, 2_000) if SHORT else (0, 40_000, 200_000)
@@ -101,8 +114,8 @@ def posts(coin: Coin) -> list[Figure]:
         plain("raw driver, commit by commit", raw, "/s"),
         at_least("POST / raw driver", ratios(posted, raw), "×", 0.3),
         at_least("POST, 1 connection / raw driver", ratios(alone, raw), "×", 0.9),
-        held(f"{many}, by raw driver", posted, raw),
-        held(f"{one}, by raw driver", alone, raw),
+        by_processor(f"{many}, by raw driver", posted, raw),
+        by_processor(f"{one}, by raw driver", alone, raw),
         plain("POST, 99th percentile", p99, "ms"),
         plain(f"accept_transfer, {CONNECTIONS} threads", accepted, "/s"),
         plain("accept_transfer / raw driver", ratios(accepted, raw), "×"),

@@ -5,15 +5,17 @@ make bench, or .venv/bin/python -m bench.bench_reads
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from random import Random
 from statistics import median
 from typing import TypeVar
 
 from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, senders
-from bench.common import SHORT, Figure, below, folder, plain, report
+from bench.common import SHORT, Cost, Figure, below, costs, folder, held, in_turns, plain, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block, tips
 from moneyer.node.api.calls.v1_transactions import PoolQuery, pool, proof, show_transaction
@@ -26,6 +28,7 @@ from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
+from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.unconfirmed import entries
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import key
@@ -65,6 +68,38 @@ def fill(node: Node, popular: bytes, next_sequence: int) -> None:
         node.store.write(partial(entries.add_many, new=waiting[start : start + 5_000]), clean=True)
 
 
+Ask = Callable[..., Callable[[], object]]
+
+
+def held_answers(data: Path, raws: list[bytes], txid: str, ask: Ask, sender: str) -> list[Figure]:
+    """What the commonest answers take, by rows that the bare driver reads and that are written as JSON."""
+    database = driver.connect(str(data / "chain.db"))
+    answers = {
+        "an account": ask(show_account, None, address=sender),
+        "a transaction": ask(show_transaction, None, txid=txid),
+        "a history page of 50": ask(history, HistoryQuery(limit=50), address=sender),
+        "a full block": ask(show_block, None, block=str(len(raws))),
+    }
+
+    def row() -> None:
+        hashes = database.execute("SELECT block_hash, prev_hash FROM blocks WHERE height = 500").fetchone()
+        json.dumps({"block_hash": hashes[0].hex(), "prev_hash": hashes[1].hex()})
+
+    def many(work: Callable[[], object], count: int) -> Cost:
+        return costs(count, lambda: [work() for _ in range(count)])
+
+    works = [
+        partial(many, row, 2_000),
+        *(partial(many, each, 5 if "full" in what else 200) for what, each in answers.items()),
+    ]
+    yardstick, *taken = in_turns(max(5, ROUNDS), *works)
+    database.close()
+    return [
+        plain("a row by the bare driver, as JSON", yardstick, "/s"),
+        *(held(f"{what}, by a row as JSON", each, yardstick) for what, each in zip(answers, taken, strict=True)),
+    ]
+
+
 def main() -> None:
     coin = bench_coin()
     line, payments = Line(coin), Payments(coin)
@@ -98,6 +133,7 @@ def main() -> None:
             below("1,000 blocks of the list", cost(ask(list_blocks, BlockQuery(limit=1000)), 1000), per_rows, 10),
             plain("one transaction of a full block", cost(ask(show_transaction, None, txid=txid), 100), "ms"),
             plain("an account", cost(ask(show_account, None, address=sender), 100), "ms"),
+            *held_answers(data, raws, txid, ask, sender),
             below(f"a block of {FULL:,} transfers", cost(block, FULL), per_rows, 10),
             below("a proof, the first of its block", cold[:1], "ms", 15),
             below("a proof, the next ones", [median(cold[1:])], "ms", 1),

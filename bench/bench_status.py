@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import load
 from bench.chains import Line, bench_coin, connect, open_store
-from bench.common import SHORT, Cost, at_least, folder, held, in_turns, plain, ratios, report
+from bench.common import SHORT, Cost, at_least, by_processor, folder, in_turns, plain, ratios, report
 from bench.process import Served, node, trivial
 from moneyer.node.chain.accept import Chain
 
@@ -38,7 +38,7 @@ def main() -> None:
         plain("GET /v1/status", status, "/s"),
         plain("a trivial handler", least, "/s"),
         at_least("GET /v1/status / trivial", ratios(status, least), "×", 0.25),
-        held("GET /v1/status by trivial handler", status, least),
+        by_processor("GET /v1/status by trivial handler", status, least),
         plain("GET /v1/status, 99th percentile", p99, "ms"),
     ]
     report("status", figures)
