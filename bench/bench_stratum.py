@@ -113,7 +113,7 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float], float]:
         ensure_wallet(data, development=True)
         config = Config(data=data)
         store = Store.open(config, coin)
-        lock = hold(config.node_lock)
+        locks = hold(config.node_lock), hold(config.checked_lock)
         chain, builder, port = Chain(store), ChainBuilder(coin), free_port()
         all_told, spread = [], []
         try:
@@ -132,7 +132,8 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float], float]:
                 spent = processor(process) - before
                 miners.close()
         finally:
-            lock.release()
+            for lock in locks:
+                lock.release()
             store.close()
     return all_told, spread, spent / (ROUNDS * CONNECTIONS) * 1e6
 
