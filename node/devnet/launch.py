@@ -140,6 +140,18 @@ class NetworkManager(Manager):  # type: ignore[misc]
                 self._printer.close()
         super().terminate()
 
+    @property
+    def culprit(self) -> str | None:
+        """The process for which the network ended; None where it was told to end.
+
+        The first that ended by itself; where that one ended well, one that failed: a worker goes with its node, and may
+        be the quicker of the two.
+        """
+        first = self.first_ended
+        if first is None or self.status_of(first) != 0:
+            return first
+        return next((name for name in self._processes if (self.status_of(name) or 0) > 0), first)
+
     def status_of(self, name: str) -> int | None:
         """Exit status of a process that has ended (negative: the signal)."""
         status: Any = self._processes[name].get("returncode")
@@ -170,7 +182,7 @@ def run(
     manager.loop()
     if printer.lost is not None:
         raise printer.lost
-    culprit = manager.first_ended
+    culprit = manager.culprit
     if culprit is None or (manager.returncode in (130, 143) and manager.status_of(culprit) in _STOPPED_BY_US):
         return Ended(asked=True)
     return Ended(asked=False, culprit=culprit, said=printer.last_words.get(culprit))

@@ -25,12 +25,14 @@ from moneyer.node.cli.main import run
 from moneyer.node.cli.screen import welcome
 from moneyer.node.devnet import forked
 from moneyer.node.devnet.launch import GatedPrinter, NetworkManager
+from moneyer.node.devnet.launch import run as run_network
 from moneyer.node.devnet.layout import Network
 from moneyer.node.system.forking import ENDS, IS_FORKED
 from moneyer.node.system.locks import is_held
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
 from tests.kit.system.ports import free_ports
+from tests.kit.waiting import wait_until
 
 
 class Terminal(io.StringIO):
@@ -118,6 +120,25 @@ def _stay(_: Sequence[str]) -> int:
 def _say_open_readers(_: Sequence[str]) -> int:
     print([reader for reader in forked.ForkedProcess.readers if not reader.closed])
     return 0
+
+
+def _end_as(arguments: Sequence[str], ready: Path) -> int:
+    """A node that ends with a reason, behind its worker, which ends well."""
+    if arguments[0] == "worker":
+        wait_until(ready.exists, 30, "the node to be ready")
+        return 0
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    print("the passphrase is wrong", flush=True)
+    ready.touch()
+    signal.sigwait({signal.SIGTERM})
+    return 1
+
+
+def test_a_worker_that_went_with_its_node_is_not_the_reason_even_where_it_was_quicker(tmp_path: Path) -> None:
+    network = {"node1": ["node"], "worker1": ["worker"]}
+    ended = run_network(network, lambda _: None, partial(_end_as, ready=tmp_path / "ready"), io.StringIO())
+    assert not ended.asked
+    assert (ended.culprit, ended.said) == ("node1", "the passphrase is wrong")
 
 
 def test_where_no_more_processes_are_to_be_had_those_that_run_end(monkeypatch: pytest.MonkeyPatch) -> None:
