@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import load
 from bench.chains import Line, Payments, bench_coin, connect_many, open_store, senders
 from bench.common import SHORT, Cost, Figure, at_least, by_processor, folder, in_turns, plain, report
-from bench.process import Served, node, trivial
+from bench.process import Served, node, trivial, under_load
 from moneyer.node.chain.accept import Chain
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
@@ -32,11 +31,9 @@ EACH = 0.005
 
 def asking(served: Served, *paths: str) -> Cost:
     """Answers a second, and the node's processor for one. `paths`: asked for in turn."""
-    before = served.processor()
-    result = load.run(served.port, CONNECTIONS, SECONDS, " ".join(paths))
-    spent = served.processor() - before
+    cost, result = under_load(served, CONNECTIONS, SECONDS, " ".join(paths))
     assert set(result["statuses"]) == {"200"}, result
-    return Cost(result["rate"], spent / result["statuses"]["200"] * 1e6)
+    return cost
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bench.common import SHORT, Cost, Figure, below, costs, held, in_turns, of_children, plain, ratios, report
+from bench.common import SHORT, Cost, Figure, below, costs, held, in_turns, of_children, plain, ratios, report, timed
 
 ROUNDS = 11 if SHORT else 41
 BARE = [sys.executable, "-c", "import click"]
@@ -20,7 +20,7 @@ def run(command: list[str]) -> Cost:
 
 def took(runs: list[Cost]) -> list[Cost]:
     """Milliseconds in place of the rate."""
-    return [each._replace(rate=1000 / each.rate) for each in runs]
+    return [timed(each, 1000) for each in runs]
 
 
 def measure() -> list[Figure]:

@@ -20,6 +20,7 @@ from bench.common import (
     plain,
     ratios,
     report,
+    timed,
 )
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.signatures import verify_signatures
@@ -70,11 +71,6 @@ def disk_bytes(coin: Coin, raws: list[bytes]) -> float:
 
     with folder() as where:
         return (size(where / "full", raws) - size(where / "empty", [])) / (BLOCKS * TRANSFERS)
-
-
-def timed(cost: Cost, count: int) -> Cost:
-    """What `count` pieces take by the clock, in place of the rate."""
-    return cost._replace(rate=count / cost.rate)
 
 
 def main() -> None:

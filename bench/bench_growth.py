@@ -21,7 +21,7 @@ from statistics import median
 import pygal
 from pygal.style import CleanStyle
 
-from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, open_store, senders
+from bench.chains import FAR, Line, Payments, bench_coin, fill_pool, open_node, open_store
 from bench.common import SHORT, Figure, folder, plain, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import show_block
@@ -30,11 +30,9 @@ from moneyer.node.api.endpoint import Answer
 from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.mempool import AT_ONCE
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from moneyer.node.store.unconfirmed import entries
@@ -72,17 +70,11 @@ def each(work: Callable[[], object]) -> float:
     return median([micros(work) for _ in range(ASKED)])
 
 
-def opened(data: Path, coin: Coin) -> Node:
-    data.mkdir(exist_ok=True)
-    (data / "coin.toml").write_text(coin_to_toml(coin))
-    return Node.open(Config(data, development=True, min_fee=0, manual=True, mempool_bytes=100_000_000))
-
-
 def of_transfers(coin: Coin, lines: Lines) -> Iterable[Figure]:
     """A chain of full blocks: connecting, and answers about it."""
     line, payments, rng = Line(coin), Payments(coin), Random(1)
     with folder() as data:
-        node = opened(data / "node", coin)
+        node = open_node(data / "node", coin)
         parts, made, some = ApiParts.of(node), 0, list[Transfer]()
         for size in TRANSFERS:
             spent = 0.0
@@ -143,11 +135,11 @@ def of_pools(coin: Coin, lines: Lines) -> Iterable[Figure]:
     """A mempool that fills: accepting, one by one and in batches, and templates."""
     payments, numbers, rng = Payments(coin, group=1), count(), Random(1)
     with folder() as data:
-        node = opened(data / "node", coin)
+        node = open_node(data / "node", coin)
         for size in POOLS:
             with node.store.read() as conn:
                 missing = size - entries.totals(conn)[0]
-            fill(node, missing, numbers, rng)
+            fill_pool(node, missing, numbers, rng)
             lines.add("accept a transfer", size, accepted(node, payments.take(ASKED)))
             lines.add("accept one of a batch", size, accepted(node, payments.take(AT_ONCE), as_batch=True))
             lines.add("a template", size, min(templated(node) for _ in range(3)))
@@ -166,20 +158,6 @@ def accepted(node: Node, transfers: list[Transfer], *, as_batch: bool = False) -
 
 def templated(node: Node) -> float:
     return micros(lambda: node.chain.template(key("miner").payload, FAR, b""))
-
-
-def fill(node: Node, missing: int, numbers: count[int], rng: Random) -> None:
-    """Put as many transfers into the pool, each sender's in order; as rows, their signatures are not looked at."""
-    people = senders(0)
-    while missing > 0:
-        news = []
-        for number in (next(numbers) for _ in range(min(5_000, missing))):
-            sender, sequence = people[number % SENDERS].payload, number // SENDERS
-            receiver = bytes([0]) + rng.randbytes(32)
-            made = Transfer(sender, receiver, 1, rng.randint(1, 100), sequence, b"", rng.randbytes(64))
-            news.append((codec.outline(made, codec.txid(made)), True))
-        node.store.write(partial(entries.add_many, new=news), clean=True)
-        missing -= len(news)
 
 
 def figures(lines: Lines) -> list[Figure]:

@@ -13,9 +13,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from bench import load
-from bench.bench_growth import fill, opened
-from bench.chains import Payments, bench_coin, open_store
+from bench.chains import Payments, bench_coin, fill_pool, open_node, open_store
 from bench.common import (
     SHORT,
     Cost,
@@ -30,7 +28,7 @@ from bench.common import (
     ratios,
     report,
 )
-from bench.process import Served, node
+from bench.process import Served, node, under_load
 from moneyer.node.api.calls.p2p_calls import take_transactions
 from moneyer.node.api.endpoint import Call
 from moneyer.node.api.http.inflight import Flight
@@ -56,12 +54,10 @@ def posting(served: Served, connections: int, payments: Payments, bodies: Path, 
     """Transfers that were answered with 201. The processor is the node's."""
     lines = [json.dumps({"raw": codec.encode_transaction(each).hex()}) for each in payments.take(COUNT)]
     bodies.write_text("\n".join(lines))
-    before = served.processor()
-    result = load.run(served.port, connections, 600, "/v1/transactions", bodies)
-    spent = served.processor() - before
+    cost, result = under_load(served, connections, 600, "/v1/transactions", bodies)
     assert result["statuses"] == {"201": COUNT}, result
     p99.append(result["p99"])
-    return Cost(result["rate"], spent / COUNT * 1e6)
+    return cost
 
 
 def accepting(coin: Coin, transfers: list[Transfer]) -> Cost:
@@ -147,8 +143,8 @@ def deliveries(coin: Coin) -> list[Figure]:
     transfers = Payments(coin).take(COUNT)
     for size in POOLS:
         with folder() as data:
-            ours = opened(data / "node", coin)
-            fill(ours, size, count(), Random(1))
+            ours = open_node(data / "node", coin)
+            fill_pool(ours, size, count(), Random(1))
             work = partial(delivering, ours, ApiParts.of(ours), Payments(coin, group=1))
             delivered, checked = in_turns(ROUNDS, work, lambda: checking(coin, transfers))
             ours.close()

@@ -9,12 +9,13 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from statistics import median
 from typing import TypeVar
 
-from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, senders
+from bench.chains import FAR, SENDERS, Line, Payments, bench_coin, fill_pool, senders
 from bench.common import SHORT, Cost, Figure, below, costs, folder, held, in_turns, plain, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks, show_block, tips
@@ -26,10 +27,8 @@ from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
 from moneyer.node.store.backends.driver import driver
-from moneyer.node.store.unconfirmed import entries
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import key
 
@@ -50,22 +49,6 @@ def cost(call: Callable[[], object], rows: int) -> list[float]:
         call()
         taken.append((time.process_time() - began) * 1e5 / rows)
     return taken
-
-
-def fill(node: Node, popular: bytes, next_sequence: int) -> None:
-    """Let `WAITING` transfers wait, every second one to `popular`; as rows, their signatures are not looked at."""
-    rng = Random(1)
-    waiting = []
-    for number in range(WAITING):
-        sender, receiver = (
-            senders()[number % SENDERS].payload,
-            popular if number % 2 else bytes([0]) + rng.randbytes(32),
-        )
-        sequence = next_sequence + number // SENDERS
-        each = Transfer(sender, receiver, 1, rng.randint(1, 100), sequence, b"", rng.randbytes(64))
-        waiting.append((codec.outline(each, codec.txid(each)), True))
-    for start in range(0, WAITING, 5_000):
-        node.store.write(partial(entries.add_many, new=waiting[start : start + 5_000]), clean=True)
 
 
 Ask = Callable[..., Callable[[], object]]
@@ -110,7 +93,8 @@ def main() -> None:
         parts = ApiParts.of(node)
         node.chain.accept_blocks(raws, FAR)
         popular = key("popular")
-        fill(node, popular.payload, next_sequence=BLOCKS * FULL // SENDERS)
+        first = BLOCKS * FULL // SENDERS * SENDERS
+        fill_pool(node, WAITING, count(first), Random(1), popular.payload)
         last = codec.decode_block(raws[-1])
         txid = show(codec.txid(last.transactions[FULL // 2]))
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from bench import load
 from bench.chains import Line, bench_coin, connect, open_store
 from bench.common import SHORT, Cost, at_least, by_processor, folder, in_turns, plain, ratios, report
-from bench.process import Served, node, trivial
+from bench.process import Served, node, trivial, under_load
 from moneyer.node.chain.accept import Chain
 
 CONNECTIONS = 8
@@ -17,12 +14,10 @@ ROUNDS = 2 if SHORT else 5
 
 def asking(served: Served, path: str, p99: list[float]) -> Cost:
     """Answers a second, and what one takes."""
-    before = served.processor()
-    result: dict[str, Any] = load.run(served.port, CONNECTIONS, SECONDS, path)
-    spent = served.processor() - before
+    cost, result = under_load(served, CONNECTIONS, SECONDS, path)
     assert set(result["statuses"]) == {"200"}, result
     p99.append(result["p99"])
-    return Cost(result["rate"], spent / result["statuses"]["200"] * 1e6)
+    return cost
 
 
 def main() -> None:

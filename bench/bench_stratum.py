@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from bench.common import SHORT, Figure, below, folder, plain, report
+from bench.process import processor_of
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.core import codec
@@ -95,12 +96,6 @@ class Miners:
             link.close()
 
 
-def processor(process: subprocess.Popen[bytes]) -> float:
-    """Seconds that it has spent so far."""
-    times = psutil.Process(process.pid).cpu_times()
-    return float(times.user + times.system)
-
-
 def swapped(block_hash: bytes) -> str:
     return b"".join(block_hash[at : at + 4][::-1] for at in range(0, 32, 4)).hex()
 
@@ -120,7 +115,7 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float], float]:
             with server(data, port) as process:
                 miners = Miners(port, users)
                 miners.wait_told(swapped(codec.block_hash(coin.genesis.header)))
-                before = processor(process)
+                before = processor_of(process.pid)
                 for _ in range(ROUNDS):
                     block = builder.add()
                     chain.accept_block(codec.encode_block(block), GENESIS_TIME + 10**9)
@@ -129,7 +124,7 @@ def run(coin: Coin, users: list[str]) -> tuple[list[float], list[float], float]:
                     all_told.append((max(told) - committed) * 1e3)
                     spread.append((max(told) - min(told)) * 1e3)
                     time.sleep(0.1)
-                spent = processor(process) - before
+                spent = processor_of(process.pid) - before
                 miners.close()
         finally:
             for lock in locks:

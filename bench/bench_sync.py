@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from statistics import quantiles
 
-from bench.chains import FAR, Line, Payments, bench_coin, open_store
+from bench.chains import FAR, Line, Payments, bench_coin, make_chain, open_store
 from bench.common import SHORT, Figure, at_least, below, folder, in_turns, plain, ratios, report, seconds
 from bench.load import Connection, get_request
 from bench.process import Served, node
@@ -46,10 +46,7 @@ class Run:
 @contextmanager
 def serving(data: Path, coin: Coin, raws: list[bytes]) -> Iterator[Served]:
     """A node that has these blocks."""
-    data.mkdir()
-    store = open_store(data, coin)
-    Chain(store).accept_blocks(raws, FAR)
-    store.close()
+    make_chain(data, coin, raws)
     with node(data, coin, "--manual") as served:
         yield served
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.core import codec, pow, signing
 from moneyer.node.core.coin import Coin
+from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.rules import MEDIAN_SPAN
 from moneyer.node.core.types import Block, Transfer
+from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
+from moneyer.node.store.unconfirmed import entries
 from tests.kit.chains import GENESIS_TIME, Key, block_on, easy_coin, key
 
 FAR = GENESIS_TIME + 10**9
@@ -104,3 +109,35 @@ def connect(chain: Chain, raws: list[bytes]) -> None:
 def connect_many(chain: Chain, raws: list[bytes]) -> None:
     """As sync does: several to a transaction."""
     assert all(outcome.status == "extended" for outcome in chain.accept_blocks(raws, FAR))
+
+
+def open_node(data: Path, coin: Coin) -> Node:
+    """A node in this process, with room for 100 MB of transfers."""
+    data.mkdir(exist_ok=True)
+    (data / "coin.toml").write_text(coin_to_toml(coin))
+    return Node.open(Config(data, development=True, min_fee=0, manual=True, mempool_bytes=100_000_000))
+
+
+def fill_pool(node: Node, missing: int, numbers: count[int], rng: random.Random, popular: bytes | None = None) -> None:
+    """Put as many transfers into the pool, each sender's in order; as rows, their signatures are not looked at.
+
+    `numbers`: of transfers, the next first: `SENDERS` for each sequence. `popular`: who gets every second one.
+    """
+    people = senders(0)
+    while missing > 0:
+        news = []
+        for number in (next(numbers) for _ in range(min(5_000, missing))):
+            sender, sequence = people[number % SENDERS].payload, number // SENDERS
+            receiver = popular if popular and number % 2 else bytes([0]) + rng.randbytes(32)
+            made = Transfer(sender, receiver, 1, rng.randint(1, 100), sequence, b"", rng.randbytes(64))
+            news.append((codec.outline(made, codec.txid(made)), True))
+        node.store.write(partial(entries.add_many, new=news), clean=True)
+        missing -= len(news)
+
+
+def make_chain(data: Path, coin: Coin, raws: list[bytes]) -> None:
+    """A data folder with these blocks."""
+    data.mkdir()
+    store = open_store(data, coin)
+    Chain(store).accept_blocks(raws, FAR)
+    store.close()

@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from bench.process import processor_of
 from tests.kit.system.ports import free_port
 
 _LOGIN = base64.b64encode(b"bench:bench").decode()
@@ -92,8 +91,7 @@ class Litecoin:
 
     def processor(self) -> float:
         """Seconds of processor that it has spent so far."""
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
+        return processor_of(self._process.pid)
 
     def mine(self, count: int) -> None:
         """`count` blocks, with what waits in the first."""

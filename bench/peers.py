@@ -13,13 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import bench_sync, load
+from bench import bench_sync
 from bench.bench_relay import blocks_to
-from bench.chains import FAR, Line, Payments, bench_coin, open_store
+from bench.chains import Line, Payments, bench_coin, make_chain
 from bench.common import SHORT, Cost, Figure, at_least, folder, in_turns, plain, ratios, report
 from bench.litecoin import HEADERS, Litecoin, call, is_here, litecoin
-from bench.process import Served, node
-from moneyer.node.chain.accept import Chain
+from bench.process import Served, node, under_load
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coin import Coin
@@ -39,21 +38,17 @@ def posted(server: Served | Litecoin, connections: int, path: str, bodies: Path,
     """Each body once; every one of them must be taken."""
     bodies.write_text("\n".join(lines))
     headers = HEADERS if isinstance(server, Litecoin) else ()
-    before = server.processor()
-    result = load.run(server.port, connections, 600, path, bodies, headers=headers)
-    spent = server.processor() - before
+    cost, result = under_load(server, connections, 600, path, bodies, headers=headers)
     assert set(result["statuses"]) <= {"200", "201"}, result
-    return Cost(result["rate"], spent / len(lines) * 1e6)
+    return cost
 
 
 def asked(server: Served | Litecoin, path: str, bodies: Path | None = None) -> Cost:
     """The same question, or those of `bodies`, again and again from eight connections."""
     headers = HEADERS if isinstance(server, Litecoin) else ()
-    before = server.processor()
-    result = load.run(server.port, 8, SECONDS, path, bodies, again=True, headers=headers)
-    spent = server.processor() - before
+    cost, result = under_load(server, 8, SECONDS, path, bodies, again=True, headers=headers)
     assert set(result["statuses"]) == {"200"}, result
-    return Cost(result["rate"], spent / result["statuses"]["200"] * 1e6)
+    return cost
 
 
 def beside(
@@ -207,14 +202,6 @@ def reorg(data: Path, coin: Coin) -> list[Figure]:
 
         mine, other = in_turns(ROUNDS, ours_turned, theirs_turned)
     return beside(f"reorg of {DEPTH:,} empty blocks", mine, other, "s", 1.2, is_time=True)
-
-
-def make_chain(data: Path, coin: Coin, raws: list[bytes]) -> None:
-    """A data folder with these blocks."""
-    data.mkdir()
-    store = open_store(data, coin)
-    Chain(store).accept_blocks(raws, FAR)
-    store.close()
 
 
 def relay(data: Path, coin: Coin) -> list[Figure]:

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 import psutil
 
+from bench import load
+from bench.common import Cost
 from moneyer.node.core.coin import Coin
 from tests.kit.nodes import place_coin
 from tests.kit.system.ports import free_port
@@ -50,9 +53,7 @@ class Served:
 
     def processor(self) -> float:
         """Seconds of processor that all its processes have spent so far, those that have ended too."""
-        main = psutil.Process(self._process.pid)
-        times = [each.cpu_times() for each in (main, *main.children(recursive=True))]
-        return float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
+        return processor_of(self._process.pid)
 
     def end(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -61,6 +62,40 @@ class Served:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Server(Protocol):
+    """What `under_load` asks."""
+
+    port: int
+
+    def processor(self) -> float:
+        """Seconds of processor that it has spent so far."""
+        ...
+
+
+def processor_of(pid: int) -> float:
+    """Seconds of processor that a process and those below it have spent so far, those that have ended too."""
+    main = psutil.Process(pid)
+    times = [each.cpu_times() for each in (main, *main.children(recursive=True))]
+    return float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
+
+
+def under_load(
+    server: Server,
+    connections: int,
+    seconds: float,
+    path: str,
+    bodies: Path | None = None,
+    *,
+    again: bool = False,
+    headers: Sequence[str] = (),
+) -> tuple[Cost, dict[str, Any]]:
+    """`load.run`, and what an answer takes of the server's processor."""
+    before = server.processor()
+    result = load.run(server.port, connections, seconds, path, bodies, again=again, headers=headers)
+    spent = server.processor() - before
+    return Cost(result["rate"], spent / sum(result["statuses"].values()) * 1e6), result
 
 
 def _answers(port: int, path: str) -> bool:
