@@ -8,10 +8,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.driver import driver
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node
+from tests.kit.running import launch, log_of
 
 ALICE, BOB = key("alice"), key("bob")
 
@@ -61,3 +63,19 @@ def change(folder: Path, sql: str) -> None:
     connection.executescript(sql)
     connection.commit()
     connection.close()
+
+
+def refused(config: Config) -> str:
+    """What a node says that ends by itself on a damaged folder; the file is named, and all files are as they were."""
+    before = bytes_of(config.data)
+    process = launch(config)
+    try:
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+    said = log_of(config).read_text("utf-8")
+    assert str(config.database) in said
+    assert "Traceback" not in said
+    after = bytes_of(config.data)
+    assert {name: after.get(name) for name in before} == before
+    return said

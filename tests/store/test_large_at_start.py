@@ -13,9 +13,9 @@ from moneyer.node.store.backends.driver import has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreFailed, StoreRefused
 from moneyer.node.system.locks import is_held
-from tests.kit.damage import CHAIN, bytes_of, change, made
+from tests.kit.damage import CHAIN, bytes_of, change, made, refused
 from tests.kit.nodes import place_coin
-from tests.kit.running import launch, log_of
+from tests.kit.running import launch
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 from tests.store.test_damage import GONE_OR_CHANGED
@@ -83,20 +83,9 @@ def test_a_node_on_a_large_file_with_a_damaged_page_ends_with_the_sentence(tmp_p
     sound = database.read_bytes()
     at = int(pages * where) * 4096
     database.write_bytes(sound[:at] + b"\xa5" * 4096 + sound[at + 4096 :])
-    before = bytes_of(folder)
     config = Config(data=folder, port=free_port(), development=True)
-    process = launch(config)
-    try:
-        assert process.wait(60) == 1
-    finally:
-        process.kill()
-    said = log_of(config).read_text("utf-8")
-    assert str(database) in said
-    assert "puts a backup in its place" in said
-    assert "Traceback" not in said
+    assert "puts a backup in its place" in refused(config)
     assert not config.checked_lock.exists()
-    after = bytes_of(folder)
-    assert {name: after.get(name) for name in before} == before
     shutil.rmtree(folder)
 
 
