@@ -158,6 +158,16 @@ def test_a_wheel_takes_no_name_but_moneyer(wheel: Path) -> None:
     assert {"moneyer/node/config.py", "moneyer/worker/pool.py", "moneyer/migrations/env.py"} <= set(names)
 
 
+@pytest.mark.timeout(600)
+def test_a_wheel_brings_every_file_of_the_pages(wheel: Path) -> None:
+    """Templates, scripts, styles, and the licences of the vendored ones."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("moneyer/node/web/")}
+    files = [path for path in (REPOSITORY / "node" / "web").rglob("*") if path.is_file()]
+    own = {path.relative_to(REPOSITORY).as_posix() for path in files if "__pycache__" not in path.parts}
+    assert names == {f"moneyer/{name}" for name in own} != set()
+
+
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
     """The bin folder of an empty environment into which nothing but the wheel and its dependencies were installed."""
