@@ -4,6 +4,7 @@ Read `chains` first (coins, keys, solved blocks), then the two shapes of a node:
 without a server) and `running` (as processes of its own, spoken to by HTTP; `serve` is the module they run).
 
     waiting      waits for a condition, instead of sleeping; a clock that the test turns
+    browser      pages in a real Chromium, and what goes wrong on them
     commands     `moneyer …` as a person runs it, with and without a terminal
     damage       data folders to copy and damage
     statements   the SQL that a node runs
