@@ -8,17 +8,14 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from moneyer.node.core import codec
 from tests.conftest import REPOSITORY, vector_file
-
-playwright = pytest.importorskip("playwright.sync_api", reason="there is no Playwright: pip install playwright")
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+from tests.kit.browser import pages_of
 
 Vectors = dict[str, Any]
 
@@ -44,7 +41,7 @@ class Modules:
 
     NAMES = ("sha256", "bytes", "work", "address", "schnorr", "search", "mining")
 
-    def __init__(self, page: Any, folder: str) -> None:
+    def __init__(self, page: Page, folder: str) -> None:
         self.page = page
         self.loads = "".join(f"const {name} = await import('{folder}/{name}.js');" for name in self.NAMES)
 
@@ -54,17 +51,14 @@ class Modules:
 
 
 @pytest.fixture(scope="module")
-def js(folder: str) -> Iterator[Modules]:
-    if not CHROMIUM.exists():
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
+def js(browser: Browser, folder: str) -> Iterator[Modules]:
+    with pages_of(browser) as new_page:
+        new_page.expect("/favicon.ico")  # a bare script names no icon
+        page = new_page()
         # As on plain http beyond localhost.
         page.add_init_script("Object.defineProperty(Crypto.prototype, 'subtle', { get: () => undefined })")
         page.goto(f"{folder}/bytes.js")
         yield Modules(page, folder)
-        browser.close()
 
 
 def test_sha256_is_the_standards(js: Modules) -> None:
