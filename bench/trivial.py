@@ -9,7 +9,7 @@ from bottle import Bottle, response
 from granian.constants import HTTPModes, Interfaces
 from granian.server import Server
 
-from moneyer.node.api.server import THREADS
+from moneyer.node.server import THREADS
 
 
 def load_app() -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from moneyer.node.api.server import THREADS
+from moneyer.node.server import THREADS
 from moneyer.node.system.shares import (
     BOUNDS,
     CONNECTIONS,

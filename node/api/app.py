@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import cast
 
@@ -53,6 +53,9 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, Headers], object]
 Sent = Rendered | Streamed
 """An answer as it goes to the server."""
+ErrorPage = Callable[[Environ, str, int, str, str], Rendered | None]
+"""Renders an error for a browser, from the request, its endpoint's path (empty where there is none), and the error's
+status, code and message. None: it goes out as JSON."""
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -61,6 +64,7 @@ SECURITY_HEADERS = (
 )
 _KEEP_NOTHING = ("Cache-Control", "no-store")
 _ASK_AGAIN = ("Cache-Control", "no-cache")
+_NEVER_ASK = ("Cache-Control", "public, max-age=31536000, immutable")
 _NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _MAX_PATH = 1_000
@@ -76,11 +80,12 @@ log = logging.getLogger("moneyer.api")
 class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
     """The WSGI application. Bottle finds the route; an answer is whole bytes, and an error is JSON."""
 
-    def __init__(self, node: Node, parts: ApiParts) -> None:
+    def __init__(self, node: Node, parts: ApiParts, error_page: ErrorPage | None = None) -> None:
         super().__init__()
         self.node = node
         self.parts = parts
         self._flights = parts.flights
+        self._error_page = error_page
 
     def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | Outgoing:
         """One request, from the server to its answer (PEP 3333)."""
@@ -120,8 +125,16 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         except Exception as error:
             if isinstance(error, NoPlace):
                 self._flights.hold_back(flight)
-            status, rendered, headers = _render_error(error)
-            return status, headers, rendered
+            return self._refuse(environ, error)
+
+    def _refuse(self, environ: Environ, error: Exception) -> tuple[int, Headers, Rendered]:
+        status, code, message, details, headers = answer_of(error)
+        answer = None
+        if self._error_page is not None:
+            answer = self._error_page(environ, environ.get(_ENDPOINT, ""), status, code, message)
+        if answer is None:
+            answer = Rendered(encode(Error(ErrorBody(code, message, dict(details)))))
+        return status, [*_headers(answer), *headers.items()], answer
 
     def _in_pieces(self, environ: Environ, flight: Flight, answer: Sent) -> Sent:
         """A large answer as a stream: as whole bytes it would be the server's until its client has taken it."""
@@ -146,14 +159,16 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
 class _Route:
     """One endpoint on one node, as Bottle calls it: check, parse, call, render."""
 
-    def __init__(self, node: Node, parts: ApiParts, endpoint: Endpoint) -> None:
+    def __init__(self, node: Node, parts: ApiParts, endpoint: Endpoint, methods: list[str]) -> None:
+        """`methods`: those that its path knows."""
         self._node = node
         self._parts = parts
         self._endpoint = endpoint
         self._limit = endpoint.limit(node.coin)
         self._places = None if endpoint.bound is None else parts.flights.places.of(endpoint.bound)
-        self._wants_token = endpoint.token and not is_open(node.config)
-        self._methods = sorted({each.method for each in ENDPOINTS if each.path == endpoint.path})
+        self._is_open = is_open(node.config)
+        self._wants_token = endpoint.token and not self._is_open
+        self._methods = methods
 
     def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
         endpoint = self._endpoint
@@ -164,10 +179,11 @@ class _Route:
         if self._wants_token:
             check_token(environ, self._node.token.current)
         flight: Flight = environ[_FLIGHT]
+        is_owner = self._is_open
         kept_as = None
         if endpoint.kept:
             # Before a row is read: a commit in between makes the next caller look again.
-            kept_as = _address(environ, endpoint), self._parts.answers.version()
+            kept_as = _address(environ, endpoint, is_owner), self._parts.answers.version()
             kept = self._parts.answers.find(*kept_as)
             if kept is not None:
                 return endpoint.status, kept
@@ -183,6 +199,7 @@ class _Route:
             remote=flight.remote,
             sender=sender,
             last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+            is_owner=is_owner,
         )
         if self._places is None:
             flight.end_turn()
@@ -220,16 +237,26 @@ class _Route:
             rendered = content if isinstance(content, Rendered) else Rendered(encode(content))
         if kept_as is not None:
             tip = answer.tip if isinstance(answer, OfChain) else None
-            rendered = self._parts.answers.keep(*kept_as, rendered, tip)
+            rendered = self._parts.answers.keep(*kept_as, rendered, tip, self._endpoint.kept_seconds)
         return status, rendered
 
 
-def build_app(node: Node, parts: ApiParts | None = None) -> App:
-    """Every endpoint that the modules of this room registered, on one node. `parts`: made here unless given."""
+def build_app(
+    node: Node,
+    parts: ApiParts | None = None,
+    more: Sequence[Endpoint] = (),
+    error_page: ErrorPage | None = None,
+) -> App:
+    """Every endpoint that the modules of this room registered, on one node. `parts`: made here unless given.
+
+    `more`: endpoints beside those, which the OpenAPI document does not name.
+    """
     parts = parts or ApiParts.of(node)
-    app = App(node, parts)
-    for endpoint in ENDPOINTS:
-        app.route(_rule(endpoint.path), endpoint.method, _Route(node, parts, endpoint), name=endpoint.path)
+    app = App(node, parts, error_page)
+    endpoints = (*ENDPOINTS, *more)
+    for endpoint in endpoints:
+        methods = sorted({each.method for each in endpoints if each.path == endpoint.path})
+        app.route(_rule(endpoint.path), endpoint.method, _Route(node, parts, endpoint, methods), name=endpoint.path)
 
     @cache
     def described() -> Rendered:  # when it is asked for: it takes longer to make than all the rest here
@@ -245,8 +272,8 @@ def build_app(node: Node, parts: ApiParts | None = None) -> App:
 
 
 def _rule(path: str) -> str:
-    """`/v1/blocks/{block}` as Bottle writes it."""
-    return re.sub(r"\{(\w+)\}", r"<\1>", path)
+    """`/v1/blocks/{block}` as Bottle writes it; `{name:path}` takes slashes too."""
+    return re.sub(r"\{(\w+(?::path)?)\}", r"<\1>", path)
 
 
 def _allowed(header: str) -> list[str]:
@@ -254,11 +281,12 @@ def _allowed(header: str) -> list[str]:
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-def _address(environ: Environ, endpoint: Endpoint) -> str:
-    """What an answer depends on beside the rows: the path, and the query where the endpoint has one."""
+def _address(environ: Environ, endpoint: Endpoint, is_owner: bool) -> str:
+    """What an answer depends on beside the rows: the path, the query where the endpoint has one, what it names."""
     path: str = environ["PATH_INFO"]
     query = environ.get("QUERY_STRING") if endpoint.query else None
-    return f"{path}?{query}" if query else path
+    address = f"{path}?{query}" if query else path
+    return f"{address} {endpoint.varies(is_owner)}" if endpoint.varies else address
 
 
 def _decoded_path(environ: Environ) -> str:
@@ -280,6 +308,8 @@ def _sender(environ: Environ) -> str:
 
 def _validators(answer: Rendered) -> Headers:
     """With an ETag, a client may keep the answer, and asks each time whether it still is the one."""
+    if answer.for_ever:
+        return [*SECURITY_HEADERS, _NEVER_ASK]
     if answer.etag is None:
         return [*SECURITY_HEADERS, _KEEP_NOTHING]
     return [*SECURITY_HEADERS, _ASK_AGAIN, ("ETag", answer.etag)]
@@ -294,10 +324,5 @@ def _headers(answer: Sent) -> Headers:
         *_validators(answer),
         ("Content-Length", str(len(answer.content))),
         ("Content-Security-Policy", answer.policy or STRICTEST_POLICY),
+        *answer.headers,
     ]
-
-
-def _render_error(error: Exception) -> tuple[int, Rendered, Headers]:
-    status, code, message, details, headers = answer_of(error)
-    answer = Rendered(encode(Error(ErrorBody(code, message, dict(details)))))
-    return status, answer, [*_headers(answer), *headers.items()]

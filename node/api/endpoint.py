@@ -47,6 +47,8 @@ class Call(Generic[Query, Body]):
     """The node_id that the caller says it has; anything may stand there."""
     last_event_id: str | None = None
     """The header of that name."""
+    is_owner: bool = False
+    """Whether the caller may see and use the node's wallet: on an open development network everybody may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Reply:
     """An answer with a status other than the endpoint's own."""
 
     status: int
-    content: Struct
+    content: Struct | Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Text:
     content_type: str
 
 
-S = TypeVar("S", bound=Struct, covariant=True)
+S = TypeVar("S", bound=Struct | Rendered, covariant=True)
+QueryStruct = TypeVar("QueryStruct", bound=Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class OfChain(Generic[S]):
     tip: bytes
 
 
-Answer = Struct | bytes | Reply | Rendered | Streamed | OfChain[Struct]
+Answer = Struct | bytes | Reply | Rendered | Streamed | OfChain[Struct] | OfChain[Rendered]
 """What a handler may return."""
 Handler = Callable[[Node, Call[object, object]], Answer]
 Returned = TypeVar("Returned", bound=Answer)
@@ -152,6 +155,10 @@ class Endpoint:
     """A look at the node's health, which may use the reserve whoever asks."""
     kept: bool
     """Answered by the database's rows alone: kept while they are as they were (`parts.answers`), and has an ETag."""
+    kept_seconds: float | None = None
+    """What is kept holds for so long at most: for answers that tell of more than rows, such as who is alive."""
+    varies: Callable[[bool], str] | None = None
+    """Names what a kept answer depends on beside rows, path and query; it is told whether the caller is the owner."""
 
     @property
     def name(self) -> str:
@@ -175,9 +182,9 @@ def endpoint(
     summary: str,
     *,
     reply: type[Struct] | Binary | Text,
-    query: type[S],
+    query: type[QueryStruct],
     **options: Unpack[Options],
-) -> Register[S, None]: ...
+) -> Register[QueryStruct, None]: ...
 
 
 @overload
@@ -187,9 +194,9 @@ def endpoint(
     summary: str,
     *,
     reply: type[Struct] | Binary | Text,
-    body: type[S],
+    body: type[QueryStruct],
     **options: Unpack[Options],
-) -> Register[None, S]: ...
+) -> Register[None, QueryStruct]: ...
 
 
 @overload

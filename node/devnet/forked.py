@@ -33,8 +33,10 @@ def ready_for_nodes() -> None:
     """Import what nodes need, for those that are forked from this process. It still has one thread."""
     # A collection in a child would write to these objects' pages, and so copy them.
     with without_collecting():
-        from ..api import app, server, sync_console  # noqa: F401
+        from .. import server  # noqa: F401
+        from ..api import sync_console  # noqa: F401
         from ..p2p.peer import connection  # noqa: F401
+        from ..web import site  # noqa: F401
 
 
 def ready_for_workers() -> None:

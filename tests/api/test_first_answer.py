@@ -17,7 +17,7 @@ LATER = {
 SCRIPT = """
 import sys
 from pathlib import Path
-from moneyer.node.api import server
+from moneyer.node import server
 from moneyer.node.api.app import build_app
 from moneyer.node.cli import main
 from moneyer.node.cli.commands import run

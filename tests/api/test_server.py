@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.api.server import NodeRefused, check_config, take_port
+from moneyer.node.server import NodeRefused, check_config, take_port
 from moneyer.node.config import Config
 from tests.kit.nodes import place_coin
 from tests.kit.running import RunningNode, answers, launch, log_of, rich_coin, running

@@ -31,7 +31,7 @@ def from_json(text: str) -> Config:
 
 def main() -> int:
     """Serve until told to stop. 1, with a sentence on stderr, where the node refuses to start."""
-    from moneyer.node.api.server import NodeRefused, serve  # not where a test only writes a Config
+    from moneyer.node.server import NodeRefused, serve  # not where a test only writes a Config
 
     try:
         serve(from_json(sys.argv[1]))

@@ -16,6 +16,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import inf
+from time import monotonic
 from typing import Final
 
 from ...store import blocks
@@ -39,6 +41,10 @@ class Rendered:
     """Content-Security-Policy, where it isn't the strictest."""
     etag: str | None = None
     """Names the content, in quotes: a client that has it already is answered 304."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beside those that every answer has."""
+    for_ever: bool = False
+    """Whether its address names its content, so that a client need never ask again."""
 
 
 def with_etag(rendered: Rendered) -> Rendered:
@@ -54,6 +60,8 @@ class _Kept:
     """Hash of the main chain's tip where the answer depends on the main chain alone."""
     rendered: Rendered
     size: int
+    until: float
+    """By the monotonic clock."""
 
 
 class KeptAnswers:
@@ -82,19 +90,23 @@ class KeptAnswers:
     def find(self, address: str, version: int) -> Rendered | None:
         """The answer, if it holds at `version`."""
         kept = self._answers.get(address)
-        if kept is None:
+        if kept is None or (kept.until != inf and monotonic() > kept.until):
             return None
         if kept.version == version or (kept.tip is not None and kept.tip == self._tip_at(version)):
             return kept.rendered
         return None
 
-    def keep(self, address: str, version: int, rendered: Rendered, tip: bytes | None = None) -> Rendered:
+    def keep(
+        self, address: str, version: int, rendered: Rendered, tip: bytes | None = None, seconds: float | None = None
+    ) -> Rendered:
         """Keep an answer that is not too large; it is given back with its ETag.
 
-        `version`: from before its rows were read; `tip`: read with them, where they are of the main chain alone.
+        `version`: from before its rows were read; `tip`: read with them, where they are of the main chain alone;
+        `seconds`: for how long it holds at most.
         """
         rendered = with_etag(rendered)
-        kept = _Kept(version, tip, rendered, len(rendered.content) + len(address) + _OVERHEAD)
+        until = inf if seconds is None else monotonic() + seconds
+        kept = _Kept(version, tip, rendered, len(rendered.content) + len(address) + _OVERHEAD, until)
         if kept.size > self._most // _SHARE:
             return rendered
         with self._lock:

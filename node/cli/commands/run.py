@@ -67,7 +67,7 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
 
     watch_launcher()
     with without_collecting():
-        from ...api.server import serve
+        from ...server import serve
         from ...devnet.addresses import join_line
         from ...devnet.coinfiles import read_coin
         from ...devnet.devcoin import prepare_folder

@@ -22,13 +22,13 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
-from ..config import Config
-from ..core.errors import MoneyerError
-from ..store.backends.driver import fold_log
-from ..system import locks, logs
-from ..system.advice import typed
-from ..system.forking import CONTEXT
-from ..system.lifecycle import (
+from .config import Config
+from .core.errors import MoneyerError
+from .store.backends.driver import fold_log
+from .system import locks, logs
+from .system.advice import typed
+from .system.forking import CONTEXT
+from .system.lifecycle import (
     THE_REASON_IS_ABOVE,
     end_this_process,
     import_nothing_from_here,
@@ -36,16 +36,16 @@ from ..system.lifecycle import (
     watch_parent,
     without_collecting,
 )
-from ..system.network import is_loopback
-from ..system.shares import CONNECTIONS
-from ..system.text import shown
-from ..system.words import of_system
-from .http.guard import is_open
+from .system.network import is_loopback
+from .system.shares import CONNECTIONS
+from .system.text import shown
+from .system.words import of_system
+from .api.http.guard import is_open
 
 if TYPE_CHECKING:
-    from ..service import Node
-    from ..wallet.keystore import Wallet
-    from .app import App
+    from .api.app import App
+    from .service import Node
+    from .wallet.keystore import Wallet
 
 THREADS: Final = 1_300
 """Requests that are worked on at once; most of them wait (for their turn, a block, a commit, a peer, their client) and
@@ -112,8 +112,8 @@ def check_config(config: Config) -> None:
             "(leave out --dev, or --host)"
         )
     if config.announce is not None:
-        from ..p2p.peer.errors import BadUrl
-        from ..p2p.peer.urls import parse_peer_url
+        from .p2p.peer.errors import BadUrl
+        from .p2p.peer.urls import parse_peer_url
 
         try:
             parse_peer_url(config.announce)
@@ -205,10 +205,10 @@ def load_app(config: Config, main: int) -> App:
     logs.configure(config.log_level, config.log_json)
     with without_collecting():
         # Here, not above: the main process stays small without it.
-        from .app import build_app
+        from .web.site import build_site
 
         node = _open(config)
-        app = build_app(node)
+        app = build_site(node)
     _tell_when_whole(node, config)
     _warn_of_sqlite()
     _allow_files()
@@ -233,7 +233,7 @@ def load_app(config: Config, main: int) -> App:
 
 def _open(config: Config) -> Node:
     """The node of a data folder. Where it can't be opened, the process ends with a line that says why."""
-    from ..service import Node
+    from .service import Node
 
     try:
         return Node.open(config, on_damage=_refuse)
@@ -291,20 +291,20 @@ def _allow_files() -> None:
 
 
 def _warn_of_sqlite() -> None:
-    from ..store.backends.driver import warning
+    from .store.backends.driver import warning
 
     if (slower := warning()) is not None:
         log.warning("%s", slower)
 
 
 def _show_sync(node: Node, config: Config) -> None:
-    from .sync_console import SyncShow
+    from .api.sync_console import SyncShow
 
     SyncShow(node.sync.meter, bar=sys.stderr.isatty() and not config.log_json).start()
 
 
 def _height(node: Node) -> int:
-    from ..store import blocks
+    from .store import blocks
 
     with node.store.read() as conn:
         return blocks.tip(conn).height
@@ -312,7 +312,7 @@ def _height(node: Node) -> int:
 
 def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: int) -> str:
     """What a node says when it begins: one line."""
-    from ..core.codec import show
+    from .core.codec import show
 
     host = f"[{config.host}]" if ":" in config.host else config.host
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"

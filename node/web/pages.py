@@ -1,0 +1,205 @@
+"""A page is one function and one line about it: `@page("/block/{block}", …)`. It takes a `Visit` and returns a `Page`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from ... import __version__
+from ..api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
+from ..api.parts.answers import Rendered
+from ..service import Node
+from ..system.shares import SHORT_READS, Bound
+from .names import NOBODY, NameBook, Names
+from .static_files import StaticFiles
+from .templating import make_environment
+
+HTML: Final = "text/html; charset=utf-8"
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Content-Security-Policy of every page: files of this node, and nothing that stands within a page."""
+
+Query = TypeVar("Query", covariant=True)
+Q = TypeVar("Q", bound=Struct)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page's function returns."""
+
+    template: str
+    """A file of `templates/`."""
+    content: Mapping[str, object]
+    """The names that the template knows beside those of every page."""
+    tip: bytes | None = None
+    """The tip's hash of the same read, where all of it depends on the main chain alone."""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page, as templates know it."""
+
+    is_owner: bool
+    """Whether the wallet is theirs: an open development network, or a session that signed in."""
+    names: Names
+
+    def name_of(self, address: str | None) -> str | None:
+        """The name of an address, where the wallet or the contacts know one."""
+        return None if address is None else self.names.of_address.get(address)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit(Generic[Query]):
+    """One request for a page."""
+
+    node: Node
+    call: Call[Query, Any]
+    """Its body is what the page's line names, or None."""
+    site: Site
+    viewer: Viewer
+
+    @property
+    def query(self) -> Query:
+        return self.call.query
+
+    def ask(self, handler: Callable[[Node, Call[Any, Any]], R], query: Struct | None = None, **path: str) -> R:
+        """What an endpoint of `/v1` answers, as its struct. Raises what it does."""
+        return handler(self.node, replace(self.call, query=query, body=None, path=path))
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What the pages of one node share."""
+
+    node: Node
+    names: NameBook
+    static: StaticFiles = field(default_factory=StaticFiles)
+
+    @cached_property
+    def environment(self) -> Any:
+        """The templates; loaded when the first page is asked for."""
+        return make_environment(self.node.coin, self.static)
+
+    def viewer(self, is_owner: bool) -> Viewer:
+        return Viewer(is_owner, self.names.now() if is_owner else NOBODY)
+
+    def varies(self, is_owner: bool) -> str:
+        """What a kept page depends on beside rows and address."""
+        return f"owner {self.names.now().version}" if is_owner else ""
+
+    def render(self, page: Page, viewer: Viewer, path: str = "") -> Rendered:
+        """A page as HTML. `path`: its address, so that the menu shows where one is."""
+        template = self.environment.get_template(page.template)
+        text = template.render(page.content, viewer=viewer, path=path, program_version=__version__)
+        return Rendered(text.encode("utf-8", "backslashreplace"), HTML, POLICY, headers=page.headers)
+
+
+class Options(TypedDict, total=False):
+    """What `@page` may be told; each is described at the field of `Endpoint`."""
+
+    query: type[Struct]
+    body: type[Struct]
+    bound: Bound | None
+    kept: bool
+    kept_seconds: float | None
+    changes: bool
+    token: bool
+
+
+Handler = Callable[[Visit[Any]], "Page | Rendered"]
+H = TypeVar("H", bound=Callable[..., "Page | Rendered"])
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A page's function and its line."""
+
+    method: str
+    path: str
+    handler: Handler
+    options: Options
+
+
+PAGES: list[Registered] = []
+"""Every page of the modules imported so far."""
+
+
+def page(path: str, method: str = "GET", **options: Unpack[Options]) -> Callable[[H], H]:
+    """Register a function as the page at `path`. It is kept (see `Endpoint.kept`) unless told otherwise."""
+
+    def register(handler: H) -> H:
+        PAGES.append(Registered(method, path, handler, options))
+        return handler
+
+    return register
+
+
+def endpoint_of(registered: Registered, site: Site) -> Endpoint:
+    """A page as an endpoint of the node's application: the same checks, the same places."""
+    options = registered.options
+    changes = options.get("changes", False)
+    kept = options.get("kept", registered.method == "GET")
+
+    def handle(node: Node, call: Call[object, object]) -> Answer:
+        viewer = site.viewer(call.is_owner)
+        found = registered.handler(Visit(node, call, site, viewer))
+        if isinstance(found, Rendered):
+            return found
+        rendered = site.render(found, viewer, _path_of(registered.path, call.path))
+        if found.status != 200:
+            return Reply(found.status, rendered)
+        return rendered if found.tip is None else OfChain(rendered, found.tip)
+
+    return Endpoint(
+        method=registered.method,
+        path=registered.path,
+        summary="",
+        handler=handle,
+        reply=Text("a page", HTML),
+        status=200,
+        also={},
+        body=options.get("body"),
+        query=options.get("query"),
+        errors=(),
+        changes=changes,
+        token=options.get("token", False),
+        same_site=changes,
+        limit=lambda coin: 65_536,
+        bound=options.get("bound", SHORT_READS),
+        is_health=False,
+        kept=kept,
+        kept_seconds=options.get("kept_seconds"),
+        varies=site.varies if kept else None,
+    )
+
+
+def _path_of(pattern: str, names: Mapping[str, str]) -> str:
+    for name, value in names.items():
+        pattern = pattern.replace(f"{{{name}}}", quote(value))
+    return pattern
+
+
+def content_of(answer: object) -> Any:
+    """The struct of a `/v1` answer, and the tip that it depends on, if it does: `(content, tip)`."""
+    return (answer.content, answer.tip) if isinstance(answer, OfChain) else (answer, None)
+
+
