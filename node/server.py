@@ -22,6 +22,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
+from .api.http.guard import is_open
 from .config import Config
 from .core.errors import MoneyerError
 from .store.backends.driver import fold_log
@@ -40,7 +41,6 @@ from .system.network import is_loopback
 from .system.shares import CONNECTIONS
 from .system.text import shown
 from .system.words import of_system
-from .api.http.guard import is_open
 
 if TYPE_CHECKING:
     from .api.app import App

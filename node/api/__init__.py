@@ -2,7 +2,7 @@
 
 The way of a request, in one thread of the server from its first byte to its last:
 
-    granian               `server`: takes the connection, reads the head, finds a thread (at most `THREADS`)
+    granian               `node.server`: takes the connection, reads the head, finds a thread (at most `THREADS`)
     app.App.wsgi          the request is a `Flight` from here on, and waits for its turn
       http.guard          the Host, before anything else is looked at
       app._Route          the endpoint's route: method, other site, token; the query is parsed
@@ -15,13 +15,13 @@ The way of a request, in one thread of the server from its first byte to its las
 
 An endpoint is a function with one line about it (`endpoint`); routes, checks and `/openapi.json` (`openapi`) come from
 that line. What outlives a request is a field of `parts.api_parts.ApiParts`, made once a node: nothing is cached by node
-in a module. The node itself is `node.service.Node`. `server` makes both, starts them, and stops them on SIGTERM.
+in a module. The node itself is `node.service.Node`. `node.server` makes both, and stops them on SIGTERM.
 
 Threads of this room: the server's; "feed" (`feed`); "doorkeeper" and "slow-clients" (`http`); "sync show"
 (`sync_console`). Handlers run in many threads at once. Locks are small and each belongs to one part; none is held while
 a body is read or an answer is sent. Of the two in `ApiParts`, `first_coins` is taken before `sending`.
 
-May be called by the CLI (`server.serve`) and by tests. Within: server > app > openapi > calls > endpoint > parts > feed
+May be called by `node.server`, `node.web` and tests. Within: app > openapi > calls > endpoint > parts > feed
 > http > shapes. Read: app, endpoint, one file of `calls/` (say `v1_accounts`), then http.inflight.
 
 Weak: the server hands out none of its sockets, so a slow client is found among this process's connections by its

@@ -15,6 +15,6 @@ htmx asks for the page again and changes what differs. Without JavaScript a page
 Static files lie in `static/`, under an address that names the content of all of them: a browser asks once. What is in
 `static/vendor` comes from the npm registry as it was built (`tools/vendor.py`).
 
-No thread, and one lock (`names.NameBook`). May be called by `node.server`. Within: site > the pages, one file a group >
-pages > templating, static_files, names, drawings. Read: pages, templating, home_page, static/live.js.
+No thread, and one lock (`name_book.NameBook`). May be called by `node.server`. Within: site > the pages, one file a
+group > pages > templating, static_files, name_book, drawings. Read: pages, templating, home_page, static/live.js.
 """

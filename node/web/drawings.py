@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -34,3 +35,14 @@ def sparkline(values: Sequence[float], about: str, aim: float | None = None) -> 
         '<svg class="spark" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{about}">'
         '<polygon class="area" points="0,{h} {points} {w},{h}"/>{line}<polyline points="{points}"/></svg>'
     ).format(w=WIDTH, h=HEIGHT, about=escape(about), points=points, line=line)
+
+
+def qr_code(text: str, about: str) -> Markup:
+    """A QR code as SVG, dark on light in either theme, as cameras want it. `about`: what it holds, in words."""
+    import segno  # where no code is shown, it is not loaded
+
+    out = BytesIO()
+    code = segno.make(text, error="m", micro=False)
+    code.save(out, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=3, light="#fff", title=about)
+    svg = Markup(out.getvalue().decode())  # noqa: S704 - made by segno, which escapes the title
+    return Markup('<span class="qr" role="img" aria-label="{}">{}</span>').format(about, svg)

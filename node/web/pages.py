@@ -1,4 +1,4 @@
-"""A page is one function and one line about it: `@page("/block/{block}", …)`. It takes a `Visit` and returns a `Page`."""
+"""A page is one function and one line about it: `@page("/block/{block}", …)`. It takes a `Visit`, returns a `Page`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
 from ..api.parts.answers import Rendered
 from ..service import Node
 from ..system.shares import SHORT_READS, Bound
-from .names import NOBODY, NameBook, Names
+from .name_book import NOBODY, NameBook, Names
 from .static_files import StaticFiles
 from .templating import make_environment
 
@@ -83,7 +83,8 @@ class Visit(Generic[Query]):
 
     def ask(self, handler: Callable[[Node, Call[Any, Any]], R], query: Struct | None = None, **path: str) -> R:
         """What an endpoint of `/v1` answers, as its struct. Raises what it does."""
-        return handler(self.node, replace(self.call, query=query, body=None, path=path))
+        call: Call[Any, Any] = self.call
+        return handler(self.node, replace(call, query=query, body=None, path=path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,5 +202,3 @@ def _path_of(pattern: str, names: Mapping[str, str]) -> str:
 def content_of(answer: object) -> Any:
     """The struct of a `/v1` answer, and the tip that it depends on, if it does: `(content, tip)`."""
     return (answer.content, answer.tip) if isinstance(answer, OfChain) else (answer, None)
-
-

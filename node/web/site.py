@@ -12,7 +12,7 @@ from ..api.parts.answers import Rendered
 from ..api.parts.api_parts import ApiParts
 from ..service import Node
 from . import block_pages, home_page  # noqa: F401 - imported for the pages that they register
-from .names import NOBODY, NameBook
+from .name_book import NOBODY, NameBook
 from .pages import PAGES, Page, Site, Viewer, endpoint_of
 from .static_files import PREFIX
 

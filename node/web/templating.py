@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-
 from ..core.coin import Coin
 from ..core.money import format_amount
 from ..system.text import shown
@@ -140,5 +139,3 @@ def clock(timestamp: int) -> str:
 def short(text: str, first: int = 8, last: int = 6) -> str:
     """A hash or an address by its first and last characters; the whole stands in its title and its link."""
     return text if len(text) <= first + last + 1 else f"{text[:first]}…{text[-last:]}"
-
-

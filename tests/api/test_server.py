@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.server import NodeRefused, check_config, take_port
 from moneyer.node.config import Config
+from moneyer.node.server import NodeRefused, check_config, take_port
 from tests.kit.nodes import place_coin
 from tests.kit.running import RunningNode, answers, launch, log_of, rich_coin, running
 from tests.kit.system.ports import free_port

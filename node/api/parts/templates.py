@@ -67,11 +67,7 @@ class Templates:
 
     def make(self, receiver: bytes) -> tuple[str, TemplateJob]:
         """A new job that pays `receiver`. Raises NoTimestamp or StoreUnavailable."""
-        base = self._fresh()
-        if base is None:
-            # Callers that come meanwhile want the same one, and get it.
-            with self._building:
-                base = self._fresh() or self._build()
+        base = self.base()
         with self._lock:
             paid = base.template.block.transactions[0]
             assert isinstance(paid, Coinbase)  # noqa: S101 - every template begins with one
@@ -81,6 +77,15 @@ class Templates:
             if len(self._jobs) > _KEPT_JOBS:
                 self._jobs.popitem(last=False)
             return job_id, job
+
+    def base(self) -> TemplateBase:
+        """The next block as it would be mined now, paying nobody. Raises NoTimestamp or StoreUnavailable."""
+        base = self._fresh()
+        if base is None:
+            # Callers that come meanwhile want the same one, and get it.
+            with self._building:
+                base = self._fresh() or self._build()
+        return base
 
     def find(self, job_id: str) -> TemplateJob:
         """Raises NotFound."""

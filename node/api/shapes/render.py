@@ -57,19 +57,30 @@ def block_summary(coin: Coin, row: BlockRow) -> BlockSummary:
 
 def block_detail(coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: int) -> BlockDetail:
     """`raws`: its transactions as stored; none where the body is not kept (an invalid block)."""
-    confirmations = tip_height - row.height + 1 if row.main_chain else 0
-    status = "confirmed" if row.main_chain else "side_branch"
-    block_hash = show(row.block_hash)
-    views = [
-        stored_view(coin, raw, status, (block_hash, row.height, position), row.header.timestamp, confirmations)
-        for position, raw in enumerate(raws)
-    ]
     return BlockDetail(
         **asdict(block_summary(coin, row)),
-        confirmations=confirmations,
+        confirmations=confirmations(row, tip_height),
         main_chain=row.main_chain,
-        transactions=views,
+        transactions=transactions_of(coin, row, raws, tip_height),
     )
+
+
+def transactions_of(
+    coin: Coin, row: BlockRow, raws: Sequence[bytes], tip_height: int, start: int = 0
+) -> list[TransactionView]:
+    """Some transactions of a block, as stored; `start`: the position of the first."""
+    count = confirmations(row, tip_height)
+    status = "confirmed" if row.main_chain else "side_branch"
+    block_hash = show(row.block_hash)
+    return [
+        stored_view(coin, raw, status, (block_hash, row.height, position), row.header.timestamp, count)
+        for position, raw in enumerate(raws, start)
+    ]
+
+
+def confirmations(row: BlockRow, tip_height: int) -> int:
+    """Of a block's transactions: the tip's block has one; off the main chain there are none."""
+    return tip_height - row.height + 1 if row.main_chain else 0
 
 
 def stored_view(

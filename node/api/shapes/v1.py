@@ -154,10 +154,46 @@ class TransactionView(Struct):
     extra: Hex | None = None
 
 
+class BlockStanding(BlockSummary):
+    """A block and where it stands, without its transactions. `next_hash`: the main chain's block above it."""
+
+    confirmations: Count
+    main_chain: bool
+    status: str
+    next_hash: Hash | None
+
+
 class BlockDetail(BlockSummary):
     confirmations: Count
     main_chain: bool
     transactions: list[TransactionView]
+
+
+class BlockTransactions(Struct):
+    """`next`: the position to go on from; null behind the last one."""
+
+    hash: Hash
+    height: Count
+    tx_count: Count
+    transactions: list[TransactionView]
+    next: Count | None
+
+
+class NextBlock(Struct):
+    """The block that would be mined now. `size`: bytes of the whole block, at most `max_block_bytes`;
+    `least_fee_rate`, `most_fee_rate`: base units per byte that its transfers pay; null where it has none."""
+
+    height: Count
+    prev_hash: Hash
+    bits: Bits
+    difficulty: float
+    tx_count: Count
+    size: Count
+    max_block_bytes: Count
+    reward: Units
+    fees: Units
+    least_fee_rate: float | None
+    most_fee_rate: float | None
 
 
 class TipView(Struct):

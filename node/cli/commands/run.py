@@ -67,11 +67,11 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
 
     watch_launcher()
     with without_collecting():
-        from ...server import serve
         from ...devnet.addresses import join_line
         from ...devnet.coinfiles import read_coin
         from ...devnet.devcoin import prepare_folder
         from ...devnet.running import register
+        from ...server import serve
     config = _config(data or _this_folder(), **given)
     _check_reach(config)
     prepare_folder(config.data, coin, development=config.development)

@@ -1,0 +1,167 @@
+// Keeps a page true: one stream of /v1/events for all tabs of this browser, told on as events of `document.body`.
+//
+//   moneyer:block, :reorg, :transaction, :peer, :reset   detail: the event's JSON
+//   moneyer:back      the node answers again; what happened meanwhile was not told
+//   moneyer:news      something has changed: htmx asks for the page again (at most once in NEWS_PAUSE ms)
+//
+// A browser opens six connections to a server at most, so only one tab holds the stream: the one that has the lock.
+// It hands each event on by a BroadcastChannel. Where there are no locks (plain HTTP beyond this machine), each tab
+// holds a stream of its own, and lets it go while it is hidden.
+
+const KINDS = ["block", "reorg", "transaction", "peer", "reset"];
+const NEWS_PAUSE = 400;
+const RETRY_FIRST = 500;
+const RETRY_MOST = 5000;
+
+const channel = "BroadcastChannel" in window ? new BroadcastChannel("moneyer-events") : null;
+const state = document.getElementById("live-state");
+const banner = document.getElementById("gone");
+let wasAway = false;
+
+// --- what is told -------------------------------------------------------------------------------------------------
+
+function tell(kind, detail) {
+  document.body.dispatchEvent(new CustomEvent(`moneyer:${kind}`, { detail }));
+  if (kind !== "news") news();
+}
+
+let newsAt = 0;
+let newsTimer = 0;
+function news() {
+  if (newsTimer || document.hidden) { isBehind = document.hidden || isBehind; return; }
+  const wait = Math.max(0, newsAt + NEWS_PAUSE - performance.now());
+  newsTimer = setTimeout(() => {
+    newsTimer = 0;
+    newsAt = performance.now();
+    tell("news", null);
+  }, wait);
+}
+let isBehind = false;
+
+function receive(message) {
+  if (message.kind === "state") show(message.detail);
+  else tell(message.kind, message.detail);
+}
+
+function pass(kind, detail) {
+  receive({ kind, detail });
+  channel?.postMessage({ kind, detail });
+}
+
+channel?.addEventListener("message", (event) => {
+  if (event.data?.kind === "who") { if (holding) channel.postMessage({ kind: "state", detail: current }); }
+  else receive(event.data);
+});
+
+// --- how the connection is ----------------------------------------------------------------------------------------
+
+let current = "off";
+function show(now) {
+  current = now;
+  state.dataset.state = now;
+  state.querySelector(".live-text").textContent = now === "on" ? "live" : now === "away" ? "no answer" : "\u00a0";
+  banner.hidden = now !== "away";
+  if (now === "away") wasAway = true;
+  if (now === "on" && wasAway) { wasAway = false; tell("back", null); }
+}
+
+// --- the stream ---------------------------------------------------------------------------------------------------
+
+let holding = false;
+let source = null;
+let retry = RETRY_FIRST;
+let retryTimer = 0;
+
+function open() {
+  clearTimeout(retryTimer);
+  source?.close();
+  source = new EventSource("/v1/events");
+  source.addEventListener("open", () => { retry = RETRY_FIRST; pass("state", "on"); });
+  source.addEventListener("error", () => {
+    // The browser tries again by itself only while it has had no HTTP answer that refuses it: so we do it always.
+    source.close();
+    pass("state", "away");
+    retryTimer = setTimeout(open, retry);
+    retry = Math.min(2 * retry, RETRY_MOST);
+  });
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => pass(kind, JSON.parse(event.data)));
+  }
+}
+
+function close() {
+  clearTimeout(retryTimer);
+  source?.close();
+  source = null;
+}
+
+function begin() {
+  if (navigator.locks) {
+    channel?.postMessage({ kind: "who" });
+    navigator.locks.request("moneyer-events", () => {
+      holding = true;
+      open();
+      return new Promise(() => {}); // until the tab is gone
+    });
+    return;
+  }
+  holding = true;
+  if (!document.hidden) open();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!navigator.locks) { if (document.hidden) close(); else { open(); news(); } }
+  if (!document.hidden && isBehind) { isBehind = false; news(); }
+});
+// A page that the browser keeps for "back" must let go of the stream, or the others wait for it.
+addEventListener("pagehide", close);
+addEventListener("pageshow", (event) => { if (event.persisted && holding) { open(); news(); } });
+// Links between pages would else be held up by a stream that is still opening.
+addEventListener("load", begin);
+
+// --- times, and what is copied ------------------------------------------------------------------------------------
+
+function ago(seconds) {
+  if (seconds < 1) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+export function showTimes(within = document) {
+  const now = Date.now();
+  for (const each of within.querySelectorAll("time.ago")) {
+    const text = ago((now - Date.parse(each.dateTime)) / 1000);
+    if (each.textContent !== text) each.textContent = text;
+  }
+  for (const each of within.querySelectorAll("button.copy[hidden]")) each.hidden = false;
+}
+
+let tallest = 0;
+function markNew() {
+  const cubes = [...document.querySelectorAll(".cube[data-height]")];
+  const before = tallest;
+  for (const each of cubes) {
+    const height = Number(each.dataset.height);
+    each.classList.toggle("is-new", before > 0 && height > before);
+    tallest = Math.max(tallest, height);
+  }
+}
+
+showTimes();
+markNew();
+setInterval(() => { if (!document.hidden) showTimes(); }, 1000);
+document.body.addEventListener("htmx:after:swap", () => { showTimes(); markNew(); });
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Select and copy by hand";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});
