@@ -27,6 +27,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_templates,
     v1_transactions,
 )
+from .calls.explore import v1_chain  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, OfChain, Reply, Streamed
 from .http.decode import json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line

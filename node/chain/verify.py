@@ -21,6 +21,7 @@ from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Transfer
 from ..store import accounts, blocks, transactions
 from ..store.engine import Store
 from ..store.errors import StoreDamaged, cause_of
+from ..store.explore import series
 from ..store.opening import check
 from ..store.unconfirmed import entries
 from .pipeline import Ancestry
@@ -117,6 +118,9 @@ class _Replay:
         odd = blocks.odd_parent(self._conn)
         if odd is not None:
             raise ChainBroken(f"what is noted as the parent of block {odd} is not what it says", height=odd)
+        odd = series.odd_sum(self._conn)
+        if odd is not None:
+            raise ChainBroken(f"the sums up to block {odd} do not follow from its parent's", height=odd)
 
     def _load_sides(self) -> int:
         """How many blocks are off the main chain."""

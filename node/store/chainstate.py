@@ -23,7 +23,7 @@ from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Header, Transf
 from . import blocks
 from .backends.engines import Among, Many, Query, Values
 from .blocks import CONNECTED, INVALID, STORED
-from .tables import account_history, accounts, bodies, transactions
+from .tables import SUM_MASK, account_history, accounts, bodies, transactions
 from .tables import blocks as table
 
 _CHUNK = 500
@@ -65,7 +65,15 @@ _INSERT_BLOCK = Many(
     insert(table),
     *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
     *("header", "size", "tx_count", "miner", "reward", "fees"),
+    *("total_tx_count", "total_fees", "total_size"),
 )
+_SUMS = Query(
+    select(table.c.total_tx_count, table.c.total_fees, table.c.total_size).where(
+        table.c.block_hash == bindparam("block_hash")
+    )
+)
+_NO_SUMS = (0, 0, 0)
+"""Of what stands before genesis."""
 _INSERT_BODY = Many(insert(bodies), "joined", "first", "body", "offsets")
 _SET_MAIN_CHAIN = Many(
     update(table)
@@ -106,9 +114,13 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
     """Blocks join the tree with their bodies, in this order, not yet connected."""
     first = _next(conn, _NEXT_JOINED)
     rows, body_rows = [], []
+    sums: dict[bytes, Values] = {}
     for joined, new in enumerate(news, first):
         coinbase = coinbase_of(new.block)
-        rows.append(_values(joined, new, STORED, None, (coinbase.receiver, coinbase.amount, fees_of(new.block))))
+        reward = (coinbase.receiver, coinbase.amount, fees_of(new.block))
+        before = sums.get(new.header.prev_hash) or _SUMS.one(conn, block_hash=new.header.prev_hash) or _NO_SUMS
+        rows.append(_values(joined, new, STORED, None, reward, before))
+        sums[new.block_hash] = rows[-1][-3:]
         sizes = map(codec.transaction_size, new.block.transactions)
         parts = parts_of(new.body, sizes, len(new.block.transactions))
         body_rows += [(joined, *part) for part in parts]
@@ -119,11 +131,16 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
 def add_invalid(conn: Connection, new: NewBlock, code: str) -> None:
     """Remember a hash as invalid; its body is not kept."""
     joined = _next(conn, _NEXT_JOINED)
-    _INSERT_BLOCK.run(conn, [_values(joined, new, INVALID, code, (bytes(33), 0, 0))])
+    before = _SUMS.one(conn, block_hash=new.header.prev_hash) or _NO_SUMS
+    _INSERT_BLOCK.run(conn, [_values(joined, new, INVALID, code, (bytes(33), 0, 0), before)])
 
 
-def _values(joined: int, new: NewBlock, status: str, code: str | None, reward: tuple[bytes, int, int]) -> Values:
-    """A row in the order of `_INSERT_BLOCK`. `reward`: miner, reward, fees."""
+def _values(
+    joined: int, new: NewBlock, status: str, code: str | None, reward: tuple[bytes, int, int], before: Values
+) -> Values:
+    """A row in the order of `_INSERT_BLOCK`. `reward`: miner, reward, fees; `before`: the parent's sums."""
+    size, tx_count = HEADER_SIZE + len(new.body), len(new.block.transactions)
+    own = (tx_count, reward[2], size)
     return (
         joined,
         new.block_hash,
@@ -134,9 +151,10 @@ def _values(joined: int, new: NewBlock, status: str, code: str | None, reward: t
         False,
         code,
         codec.encode_header(new.header),
-        HEADER_SIZE + len(new.body),
-        len(new.block.transactions),
+        size,
+        tx_count,
         *reward,
+        *((total + more) & SUM_MASK for total, more in zip(before, own, strict=True)),
     )
 
 

@@ -1,7 +1,8 @@
 """The one schema. A change here wants a migration: a test holds the two together.
 
 Hashes, payloads and bodies are raw bytes. Money is whole base units. Rows say what is; anything that can be derived
-(the tip, a balance's history) has no column of its own, but for `mempool_totals`, whose sum would be a scan.
+(the tip, a balance's history) has no column of its own, but for `mempool_totals` and a block's `total_…`, whose sums
+would be scans.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
+
+SUM_MASK = 2**63 - 1
+"""What is kept of a sum over blocks: coins can be paid as fees again and again, and SQLite has 64 bits."""
 
 metadata = MetaData(
     naming_convention={
@@ -63,6 +67,10 @@ blocks = Table(
     Column("miner", LargeBinary, nullable=False),
     Column("reward", BigInteger, nullable=False),
     Column("fees", BigInteger, nullable=False),
+    # Sums over this block and its ancestors, modulo SUM_MASK + 1: what a stretch had is a difference of two.
+    Column("total_tx_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("total_fees", BigInteger, nullable=False, server_default=text("0")),
+    Column("total_size", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("block_hash"),
     _size("block_hash", 32),
     _size("prev_hash", 32),

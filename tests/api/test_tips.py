@@ -14,8 +14,8 @@ from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.core import codec
 from moneyer.node.service import Node
 from moneyer.node.store import blocks
-from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
+from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.system.threads import in_threads
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import ChainBuilder, block_on

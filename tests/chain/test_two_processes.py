@@ -7,7 +7,7 @@ from pathlib import Path
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store import blocks
-from moneyer.node.store.blocks import Leaves
+from moneyer.node.store.explore.tree import Leaves
 from tests.chain.children import accept_when_told
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import OpenNode

@@ -12,7 +12,7 @@ from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.sync import survey as survey_module
 from moneyer.node.p2p.sync.progress import SyncMeter
 from moneyer.node.store import accounts, blocks, chainstate
-from moneyer.node.store.blocks import Leaves
+from moneyer.node.store.explore.tree import Leaves
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.net.peers import Answer, PeerServer, Route, Serve, honest
 from tests.kit.nodes import NOW, MakeNode, Node

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from moneyer.node.config import Config
 from moneyer.node.core.codec import sha256d
 from moneyer.node.store import accounts, blocks, transactions
-from moneyer.node.store.blocks import Leaves
 from moneyer.node.store.engine import Store
+from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.store.transactions import Place
 from moneyer.node.store.unconfirmed import order
 from tests.kit.chains import easy_coin

@@ -6,7 +6,8 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
-from moneyer.node.store.blocks import Leaves
+from moneyer.node.store.explore import series, tree
+from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.store.unconfirmed import entries, eviction, order
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
@@ -48,6 +49,8 @@ def use(node: Node) -> None:
         list(blocks.oldest_whole(conn, 3, 2))
         assert blocks.raw(conn, tip.block_hash)
         blocks.fork_heights(conn, Leaves().look(conn))
+        tree.newest(conn, 3)
+        series.samples(conn, range(0, 5, 2))
         order.by_fee_rate(conn, 3)
         order.raws_by_fee_rate(conn, 3)
         eviction.worst(conn)

@@ -69,6 +69,9 @@ CHANGED = {
             ("miner", "zeroblob(33)"),
             ("reward", "reward + 1"),
             ("fees", "fees + 1"),
+            ("total_tx_count", "total_tx_count + 1"),
+            ("total_fees", "total_fees - 1"),
+            ("total_size", "0"),
             ("block_hash", FLIP.format("block_hash", 31)),
         )
     },

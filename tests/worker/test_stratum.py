@@ -9,7 +9,7 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts
-from moneyer.node.store.blocks import Leaves
+from moneyer.node.store.explore.tree import Leaves
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.mining.miners import DIFFICULTY_1, Miner
 from tests.kit.mining.stratum import Stratum, serving

@@ -173,13 +173,14 @@ def raw_block(node: Node, call: Call[None, None]) -> bytes:
 def tips(node: Node, call: Call[None, None]) -> Tips:
     return Tips(
         [
-            TipView(show(row.block_hash), row.height, show_work(row.work), _status(row), fork)
+            TipView(show(row.block_hash), row.height, show_work(row.work), status_of(row), fork)
             for row, fork in call.parts.branch_tips.run()
         ]
     )
 
 
-def _status(row: BlockRow) -> str:
+def status_of(row: BlockRow) -> str:
+    """active (on the main chain), side_branch or invalid."""
     if row.main_chain:
         return "active"
     return "invalid" if row.status == INVALID else "side_branch"

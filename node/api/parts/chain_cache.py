@@ -15,8 +15,9 @@ from typing import Final
 
 from ...chain.verify import ChainBroken, Verified, verify_chain
 from ...store import blocks
-from ...store.blocks import BlockRow, Leaves
+from ...store.blocks import BlockRow
 from ...store.engine import Store
+from ...store.explore.tree import Leaves
 from ...system.threads import OneAtATime
 
 CHECK_SECONDS: Final = 60.0

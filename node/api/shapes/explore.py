@@ -1,0 +1,72 @@
+"""The shapes of what pages draw from: `/v1/tree` and its neighbours. Units are those of `v1.py`."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from .fields import Address, Count, Hash, Units
+
+
+class TreeBlock(Struct):
+    """`status`: active (on the main chain), side_branch, invalid. `miner`: null where no body was kept."""
+
+    hash: Hash
+    prev_hash: Hash
+    height: Count
+    status: str
+    main_chain: bool
+    timestamp: Count
+    work: Hash
+    tx_count: Count
+    miner: Address | None
+
+
+class Tree(Struct):
+    """`truncated`: some blocks beside the main chain were left out, since there are too many."""
+
+    blocks: list[TreeBlock]
+    truncated: bool
+
+
+class Series(Struct, omit_defaults=True):
+    """A value a point, of those that were asked for; each is of the blocks behind the point before, up to this one.
+
+    `block_time`: seconds a block, `hash_rate`: hashes a second, null where the clock did not go on. `transactions`
+    (without coinbases), `fees` and `size` (bytes) are sums. `difficulty` and `issued` are as of the point's block.
+    """
+
+    block_time: list[float] | UnsetType = UNSET
+    difficulty: list[float] | UnsetType = UNSET
+    hash_rate: list[float | None] | UnsetType = UNSET
+    transactions: list[Count] | UnsetType = UNSET
+    fees: list[Count] | UnsetType = UNSET
+    issued: list[Units] | UnsetType = UNSET
+    size: list[Count] | UnsetType = UNSET
+
+
+class Stats(Struct):
+    """Columns of equal length. `from` to `to`: the heights that the points lie between; `step`: blocks a point."""
+
+    from_: Count = field(name="from")
+    to: Count
+    step: Count
+    heights: list[Count]
+    timestamps: list[Count]
+    series: Series
+
+
+class RichAccount(Struct):
+    """`share`: of all that is issued, in millionths, rounded down."""
+
+    address: Address
+    balance: Units
+    sequence: Count
+    share: Count
+
+
+class Rich(Struct):
+    """`accounts_count`: addresses that this node's chain has used, emptied ones too."""
+
+    accounts: list[RichAccount]
+    accounts_count: Count
+    issued: Units
