@@ -83,7 +83,7 @@ def show_block_summary(node: Node, call: Call[None, None]) -> BlockStanding | Of
         **asdict(block_summary(node.coin, row)),
         confirmations=confirmations(row, tip.height),
         main_chain=row.main_chain,
-        status=_status(row),
+        status=status_of(row),
         next_hash=None if after is None else show(after.block_hash),
     )
     return OfChain(content, tip.block_hash) if row.main_chain else content
