@@ -77,6 +77,7 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         GET /replace_chain, POST /replace_chain, GET /v1/status, GET /v1/blocks, GET /v1/blocks/{block},
         GET /v1/blocks/{block}/raw, GET /v1/blocks/{block}/summary, GET /v1/blocks/{block}/transactions,
         GET /v1/blocks/next, GET /v1/tips, GET /v1/transactions/{txid}, GET /v1/transactions/{txid}/proof,
+        GET /v1/transactions/{txid}/raw,
         POST /v1/transactions, POST /v1/transactions/check, GET /v1/mempool, GET /v1/accounts/{address},
         GET /v1/accounts/{address}/transactions, GET /v1/peers, POST /v1/peers, DELETE /v1/peers/{peer}, GET /v1/coin,
         POST /v1/mine, GET /v1/jobs/{job}, GET /v1/events, GET /metrics,

@@ -18,7 +18,7 @@ from ...store import blocks, transactions
 from ...store.errors import StoreDamaged
 from ...store.unconfirmed import entries, order
 from ...system.shares import DEAR_READS, LOOKS, WRITES
-from ..endpoint import Call, OfChain, Reply, endpoint
+from ..endpoint import Binary, Call, OfChain, Reply, endpoint
 from ..http.errors import BadField, MalformedTransfer, NotFound, conflict
 from ..shapes.render import pool_view, stored_view
 from ..shapes.v1 import Checked, PoolPage, Proof, Submitted, TransactionView
@@ -177,8 +177,31 @@ def show_transaction(node: Node, call: Call[None, None]) -> TransactionView | Of
             return OfChain(confirmed_view(node.coin, found, tip.height), tip.block_hash)
         row = entries.get(conn, txid)
     if row is None:
-        raise NotFound("this node knows no transaction of that txid", txid=show(txid))
+        raise _no_transaction(txid)
     return pool_view(node.coin, row)
+
+
+@endpoint(
+    "GET",
+    "/v1/transactions/{txid}/raw",
+    "The transaction's bytes, as on the wire; its txid is their hash",
+    reply=Binary("one transaction"),
+    errors=(404,),
+)
+def raw_transaction(node: Node, call: Call[None, None]) -> bytes:
+    txid = parse_hash(call.path["txid"], "txid")
+    with node.store.read() as conn:
+        found = transactions.get(conn, txid)
+        row = entries.get(conn, txid) if found is None else None
+    if found is not None:
+        return found.raw
+    if row is not None:
+        return codec.encode_transaction(row.transfer)
+    raise _no_transaction(txid)
+
+
+def _no_transaction(txid: bytes) -> NotFound:
+    return NotFound("this node knows no transaction of that txid", txid=show(txid))
 
 
 def confirmed_view(coin: Coin, found: transactions.Confirmed, tip: int) -> TransactionView:
