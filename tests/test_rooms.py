@@ -24,7 +24,6 @@ REASONS = {
     "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "node/store/opening/behind.py": "the one thread of this room",
     "node/store/glance.py": "one statement over three nouns",
-    "node/web/drawings.py": "SVG made in Python, for every template",
     "node/web/block_pages.py": "one file a group of pages",
     "worker/engines/hashlib_engine.py": "one file an engine",
     "worker/engines/mixed.py": "one file an engine",

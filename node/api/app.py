@@ -200,6 +200,7 @@ class _Route:
             remote=flight.remote,
             sender=sender,
             last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+            host=environ.get("HTTP_HOST") or "",
             is_owner=is_owner,
         )
         if self._places is None:

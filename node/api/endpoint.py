@@ -47,6 +47,8 @@ class Call(Generic[Query, Body]):
     """The node_id that the caller says it has; anything may stand there."""
     last_event_id: str | None = None
     """The header of that name."""
+    host: str = ""
+    """What the caller calls this node: the request's `Host`, one that it answers to."""
     is_owner: bool = False
     """Whether the caller may see and use the node's wallet: on an open development network everybody may."""
 

@@ -11,7 +11,7 @@ from ..api.http.guard import Environ
 from ..api.parts.answers import Rendered
 from ..api.parts.api_parts import ApiParts
 from ..service import Node
-from . import account_pages, block_pages, home_page, transaction_pages  # noqa: F401 - imported for the pages that they register
+from . import account_pages, block_pages, coin_pages, home_page, transaction_pages  # noqa: F401 - imported for the pages that they register
 from .name_book import NOBODY, NameBook
 from .pages import PAGES, Page, Site, Viewer, endpoint_of
 from .static_files import PREFIX

@@ -52,6 +52,7 @@ def make_environment(coin: Coin, static: StaticFiles) -> Environment:
         iso=iso,
         clock=clock,
         short=short,
+        mode=mode,
     )
     return environment
 
@@ -134,6 +135,14 @@ def iso(timestamp: int) -> str:
 def clock(timestamp: int) -> str:
     """The time of the day: `08:49:41`."""
     return f"{_moment(timestamp):%H:%M:%S}"
+
+
+def mode(named: str) -> str:
+    """When a worker mines, in words."""
+    kind, _, seconds = named.partition(" ")
+    if kind == "interval":
+        return f"every {seconds} s"
+    return {"demand": "when asked", "instant": "when a transfer waits", "continuous": "all the time"}.get(kind, named)
 
 
 def short(text: str, first: int = 8, last: int = 6) -> str:
