@@ -141,7 +141,7 @@ def chart(curves: Sequence[Curve], about: str, mark: tuple[float, float] | None 
         # A line of no length with round ends: a dot that stays round however the chart is stretched.
         shapes.append(Markup('<path class="mark" d="M{:.1f} {:.1f}h0"/>').format(*place(*mark)))
     start = Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+        '<svg class="curve" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     )
     return start.format(_CHART_WIDTH, _CHART_HEIGHT, about, Markup("").join(shapes))
 
