@@ -23,6 +23,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_events,
     v1_mining,
     v1_peers,
+    v1_sessions,
     v1_status,
     v1_templates,
     v1_transactions,
@@ -30,13 +31,16 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
 from .calls.explore import v1_chain  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, OfChain, Reply, Streamed
 from .http.decode import json_of, read_query
-from .http.errors import MethodNotAllowed, NoBody, NotFound, TooLarge, answer_of, status_line
+from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line
 from .http.guard import (
     Environ,
+    came_by_tls,
     check_binary,
     check_host,
+    check_own_page,
     check_same_site,
     check_token,
+    cookie_of,
     declared_length,
     has_it,
     is_open,
@@ -65,6 +69,7 @@ SECURITY_HEADERS = (
 )
 _KEEP_NOTHING = ("Cache-Control", "no-store")
 _ASK_AGAIN = ("Cache-Control", "no-cache")
+_ASK_AGAIN_ALONE = ("Cache-Control", "private, no-cache")
 _NEVER_ASK = ("Cache-Control", "public, max-age=31536000, immutable")
 _NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -168,7 +173,6 @@ class _Route:
         self._limit = endpoint.limit(node.coin)
         self._places = None if endpoint.bound is None else parts.flights.places.of(endpoint.bound)
         self._is_open = is_open(node.config)
-        self._wants_token = endpoint.token and not self._is_open
         self._methods = methods
 
     def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
@@ -177,10 +181,11 @@ class _Route:
             raise MethodNotAllowed(self._methods)
         if endpoint.same_site:
             check_same_site(environ, self._node.config)
-        if self._wants_token:
-            check_token(environ, self._node.token.current)
+        if endpoint.own_page:
+            check_own_page(environ)
+        session = cookie_of(environ, self._parts.sessions.cookie)
+        is_owner = self._check_owner(environ, session)
         flight: Flight = environ[_FLIGHT]
-        is_owner = self._is_open
         kept_as = None
         if endpoint.kept:
             # Before a row is read: a commit in between makes the next caller look again.
@@ -202,12 +207,32 @@ class _Route:
             last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
             host=environ.get("HTTP_HOST") or "",
             is_owner=is_owner,
+            session=session,
+            by_tls=came_by_tls(environ),
         )
         if self._places is None:
             flight.end_turn()
             return self._rendered(endpoint.handler(self._node, call), kept_as)
         with self._parts.flights.work(flight, self._places):
             return self._rendered(endpoint.handler(self._node, call), kept_as)
+
+    def _check_owner(self, environ: Environ, session: str) -> bool:
+        """Whether the caller may see and use the node's wallet. Raises Unauthorized, SessionOver, CrossSite.
+
+        `session`: the secret that the request's cookie holds.
+        """
+        if self._is_open:
+            return True
+        if "HTTP_AUTHORIZATION" in environ or not session:
+            if self._endpoint.token:
+                check_token(environ, self._node.token.current)
+            return self._endpoint.token
+        is_valid = self._parts.sessions.is_valid(session)
+        if self._endpoint.token:
+            if not is_valid:
+                raise SessionOver("this session is over: sign in again with `moneyer open`")
+            check_own_page(environ)
+        return is_valid
 
     def _is_peer(self, sender: str, flight: Flight) -> bool:
         return self._node.gossip.is_peer(Caller(sender, flight.remote))
@@ -314,7 +339,7 @@ def _validators(answer: Rendered) -> Headers:
         return [*SECURITY_HEADERS, _NEVER_ASK]
     if answer.etag is None:
         return [*SECURITY_HEADERS, _KEEP_NOTHING]
-    return [*SECURITY_HEADERS, _ASK_AGAIN, ("ETag", answer.etag)]
+    return [*SECURITY_HEADERS, _ASK_AGAIN_ALONE if answer.private else _ASK_AGAIN, ("ETag", answer.etag)]
 
 
 def _headers(answer: Sent) -> Headers:

@@ -8,7 +8,7 @@ checker holds the function to the line: with `query=BlockQuery` it takes a `Call
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from msgspec import Struct
@@ -50,7 +50,12 @@ class Call(Generic[Query, Body]):
     host: str = ""
     """What the caller calls this node: the request's `Host`, one that it answers to."""
     is_owner: bool = False
-    """Whether the caller may see and use the node's wallet: on an open development network everybody may."""
+    """Whether the caller may see and use the node's wallet: with the token or a session; on an open development network
+    everybody may."""
+    session: str = field(default="", repr=False)
+    """The secret of the session that the request carries, valid or not; empty where it carries none."""
+    by_tls: bool = False
+    """Whether the page that asks came by TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Options(TypedDict, total=False):
     changes: bool
     token: bool
     same_site: bool
+    own_page: bool
     bound: Bound | None
     is_health: bool
     kept: bool
@@ -146,7 +152,8 @@ class Endpoint:
     changes: bool
     """Refused when a browser marks it as another site's or as a prefetch; never run by HEAD."""
     token: bool
-    """Whether it needs the node's token, except on a development network on loopback."""
+    """Whether it needs the node's token, or a session and a page of the node's own, except on a development network on
+    loopback."""
     same_site: bool
     """Refused when a browser marks it as another site's, as all that changes something is."""
     limit: Callable[[Coin], int]
@@ -161,6 +168,8 @@ class Endpoint:
     """What is kept holds for so long at most: for answers that tell of more than rows, such as who is alive."""
     varies: Callable[[bool], str] | None = None
     """Names what a kept answer depends on beside rows, path and query; it is told whether the caller is the owner."""
+    own_page: bool = False
+    """Refused unless a browser says that a page of this node asks."""
 
     @property
     def name(self) -> str:
@@ -253,6 +262,7 @@ def endpoint(
                     bound=options.get("bound", WRITES if changes else SHORT_READS),
                     is_health=options.get("is_health", False),
                     kept=options.get("kept", False),
+                    own_page=options.get("own_page", False),
                 )
             )
         return handler

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ... import __version__
 from ..api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
+from ..api.http.guard import is_open
 from ..api.parts.answers import Rendered
 from ..service import Node
 from ..system.shares import SHORT_READS, Bound
@@ -55,16 +56,31 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """In place of a page: the browser asks for another one, by GET (303)."""
+
+    url: str
+    """A path of this node."""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """Who looks at a page, as templates know it."""
 
     is_owner: bool
     """Whether the wallet is theirs: an open development network, or a session that signed in."""
     names: Names
+    signed_in: bool = False
+    """Whether there is a session that they can end."""
 
     def name_of(self, address: str | None) -> str | None:
         """The name of an address, where the wallet or the contacts know one."""
         return None if address is None else self.names.of_address.get(address)
+
+
+STRANGER: Final = Viewer(False, NOBODY)
+"""Everybody but the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +117,7 @@ class Site:
         return make_environment(self.node.coin, self.static)
 
     def viewer(self, is_owner: bool) -> Viewer:
-        return Viewer(is_owner, self.names.now() if is_owner else NOBODY)
+        return Viewer(is_owner, self.names.now(), not is_open(self.node.config)) if is_owner else STRANGER
 
     def varies(self, is_owner: bool) -> str:
         """What a kept page depends on beside rows and address."""
@@ -111,7 +127,8 @@ class Site:
         """A page as HTML. `path`: its address, so that the menu shows where one is."""
         template = self.environment.get_template(page.template)
         text = template.render(page.content, viewer=viewer, path=path, program_version=__version__)
-        return Rendered(text.encode("utf-8", "backslashreplace"), HTML, POLICY, headers=page.headers)
+        content = text.encode("utf-8", "backslashreplace")
+        return Rendered(content, HTML, POLICY, headers=page.headers, private=viewer.is_owner)
 
 
 class Options(TypedDict, total=False):
@@ -126,8 +143,8 @@ class Options(TypedDict, total=False):
     token: bool
 
 
-Handler = Callable[[Visit[Any]], "Page | Rendered"]
-H = TypeVar("H", bound=Callable[..., "Page | Rendered"])
+Handler = Callable[[Visit[Any]], "Page | Redirect | Rendered"]
+H = TypeVar("H", bound=Callable[..., "Page | Redirect | Rendered"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +180,8 @@ def endpoint_of(registered: Registered, site: Site) -> Endpoint:
     def handle(node: Node, call: Call[object, object]) -> Answer:
         viewer = site.viewer(call.is_owner)
         found = registered.handler(Visit(node, call, site, viewer))
+        if isinstance(found, Redirect):
+            return Reply(303, Rendered(b"", HTML, POLICY, headers=(("Location", found.url), *found.headers)))
         if isinstance(found, Rendered):
             return found
         rendered = site.render(found, viewer, _path_of(registered.path, call.path))

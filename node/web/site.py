@@ -11,9 +11,16 @@ from ..api.http.guard import Environ
 from ..api.parts.answers import Rendered
 from ..api.parts.api_parts import ApiParts
 from ..service import Node
-from . import account_pages, block_pages, coin_pages, home_page, transaction_pages  # noqa: F401 - imported for the pages that they register
-from .name_book import NOBODY, NameBook
-from .pages import PAGES, Page, Site, Viewer, endpoint_of
+from . import (  # noqa: F401 - imported for the pages that they register
+    account_pages,
+    block_pages,
+    coin_pages,
+    home_page,
+    session_pages,
+    transaction_pages,
+)
+from .name_book import NameBook
+from .pages import PAGES, STRANGER, Page, Site, endpoint_of
 from .static_files import PREFIX
 
 _SCRIPTS_OWN: Final = ("/v1", "/p2p", "/openapi.json", "/metrics", "/healthz")
@@ -59,4 +66,4 @@ def _error_page(
         if endpoint or not wants_html or str(environ["PATH_INFO"]).startswith(_SCRIPTS_OWN):
             return None
     content = {"status": status, "code": code, "message": message}
-    return site.render(Page("error.html", content), Viewer(False, NOBODY))
+    return site.render(Page("error.html", content), STRANGER)

@@ -72,6 +72,15 @@ class Unauthorized(HttpError):
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="moneyer"'}
 
 
+class SessionOver(Unauthorized):
+    code = "session_over"
+
+
+class BadCode(HttpError):
+    status = 403
+    code = "bad_code"
+
+
 class BadHost(HttpError):
     status = 403
     code = "bad_host"
@@ -129,6 +138,12 @@ class NotNow(HttpError):
     status = 503
     code = "not_now"
     headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class TooManyTries(NotNow):
+    """Wrong one-time codes of one address."""
+
+    headers: Mapping[str, str] = {"Retry-After": "60"}
 
 
 class MachineTrouble(NotNow):

@@ -102,6 +102,34 @@ def _is_own(origin: str, host: str) -> bool:
     return bool(separator) and scheme in ("http", "https") and rest == host.strip().lower()
 
 
+def check_own_page(environ: Environ) -> None:
+    """Raises CrossSite unless the browser says positively that a page of this node asks.
+
+    A cookie is no evidence: whichever page asks, and whatever port of the host it is from, the browser may add it.
+    """
+    site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
+    is_own = origin is not None and _is_own(origin, environ.get("HTTP_HOST") or "")
+    if (site is None and not is_own) or (site is not None and site.strip().lower() != "same-origin"):
+        raise CrossSite(
+            "only a page of this node may do that with its session: a program sends the node's token "
+            "(Authorization: Bearer)"
+        )
+
+
+def came_by_tls(environ: Environ) -> bool:
+    """Whether the page that asks came by TLS, through a proxy: its browser says so."""
+    return str(environ.get("HTTP_ORIGIN") or "").strip().lower().startswith("https://")
+
+
+def cookie_of(environ: Environ, name: str) -> str:
+    """The value of the first cookie of that name; empty where there is none."""
+    for each in str(environ.get("HTTP_COOKIE") or "").split(";"):
+        found, separator, value = each.strip().partition("=")
+        if separator and found == name:
+            return value
+    return ""
+
+
 def check_token(environ: Environ, token: str) -> None:
     """Raises Unauthorized unless the request carries the node's token."""
     scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")

@@ -45,6 +45,8 @@ class Rendered:
     """Beside those that every answer has."""
     for_ever: bool = False
     """Whether its address names its content, so that a client need never ask again."""
+    private: bool = False
+    """Whether it is for the wallet's owner alone, so that no cache on the way keeps it."""
 
 
 def with_etag(rendered: Rendered) -> Rendered:

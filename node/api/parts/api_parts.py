@@ -14,6 +14,7 @@ from ..http.inflight import Flights
 from .answers import KeptAnswers
 from .chain_cache import ChainChecks, MerkleTrees, branch_tips
 from .metrics import Metrics
+from .sessions import Sessions
 from .status import StatusPage
 from .templates import Templates
 
@@ -33,6 +34,8 @@ class ApiParts:
     templates: Templates
     branch_tips: OneAtATime[list[tuple[BlockRow, int]]]
     chain_checks: ChainChecks
+    sessions: Sessions
+    """Browsers that signed in."""
     merkle_trees: MerkleTrees = field(default_factory=MerkleTrees)
     sending: threading.Lock = field(default_factory=threading.Lock)
     """Held from the choice of a sequence to the transfer's acceptance: two sends at once take two sequences."""
@@ -53,6 +56,7 @@ class ApiParts:
             templates=Templates(node.store, node.chain),
             branch_tips=branch_tips(node.store),
             chain_checks=ChainChecks(node.store),
+            sessions=Sessions(node.token, f"moneyer-{node.config.port}-{node.node_id[:8]}"),
         )
 
     def start(self) -> None:

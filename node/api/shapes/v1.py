@@ -288,3 +288,19 @@ class ResetEvent(Struct):
     reason: str
     height: Count
     tip: Hash
+
+
+class SessionCode(Struct):
+    """`url`: what a browser opens to sign in with the code. On an open development network there is nothing to sign
+    in to: then `code` and `expires_in` are null."""
+
+    code: str | None
+    expires_in: Count | None
+    url: str
+
+
+class SessionView(Struct):
+    """`expires_in`: seconds without a request after which the session ends; null where it has ended."""
+
+    signed_in: bool
+    expires_in: Count | None
