@@ -28,7 +28,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_templates,
     v1_transactions,
 )
-from .calls.explore import v1_chain  # noqa: F401 - as above
+from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, OfChain, Reply, Streamed
 from .http.decode import json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line
@@ -43,6 +43,7 @@ from .http.guard import (
     cookie_of,
     declared_length,
     has_it,
+    has_token,
     is_open,
     read_body,
 )
@@ -226,7 +227,8 @@ class _Route:
         if "HTTP_AUTHORIZATION" in environ or not session:
             if self._endpoint.token:
                 check_token(environ, self._node.token.current)
-            return self._endpoint.token
+                return True
+            return "HTTP_AUTHORIZATION" in environ and has_token(environ, self._node.token.current)
         is_valid = self._parts.sessions.is_valid(session)
         if self._endpoint.token:
             if not is_valid:

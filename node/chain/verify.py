@@ -118,6 +118,9 @@ class _Replay:
         odd = blocks.odd_parent(self._conn)
         if odd is not None:
             raise ChainBroken(f"what is noted as the parent of block {odd} is not what it says", height=odd)
+        odd = blocks.odd_digits(self._conn)
+        if odd is not None:
+            raise ChainBroken(f"the digits by which block {odd} is found are not its hash's", height=odd)
         odd = series.odd_sum(self._conn)
         if odd is not None:
             raise ChainBroken(f"the sums up to block {odd} do not follow from its parent's", height=odd)

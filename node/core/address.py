@@ -70,6 +70,26 @@ def encode_address(hrp: str, payload: bytes) -> str:
     return f"{hrp}1{data.translate(_SYMBOLS).decode()}"
 
 
+def payloads_beginning(hrp: str, text: str) -> tuple[bytes, bytes] | None:
+    """The lowest and the highest payload of addresses that begin with `text`, which ends anywhere behind the first 1.
+
+    None where no address of this coin begins so. The checksum is not looked at.
+    """
+    text, start = text.lower(), f"{hrp}1"
+    symbols = text.removeprefix(start)[: 1 + _KEY_SYMBOLS]
+    if not text.startswith(start) or any(symbol not in _VALUE for symbol in symbols):
+        return None
+    found = []
+    for filler in (0, 31):
+        values = [_VALUE[symbol] for symbol in symbols]
+        values += [filler] * (1 + _KEY_SYMBOLS - len(values))
+        number = 0
+        for value in values[1:]:
+            number = number << 5 | value
+        found.append(bytes([values[0]]) + (number >> 4).to_bytes(PAYLOAD_SIZE - 1, "big"))
+    return found[0], found[1]
+
+
 @lru_cache(maxsize=4_096)
 def decode_address(hrp: str, text: str) -> bytes:
     """The 33-byte payload of an address of this coin. Raises BadAddress with the first thing that is wrong.

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from . import codec, pow
-from .address import decode_address, encode_address
+from .address import decode_address, encode_address, payloads_beginning
 from .codec import merkle_root
 from .money import format_amount
 from .types import KEY_KIND, MAX_MONEY, PAYLOAD_SIZE, Block, Coinbase, Header
@@ -121,6 +121,10 @@ class Coin:
     def address(self, payload: bytes) -> str:
         """The address of a 33-byte payload on this coin."""
         return encode_address(self.hrp, payload)
+
+    def payloads_beginning(self, text: str) -> tuple[bytes, bytes] | None:
+        """The range of payloads whose addresses begin with `text` (`core.address`); None where none do."""
+        return payloads_beginning(self.hrp, text)
 
     def payload(self, address: str) -> bytes:
         """The 33-byte payload of an address. Raises BadAddress."""

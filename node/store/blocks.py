@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select, text
 
 from ..core import codec
 from ..core.codec import show
@@ -107,6 +107,23 @@ def _row(row: Sequence[Any]) -> BlockRow:
     decoded = codec.decode_header(header)
     cumulative = int.from_bytes(work, "big")
     return BlockRow(joined, block_hash, height, cumulative, status, bool(main_chain), invalid_code, decoded, *rest)
+
+
+DIGIT_BYTES: Final = 6
+"""Bytes of a hash in the column `first_digits`."""
+
+
+def first_digits(block_hash: bytes) -> int:
+    """The number that the first 12 digits of a hash make, as it is shown (`core.codec.show`)."""
+    return int.from_bytes(block_hash[: -DIGIT_BYTES - 1 : -1])
+
+
+def odd_digits(conn: Connection) -> int | None:
+    """Height of a block whose `first_digits` are not its hash's; for checks."""
+    shown = "||".join(f"hex(substr(block_hash, {byte}, 1))" for byte in range(32, 32 - DIGIT_BYTES, -1))
+    wrong = text(f"printf('%0{2 * DIGIT_BYTES}X', first_digits) != {shown}")
+    found: int | None = conn.execute(select(blocks.c.height).where(wrong).limit(1)).scalar()
+    return found
 
 
 def _one(conn: Connection, query: Query, **values: object) -> BlockRow | None:

@@ -65,7 +65,7 @@ _INSERT_BLOCK = Many(
     insert(table),
     *("joined", "block_hash", "prev_hash", "height", "work", "status", "main_chain", "invalid_code"),
     *("header", "size", "tx_count", "miner", "reward", "fees"),
-    *("total_tx_count", "total_fees", "total_size"),
+    *("total_tx_count", "total_fees", "total_size", "first_digits"),
 )
 _SUMS = Query(
     select(table.c.total_tx_count, table.c.total_fees, table.c.total_size).where(
@@ -120,7 +120,7 @@ def add(conn: Connection, news: Sequence[NewBlock]) -> None:
         reward = (coinbase.receiver, coinbase.amount, fees_of(new.block))
         before = sums.get(new.header.prev_hash) or _SUMS.one(conn, block_hash=new.header.prev_hash) or _NO_SUMS
         rows.append(_values(joined, new, STORED, None, reward, before))
-        sums[new.block_hash] = rows[-1][-3:]
+        sums[new.block_hash] = rows[-1][-4:-1]
         sizes = map(codec.transaction_size, new.block.transactions)
         parts = parts_of(new.body, sizes, len(new.block.transactions))
         body_rows += [(joined, *part) for part in parts]
@@ -155,6 +155,7 @@ def _values(
         tx_count,
         *reward,
         *((total + more) & SUM_MASK for total, more in zip(before, own, strict=True)),
+        blocks.first_digits(new.block_hash),
     )
 
 
@@ -235,7 +236,7 @@ def sum_up(hashes: Sequence[bytes], reading: Callable[[], AbstractContextManager
                 leaving.add(conn, block_hash)
         if len(leaving.txids) >= MOST_TRANSACTIONS:
             break
-    leaving.txids.sort()
+    leaving.txids.sort(key=lambda txid: txid[::-1])  # in the order of their rows
     return leaving
 
 
@@ -255,9 +256,9 @@ _UPDATE_ACCOUNT = Many(
     "number",
 )
 _INSERT_ACCOUNT = Many(insert(accounts), "account_id", "payload", "balance", "sequence")
-_INSERT_TX = Many(insert(transactions), "txid", "height", "position")
+_INSERT_TX = Many(insert(transactions), "shown_txid", "height", "position")
 _INSERT_HISTORY = Many(insert(account_history), "account_id", "height", "position")
-_DELETE_TX = Many(delete(transactions).where(transactions.c.txid == bindparam("gone")), "gone")
+_DELETE_TX = Many(delete(transactions).where(transactions.c.shown_txid == bindparam("gone")), "gone")
 _DELETE_HISTORY = Many(
     delete(account_history).where(
         account_history.c.account_id == bindparam("number"), account_history.c.height >= bindparam("lowest")
@@ -319,7 +320,7 @@ class ChainState:
         view = self._view(payloads)
         ledger.undo(view, leaving.effect)
         self._keep(view, payloads)
-        self._old_tx += [(txid,) for txid in leaving.txids]
+        self._old_tx += [(txid[::-1],) for txid in leaving.txids]
         self._old_history.update([self._numbers[payload] for payload in payloads])
         self._lowest = lowest
         self._disconnected += leaving.hashes
@@ -363,7 +364,7 @@ class ChainState:
         self._keep(view, payloads)
         self._number(payloads)
         numbers = self._numbers
-        self._new_tx += [(txid, height, position) for position, txid in enumerate(txids)]
+        self._new_tx += [(txid[::-1], height, position) for position, txid in enumerate(txids)]
         for position, transaction in enumerate(block.transactions):
             receiver = numbers[transaction.receiver]
             self._new_history.append((receiver, height, position))

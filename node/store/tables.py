@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 SUM_MASK = 2**63 - 1
@@ -71,6 +71,8 @@ blocks = Table(
     Column("total_tx_count", BigInteger, nullable=False, server_default=text("0")),
     Column("total_fees", BigInteger, nullable=False, server_default=text("0")),
     Column("total_size", BigInteger, nullable=False, server_default=text("0")),
+    # The number that the first 12 digits of the hash make as people see it: those that begin alike stand side by side.
+    Column("first_digits", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("block_hash"),
     _size("block_hash", 32),
     _size("prev_hash", 32),
@@ -88,6 +90,7 @@ blocks = Table(
     ),
     Index("ix_blocks_height", "height"),  # a block's children: an index by prev_hash grows at random places
     Index("ix_blocks_work", "work"),
+    Index("ix_blocks_first_digits", "first_digits"),
 )
 
 bodies = Table(
@@ -106,13 +109,14 @@ A block's parts end to end are its body as on the wire, behind the header; the f
 transactions = Table(
     "transactions",
     metadata,
-    Column("txid", LargeBinary, primary_key=True),
+    Column("shown_txid", LargeBinary, primary_key=True),
     Column("height", Integer, nullable=False),
     Column("position", Integer, nullable=False),
-    _size("txid", 32),
+    _size("shown_txid", 32),
     sqlite_with_rowid=False,
 )
-"""Main chain only."""
+"""Main chain only. `shown_txid`: a txid's bytes in the order in which people see them, the last one first
+(`core.codec.show`), so that those that begin with some digits stand side by side."""
 
 accounts = Table(
     "accounts",

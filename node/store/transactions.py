@@ -41,7 +41,8 @@ def part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
     return found.correlate_except(_other).scalar_subquery()
 
 
-_FIND = Query(select(transactions.c.height, transactions.c.position).where(transactions.c.txid == bindparam("txid")))
+_is_it = transactions.c.shown_txid == bindparam("shown_txid")
+_FIND = Query(select(transactions.c.height, transactions.c.position).where(_is_it))
 _CONFIRMED = Query(
     select(
         *(transactions.c.height, transactions.c.position, blocks.c.block_hash, blocks.c.header),
@@ -50,7 +51,7 @@ _CONFIRMED = Query(
     .select_from(transactions)
     .join(blocks, (blocks.c.height == transactions.c.height) & blocks.c.main_chain)
     .join(bodies, (bodies.c.joined == blocks.c.joined) & (bodies.c.first == part_with(transactions.c.position)))
-    .where(transactions.c.txid == bindparam("txid"))
+    .where(_is_it)
 )
 _PARTS = Query(
     select(bodies.c.first, bodies.c.body, bodies.c.offsets)
@@ -61,13 +62,13 @@ _PARTS = Query(
 
 def find(conn: Connection, txid: bytes) -> Place | None:
     """Where a confirmed transaction stands."""
-    row = _FIND.one(conn, txid=txid)
+    row = _FIND.one(conn, shown_txid=txid[::-1])
     return Place(*row) if row else None
 
 
 def get(conn: Connection, txid: bytes) -> Confirmed | None:
     """A confirmed transaction; its block is not read for it, only the part in which it stands."""
-    row = _CONFIRMED.one(conn, txid=txid)
+    row = _CONFIRMED.one(conn, shown_txid=txid[::-1])
     if row is None:
         return None
     height, position, block_hash, header, *part = row
@@ -133,5 +134,6 @@ def transfer_fields(raw: bytes) -> tuple[bytes, bytes, int, int, int, str, bytes
 
 def everything(conn: Connection) -> Iterator[tuple[bytes, int, int]]:
     """(txid, height, position) of every confirmed transaction, in no order; for checks."""
-    rows = select(transactions.c.txid, transactions.c.height, transactions.c.position)
-    return (tuple(row) for row in conn.execute(rows.execution_options(yield_per=1000)))
+    rows = select(transactions.c.shown_txid, transactions.c.height, transactions.c.position)
+    found = conn.execute(rows.execution_options(yield_per=1000))
+    return ((shown_txid[::-1], height, position) for shown_txid, height, position in found)

@@ -158,7 +158,7 @@ def confirmed(place: Place) -> set[bytes]:
     store = Store.open(place.config, COIN, check_file=False)
     try:
         with store.read() as conn:
-            return set(conn.execute(select(transactions.c.txid)).scalars())
+            return {txid[::-1] for txid in conn.execute(select(transactions.c.shown_txid)).scalars()}
     finally:
         store.close()
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from moneyer.node.store.explore import tree
-from tests.kit.chains import ChainBuilder, block_on, easy_coin
+from moneyer.node.core import codec
+from moneyer.node.core.codec import show
+from moneyer.node.store.explore import digits, series, tree
+from tests.kit.chains import ChainBuilder, block_on, easy_coin, key, transfer
 from tests.kit.nodes import OpenNode
+from tests.kit.statements import plan, statements
+
+ALICE, BOB = key("alice"), key("bob")
 
 
 def test_a_flood_of_branches_is_cut_and_the_main_chain_is_whole(
@@ -28,3 +33,38 @@ def test_a_flood_of_branches_is_cut_and_the_main_chain_is_whole(
         rows, is_cut = tree.newest(conn, 5)
         assert not is_cut
         assert len(rows) == 20
+
+
+def test_each_read_goes_by_an_index_and_sorts_nothing(open_node: OpenNode) -> None:
+    """But for the mempool, of which a number of rows is read in the order of its own key."""
+    coin = easy_coin(premine=[(ALICE, 10**6)])
+    node = open_node(coin)
+    chain = ChainBuilder(coin)
+    chain.grow(6)
+    node.take(chain)
+    with statements(node.store) as seen, node.store.read() as conn:
+        tree.newest(conn, 3)
+        series.samples(conn, range(0, 7, 2))
+        for text in ("abcd", "0" * 13):
+            digits.blocks_beginning(conn, text, 3)
+            digits.transactions_beginning(conn, text, 3)
+            digits.waiting_beginning(conn, text, 3)
+        digits.accounts_between(conn, bytes(33), b"\xff" * 33, 3)
+    steps = {statement: plan(node.store, statement) for statement in set(seen)}
+    assert len(steps) >= 8
+    scans = [step for each in steps.values() for step in each if not step.startswith("SEARCH")]
+    # In the order of a key, and each with a limit.
+    assert set(scans) == {"SCAN mempool", "SCAN blocks USING INDEX ix_blocks_main_chain"}
+    assert all("LIMIT" in statement for statement in steps if any("SCAN" in step for step in steps[statement]))
+
+
+def test_of_a_full_pool_the_newest_are_looked_through(open_node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "WAITING", 2)
+    coin = easy_coin(premine=[(ALICE, 10**6)])
+    node = open_node(coin)
+    waiting = [transfer(coin, ALICE, BOB, 1, 1, sequence) for sequence in range(3)]
+    for each in waiting:
+        node.mempool.accept_transfer(each)
+    txids = [codec.txid(each) for each in waiting]
+    with node.store.read() as conn:
+        assert [digits.waiting_beginning(conn, show(txid)[:9], 5) for txid in txids] == [[], [txids[1]], [txids[2]]]

@@ -32,7 +32,7 @@ FILL = (
     "DELETE FROM blocks",
     NUMBERS.format(BLOCKS)
     + f"INSERT INTO blocks SELECT i + 1, {HASH.format('i')}, {HASH.format('i - 1')}, i, {HASH.format('i')},"
-    " 'connected', 1, NULL, zeroblob(80), 80, 1, zeroblob(33), 0, 0 FROM n",
+    " 'connected', 1, NULL, zeroblob(80), 80, 1, zeroblob(33), 0, 0, i, 0, i * 80, i FROM n",
     NUMBERS.format(FULL * PER_BLOCK // 50)
     + f"INSERT INTO bodies SELECT {BLOCKS - FULL + 1} + i * 50 / {PER_BLOCK}, i * 50 % {PER_BLOCK}, zeroblob(16000),"
     " zeroblob(200) FROM n",
@@ -112,7 +112,7 @@ def test_a_page_of_a_thousand_costs_a_thousand_rows(store: Store, what: str) -> 
 
 
 def test_one_transaction_costs_one(store: Store) -> None:
-    txid = b"%032d" % (1_000_000 + 250_077)
+    txid = (b"%032d" % (1_000_000 + 250_077))[::-1]
     found, taken = steps(store, lambda conn: transactions.get(conn, txid))
     assert found is not None
     assert found.place == Place(BLOCKS - FULL + 50, 77)

@@ -207,7 +207,11 @@ def old_file(folder: Path) -> None:
     engine.dispose()
     with closing(driver.connect(str(old), isolation_level=None)) as connection:
         connection.execute("ATTACH ? AS new", (str(database),))
-        for table in ("blocks", "transactions", "accounts", "account_history", "mempool", "mempool_totals", "meta"):
+        connection.create_function("reversed", 1, lambda raw: raw[::-1])
+        connection.execute(
+            "INSERT INTO main.transactions SELECT reversed(shown_txid), height, position FROM new.transactions"
+        )
+        for table in ("blocks", "accounts", "account_history", "mempool", "mempool_totals", "meta"):
             columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
         for (joined,) in connection.execute("SELECT joined FROM new.blocks").fetchall():

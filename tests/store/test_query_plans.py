@@ -6,7 +6,7 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
-from moneyer.node.store.explore import series, tree
+from moneyer.node.store.explore import digits, series, tree
 from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.store.unconfirmed import entries, eviction, order
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
@@ -51,6 +51,10 @@ def use(node: Node) -> None:
         blocks.fork_heights(conn, Leaves().look(conn))
         tree.newest(conn, 3)
         series.samples(conn, range(0, 5, 2))
+        for text in ("abcd", "0" * 13):
+            digits.blocks_beginning(conn, text, 3)
+            digits.transactions_beginning(conn, text, 3)
+        digits.accounts_between(conn, bytes(33), b"\xff" * 33, 3)
         order.by_fee_rate(conn, 3)
         order.raws_by_fee_rate(conn, 3)
         eviction.worst(conn)

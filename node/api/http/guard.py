@@ -130,10 +130,15 @@ def cookie_of(environ: Environ, name: str) -> str:
     return ""
 
 
+def has_token(environ: Environ, token: str) -> bool:
+    """Whether the request carries the node's token."""
+    scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(given.strip().encode("latin-1", "replace"), token.encode())
+
+
 def check_token(environ: Environ, token: str) -> None:
     """Raises Unauthorized unless the request carries the node's token."""
-    scheme, _, given = (environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
-    if scheme.lower() != "bearer" or not compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
+    if not has_token(environ, token):
         raise Unauthorized(
             "this call needs the header Authorization: Bearer TOKEN; the token stands in the node's api.token"
         )

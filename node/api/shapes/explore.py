@@ -70,3 +70,27 @@ class Rich(Struct):
     accounts: list[RichAccount]
     accounts_count: Count
     issued: Units
+
+
+class Found(Struct):
+    """`kind`: block, transaction or address. `id`: its hash, txid or address. `url`: the path of its page.
+
+    `status`: of a block as in `/v1/tree`, of a transaction as in `/v1/transactions/{txid}`; null of an address, which
+    alone may have a `name`, and that is told to the owner only.
+    """
+
+    kind: str
+    id: str
+    url: str
+    height: Count | None = None
+    status: str | None = None
+    name: str | None = None
+
+
+class Search(Struct):
+    """`looked_for`: what the text was taken for, each in a sentence. `truncated`: there is more than `results` has."""
+
+    query: str
+    results: list[Found]
+    looked_for: list[str]
+    truncated: bool

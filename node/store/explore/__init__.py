@@ -6,6 +6,7 @@ number of rows by an index, however long the chain is: `tests/store/test_explore
 
 tree      the newest heights with every branch; the leaves
 series    what stands at some heights, and what lies between two of them, from the sums that each block keeps
+digits    blocks, transactions and accounts by the first digits of what people see
 
-May be called by `node.chain.verify` and `node.api`. Read: tree, series.
+May be called by `node.chain.verify` and `node.api`. Read: tree, series, digits.
 """

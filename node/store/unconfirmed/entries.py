@@ -80,11 +80,13 @@ _ROW = select(mempool.c.txid, mempool.c.raw, mempool.c.size, mempool.c.ready, me
 _sender: BindParameter[bytes] = bindparam("sender")
 _sequence: BindParameter[int] = bindparam("sequence", type_=BigInteger)
 _txid: BindParameter[bytes] = bindparam("txid")
+_shown_txid: BindParameter[bytes] = bindparam("shown_txid")
 _mine = mempool.c.sender == _sender
 _slot = mempool.alias("slot")
 _this = mempool.alias("this")
 _follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
 _any_waiting: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready).limit(literal_column("1"))
+_confirmed: Select[Any] = select(literal_column("1")).where(transactions.c.shown_txid == _shown_txid)
 _pool_cost = select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery()
 
 
@@ -95,7 +97,7 @@ def _view(pool_cost: ColumnElement[int]) -> Query:
         pool_cost.label("pool_cost"),
         select(func.max(mempool.c.sequence) + 1).where(_mine, mempool.c.ready).scalar_subquery().label("run_end"),
         select(_this.c.ready).where(_this.c.txid == _txid).scalar_subquery().label("pool_ready"),
-        select(literal_column("1")).where(transactions.c.txid == _txid).scalar_subquery().label("confirmed"),
+        _confirmed.scalar_subquery().label("confirmed"),
         _follower.scalar_subquery().label("followed"),
         _any_waiting.scalar_subquery().label("has_waiting"),
         _slot.c.txid.label("slot_txid"),
@@ -212,7 +214,7 @@ def view(
 
     `pool_cost`: what the caller knows the sender's pool to cost; else it is summed, some 10 ms for a whole pool.
     """
-    asked = {"sender": sender, "sequence": sequence, "txid": txid}
+    asked = {"sender": sender, "sequence": sequence, "txid": txid, "shown_txid": txid[::-1]}
     if pool_cost is None:
         row = _VIEW.one(conn, **asked)
     else:
