@@ -49,7 +49,7 @@ from .http.guard import (
 )
 from .http.inflight import Flight, Outgoing
 from .http.large import LARGE
-from .openapi import DOCS_POLICY, docs_page, document
+from .openapi import document
 from .parts.answers import Rendered
 from .parts.api_parts import ApiParts
 from .shapes.fields import encode
@@ -291,12 +291,7 @@ def build_app(
     def described() -> Rendered:  # when it is asked for: it takes longer to make than all the rest here
         return Rendered(encode(document(ENDPOINTS, wants_token=not is_open(node.config))))
 
-    @cache
-    def page() -> Rendered:
-        return Rendered(docs_page(ENDPOINTS).encode(), "text/html; charset=utf-8", DOCS_POLICY)
-
     app.route("/openapi.json", "GET", lambda environ, path: (200, described()), name="/openapi.json")
-    app.route("/docs", "GET", lambda environ, path: (200, page()), name="/docs")
     return app
 
 

@@ -1,13 +1,11 @@
-"""The OpenAPI 3.1 document, made from the endpoints and the structs that they name; and a page of it for people."""
+"""The OpenAPI 3.1 document, made from the endpoints and the structs that they name."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from html import escape
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -56,6 +54,14 @@ _REASONS = {
 }
 
 
+TAGS: Final = (
+    ("v1", "Amounts in base units; heights from genesis = 0."),
+    ("tutorial", "The tutorial's calls: amounts in coins; index = height + 1."),
+    ("p2p", "What nodes ask each other."),
+)
+"""The groups of calls, and what each is about, in the order in which a reader wants them."""
+
+
 def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
     """The whole document of a node that `wants_token` for what spends, mines or connects; JSON-ready."""
     structs = _structs(endpoints)
@@ -67,8 +73,7 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
         if endpoint.token:
             operation["security"] = [{"token": []}] if wants_token else [{}, {"token": []}]
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
-    paths["/openapi.json"] = {"get": _plain("This document", "openapi_get", _JSON, {"type": "object"})}
-    paths["/docs"] = {"get": _plain("This document as a page for people", "docs_get", "text/html", {"type": "string"})}
+    paths["/openapi.json"] = {"get": _itself()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -77,6 +82,7 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
             "description": "Amounts under /v1 are whole base units and heights count from genesis = 0; the tutorial's "
             "calls speak in coins and in index = height + 1.",
         },
+        "tags": [{"name": name, "description": about} for name, about in TAGS],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -95,12 +101,14 @@ def _structs(endpoints: Sequence[Endpoint]) -> list[type[Struct]]:
     return list(found)
 
 
-def _plain(summary: str, name: str, content: str, schema: JsonObject) -> JsonObject:
+def _itself() -> JsonObject:
+    """The call that answers with this document: no endpoint has it."""
     return {
-        "summary": summary,
-        "operationId": name,
+        "summary": "This document; a browser shows it at /docs",
+        "operationId": "openapi_get",
+        "tags": ["v1"],
         "responses": {
-            "200": {"description": "OK", "content": {content: {"schema": schema}}},
+            "200": {"description": "OK", "content": {_JSON: {"schema": {"type": "object"}}}},
             "403": _error(403),
         },
     }
@@ -110,7 +118,7 @@ def _operation(endpoint: Endpoint, schema_of: Schemas, schemas: JsonObject) -> J
     operation: JsonObject = {
         "summary": endpoint.summary,
         "operationId": endpoint.name,
-        "tags": [_tag(endpoint.path)],
+        "tags": [tag_of(endpoint.path)],
         "parameters": [
             *_path_parameters(endpoint),
             *_query_parameters(endpoint, schemas),
@@ -123,7 +131,8 @@ def _operation(endpoint: Endpoint, schema_of: Schemas, schemas: JsonObject) -> J
     return operation
 
 
-def _tag(path: str) -> str:
+def tag_of(path: str) -> str:
+    """The group of a call, one of `TAGS`."""
     first = path.split("/")[1]
     return first if first in ("v1", "p2p") else "v1" if first in ("healthz", "metrics") else "tutorial"
 
@@ -199,56 +208,3 @@ def _error(status: int) -> JsonObject:
         "description": _REASONS[status],
         "content": {_JSON: {"schema": {"$ref": _REF.format(name=Error.__name__)}}},
     }
-
-
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
-h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-td,th{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid #d8dee4}
-code{font:.92em ui-monospace,monospace;overflow-wrap:anywhere}
-@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}td,th{border-color:#30363d}a{color:#79b8ff}}
-""".strip()
-
-DOCS_POLICY = (
-    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; style-src 'sha256-"
-    + base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
-    + "'"
-)
-"""Lets the page's own style in, and nothing else."""
-
-_ROOMS = (
-    ("tutorial", "The tutorial's calls", "Amounts in coins; index = height + 1."),
-    ("v1", "/v1", "Amounts in base units; heights from genesis = 0."),
-    ("p2p", "/p2p", "What nodes ask each other."),
-)
-
-
-def docs_page(endpoints: Sequence[Endpoint]) -> str:
-    """The endpoints as HTML, without a script."""
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Moneyer node: its calls</title><style>{_STYLE}</style></head><body>",
-        '<h1>What this node answers to</h1><p>Every shape and every status: <a href="/openapi.json">openapi.json</a>.',
-        " 🔒 needs the node's token, except on a development network on loopback.</p>",
-    ]
-    for tag, title, about in _ROOMS:
-        parts.append(f"<h2>{escape(title)}</h2><p>{escape(about)}</p><table><tr><th>Call</th><th>Does</th></tr>")
-        parts += [_row(endpoint) for endpoint in endpoints if _tag(endpoint.path) == tag]
-        parts.append("</table>")
-    return "".join([*parts, "</body></html>"])
-
-
-def _row(endpoint: Endpoint) -> str:
-    fields = ""
-    for name, struct in (("Query", endpoint.query), ("Body", endpoint.body)):
-        if isinstance(struct, Binary):
-            fields += f"<br>{name}: {escape(struct.about)}"
-        elif struct is not None:
-            names = ", ".join(f"<code>{escape(each)}</code>" for each in struct.__struct_encode_fields__)
-            fields += f"<br>{name}: {names}"
-    lock = " 🔒" if endpoint.token else ""
-    return (
-        f"<tr><td><code>{endpoint.method} {escape(endpoint.path)}</code>{lock}</td>"
-        f"<td>{escape(endpoint.summary)}{fields}</td></tr>"
-    )

@@ -15,6 +15,7 @@ from . import (  # noqa: F401 - imported for the pages that they register
     account_pages,
     block_pages,
     coin_pages,
+    docs_page,
     home_page,
     session_pages,
     transaction_pages,
