@@ -25,6 +25,7 @@ REASONS = {
     "node/store/opening/behind.py": "the one thread of this room",
     "node/store/glance.py": "one statement over three nouns",
     "node/web/block_pages.py": "one file a group of pages",
+    "node/web/network/known_nodes.py": "one file an idea: how nodes are gathered by their tips",
     "node/web/session_pages.py": "one file a group of pages",
     "node/web/docs_page.py": "one file a group of pages",
     "worker/engines/hashlib_engine.py": "one file an engine",

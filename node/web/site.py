@@ -21,6 +21,7 @@ from . import (  # noqa: F401 - imported for the pages that they register
     transaction_pages,
 )
 from .name_book import NameBook
+from .network import fork_pages  # noqa: F401
 from .pages import PAGES, STRANGER, Page, Site, endpoint_of
 from .static_files import PREFIX
 
