@@ -86,7 +86,7 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "DATA/api.token"}},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "What `moneyer token` prints"}},
         },
     }
 
