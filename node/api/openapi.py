@@ -86,7 +86,9 @@ def document(endpoints: Sequence[Endpoint], *, wants_token: bool) -> JsonObject:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "What `moneyer token` prints"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "What `moneyer token` prints"}
+            },
         },
     }
 
