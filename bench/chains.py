@@ -78,6 +78,11 @@ class Line:
         self._height = 0
         self._recent = deque([pow.TimedBits(self._tip.timestamp, self._tip.bits)], coin.difficulty_window + MEDIAN_SPAN)
 
+    @property
+    def height(self) -> int:
+        """Of the last block made."""
+        return self._height
+
     def add(self, transfers: list[Transfer] | None = None) -> Block:
         """The next block, valid as long as the transfers are."""
         self._height += 1
