@@ -62,7 +62,9 @@ function show(now) {
   state.querySelector(".live-text").textContent = now === "on" ? "live" : now === "away" ? "no answer" : "\u00a0";
   banner.hidden = now !== "away";
   if (now === "away") wasAway = true;
-  if (now === "on" && wasAway) { wasAway = false; tell("back", null); }
+  if (now !== "on") return;
+  if (wasAway) { wasAway = false; tell("back", null); }
+  else news(); // what happened between the page's making and this moment was told to nobody
 }
 
 // --- the stream ---------------------------------------------------------------------------------------------------
