@@ -17,6 +17,7 @@ from . import (  # noqa: F401 - imported for the pages that they register
     coin_pages,
     docs_page,
     home_page,
+    search_page,
     session_pages,
     transaction_pages,
 )

@@ -312,3 +312,38 @@ def test_only_static_files_are_served(lively: RunningNode, name: str) -> None:
     assert "immutable" in style.headers["cache-control"]
     assert lively.get(f"/static/{version[1]}/{name}").status == 404
     assert lively.get("/static/0000000000000000/app.css").status == 404
+
+
+def test_the_search_finds_what_is_meant_and_says_what_it_looked_for(lively: RunningNode, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(lively.url)
+    box = page.get_by_label("Search")
+    block = lively.get("/v1/blocks/4/summary").json
+    txid = lively.get("/v1/blocks/4/transactions").json["transactions"][1]["txid"]
+    for text, where in [
+        ("4", f"/block/{block['hash']}"),
+        (" #4 ", f"/block/{block['hash']}"),
+        (block["hash"].upper(), f"/block/{block['hash']}"),
+        (txid, f"/tx/{txid}"),
+        (txid[:12], f"/tx/{txid}"),
+        (ALICE.address(lively.coin), f"/address/{ALICE.address(lively.coin)}"),
+        ("miner", "/address/"),
+    ]:
+        box.fill(text)
+        box.press("Enter")
+        page.wait_for_url(f"**{where}*")
+    for junk in ("'; DROP TABLE blocks; --", "<script>alert(1)</script>", "nobody at all", "99999999", "ffffffffff"):
+        box.fill(junk)
+        box.press("Enter")
+        expect(page.locator("h1")).to_have_text("Nothing found")
+        expect(page.locator(".plain-list li")).not_to_have_count(0)
+        check_axe(page)
+
+
+def test_a_search_for_ten_thousand_letters_is_told_off_kindly(lively: RunningNode) -> None:
+    answer = lively.get(f"/search?q={'a' * 10_000}", {"Accept": "text/html"})
+    assert answer.status == 400
+    assert b"<h1>That did not work</h1>" in answer.body
+    answer = lively.get(f"/search?q={'a' * 1_000}")
+    assert answer.status == 200
+    assert b"1,000 characters" in answer.body
