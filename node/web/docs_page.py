@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..api.endpoint import ENDPOINTS, Binary, Endpoint
 from ..api.http.guard import is_open
 from ..api.openapi import TAGS, tag_of
-from .pages import Page, Visit, page
+from .frame.pages import Page, Visit, page
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api.calls.v1_sessions import SIGN_IN, cookie
 from ..api.http.guard import is_open
-from .pages import Page, Redirect, Visit, page
+from .frame.pages import Page, Redirect, Visit, page
 
 
 @page(SIGN_IN)

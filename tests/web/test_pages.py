@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def check_text(page: Page) -> None:
 
 
 def test_a_block_appears_without_a_reload(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         page = new_page()
         page.goto(node.url)
         expect(page.get_by_text("There is only the genesis block yet")).to_be_visible()
@@ -114,7 +115,7 @@ def test_a_block_appears_without_a_reload(tmp_path: Path, new_page: NewPage) -> 
 
 
 def test_a_transfer_goes_its_way_under_the_readers_eyes(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         transfer = node.chain.transfer(ALICE, BOB, 1_000)
         txid = node.post("/v1/transactions", {"raw": codec.encode_transaction(transfer).hex()}).json["txid"]
         page = new_page()
@@ -131,7 +132,7 @@ def test_a_transfer_goes_its_way_under_the_readers_eyes(tmp_path: Path, new_page
 
 
 def test_a_reorg_under_the_readers_eyes_is_told(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         node.extend()
         rival = node.chain.branch(0, "rival")
         page = new_page()
@@ -148,7 +149,7 @@ def test_a_node_that_ends_is_told_and_comes_back_by_itself(tmp_path: Path, new_p
     new_page.expect("ERR_CONNECTION_REFUSED")
     new_page.expect("ERR_INCOMPLETE_CHUNKED_ENCODING")
     new_page.expect("ERR_CONNECTION_RESET")
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         page = new_page()
         page.goto(node.url)
         mark(page)
@@ -163,7 +164,7 @@ def test_a_node_that_ends_is_told_and_comes_back_by_itself(tmp_path: Path, new_p
 
 
 def test_a_thousand_blocks_at_once_leave_the_page_as_it_should_be(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "one") as one, running(tmp_path / "two", one.coin) as two:
+    with running(tmp_path / "one") as one, running(tmp_path / "two", one.coin) as two, closing(new_page):
         for _ in range(1_000):
             two.chain.add()
         two.take(two.chain)
@@ -178,7 +179,7 @@ def test_a_thousand_blocks_at_once_leave_the_page_as_it_should_be(tmp_path: Path
 
 
 def test_two_tabs_share_one_stream(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         first = new_page()
         second = first.context.new_page()
         for page in (first, second):
@@ -282,7 +283,7 @@ def miner_of(node: RunningNode) -> str:
 def test_a_page_is_kept_until_something_changes(lively: RunningNode) -> None:
     first = lively.get("/block/2")
     tag = first.headers["etag"]
-    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["cache-control"] == "private, no-cache"
     assert lively.get("/block/2", {"If-None-Match": tag}).status == 304
     lively.extend()
     wait_until(lambda: lively.get("/block/2", {"If-None-Match": tag}).status == 200, 5, "another confirmation")

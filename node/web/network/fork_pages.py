@@ -14,7 +14,7 @@ from ...api.calls.v1_transactions import show_transaction
 from ...api.http.errors import NotFound
 from ...api.shapes.v1 import BlockStanding, BlockSummary, TransactionView
 from ...system.shares import DEAR_READS
-from ..pages import Page, Visit, content_of, page
+from ..frame.pages import Page, Visit, content_of, page
 from . import fork_tree
 from .known_nodes import KnownTip, labels_of, tips_of
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...system.text import shown
-from ..home_page import status_of
-from ..pages import Visit
+from ..explorer.home_page import status_of
+from ..frame.pages import Visit
 from .fork_tree import Label
 
 COLOURS: Final = 8

@@ -10,10 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from ..api.http.errors import NotFound
-from ..api.parts.answers import Rendered
+from ...api.http.errors import NotFound
+from ...api.parts.answers import Rendered
 
-FOLDER: Final = Path(__file__).parent / "static"
+FOLDER: Final = Path(__file__).parent.parent / "static"
 PREFIX: Final = "/static"
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..api.calls.v1_accounts import show_account
-from ..api.calls.v1_blocks import show_block_summary
-from ..api.calls.v1_transactions import PoolQuery, pool, proof, raw_transaction, show_transaction
-from ..api.shapes.v1 import Proof, TransactionView
-from ..core.codec import sha256d, show, unshow
-from ..system.shares import DEAR_READS
+from ...api.calls.v1_accounts import show_account
+from ...api.calls.v1_blocks import show_block_summary
+from ...api.calls.v1_transactions import PoolQuery, pool, proof, raw_transaction, show_transaction
+from ...api.shapes.v1 import Proof, TransactionView
+from ...core.codec import sha256d, show, unshow
+from ...system.shares import DEAR_READS
+from ..frame.pages import Page, Visit, content_of, page
 from .home_page import upcoming
-from .pages import Page, Visit, content_of, page
 
 LISTED: Final = 200
 """Transfers of the mempool on its page."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.coin import Coin
-from ..wallet.contacts import CONTACTS_FILE, read_contacts
-from ..wallet.errors import WalletError
-from ..wallet.keystore import Wallet
-from ..wallet.live import LiveWallet
+from ...core.coin import Coin
+from ...wallet.contacts import CONTACTS_FILE, read_contacts
+from ...wallet.errors import WalletError
+from ...wallet.keystore import Wallet
+from ...wallet.live import LiveWallet
 
 Stamp = tuple[int, int, int] | None
 

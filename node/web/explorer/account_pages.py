@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from ..api.calls.v1_accounts import HistoryQuery, history, show_account
-from ..api.shapes.v1 import TransactionView
-from ..system.shares import DEAR_READS
-from .pages import Page, Visit, content_of, page
+from ...api.calls.v1_accounts import HistoryQuery, history, show_account
+from ...api.shapes.v1 import TransactionView
+from ...system.shares import DEAR_READS
+from ..frame.pages import Page, Visit, content_of, page
 
 PER_PAGE: Final = 50
 CHARTED: Final = 200

@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from ..api.calls.v1_blocks import BlockQuery, list_blocks
-from ..api.calls.v1_mining import mining_view
-from ..core.codec import show
-from ..core.coin import Coin
-from ..system.network import is_loopback
-from ..system.shares import DEAR_READS
-from .drawings import Curve
+from ...api.calls.v1_blocks import BlockQuery, list_blocks
+from ...api.calls.v1_mining import mining_view
+from ...core.codec import show
+from ...core.coin import Coin
+from ...system.network import is_loopback
+from ...system.shares import DEAR_READS
+from ..frame.drawings import Curve
+from ..frame.pages import Page, Visit, content_of, page
 from .home_page import LOOKED_AT, pulse_of, status_of
-from .pages import Page, Visit, content_of, page
 
 SHARED: Final = 200
 """Blocks over which the miners' shares are counted."""

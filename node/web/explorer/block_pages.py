@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from ..api.calls.v1_blocks import BlockQuery, Height, PartQuery, block_transactions, list_blocks, show_block_summary
-from ..core import pow
-from ..system.shares import DEAR_READS
-from .pages import Page, Visit, content_of, page
+from ...api.calls.v1_blocks import BlockQuery, Height, PartQuery, block_transactions, list_blocks, show_block_summary
+from ...core import pow
+from ...system.shares import DEAR_READS
+from ..frame.pages import Page, Visit, content_of, page
 
 PER_PAGE: Final = 50
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from ..api.calls.v1_blocks import BlockQuery, PartQuery, block_transactions, list_blocks, next_block
-from ..api.calls.v1_transactions import PoolQuery, pool
-from ..api.shapes.v1 import BlockSummary, NextBlock, Status, TransactionView
-from ..core.errors import NoTimestamp
-from ..system.shares import DEAR_READS
-from .pages import Page, Visit, content_of, page
+from ...api.calls.v1_blocks import BlockQuery, PartQuery, block_transactions, list_blocks, next_block
+from ...api.calls.v1_transactions import PoolQuery, pool
+from ...api.shapes.v1 import BlockSummary, NextBlock, Status, TransactionView
+from ...core.errors import NoTimestamp
+from ...system.shares import DEAR_READS
+from ..frame.pages import Page, Visit, content_of, page
 
 LOOKED_AT: Final = 60
 """Blocks that the small pictures and the averages tell of."""

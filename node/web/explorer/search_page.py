@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..api.calls.explore.v1_search import MAX_TEXT, look_up
-from .pages import Page, Redirect, Visit, page
+from ...api.calls.explore.v1_search import MAX_TEXT, look_up
+from ..frame.pages import Page, Redirect, Visit, page
 
 
 class TextQuery(Struct):

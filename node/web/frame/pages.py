@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ... import __version__
-from ..api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
-from ..api.http.guard import is_open
-from ..api.parts.answers import Rendered
-from ..service import Node
-from ..system.shares import SHORT_READS, Bound
+from .... import __version__
+from ...api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
+from ...api.http.guard import is_open
+from ...api.parts.answers import Rendered
+from ...service import Node
+from ...system.shares import SHORT_READS, Bound
 from .name_book import NOBODY, NameBook, Names
 from .static_files import StaticFiles
 from .templating import make_environment
