@@ -20,7 +20,6 @@ SMALL = 60
 LONGEST_FUNCTION = 60
 
 REASONS = {
-    "node/api/calls/v1_peers.py": "one file a noun",
     "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "node/store/opening/behind.py": "the one thread of this room",
     "node/store/glance.py": "one statement over three nouns",

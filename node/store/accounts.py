@@ -41,6 +41,13 @@ _PARTS = Query(
     .join_from(_wanted, bodies, (bodies.c.joined == _wanted.c.joined) & (bodies.c.first == _wanted.c.first))
     .order_by(_wanted.c.height.desc(), _wanted.c.first.desc())
 )
+_RICHEST = Query(
+    select(accounts.c.payload, accounts.c.balance, accounts.c.sequence)
+    .where(accounts.c.balance > 0)
+    .order_by(accounts.c.balance.desc(), accounts.c.account_id.desc())
+    .limit(bindparam("at_most", type_=Integer))
+)
+_LAST_ID = Query(select(func.max(accounts.c.account_id)))
 _NEWEST = Place(2**32, 0)
 """Younger than every transaction: heights have 32 bits on the wire."""
 
@@ -98,6 +105,21 @@ def everyone(conn: Connection) -> dict[bytes, Account]:
     rows = conn.execute(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence))
     found = {payload: Account(balance, sequence) for payload, balance, sequence in rows}
     return {payload: account for payload, account in found.items() if account != NO_ACCOUNT}
+
+
+def richest(conn: Connection, limit: int) -> list[tuple[bytes, Account]]:
+    """(payload, account) of the largest balances, at most `limit`: the largest first, of equals the newer one."""
+    rows = _RICHEST.rows(conn, at_most=limit)
+    return [(payload, Account(balance, sequence)) for payload, balance, sequence in rows]
+
+
+def count_known(conn: Connection) -> int:
+    """How many addresses this database has numbered: all that its main chain used, and those of blocks that left it.
+
+    Without the first one, to which genesis pays nothing (protocol.md).
+    """
+    row = _LAST_ID.one(conn)
+    return int(row[0]) - 1 if row and row[0] else 0
 
 
 def total(conn: Connection) -> int:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 SUM_MASK = 2**63 - 1
@@ -129,6 +129,7 @@ accounts = Table(
     _size("payload", 33),
     _money("balance"),
     _money("sequence"),
+    Index("ix_accounts_balance", "balance"),
 )
 """Confirmed state at the tip. A row of (0, 0) is no account: it only keeps its number."""
 

@@ -84,7 +84,8 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         GET /openapi.json, GET /healthz, GET /p2p/hello,
         POST /p2p/connect, GET /p2p/peers, POST /p2p/headers, POST /p2p/blocks, POST /p2p/block,
         POST /p2p/transactions, GET /p2p/mempool, GET /v1/mining, POST /v1/mining, GET /v1/mining/template,
-        POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, POST /v1/sessions,
+        POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, GET /v1/rich, GET /v1/network,
+        POST /v1/sessions,
         POST /v1/session, DELETE /v1/session
     """
     wanted = {tuple(each.split()) for each in named.split(",")}

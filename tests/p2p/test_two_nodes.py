@@ -63,7 +63,7 @@ def test_a_client_understands_a_real_node(nodes: list[RunningNode]) -> None:
     assert (answer.accepted, [each.code for each in answer.rejected]) == (1, ["insufficient_funds"])
     assert codec.decode_transfers(client.mempool()) == [good]
     client.connect(two.url, COIN.chain_id, "a-node-of-two")
-    assert client.peers() == [two.url]
+    assert client.peers().peers == [two.url]
     with pytest.raises(Refused) as refused:
         client.push_block(codec.encode_block(chain.next_block(amount=1)))
     assert (refused.value.status, refused.value.rule) == (422, "bad_coinbase_amount")

@@ -6,6 +6,7 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
+from moneyer.node.store import accounts
 from moneyer.node.store.explore import digits, series, tree
 from tests.kit.chains import ChainBuilder, block_on, easy_coin, key, transfer
 from tests.kit.nodes import OpenNode
@@ -50,6 +51,8 @@ def test_each_read_goes_by_an_index_and_sorts_nothing(open_node: OpenNode) -> No
             digits.transactions_beginning(conn, text, 3)
             digits.waiting_beginning(conn, text, 3)
         digits.accounts_between(conn, bytes(33), b"\xff" * 33, 3)
+        accounts.richest(conn, 5)
+        accounts.count_known(conn)
     steps = {statement: plan(node.store, statement) for statement in set(seen)}
     assert len(steps) >= 8
     scans = [step for each in steps.values() for step in each if not step.startswith("SEARCH")]

@@ -46,6 +46,8 @@ def use(node: Node) -> None:
         transactions.of_block(conn, tip.joined)
         accounts.history(conn, BOB.payload, found.place, 5)
         accounts.history(conn, BOB.payload, None, 5)
+        accounts.richest(conn, 3)
+        accounts.count_known(conn)
         list(blocks.oldest_whole(conn, 3, 2))
         assert blocks.raw(conn, tip.block_hash)
         blocks.fork_heights(conn, Leaves().look(conn))

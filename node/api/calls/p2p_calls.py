@@ -115,11 +115,21 @@ def _is_callers(host: str, remote: str) -> bool:
         return False
 
 
-@endpoint("GET", "/p2p/peers", "URLs of peers that this node knows and that answered", reply=wire.PeersAnswer)
+@endpoint(
+    "GET",
+    "/p2p/peers",
+    "URLs of peers that this node knows and that answered; and the nodes that it is linked with",
+    reply=wire.PeersAnswer,
+)
 def share_peers(node: Node, call: Call[None, None]) -> wire.PeersAnswer:
     rows = [row for row in node.peers.listed() if row.last_seen is not None]
     rows.sort(key=lambda row: row.last_seen or 0, reverse=True)
-    return wire.PeersAnswer([row.url for row in rows[:_SHARED_PEERS]])
+    links = [
+        wire.Neighbour(live.node_id, url, live.height, show(live.tip), show_work(live.work), live.agent)
+        for url, live in node.gossip.live().items()
+        if live.tip
+    ]
+    return wire.PeersAnswer([row.url for row in rows[:_SHARED_PEERS]], links[: wire.MAX_NEIGHBOURS])
 
 
 @endpoint(

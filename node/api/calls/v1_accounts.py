@@ -14,6 +14,7 @@ from ...store.unconfirmed import entries
 from ...system.shares import DEAR_READS
 from ..endpoint import Call, OfChain, endpoint
 from ..http.errors import BadField
+from ..shapes.explore import Rich, RichAccount
 from ..shapes.render import address
 from ..shapes.v1 import AccountView, History, Pending
 from .v1_blocks import Limit
@@ -66,6 +67,24 @@ def history(node: Node, call: Call[HistoryQuery, None]) -> OfChain[History]:
         next="{}.{}".format(*page[-1].place) if len(found) > query.limit else None,
     )
     return OfChain(content, tip.block_hash)
+
+
+class RichQuery(Struct):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+@endpoint("GET", "/v1/rich", "The largest accounts", reply=Rich, query=RichQuery, kept=True)
+def rich(node: Node, call: Call[RichQuery, None]) -> OfChain[Rich]:
+    with node.store.read() as conn:
+        tip = blocks.tip_id(conn)
+        largest = accounts.richest(conn, call.query.limit)
+        count = accounts.count_known(conn)
+    issued = node.coin.issued(tip.height)
+    found = [
+        RichAccount(address(node.coin, payload), each.balance, each.sequence, each.balance * 1_000_000 // issued)
+        for payload, each in largest
+    ]
+    return OfChain(Rich(found, count, issued), tip.block_hash)
 
 
 def _parse_cursor(text: str) -> Place:

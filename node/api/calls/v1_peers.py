@@ -1,4 +1,4 @@
-"""The peers that this node knows: listed, added, removed."""
+"""The peers that this node knows: listed, added, removed; and the network round it as a picture."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ...core.codec import show, show_work
+from ...p2p.gossip import neighbourhood
+from ...p2p.gossip.neighbourhood import SELF, Neighbourhood
 from ...p2p.peer.urls import MAX_URL
+from ...p2p.table.reach import own_url
 from ...service import Node
+from ...store import blocks
 from ...system.shares import PEER_WAITS
 from ..endpoint import Call, endpoint
 from ..http.errors import NotFound
+from ..shapes.explore import Network, NetworkLink, NetworkNode
 from ..shapes.render import peer_view
 from ..shapes.v1 import PeerPage, PeerView, RemovedPeer
+from .p2p_calls import agent
 
 
 class PeerBody(Struct, forbid_unknown_fields=True):
@@ -55,3 +62,44 @@ def remove_peer(node: Node, call: Call[None, None]) -> RemovedPeer:
     if not node.peers.remove(peer):
         raise NotFound("this node knows no such peer", peer=peer[:MAX_URL])
     return RemovedPeer(peer)
+
+
+@endpoint(
+    "GET",
+    "/v1/network",
+    "This node, its peers and the nodes that these are linked with, with height, tip and lag",
+    reply=Network,
+)
+def network(node: Node, call: Call[None, None]) -> Network:
+    node.gossip.watch()
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+    own = neighbourhood.NetworkNode(
+        node.node_id, own_url(node.config), SELF, tip.height, tip.block_hash, tip.work, agent()
+    )
+    return _picture(neighbourhood.look_round(own, node.peers.listed(), node.gossip.live()))
+
+
+def _picture(seen: Neighbourhood) -> Network:
+    return Network(
+        nodes=[_node(each, seen.best_height) for each in seen.nodes],
+        links=[NetworkLink(link.start, link.end, link.is_mutual) for link in seen.links],
+        best_height=seen.best_height,
+        truncated=seen.is_cut,
+    )
+
+
+def _node(node: neighbourhood.NetworkNode, best: int) -> NetworkNode:
+    return NetworkNode(
+        id=node.node_id,
+        url=node.url,
+        is_self=node.state == SELF,
+        state=node.state,
+        height=node.height,
+        lag=None if node.height is None else max(0, best - node.height),
+        tip=None if node.tip is None else show(node.tip),
+        work=None if node.work is None else show_work(node.work),
+        agent=node.agent,
+        latency_ms=node.latency_ms,
+        last_seen=node.last_seen,
+    )

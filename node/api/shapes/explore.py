@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct, UnsetType, field
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from .fields import Address, Count, Hash, Units
 
@@ -93,4 +95,41 @@ class Search(Struct):
     query: str
     results: list[Found]
     looked_for: list[str]
+    truncated: bool
+
+
+class NetworkNode(Struct):
+    """`id`: its node_id, or its URL where that is not known. `state`: of a peer as in `/v1/peers`, else self or told:
+    of a told one only peers tell. `lag`: blocks that it is behind the highest of this node and its connected peers.
+
+    What is null is not known. All but the state is as the node itself, or for a told one a peer, says.
+    """
+
+    id: Annotated[str, Meta(max_length=200)]
+    url: str | None
+    is_self: bool
+    state: str
+    height: Count | None
+    lag: Count | None
+    tip: Hash | None
+    work: Hash | None
+    agent: str | None
+    latency_ms: Count | None
+    last_seen: Count | None
+
+
+class NetworkLink(Struct):
+    """`from` is linked with `to`; `mutual`: `to` with `from`, too, as far as this node is told."""
+
+    from_: str = field(name="from")
+    to: str
+    mutual: bool
+
+
+class Network(Struct):
+    """This node first, then its peers, the connected ones before the others, then the nodes that these tell of."""
+
+    nodes: list[NetworkNode]
+    links: list[NetworkLink]
+    best_height: Count
     truncated: bool

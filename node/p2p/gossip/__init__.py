@@ -19,5 +19,7 @@ threads call only its methods up to `calls_from`, each of which sets single fiel
 Weak: with `--manual` nothing is sent by itself. What a peer has is remembered for some thousand hashes only: older
 ones may be sent again. The manager reads the whole table of peers in each round.
 
-Read in this order: gossip, relay, outbox, links, link_manager.
+`neighbourhood` makes a picture of the network from the links and what their peers tell of theirs; it changes nothing.
+
+Read in this order: gossip, relay, outbox, links, link_manager, neighbourhood.
 """

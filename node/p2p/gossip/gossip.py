@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ...chain.mempool import Mempool
 from ...config import Config
@@ -25,6 +26,9 @@ from ..table.standing import Greeting
 from .link_manager import LinkManager
 from .links import Link, LinkSnapshot
 from .relay import Relay
+
+WATCH_SECONDS: Final = 30.0
+"""How long one look at the network counts: a page that is open looks more often."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -62,6 +66,7 @@ class Gossip:
         self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
         self._stopped = threading.Event()
         self._is_on = False
+        self._watched_until = 0.0
 
     def start(self) -> None:
         if self._config.manual:
@@ -105,6 +110,18 @@ class Gossip:
     def live(self) -> dict[str, LinkSnapshot]:
         """URL -> what is known now, for each connected peer."""
         return {link.url.url: link.now() for link in self.links() if link.node_id is not None}
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody has looked at the network lately."""
+        return time.monotonic() < self._watched_until
+
+    def watch(self) -> None:
+        """Somebody looks at the network: for WATCH_SECONDS peers are asked more often whom they are linked with."""
+        was_watched, self._watched_until = self.is_watched, time.monotonic() + WATCH_SECONDS
+        if not was_watched:
+            for link in self.links():
+                link.wake()
 
     # The API calls these before it looks at what was sent: once that is committed, links may send it on.
 

@@ -39,6 +39,8 @@ _NOTE_SECONDS: Final = 60.0
 """How often a peer's row is written if its height doesn't change."""
 _ASK_PEERS_SECONDS: Final = 300.0
 """How often a peer is asked for URLs of others."""
+_WATCHED_EVERY: Final = (4.0, 8.0)
+"""How often a peer is asked for its links while somebody looks at the network (`LinkEvents.is_watched`)."""
 _POOL_SECONDS: Final = 5.0
 """Between two requests for the mempool of a peer that can't call this node, a small one."""
 _LARGE_POOL_SECONDS: Final = 60.0
@@ -62,6 +64,12 @@ class LinkSnapshot:
     """Of its last hello."""
     heard_at: int | None
     """Unix seconds: when it last answered or called."""
+    node_id: str
+    tip: bytes
+    """Hash of its tip, as far as is known."""
+    agent: str
+    neighbours: tuple[wire.Neighbour, ...]
+    """The nodes that it is linked with, as it said last."""
 
 
 class LinkEvents(Protocol):
@@ -70,6 +78,10 @@ class LinkEvents(Protocol):
     peers: PeerTable
     relay: Relay
     mempool: Mempool
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks at the network now."""
 
     def joined(self, link: Link, node_id: str) -> None:
         """The peer has said hello: sets the link's `node_id`. Raises Duplicate."""
@@ -98,7 +110,10 @@ class Link:
         """The peer's, once it has said hello; None until then."""
         self.addresses: frozenset[Address] = frozenset()
         self.height = 0
-        """As of the last hello; `now` may know better."""
+        """As of the last hello, as is `tip`; `now` may know better."""
+        self.tip = b""
+        self.agent = ""
+        self.neighbours: tuple[wire.Neighbour, ...] = ()
         self.latency_ms = 0
         self.deliveries = 0
         """How often the peer gave blocks or transfers that count."""
@@ -116,7 +131,7 @@ class Link:
         self._told = False
         """Whether the peer has taken this node's URL, and so can call here."""
         self._pool_at = 0.0
-        self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = 0.0
+        self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = self._look_at = 0.0
         self._incoming: Iterator[list[Transfer]] | None = None
         """What is left to take in of the mempool that the peer sent."""
         self._stopped = threading.Event()
@@ -154,9 +169,12 @@ class Link:
         """What is known of the peer now: a tip that it took or gave since the last hello counts too."""
         tip = self._relay.tip
         is_in_step = tip.block_hash in self._blocks.known
-        height = max(self.height, tip.height) if is_in_step else self.height
-        work = max(self.peer_work, tip.work) if is_in_step else self.peer_work
-        return LinkSnapshot(height, work, self.latency_ms, self.heard_at)
+        if is_in_step and tip.work >= self.peer_work:
+            height, work, block_hash = tip.height, tip.work, tip.block_hash
+        else:
+            height, work, block_hash = self.height, self.peer_work, self.tip
+        told = (self.agent, self.neighbours)
+        return LinkSnapshot(height, work, self.latency_ms, self.heard_at, self.node_id or "", block_hash, *told)
 
     def has_blocks(self, hashes: list[bytes]) -> None:
         """The peer has these blocks: they are not sent to it."""
@@ -253,6 +271,8 @@ class Link:
             return self._greet()
         if now >= self._asked_peers_at:
             return self._ask_peers()
+        if self._events.is_watched and now >= self._look_at:
+            return self._ask_links()
         return False
 
     def _next_at(self) -> float:
@@ -262,6 +282,8 @@ class Link:
             due.append(self._transfers.not_before)
         if not self.is_ahead:
             due.append(self._pool_at)
+        if self._events.is_watched:
+            due.append(self._look_at)
         return min(due)
 
     @property
@@ -290,7 +312,8 @@ class Link:
     def _learn(self, greeting: Greeting, tip: TreeBlock) -> None:
         """Take in a hello. `tip`: this node's before the hello: what the peer sent since is not to be sent back."""
         hello = greeting.hello
-        self.height, self.latency_ms, self.heard_at = hello.height, greeting.latency_ms, int(time.time())
+        self.height, self.tip, self.agent = hello.height, unshow(hello.tip), hello.agent
+        self.latency_ms, self.heard_at = greeting.latency_ms, int(time.time())
         self._blocks.peer_is_at(unshow(hello.tip), hello.claimed_work, tip)
         if self.is_ahead:
             self._events.behind(self)
@@ -313,8 +336,19 @@ class Link:
 
     def _ask_peers(self) -> bool:
         self._asked_peers_at = time.monotonic() + _ASK_PEERS_SECONDS
-        self._events.learned(self, self._client.peers())
+        self._events.learned(self, self._told_peers().peers)
         return True
+
+    def _ask_links(self) -> bool:
+        """The same for whoever looks at the network: what is learned is only shown."""
+        self._told_peers()
+        return True
+
+    def _told_peers(self) -> wire.PeersAnswer:
+        self._look_at = time.monotonic() + random.uniform(*_WATCHED_EVERY)  # noqa: S311
+        answer = self._client.peers()
+        self.neighbours = tuple(answer.links)
+        return answer
 
     # the pool
 

@@ -60,9 +60,9 @@ class PeerClient:
         """What the peer says of itself. Whether it is a node of this coin, the caller checks (`PeerTable.greet`)."""
         return wire.parse_hello(self._get("/p2p/hello", wire.MAX_JSON, HELLO_SECONDS))
 
-    def peers(self) -> list[str]:
-        """URLs that the peer knows, neither parsed nor checked."""
-        return wire.parse(self._get("/p2p/peers", 4 * wire.MAX_JSON, SHORT_SECONDS), wire.PeersAnswer).peers
+    def peers(self) -> wire.PeersAnswer:
+        """URLs that the peer knows, neither parsed nor checked, and the nodes that it is linked with."""
+        return wire.parse(self._get("/p2p/peers", 4 * wire.MAX_JSON, SHORT_SECONDS), wire.PeersAnswer)
 
     def headers(self, locator: Sequence[bytes]) -> list[bytes]:
         """Up to 2,000 headers of 80 bytes that follow the first hash of `locator` on the peer's main chain."""

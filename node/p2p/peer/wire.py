@@ -32,6 +32,8 @@ MAX_BLOCKS: Final = 128
 """Hashes in one request for blocks."""
 CUT_BYTES: Final = 8_000_000
 """An answer of blocks is cut before the block that would exceed this; the first block is sent whatever its size."""
+MAX_NEIGHBOURS: Final = 100
+"""Links that a peer tells of. It has 72 at most, unless `--outbound` says more."""
 MAX_JSON: Final = 65_536
 MAX_TRANSACTIONS_ANSWER: Final = 8_000_000
 MAX_MEMPOOL_BYTES: Final = 8_000_000
@@ -88,10 +90,22 @@ class TransactionsAnswer(msgspec.Struct, frozen=True):
     rejected: Annotated[list[Rejected], Meta(max_length=100_000)] = []
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """A node that a peer is linked with, as the peer tells of it: hearsay, only ever shown."""
+
+    node_id: NodeId
+    url: Annotated[str, Meta(max_length=200, pattern=r"^[!-~]*$")]
+    height: Height
+    tip: Hash
+    work: Hash
+    agent: Annotated[str, Meta(max_length=100, pattern=r"^[ -~]*$")] = ""
+
+
 class PeersAnswer(msgspec.Struct, frozen=True):
-    """`GET /p2p/peers`: URLs, still to be parsed and checked."""
+    """`GET /p2p/peers`. `peers`: URLs, still to be parsed and checked; `links`: with whom the peer is connected now."""
 
     peers: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=1000)]
+    links: Annotated[list[Neighbour], Meta(max_length=MAX_NEIGHBOURS)] = []
 
 
 def parse_hello(body: bytes) -> Hello:
