@@ -95,9 +95,9 @@ def _three_digits(number: float, whole_from: int = 100) -> str:
 
 def span(seconds: float) -> str:
     """A length of time in its two largest units: `2 h 5 min`."""
-    if seconds < 60:
-        return f"{_three_digits(seconds)} s"
     whole = round(seconds)
+    if whole < 60:
+        return f"{_three_digits(seconds)} s"
     for unit, name, below, below_name in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:
             rest = whole % unit // below
