@@ -29,8 +29,8 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_transactions,
 )
 from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
-from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, OfChain, Reply, Streamed
-from .http.decode import json_of, read_query
+from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Form, OfChain, Reply, Streamed
+from .http.decode import form_of, json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line
 from .http.guard import (
     Environ,
@@ -65,7 +65,7 @@ status, code and message. None: it goes out as JSON."""
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
+    ("Referrer-Policy", "same-origin"),  # with no-referrer, browsers send the forms of pages with `Origin: null`
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 _KEEP_NOTHING = ("Cache-Control", "no-store")
@@ -247,6 +247,8 @@ class _Route:
         with flights.reading(flight, declared_length(environ)):
             raw = read_body(environ, self._limit, oversize)
         flights.begin_turn(flight)
+        if isinstance(kind, Form):
+            return form_of(environ, raw, kind.struct)
         if not isinstance(kind, Binary):
             return json_of(environ, raw, kind)
         check_binary(environ, raw)

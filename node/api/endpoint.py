@@ -83,6 +83,13 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """In place of a struct: one that an HTML form's fields are read into, `application/x-www-form-urlencoded`."""
+
+    struct: type[Struct]
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """In place of a struct: text of a type of its own."""
 
@@ -145,7 +152,7 @@ class Endpoint:
     status: int
     also: Mapping[int, type[Struct]]
     """Other answers that are no errors."""
-    body: type[Struct] | Binary | None
+    body: type[Struct] | Binary | Form | None
     query: type[Struct] | None
     errors: tuple[int, ...]
     """Statuses that this endpoint in particular may answer with; the ones that any may are not named."""

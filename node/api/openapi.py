@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from ... import __version__
-from .endpoint import Binary, Endpoint, Text
+from .endpoint import Binary, Endpoint, Form, Text
 from .shapes.fields import Json
 from .shapes.v1 import Error
 
@@ -98,7 +98,7 @@ def _structs(endpoints: Sequence[Endpoint]) -> list[type[Struct]]:
     found: dict[type[Struct], None] = {Error: None}
     for endpoint in endpoints:
         for struct in (endpoint.body, endpoint.query, endpoint.reply, *endpoint.also.values()):
-            if struct is not None and not isinstance(struct, Binary | Text):
+            if struct is not None and not isinstance(struct, Binary | Form | Text):
                 found[struct] = None
     return list(found)
 
@@ -128,7 +128,9 @@ def _operation(endpoint: Endpoint, schema_of: Schemas, schemas: JsonObject) -> J
         ],
         "responses": _responses(endpoint, schema_of),
     }
-    if endpoint.body is not None:
+    if endpoint.body is not None and not isinstance(
+        endpoint.body, Form
+    ):  # forms are of pages, which have no place here
         operation["requestBody"] = {"required": True, "content": _content(endpoint.body, schema_of)}
     return operation
 

@@ -69,3 +69,9 @@ class WalletBusy(WalletError):
     """Another process holds the wallet's folder."""
 
     code = "wallet_busy"
+
+
+class KeyUsed(WalletError):
+    """Another payment was signed under this idempotency key."""
+
+    code = "key_used"

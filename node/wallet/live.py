@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from .errors import WalletError, WalletMissing, WalletUnreadable
+from .edit import derive_key
+from .errors import WalletError, WalletLocked, WalletMissing, WalletUnreadable
 from .keystore import WALLET_FILE, Wallet, ensure_wallet, open_wallet
 from .seal import given_passphrase
 
@@ -45,6 +46,16 @@ class LiveWallet:
                     self._wallet = self._read()
                     self._stamps = stamps
         return self._wallet
+
+    def derive(self, name: str) -> None:
+        """Add the next key of the wallet's phrase, with the passphrase that the node has.
+
+        Raises WalletLocked where it has none, BadName, NameTaken, and what `edit.derive_key` raises.
+        """
+        wallet = self.now()
+        if wallet.locked:
+            raise WalletLocked(wallet.why_locked or f"{self.path} is encrypted, and no passphrase was given: {_GIVE}")
+        derive_key(self.path, name, passphrase=self._passphrase)
 
     def _look(self) -> tuple[Stamp, Stamp]:
         return _stamp(self.path), None if self._key_file is None else _stamp(self._key_file)

@@ -67,5 +67,13 @@ def keep(data: Path, key: str, chain_id: bytes, transfer: Transfer) -> None:
     write_private(path, msgspec.json.encode(held) + b"\n", replace=True)
 
 
+def forget(data: Path, key: str) -> None:
+    """Forget what was signed under `key`: a transfer that was refused, and that nobody else has. Raises OSError.
+
+    The caller holds `locked(data)`.
+    """
+    _path(data, key).unlink(missing_ok=True)
+
+
 def _path(data: Path, key: str) -> Path:
     return data / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()}.json"

@@ -18,6 +18,6 @@ Static files lie in `static/`, under an address that names the content of all of
 `static/vendor` comes from the npm registry as it was built (`tools/vendor.py`).
 
 No thread, and one lock (`frame.name_book`). May be called by `node.server`. Within: site > the pages, in rooms of a
-few files each (explorer, network, …) > frame. Read: frame.pages, explorer.home_page, frame.templating,
+few files each (explorer, network, owner, …) > frame. Read: frame.pages, explorer.home_page, frame.templating,
 static/live.js.
 """

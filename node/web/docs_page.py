@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..api.endpoint import ENDPOINTS, Binary, Endpoint
+from ..api.endpoint import ENDPOINTS, Binary, Endpoint, Form
 from ..api.http.guard import is_open
 from ..api.openapi import TAGS, tag_of
 from .frame.pages import Page, Visit, page
@@ -35,7 +35,7 @@ def shown_call(endpoint: Endpoint) -> ShownCall:
         summary=endpoint.summary,
         token=endpoint.token,
         query=endpoint.query.__struct_encode_fields__ if endpoint.query else (),
-        body=() if body is None or isinstance(body, Binary) else body.__struct_encode_fields__,
+        body=() if body is None or isinstance(body, Binary | Form) else body.__struct_encode_fields__,
         bytes=body.about if isinstance(body, Binary) else "",
     )
 

@@ -11,7 +11,7 @@ from ..api.http.guard import Environ
 from ..api.parts.answers import Rendered
 from ..api.parts.api_parts import ApiParts
 from ..service import Node
-from . import docs_page, session_pages  # noqa: F401 - imported for the pages that they register
+from . import docs_page  # noqa: F401 - imported for the pages that they register
 from .explorer import (  # noqa: F401
     account_pages,
     block_pages,
@@ -24,6 +24,7 @@ from .frame.name_book import NameBook
 from .frame.pages import PAGES, STRANGER, Page, Site, endpoint_of
 from .frame.static_files import PREFIX
 from .network import fork_pages  # noqa: F401
+from .owner import send_pages, session_pages, wallet_pages  # noqa: F401 - as above
 
 _SCRIPTS_OWN: Final = ("/v1", "/p2p", "/openapi.json", "/metrics", "/healthz")
 """Addresses below which a browser, too, is answered in JSON."""

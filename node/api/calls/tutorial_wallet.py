@@ -8,11 +8,13 @@ that needs a block, one is mined. Elsewhere an unknown name is refused.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from ...chain.mempool import Accepted
 from ...core.errors import BadSequence, InsufficientFunds
+from ...core.types import Transfer
 from ...service import Node
 from ...store import accounts, blocks, mining
 from ...store.unconfirmed import entries
@@ -48,15 +50,28 @@ def send(node: Node, parts: ApiParts, sender: bytes, receiver: bytes, amount: in
 
 
 def send_as(
-    node: Node, parts: ApiParts, secret: bytes, sender: bytes, receiver: bytes, amount: int, fee: int, memo: bytes
+    node: Node,
+    parts: ApiParts,
+    secret: bytes,
+    sender: bytes,
+    receiver: bytes,
+    amount: int,
+    fee: int,
+    memo: bytes,
+    signed: Callable[[Transfer], None] | None = None,
 ) -> Accepted:
-    """As `send`, with the secret key of `sender`. Raises RuleError."""
+    """As `send`, with the secret key of `sender`. Raises RuleError, and what `signed` does.
+
+    `signed` is called with the transfer before it is submitted, and again where it has to be signed anew.
+    """
     tries = _SEND_TRIES
     with parts.sending:
         while True:
             tries -= 1
             sequence = node.mempool.next_sequence(sender)
             transfer = sign_transfer(secret, node.coin.chain_id, receiver, amount, fee, sequence, memo)
+            if signed is not None:
+                signed(transfer)
             try:
                 return node.mempool.accept_transfer(transfer, replace=False)
             except BadSequence:  # a block that came meanwhile used it, or another program sent with the same key

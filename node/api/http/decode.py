@@ -1,4 +1,4 @@
-"""JSON bodies and query strings, from bytes that anybody may have sent to the structs that a handler takes.
+"""JSON bodies, forms and query strings, from bytes that anybody may have sent to the structs that a handler takes.
 
 Their length is bounded before they come here (`guard.read_body`). An error names the field, what was expected and what
 was found; a key or parameter that is nearly a known one is told which (`system.words`).
@@ -22,6 +22,7 @@ from .guard import Environ, check_type
 S = TypeVar("S", bound=msgspec.Struct)
 
 _MAX_QUERY = 2_000
+_FORM = "application/x-www-form-urlencoded"
 _INTEGER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _NUMBERS_THAT_ARE_NONE = ("NaN", "Infinity", "-Infinity")
 _SHOWN = 80
@@ -196,11 +197,27 @@ def _integers(kind: type[msgspec.Struct]) -> dict[str, bool]:
     return {field.encode_name: whole(field.type) for field in info.fields}
 
 
+def form_of(environ: Environ, raw: bytes, kind: type[S]) -> S:
+    """The fields of an HTML form as the struct `kind`. Raises WrongType, BadEncoding, BadQuery, BadField."""
+    check_type(environ, _FORM)
+    try:
+        text = raw.decode("ascii")  # a browser writes every other character as %xx
+    except UnicodeDecodeError:
+        raise BadEncoding("the form is not percent-encoded UTF-8") from None
+    return _struct_of(_pairs(text, "form"), kind)
+
+
 def read_query(text: str, kind: type[S]) -> S:
     """A query string as the struct `kind`. Raises BadQuery, BadField."""
+    if len(text) > _MAX_QUERY:
+        raise BadQuery("the query is too long", expected=f"at most {_MAX_QUERY} characters")
+    return _struct_of(_pairs(text, "query"), kind)
+
+
+def _struct_of(pairs: list[tuple[str, str]], kind: type[S]) -> S:
     fields = _integers(kind)
     values: dict[str, object] = {}
-    for name, value in _pairs(text):
+    for name, value in pairs:
         if name not in fields:
             near = nearest(name, fields)
             hint = f"; did you mean {near}?" if near else f": there are {joined(sorted(fields), 'and')}"
@@ -218,10 +235,8 @@ def read_query(text: str, kind: type[S]) -> S:
         raise _bad_field(replace(problem, expected=problem.expected.removesuffix(" or null"))) from None
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    if len(text) > _MAX_QUERY:
-        raise BadQuery("the query is too long", expected=f"at most {_MAX_QUERY} characters")
+def _pairs(text: str, what: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=16, errors="strict")
     except ValueError:
-        raise BadQuery("the query is no list of name=value in UTF-8") from None
+        raise BadQuery(f"the {what} is no list of name=value in UTF-8") from None

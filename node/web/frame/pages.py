@@ -11,11 +11,11 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from .... import __version__
-from ...api.endpoint import Answer, Call, Endpoint, OfChain, Reply, Text
+from ...api.endpoint import Answer, Call, Endpoint, Form, OfChain, Reply, Text
 from ...api.http.guard import is_open
 from ...api.parts.answers import Rendered
 from ...service import Node
-from ...system.shares import SHORT_READS, Bound
+from ...system.shares import SHORT_READS, WRITES, Bound
 from .name_book import NOBODY, NameBook, Names
 from .static_files import StaticFiles
 from .templating import make_environment
@@ -97,10 +97,20 @@ class Visit(Generic[Query]):
     def query(self) -> Query:
         return self.call.query
 
+    @property
+    def form(self) -> Any:
+        """The fields of the form that was sent, as the struct that the page's line names."""
+        return self.call.body
+
     def ask(self, handler: Callable[[Node, Call[Any, Any]], R], query: Struct | None = None, **path: str) -> R:
         """What an endpoint of `/v1` answers, as its struct. Raises what it does."""
         call: Call[Any, Any] = self.call
         return handler(self.node, replace(call, query=query, body=None, path=path))
+
+    def do(self, handler: Callable[[Node, Call[Any, Any]], R], body: Struct) -> R:
+        """What an endpoint of `/v1` does with a body, and answers. Raises what it does."""
+        call: Call[Any, Any] = self.call
+        return handler(self.node, replace(call, query=None, body=body, path={}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +145,7 @@ class Options(TypedDict, total=False):
     """What `@page` may be told; each is described at the field of `Endpoint`."""
 
     query: type[Struct]
-    body: type[Struct]
+    body: Form
     bound: Bound | None
     kept: bool
     kept_seconds: float | None
@@ -204,7 +214,7 @@ def endpoint_of(registered: Registered, site: Site) -> Endpoint:
         token=options.get("token", False),
         same_site=changes,
         limit=lambda coin: 65_536,
-        bound=options.get("bound", SHORT_READS),
+        bound=options.get("bound", WRITES if changes else SHORT_READS),
         is_health=False,
         kept=kept,
         kept_seconds=options.get("kept_seconds"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..api.calls.v1_sessions import SIGN_IN, cookie
-from ..api.http.guard import is_open
-from .frame.pages import Page, Redirect, Visit, page
+from ...api.calls.v1_sessions import SIGN_IN, cookie
+from ...api.http.guard import is_open
+from ..frame.pages import Page, Redirect, Visit, page
 
 
 @page(SIGN_IN)
 def sign_in(visit: Visit[None]) -> Page:
-    return Page("signin.html", {"is_open": is_open(visit.node.config)})
+    return Page("signin.html", {"is_open": is_open(visit.node.config), "is_needed": False})
 
 
 @page("/signout", "POST", changes=True)
