@@ -59,8 +59,8 @@ def _take_migrations(scripts: Path) -> None:
     setattr(schema, "SCHEMA_REVISION", "next")  # noqa: B010 - as a test's monkeypatch does
 
 
-def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, step: int) -> None:
-    """Open the store as a program with these migrations would; SIGKILL itself before it takes that step.
+def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path | None, step: int) -> None:
+    """Open the store as a program with these migrations would (None: ours); SIGKILL itself before it takes that step.
 
     A step is a statement, or a file of the folder that is opened, named or taken away.
     """
@@ -86,7 +86,8 @@ def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, step: int)
     really_connect = driver.connect
     setattr(driver, "connect", connect)  # noqa: B010 - as a test's monkeypatch does
     sys.addaudithook(hook)
-    _take_migrations(scripts)
+    if scripts is not None:
+        _take_migrations(scripts)
     Store.open(Config(folder), coin).close()
     pipe.send("opened")
 

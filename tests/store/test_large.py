@@ -16,6 +16,7 @@ from moneyer.node.config import Config
 from moneyer.node.core.codec import sha256d
 from moneyer.node.store import accounts, blocks, transactions
 from moneyer.node.store.engine import Store
+from moneyer.node.store.explore import digits, series, tree
 from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.store.transactions import Place
 from moneyer.node.store.unconfirmed import order
@@ -109,6 +110,25 @@ def test_a_page_of_a_thousand_costs_a_thousand_rows(store: Store, what: str) -> 
     found, taken = steps(store, READS[what])
     assert len(found) == PAGE
     assert taken <= 250 * PAGE
+
+
+BOUNDED: dict[str, tuple[Callable[[Connection], Any], int]] = {
+    "the tree": (lambda conn: tree.newest(conn, 200)[0], 200),
+    "500 points along the chain": (lambda conn: series.samples(conn, range(0, 501 * 119, 119)), 501),
+    "blocks by their first digits": (lambda conn: digits.blocks_beginning(conn, "0" * 9, 11), 0),
+    "transactions by their first digits": (lambda conn: digits.transactions_beginning(conn, "3030", 11), 0),
+    "waiting transfers by their first digits": (lambda conn: digits.waiting_beginning(conn, "ab", 11), 11),
+    "the largest accounts": (lambda conn: accounts.richest(conn, 100), 1),
+    "how many accounts there are": (lambda conn: [accounts.count_known(conn)], 1),
+}
+
+
+@pytest.mark.parametrize("what", BOUNDED)
+def test_what_pages_draw_from_costs_as_many_rows_as_it_shows(store: Store, what: str) -> None:
+    read, rows = BOUNDED[what]
+    found, taken = steps(store, read)
+    assert len(found) >= rows
+    assert taken <= 1_000 + 60 * max(rows, len(found)) + (6 * digits.WAITING if "waiting" in what else 0)
 
 
 def test_one_transaction_costs_one(store: Store) -> None:

@@ -8,13 +8,15 @@ import struct
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from moneyer import migrations
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.config import Config
+from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store import blocks
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.backends.engines import open_engine
@@ -24,7 +26,7 @@ from moneyer.node.store.opening import check, migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, bytes_of, made, template
-from tests.kit.nodes import Node
+from tests.kit.nodes import NOW, Node
 from tests.kit.system.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations
 
@@ -197,13 +199,13 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(tmp_path: Path, newer
     assert not (tmp_path / "backup of nothing").exists()
 
 
-def old_file(folder: Path) -> None:
-    """Turns the database of `folder` into one of schema 0001, in which bodies were whole."""
+def old_file(folder: Path, revision: str) -> None:
+    """Turns the database of `folder` into one of an older schema: 0001, in which bodies were whole, or 0005."""
     database, old = folder / "chain.db", folder / "old.db"
     old.touch(mode=0o600)
     engine = open_engine(old, write=True)
     with engine.connect() as conn, conn.begin():
-        migrate.upgrade(conn, "0001")
+        migrate.upgrade(conn, revision)
     engine.dispose()
     with closing(driver.connect(str(old), isolation_level=None)) as connection:
         connection.execute("ATTACH ? AS new", (str(database),))
@@ -211,25 +213,31 @@ def old_file(folder: Path) -> None:
         connection.execute(
             "INSERT INTO main.transactions SELECT reversed(shown_txid), height, position FROM new.transactions"
         )
-        for table in ("blocks", "accounts", "account_history", "mempool", "mempool_totals", "meta"):
+        tables = ["blocks", "accounts", "account_history", "mempool", "mempool_totals", "meta"]
+        for table in [*tables, *(["bodies"] if revision != "0001" else [])]:
             columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-        for (joined,) in connection.execute("SELECT joined FROM new.blocks").fetchall():
-            rows = connection.execute(
-                "SELECT body, offsets FROM new.bodies WHERE joined = ? ORDER BY first", (joined,)
-            ).fetchall()
-            starts, length = [], 0
-            for body, offsets in rows:
-                starts += [start + length for start in struct.unpack(f"<{len(offsets) // 4}I", offsets)]
-                length += len(body)
-            whole = b"".join(body for body, _ in rows)
-            connection.execute(
-                "INSERT INTO main.bodies VALUES (?, ?, ?)",
-                (joined, whole, struct.pack(f"<{len(starts)}I", *starts)),
-            )
+        if revision == "0001":
+            _join_bodies(connection)
         connection.execute("DETACH new")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     old.rename(database)
+
+
+def _join_bodies(connection: Any) -> None:
+    for (joined,) in connection.execute("SELECT joined FROM new.blocks").fetchall():
+        rows = connection.execute(
+            "SELECT body, offsets FROM new.bodies WHERE joined = ? ORDER BY first", (joined,)
+        ).fetchall()
+        starts, length = [], 0
+        for body, offsets in rows:
+            starts += [start + length for start in struct.unpack(f"<{len(offsets) // 4}I", offsets)]
+            length += len(body)
+        whole = b"".join(body for body, _ in rows)
+        connection.execute(
+            "INSERT INTO main.bodies VALUES (?, ?, ?)",
+            (joined, whole, struct.pack(f"<{len(starts)}I", *starts)),
+        )
 
 
 def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tmp_path: Path) -> None:
@@ -242,7 +250,7 @@ def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tm
     raws = [raw for _, raw in rows_of(node)]
     node.store.close()
     folder = tmp_path / "made"
-    old_file(folder)
+    old_file(folder, "0001")
     assert verified(folder / "chain.db") == ("0001", chain.height)
     node = Node(folder, COIN)
     assert node.dump() == before
@@ -252,6 +260,69 @@ def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tm
     assert len(list(folder.glob("chain.db.0001.*.backup"))) == 1
     with closing(driver.connect(str(folder / "chain.db"))) as connection:
         assert connection.execute("SELECT count(*) > 1 FROM bodies WHERE joined = ?", (chain.height + 1,)).fetchone()[0]
+
+
+def branched(folder: Path, blocks_more: int) -> Node:
+    """A node on `folder` with branches that were connected and that never were, and an invalid block."""
+    node = Node(folder, COIN)
+    stored = CHAIN.branch(26, "stored")
+    for _ in range(2):
+        stored.add([stored.transfer(ALICE, BOB, 3, 7)])
+    node.offer_all(stored.blocks[27:])
+    rival = CHAIN.branch(27, "rival")
+    rival.grow(4 + blocks_more)
+    node.chain.accept_blocks(rival.raw[27:], NOW)
+    bad = rival.next_block(amount=COIN.subsidy(rival.height + 1) + 1)
+    with pytest.raises(MoneyerError):
+        node.offer(bad)
+    return node
+
+
+def sums(node: Node) -> list[Any]:
+    with node.store.read() as conn:
+        rows = conn.execute(
+            text("SELECT joined, block_hash, total_tx_count, total_fees, total_size, first_digits FROM blocks")
+        )
+        return sorted(map(tuple, rows))
+
+
+def test_sums_digits_and_txids_of_an_older_file_are_those_of_a_new_one(tmp_path: Path) -> None:
+    """With more blocks than one portion of the migration has."""
+    node = branched(made(tmp_path), 1_100)
+    before, added = node.dump(), sums(node)
+    node.store.close()
+    folder = tmp_path / "made"
+    old_file(folder, "0005")
+    assert verified(folder / "chain.db")[0] == "0005"
+    node = Node(folder, COIN)
+    assert (node.dump(), sums(node)) == (before, added)
+    assert verify_chain(node.store).height == 31 + 1_100
+    node.store.close()
+
+
+def test_an_upgrade_from_the_last_schema_that_is_killed_leaves_it_whole_and_is_done_by_the_next_start(
+    tmp_path: Path,
+) -> None:
+    node = branched(made(tmp_path), 0)
+    before, added = node.dump(), sums(node)
+    node.store.close()
+    old_file(tmp_path / "made", "0005")
+    ends = set()
+    for step in count(1, 13):
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "made", folder)
+        with children(Child(open_and_die, folder, COIN, None, step)) as (child,):
+            child.process.join(30)
+            if child.process.exitcode == 0:
+                break
+            assert child.process.exitcode == -signal.SIGKILL
+        ends.add(verified(folder / "chain.db")[0])
+        node = Node(folder, COIN)
+        assert (node.dump(), sums(node)) == (before, added)
+        node.store.close()
+        assert verified(folder / "chain.db")[0] == SCHEMA_REVISION
+        shutil.rmtree(folder)
+    assert ends == {"0005", SCHEMA_REVISION}
 
 
 def rows_of(node: Node) -> list[tuple[blocks.BlockRow, bytes]]:
