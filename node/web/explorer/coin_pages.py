@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from ...api.calls.v1_accounts import RichQuery, rich
 from ...api.calls.v1_blocks import BlockQuery, list_blocks
 from ...api.calls.v1_mining import mining_view
 from ...core.codec import show
@@ -16,6 +17,8 @@ from ..frame.drawings import Curve
 from ..frame.pages import Page, Visit, content_of, page
 from .home_page import LOOKED_AT, pulse_of, status_of
 
+LARGEST: Final = 20
+"""Accounts on the page of the supply."""
 SHARED: Final = 200
 """Blocks over which the miners' shares are counted."""
 PREMINE_SHOWN: Final = 50
@@ -54,6 +57,7 @@ def schedule_of(coin: Coin, height: int) -> Schedule:
 @page("/supply", bound=DEAR_READS)
 def supply(visit: Visit[None]) -> Page:
     coin, height = visit.node.coin, status_of(visit).height
+    largest, _ = content_of(visit.ask(rich, RichQuery(limit=LARGEST)))
     content = {
         "height": height,
         "schedule": schedule_of(coin, height),
@@ -61,7 +65,7 @@ def supply(visit: Visit[None]) -> Page:
         "subsidy": coin.subsidy(height + 1),
         "most": most_ever(coin),
         "halving": next_halving(coin, height),
-        "rich": None,
+        "rich": largest,
         "premine": coin.premine[:PREMINE_SHOWN],
     }
     return Page("supply.html", content)

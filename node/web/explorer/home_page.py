@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from ...api.calls.v1_accounts import RichQuery, rich
 from ...api.calls.v1_blocks import BlockQuery, PartQuery, block_transactions, list_blocks, next_block
 from ...api.calls.v1_transactions import PoolQuery, pool
 from ...api.shapes.v1 import BlockSummary, NextBlock, Status, TransactionView
@@ -19,6 +20,7 @@ from ..frame.pages import Page, Visit, content_of, page
 LOOKED_AT: Final = 60
 """Blocks that the small pictures and the averages tell of."""
 IN_STRIP: Final = 14
+RICHEST: Final = 6
 NEWS: Final = 8
 """Transfers that are listed."""
 _BLOCKS_FOR_NEWS: Final = 3
@@ -100,5 +102,6 @@ def home(visit: Visit[None]) -> Page:
             "difficulties": [visit.node.coin.difficulty(int(each.bits, 16)) for each in reversed(latest.blocks)],
             "issued": [visit.node.coin.issued(each.height) for each in reversed(latest.blocks)],
             "news": news_of(visit, latest.blocks),
+            "rich": content_of(visit.ask(rich, RichQuery(limit=RICHEST)))[0].accounts,
         },
     )
