@@ -14,7 +14,7 @@ from ...system.shares import DEAR_READS
 from ..frame.pages import Page, Visit, content_of, page
 from .home_page import upcoming
 
-LISTED: Final = 200
+LISTED: Final = 100
 """Transfers of the mempool on its page."""
 _WAITED_FOR: Final = 25
 """Senders of which the page says what their transfers wait for; each is a look at their account."""
