@@ -21,6 +21,7 @@ from .exits import DONE, REFUSED, UNKNOWN, USAGE, Effect, Ended
 # command starts quickly; the sentences are repeated here (a test holds them equal) so that the list loads no module.
 COMMANDS = {
     "up": (".commands.up:up", "Run a network on this machine."),
+    "open": (".commands.open:open_", "Open the node's page in a browser, signed in."),
     "new": (".commands.new:new", "Make a coin of your own."),
     "join": (".commands.join:join", "Join the coin of a running node."),
     "node": (".commands.run:node", "Run one node."),

@@ -32,8 +32,11 @@ _QUIET = 3600.0
 """Seconds without an answer after which no more lines come: the network is ending, too."""
 
 
-def welcome(network: Network, *, verbose: bool) -> Callable[[GatedPrinter], None]:
-    """The work beside a network that runs: wait for its nodes, print the screen, then a line for each block."""
+def welcome(network: Network, *, verbose: bool, opens: bool = False) -> Callable[[GatedPrinter], None]:
+    """The work beside a network that runs: wait for its nodes, print the screen, then a line for each block.
+
+    `opens`: whether node 1's page is opened in a browser.
+    """
 
     def work(printer: GatedPrinter) -> None:
         late = _wait_for_nodes(network.urls, printer)
@@ -53,6 +56,8 @@ def welcome(network: Network, *, verbose: bool) -> Callable[[GatedPrinter], None
                 return
             click.echo(f"moneyer: {shown(error.message)}", err=True)
             height = 0
+        if opens:
+            _open_page(network)
         printer.open(show_held=verbose)
         _follow(network, height + 1)
 
@@ -76,6 +81,9 @@ def _show(network: Network) -> int:
     coin = network.coin
     lines = [
         "",
+        f"The page:  {style(f'{network.urls[0]}/', fg='cyan', bold=True)}",
+        *([fitted(f"           `moneyer open{where(network.data)}` signs in to its wallet")] if network.own else []),
+        "",
         f"{style(shown(coin.name), bold=True)} ({coin.symbol}) is up: {_count(network)}.",
         "",
     ]
@@ -92,6 +100,19 @@ def _show(network: Network) -> int:
     lines += ["", fitted("  Ctrl-C stops all; the next start goes on where this one stopped."), ""]
     click.echo(as_typed("\n".join(lines)))
     return heights[0]
+
+
+def _open_page(network: Network) -> None:
+    from .browser import open_browser, page_address
+    from .holder import FolderToken
+    from .node_client import NodeClient
+
+    client = NodeClient(network.urls[0], token=FolderToken(network.folders[0]))
+    try:
+        if not open_browser(page_address(client).url):
+            click.echo("moneyer: no browser was found here: open the page yourself", err=True)
+    except ClientError as error:
+        click.echo(f"moneyer: {shown(error.message)}", err=True)
 
 
 def _count(network: Network) -> str:

@@ -47,6 +47,8 @@ def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_
     options = ["--data", str(data), "--nodes", "2", "--port", str(first), "--mode", "interval:1"]
     with Launcher([*MONEYER, "up", *options], tmp_path) as launcher:
         screen = wait_for(launcher, "Ctrl-C stops all")
+        assert screen.lstrip().startswith(f"The page:  http://127.0.0.1:{first}/")
+        assert f"`moneyer open --data {data.name}` signs in" in screen
         assert "Beach Coin (BEACH) is up: 2 nodes" in screen
         assert "the wallet is encrypted" in screen
         assert re.search(r"anna +100 BEACH   beach1", screen)

@@ -35,6 +35,7 @@ _LOG_HEAD = re.compile(r"^\S+Z [\w.]+: (?:\w+: )?|^worker: ")
 @option("--manual", is_flag=True, help="Nodes neither push nor pull blocks unless told (/replace_chain).")
 @option("--lan", is_flag=True, help="Let other machines reach the nodes; only for a coin of your own.")
 @option("--peer", multiple=True, metavar="URL", help="A node elsewhere that node 1 shall know; may be repeated.")
+@option("--open", is_flag=True, help="Open the page of node 1 in a browser.")
 @option("--verbose", is_flag=True, help="Show all that the nodes and workers say.")
 def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bool, verbose: bool, **how: Any) -> int:
     """Run a network on this machine.
@@ -43,7 +44,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     that coin, else a development coin: worth nothing, with money for alice, bob, carol, dave and erin.
 
     \b
-    moneyer up
+    moneyer up --open
     moneyer up --nodes 5 --port 6001 --data ~/class
     moneyer up --data beach-coin --nodes 1 --lan
     """
@@ -74,7 +75,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     from ..screen import welcome
 
     quiet = {} if verbose or "MONEYER_LOG_LEVEL" in os.environ else {"MONEYER_LOG_LEVEL": "warning"}
-    ended = launch.run(processes, welcome(network, verbose=verbose), run, environment=quiet)
+    ended = launch.run(processes, welcome(network, verbose=verbose, opens=how["open"]), run, environment=quiet)
     if ended.asked:
         return 0
     said = _LOG_HEAD.sub("", ended.said or "nothing")
