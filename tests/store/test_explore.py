@@ -55,7 +55,8 @@ def test_each_read_goes_by_an_index_and_sorts_nothing(open_node: OpenNode) -> No
         accounts.count_known(conn)
     steps = {statement: plan(node.store, statement) for statement in set(seen)}
     assert len(steps) >= 8
-    scans = [step for each in steps.values() for step in each if not step.startswith("SEARCH")]
+    made = ("SEARCH", "CO-ROUTINE", "SCAN anon_")  # what a statement made itself
+    scans = [step for each in steps.values() for step in each if not step.startswith(made)]
     # In the order of a key, and each with a limit.
     assert set(scans) == {"SCAN mempool", "SCAN blocks USING INDEX ix_blocks_main_chain"}
     assert all("LIMIT" in statement for statement in steps if any("SCAN" in step for step in steps[statement]))
