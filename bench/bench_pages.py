@@ -125,7 +125,7 @@ def anew(ours: Served, what: str, paths: Iterator[str]) -> Figure:
 @contextmanager
 def open_page(port: int, number: int) -> Iterator[None]:
     """What an open first page does: it listens, and asks for itself again at each block."""
-    source = (f"127.0.0.{1 + number // _LISTENERS_EACH}", 0)
+    source = (f"127.0.0.{2 + number // _LISTENERS_EACH}", 0)
     stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=source)
     stream.request("GET", "/v1/events")
     listening = stream.sock  # the answer takes it over

@@ -215,7 +215,11 @@ class _Route:
             flight.end_turn()
             return self._rendered(endpoint.handler(self._node, call), kept_as)
         with self._parts.flights.work(flight, self._places):
-            return self._rendered(endpoint.handler(self._node, call), kept_as)
+            if kept_as is None:
+                return self._rendered(endpoint.handler(self._node, call), None)
+            with self._parts.answers.making.of(kept_as[0]):
+                kept = self._parts.answers.find(*kept_as)  # by another caller, while this one waited
+                return (endpoint.status, kept) if kept else self._rendered(endpoint.handler(self._node, call), kept_as)
 
     def _check_owner(self, environ: Environ, session: str) -> bool:
         """Whether the caller may see and use the node's wallet. Raises Unauthorized, SessionOver, CrossSite.

@@ -22,10 +22,13 @@ from moneyer.node.core.codec import show
 from moneyer.node.service import Node
 from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
+from moneyer.node.system.threads import KeyedLock
 from tests.kit.chains import ChainBuilder, easy_coin, transfer
 from tests.kit.nodes import NOW, place_coin
 from tests.kit.nodes import Node as Parts
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin
+from tests.kit.statements import statements
+from tests.kit.waiting import wait_until
 
 COIN = rich_coin()
 PATHS = (
@@ -40,7 +43,7 @@ PATHS = (
 )
 
 
-def ask(app: App, path: str, etag: str | None = None) -> tuple[int, dict[str, str], bytes]:
+def ask(app: App, path: str, etag: str | None = None, remote: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
     """A GET of an application in this process, past any HTTP server."""
     told: list[Any] = []
     path, _, query = path.partition("?")
@@ -48,7 +51,7 @@ def ask(app: App, path: str, etag: str | None = None) -> tuple[int, dict[str, st
         "REQUEST_METHOD": "GET",
         "PATH_INFO": path,
         "QUERY_STRING": query,
-        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_ADDR": remote,
         "HTTP_HOST": "127.0.0.1",
         "wsgi.input": BytesIO(),
         **({} if etag is None else {"HTTP_IF_NONE_MATCH": etag}),
@@ -114,6 +117,29 @@ def test_a_kept_answer_is_what_the_rows_say_whichever_process_changed_them(
                 if status == 200:
                     assert headers["etag"] == fresh[1]["etag"]
                     assert ask(app, path, headers["etag"])[::2] == (304, b"")
+
+
+def test_an_answer_that_many_want_at_once_is_put_together_once(served: tuple[Node, App]) -> None:
+    node, app = served
+    making = app.parts.answers.making = KeyedLock(60)
+    path, bodies = PATHS[0], list[bytes]()
+
+    def caller(number: int) -> threading.Thread:
+        """One at an address of its own: of an address one is worked on at a time."""
+        return threading.Thread(target=lambda: bodies.append(ask(app, path, remote=f"127.0.0.{number}")[2]))
+
+    callers = [caller(number) for number in range(2, 5)]
+    with statements(node.store) as seen:
+        with making.of(path):
+            for each in callers:
+                each.start()
+            wait_until(lambda: making.snapshot() == (1, len(callers)), 30, "all of them to wait")
+        for each in callers:
+            each.join(30)
+        asked = [each for each in seen if "FROM accounts" in each]
+    assert len(bodies) == len(callers)
+    assert len(set(bodies)) == 1
+    assert len(asked) == 1
 
 
 def test_no_answer_is_older_than_what_was_acknowledged_before_it_was_asked_for(served: tuple[Node, App]) -> None:

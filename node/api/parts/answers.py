@@ -22,11 +22,14 @@ from typing import Final
 
 from ...store import blocks
 from ...store.engine import Store
+from ...system.threads import KeyedLock
 
 KEPT_BYTES: Final = 16_000_000
 """Of answers in memory: some ten thousand accounts or transactions, or six full blocks."""
 _SHARE: Final = 4
 """One answer takes this part of the bytes at most: else a few large ones drive out all others."""
+_MAKING_SECONDS: Final = 1.0
+"""A caller waits for another's answer no longer; a block of 4,900 transfers is put together in 0.05."""
 _OVERHEAD: Final = 600
 """Bytes that an answer takes beside its content and its address."""
 
@@ -74,6 +77,8 @@ class KeptAnswers:
         self._most = most_bytes
         self._lock = threading.Lock()
         """Held to keep an answer; to find one takes no lock."""
+        self.making = KeyedLock[str](_MAKING_SECONDS)
+        """Held by address while an answer is put together: after a commit many callers want the same one at once."""
         self._answers: dict[str, _Kept] = {}
         """The longest kept first."""
         self._bytes = 0
