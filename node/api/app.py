@@ -217,7 +217,7 @@ class _Route:
         with self._parts.flights.work(flight, self._places):
             if kept_as is None:
                 return self._rendered(endpoint.handler(self._node, call), None)
-            with self._parts.answers.making.of(kept_as[0]):
+            with self._parts.answers.making.of(kept_as[0].encode()):
                 kept = self._parts.answers.find(*kept_as)  # by another caller, while this one waited
                 return (endpoint.status, kept) if kept else self._rendered(endpoint.handler(self._node, call), kept_as)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -23,7 +24,6 @@ from ..store import blocks, chainstate
 from ..store.chainstate import NewBlock
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
-from ..system.threads import KeyedLock
 from . import settle
 from .advance import PendingBlocks, already_known, invalid_parent
 from .next_block import Template, TemplateMaker
@@ -67,6 +67,41 @@ class Refused:
     """What is remembered as invalid, where the header commits to what is wrong."""
 
 
+class KeyedLock:
+    """One lock per key, with a time-out: identical work is done once while other callers wait for it.
+
+    `seconds`: how long a caller waits; past that it goes ahead all the same.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed = threading.Condition()
+        self._held: set[bytes] = set()
+        self._waiting = 0
+
+    @contextmanager
+    def of(self, key: bytes) -> Iterator[None]:
+        """Hold the lock of `key`."""
+        with self._changed:
+            self._waiting += 1
+            is_ours = self._changed.wait_for(lambda: key not in self._held, self._seconds)
+            self._waiting -= 1
+            if is_ours:
+                self._held.add(key)
+        try:
+            yield
+        finally:
+            if is_ours:
+                with self._changed:
+                    self._held.remove(key)
+                    self._changed.notify_all()
+
+    def snapshot(self) -> tuple[int, int]:
+        """How many keys are held now, and how many callers wait."""
+        with self._changed:
+            return len(self._held), self._waiting
+
+
 class Chain:
     """Accepts blocks and makes the next ones. May be used by several threads."""
 
@@ -79,7 +114,7 @@ class Chain:
         self.ancestry = Ancestry(store.coin)
         self.orphans = Orphans()
         self.side_branches = SideBranches()
-        self.accepting = KeyedLock[bytes](_SAME_BLOCK_SECONDS)
+        self.accepting = KeyedLock(_SAME_BLOCK_SECONDS)
         """By a block's bytes, not its hash: a wrong body must not delay the right one."""
         self.on_extended: Callable[[NewBlock], None] = lambda _: None
         """Told of a single block that is the new tip: it has passed every rule, and its commit is still to come.

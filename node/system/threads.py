@@ -1,4 +1,4 @@
-"""Helpers for threads: many items at once, one job for many callers, a lock a key. All threads are daemons."""
+"""Helpers for threads: many items at once, one job for many callers. All threads are daemons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-Key = TypeVar("Key")
 
 
 _BUSY_SWITCH_SECONDS: Final = 0.001
@@ -124,38 +123,3 @@ class OneAtATime(Generic[R]):
         if isinstance(result, BaseException):
             raise result
         return result  # type: ignore[return-value] # set by the run that is over
-
-
-class KeyedLock(Generic[Key]):
-    """One lock per key, with a time-out: identical work is done once while other callers wait for it.
-
-    `seconds`: how long a caller waits; past that it goes ahead all the same.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._changed = threading.Condition()
-        self._held: set[Key] = set()
-        self._waiting = 0
-
-    @contextmanager
-    def of(self, key: Key) -> Iterator[None]:
-        """Hold the lock of `key`."""
-        with self._changed:
-            self._waiting += 1
-            is_ours = self._changed.wait_for(lambda: key not in self._held, self._seconds)
-            self._waiting -= 1
-            if is_ours:
-                self._held.add(key)
-        try:
-            yield
-        finally:
-            if is_ours:
-                with self._changed:
-                    self._held.remove(key)
-                    self._changed.notify_all()
-
-    def snapshot(self) -> tuple[int, int]:
-        """How many keys are held now, and how many callers wait."""
-        with self._changed:
-            return len(self._held), self._waiting

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from moneyer.node.api.app import App, build_app
 from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.api.parts.answers import KeptAnswers, Rendered
+from moneyer.node.chain.accept import KeyedLock
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.service import Node
 from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
-from moneyer.node.system.threads import KeyedLock
 from tests.kit.chains import ChainBuilder, easy_coin, transfer
 from tests.kit.nodes import NOW, place_coin
 from tests.kit.nodes import Node as Parts
@@ -130,7 +130,7 @@ def test_an_answer_that_many_want_at_once_is_put_together_once(served: tuple[Nod
 
     callers = [caller(number) for number in range(2, 5)]
     with statements(node.store) as seen:
-        with making.of(path):
+        with making.of(path.encode()):
             for each in callers:
                 each.start()
             wait_until(lambda: making.snapshot() == (1, len(callers)), 30, "all of them to wait")

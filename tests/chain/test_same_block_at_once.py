@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from moneyer.node.chain.accept import KeyedLock
 from moneyer.node.chain.outcomes import Outcome
 from moneyer.node.core import codec
 from moneyer.node.core.errors import RuleError
-from moneyer.node.system.threads import KeyedLock
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node, OpenNode
 from tests.kit.waiting import wait_until
@@ -88,7 +88,7 @@ def test_a_false_body_for_a_header_neither_waits_for_the_true_one_nor_speaks_for
 
 
 def test_a_caller_that_waits_too_long_goes_ahead() -> None:
-    lock = KeyedLock[bytes](0.05)
+    lock = KeyedLock(0.05)
     with lock.of(b"block"), lock.of(b"another"), lock.of(b"block"):
         pass
     with pytest.raises(ZeroDivisionError), lock.of(b"block"):

@@ -20,9 +20,9 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+from ...chain.accept import KeyedLock
 from ...store import blocks
 from ...store.engine import Store
-from ...system.threads import KeyedLock
 
 KEPT_BYTES: Final = 16_000_000
 """Of answers in memory: some ten thousand accounts or transactions, or six full blocks."""
@@ -77,8 +77,8 @@ class KeptAnswers:
         self._most = most_bytes
         self._lock = threading.Lock()
         """Held to keep an answer; to find one takes no lock."""
-        self.making = KeyedLock[str](_MAKING_SECONDS)
-        """Held by address while an answer is put together: after a commit many callers want the same one at once."""
+        self.making = KeyedLock(_MAKING_SECONDS)
+        """Held by address while an answer is put together: after a commit many callers want the same one."""
         self._answers: dict[str, _Kept] = {}
         """The longest kept first."""
         self._bytes = 0
