@@ -110,6 +110,13 @@ export const coinbaseParts = (coinbase) => [
   ['extra', coinbase.extra],
 ]
 
+// A text as a coinbase's `extra`. One of 17 bytes would make the transaction 64 bytes long, which no transaction may be,
+// so it gets a space.
+export function extraOf(words) {
+  const bytes = utf8.encode(words).slice(0, 100)
+  return bytes.length === 17 ? concat(bytes, [32]) : bytes
+}
+
 // What the signature covers, beside the chain_id.
 export const unsignedParts = (transfer) => [
   ['version', little(1, 1)],

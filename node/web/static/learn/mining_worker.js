@@ -10,5 +10,4 @@ self.onmessage = ({ data: { header, target } }) => {
     self.postMessage({ nonce, tries: from + tried })
     if (nonce !== null) return
   }
-  self.postMessage({ nonce: null, tries: 2 ** 32, exhausted: true })
 }
