@@ -1,0 +1,124 @@
+"""Takes the pictures of the pages in README: `python -m tools.pictures`. Needs Chromium, and ports from 5601 up.
+
+A network of three manual nodes in a folder of its own: coins move, two nodes mine apart from each other, and one gives
+its branch up. Each picture is of such a page, as it is then.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Browser, ViewportSize
+
+from tests.kit.browser import chromium
+
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+PORT = 5601
+NODES = [f"http://127.0.0.1:{PORT + number}" for number in range(3)]
+SIZE: ViewportSize = {"width": 1200, "height": 780}
+_START_SECONDS = 60
+
+PAYMENTS = (
+    ("alice", "bob", "2.5", "lunch"),
+    ("bob", "carol", "12", "the tent"),
+    ("carol", "dave", "0.75", "coffee"),
+    ("dave", "alice", "40", "rent, first half"),
+    ("erin", "bob", "3.2", "thanks!"),
+)
+
+
+@contextmanager
+def network() -> Iterator[None]:
+    """Three nodes that tell each other nothing until asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-P", "-m", "moneyer", "up", "--manual", "--port", str(PORT), "--data", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            for url in NODES:
+                _wait_for(url)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            if requests.get(f"{url}/v1/status", timeout=2).json()["worker"]["alive"]:
+                return
+        except requests.RequestException:
+            pass
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{url} does not answer")
+        time.sleep(0.1)
+
+
+def post(url: str, body: object) -> None:
+    requests.post(url, json=body, timeout=60).raise_for_status()
+
+
+def get(url: str) -> None:
+    requests.get(url, timeout=60).raise_for_status()
+
+
+def pay(node: str, *payments: tuple[str, str, str, str]) -> None:
+    for sender, receiver, amount, memo in payments:
+        body = {"sender": sender, "receiver": receiver, "amount": float(amount), "memo": memo}
+        post(f"{node}/add_transaction", body)
+
+
+def mine(node: str, blocks: int) -> None:
+    for _ in range(blocks):
+        get(f"{node}/mine_block")
+
+
+def live() -> None:
+    """What the pictures show: some blocks with transfers in common, then branches."""
+    first, second, third = NODES
+    for node in NODES:
+        post(f"{node}/connect_node", {"node": [other for other in NODES if other != node]})
+    for number in range(10):
+        pay(first, *PAYMENTS[: number % (len(PAYMENTS) + 1)])
+        mine(first, 1)
+    for node in (second, third):
+        get(f"{node}/replace_chain")
+    mine(second, 2)  # a branch that will lose
+    pay(first, *PAYMENTS)
+    mine(first, 3)
+    get(f"{second}/replace_chain")
+    mine(third, 1)
+    mine(second, 1)
+    pay(second, *PAYMENTS[:3])
+
+
+def picture(browser: Browser, name: str, url: str, *, dark: bool = False) -> None:
+    context = browser.new_context(viewport=SIZE, color_scheme="dark" if dark else "light", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(url, wait_until="load")
+    page.wait_for_selector("#live-state[data-state=on]")
+    page.wait_for_timeout(1_000)  # what is drawn after loading
+    page.screenshot(path=PICTURES / f"{name}.png")
+    context.close()
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with network(), chromium() as browser:
+        live()
+        picture(browser, "home", NODES[1])
+        picture(browser, "forks", f"{NODES[1]}/forks", dark=True)
+        picture(browser, "lesson", f"{NODES[1]}/learn/chain")
+        picture(browser, "wallet", f"{NODES[1]}/wallet", dark=True)
+
+
+if __name__ == "__main__":
+    main()
