@@ -16,7 +16,7 @@ from ...api.shapes.v1 import BlockStanding, BlockSummary, TransactionView
 from ...system.shares import DEAR_READS
 from ..frame.pages import Page, Visit, content_of, page
 from . import fork_tree
-from .known_nodes import KnownTip, labels_of, tips_of
+from .known_nodes import KnownTip, labels_of, neighbours_of
 
 DEPTHS: Final = (12, 24, 50, 200)
 """Heights that the page offers to draw."""
@@ -46,7 +46,7 @@ class Place:
 def forks(visit: Visit[ForksQuery]) -> Page:
     depth = visit.query.depth
     found, _ = content_of(visit.ask(tree, TreeQuery(depth=depth)))
-    tips = tips_of(visit)
+    tips = neighbours_of(visit).tips
     drawn = {each.hash: each.status for each in found.blocks}
     labels = {each.hash: labels_of(each) for each in tips if each.hash in drawn}
     return Page(

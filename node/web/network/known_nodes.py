@@ -1,42 +1,121 @@
-"""The nodes that this one knows of, gathered by their tips: one colour a tip, the same on each page."""
+"""The nodes that this one knows of, and their tips: a colour and a letter a tip, the same on each page.
+
+What other nodes say of themselves, and of each other, is untrusted text.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any, Final
 
+from ...api.calls.explore.v1_network import network
+from ...api.shapes.explore import Network, NetworkNode
 from ...system.text import shown
-from ..explorer.home_page import status_of
-from ..frame.pages import Visit
+from ..frame.pages import Visit, content_of
 from .fork_tree import Label
 
 COLOURS: Final = 8
 """`--c0` to `--c7` of the style sheet."""
-_LONGEST: Final = 22
-"""Characters of a label."""
+LONGEST_LABEL: Final = 19
+"""Characters."""
+STATES: Final = {
+    "self": "this node",
+    "connected": "connected",
+    "down": "does not answer",
+    "refused": "refused",
+    "reserve": "in reserve",
+    "told": "known by hearsay",
+}
+"""What each state of `/v1/network` is called."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNode:
+    """A node as the pages show it."""
+
+    told: NetworkNode
     name: str
-    is_self: bool
+    """Its address without the scheme."""
+    state: str
+    """In words."""
+    letter: str
+    """Of its tip; empty where that is not known."""
+    colour: int | None
+    neighbours: tuple[str, ...]
+    """The ids of the nodes that it is linked with."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownTip:
-    """A tip, and the nodes that say it is theirs."""
+    """A tip, and the nodes that are at it as they say."""
 
     hash: str
     height: int
+    letter: str
+    """A for the most work, B, … Z, AA, …: a colour alone would not do."""
     colour: int
     nodes: tuple[KnownNode, ...]
 
 
-def tips_of(visit: Visit[Any]) -> list[KnownTip]:
-    """The tips of all nodes, the most work first."""
-    status = status_of(visit)
-    return [KnownTip(status.tip, status.height, 0, (KnownNode("this node", True),))]
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Everything that this node knows of the network."""
+
+    nodes: tuple[KnownNode, ...]
+    """This one first."""
+    tips: tuple[KnownTip, ...]
+    """The most work first."""
+    best_height: int
+    truncated: bool
+
+
+def neighbours_of(visit: Visit[Any]) -> Neighbours:
+    """What `/v1/network` answers, gathered by tips."""
+    found, _ = content_of(visit.ask(network))
+    return gathered(found)
+
+
+def gathered(found: Network) -> Neighbours:
+    """The nodes with their tips."""
+    work = {each.tip: int(each.work or "0", 16) for each in found.nodes if each.tip is not None}
+    place = {tip: number for number, tip in enumerate(sorted(work, key=lambda tip: (-work[tip], tip)))}
+    linked: dict[str, list[str]] = {each.id: [] for each in found.nodes}
+    for link in found.links:
+        linked[link.from_].append(link.to)
+        linked[link.to].append(link.from_)
+    nodes = tuple(
+        KnownNode(
+            told=each,
+            name="this node" if each.is_self else name_of(each),
+            state=STATES.get(each.state, each.state),
+            letter="" if each.tip is None else letter(place[each.tip]),
+            colour=None if each.tip is None else place[each.tip] % COLOURS,
+            neighbours=tuple(dict.fromkeys(linked[each.id])),
+        )
+        for each in found.nodes
+    )
+    tips = []
+    for tip, number in place.items():
+        here = tuple(each for each in nodes if each.told.tip == tip)
+        tips.append(KnownTip(tip, max(each.told.height or 0 for each in here), letter(number), number % COLOURS, here))
+    return Neighbours(nodes, tuple(tips), found.best_height, found.truncated)
+
+
+def name_of(node: NetworkNode) -> str:
+    """How a node is called: by its address, or where it has told none by the first digits of its id."""
+    return node.url.removeprefix("http://") if node.url else f"node {node.id[:8]}"
+
+
+def letter(number: int) -> str:
+    """A, B, … Z, AA, AB, …"""
+    text = ""
+    while number >= 0:
+        text = ascii_uppercase[number % 26] + text
+        number = number // 26 - 1
+    return text
 
 
 def labels_of(tip: KnownTip) -> list[Label]:
-    return [Label(shown(each.name, _LONGEST), each.is_self, tip.colour) for each in tip.nodes]
+    """The tip's nodes as labels below its block."""
+    return [Label(shown(each.name, LONGEST_LABEL), each.told.is_self, tip.colour) for each in tip.nodes]

@@ -2,7 +2,7 @@
 //
 // A reorg is told by /v1/events, and is seen as well by comparing the drawing before and after: so one that happened
 // while the node or the stream was away is told too. Its banner stays, and what it says of the mempool is kept true:
-// htmx asks for the page of the branch that was left (/forks/branch/…) again at each news.
+// htmx asks the page of the branch that was left (/forks/branch/…) again at each news.
 
 import { whileVisible } from "./look.js";
 
@@ -30,16 +30,21 @@ function tellReorg(oldTip, text) {
   const about = document.createElement("p");
   about.textContent = text;
   const more = document.createElement("div");
-  more.className = "reorg-more";
   for (const [name, value] of Object.entries({
     "hx-get": `/forks/branch/${oldTip}`, "hx-trigger": "load, moneyer:news from:body",
-    "hx-select": "#branch > *", "hx-swap": "innerMorph",
+    "hx-select": "#fates", "hx-swap": "innerMorph",
   })) more.setAttribute(name, value);
+  const link = document.createElement("a");
+  link.href = `/forks/branch/${oldTip}`;
+  link.textContent = "What became of the branch, block by block";
   const close = document.createElement("button");
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => banner.remove());
-  banner.append(head, about, more, close);
+  const foot = document.createElement("p");
+  foot.className = "foot";
+  foot.append(link, close);
+  banner.append(head, about, more, foot);
   place.prepend(banner);
   while (place.children.length > MOST_BANNERS) place.lastChild.remove();
   htmx.process(more);
