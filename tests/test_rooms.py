@@ -25,7 +25,7 @@ REASONS = {
     "node/store/glance.py": "one statement over three nouns",
     "node/web/explorer/search_page.py": "one file a group of pages",
     "node/web/explorer/block_pages.py": "one file a group of pages",
-    "node/web/network/known_nodes.py": "one file an idea: how nodes are gathered by their tips",
+    "node/web/network/network_page.py": "one file a group of pages",
     "node/web/owner/session_pages.py": "one file a group of pages",
     "node/web/docs_page.py": "one file a group of pages",
     "worker/engines/hashlib_engine.py": "one file an engine",

@@ -36,6 +36,8 @@ The threads, all of them daemons; an arrow says who starts or wakes whom:
 
   with --manual, in place of all that Gossip starts:
        meet peers        adds the peers of --peer to the table              ends when done, or on stop
+       look at peers     asks peers for their tips while somebody looks     ends on stop, not joined
+                         at the network
 
   when needed, in any of these or in a request's thread:
        deadlines         one for the process: shuts the sockets of late     never ends, sleeps

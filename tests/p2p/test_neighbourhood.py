@@ -15,7 +15,7 @@ from moneyer.node.p2p.gossip.neighbourhood import NetworkNode, look_round
 from moneyer.node.p2p.peer.wire import Neighbour
 from moneyer.node.store.peers import PeerRow
 from tests.kit.chains import ChainBuilder
-from tests.kit.net.gossip import COIN, SOON, gossiping, line, listener, node_id_of
+from tests.kit.net.gossip import COIN, SOON, blocks_told, gossiping, line, listener, node_id_of
 from tests.kit.net.peers import Serve, as_json
 from tests.kit.running import RunningNode, running
 from tests.kit.waiting import wait_until
@@ -164,13 +164,37 @@ def test_a_peer_that_tells_nonsense_of_its_links_is_blamed(tmp_path: Path, serve
         assert [found["state"] for found in picture(node)["nodes"] if found["state"] == "told"] == []
 
 
-def test_a_manual_node_sees_the_peers_that_it_was_given(tmp_path: Path, serve: Serve) -> None:
-    peer = serve(listener(ChainBuilder(COIN)))
+def test_a_manual_node_asks_the_peers_that_it_was_given_for_their_tips_while_somebody_looks(
+    tmp_path: Path, serve: Serve
+) -> None:
+    chain = ChainBuilder(COIN)
+    chain.grow(2)
+    peer = serve(listener(chain))
     with running(tmp_path / "node", COIN) as node:
         node.post("/connect_node", {"node": [peer.url]})
-        found = picture(node)
-    assert [(node["state"], node["tip"] is None, node["lag"]) for node in found["nodes"]] == [
-        ("self", False, 0),
-        ("connected", True, 0),
-    ]
-    assert len(found["links"]) == 1
+        first = picture(node)
+        assert [(each["state"], each["tip"] is None) for each in first["nodes"]] == [
+            ("self", False),
+            ("connected", True),
+        ]
+        assert len(first["links"]) == 1
+        wait_until(lambda: picture(node)["nodes"][1]["tip"] == show(chain.tip_hash), SOON, "the peer's tip")
+        found = picture(node)["nodes"]
+        assert [(each["height"], each["lag"]) for each in found] == [(0, 2), (2, 0)]
+        assert node.height == 0  # it fetched nothing
+        peer.close()
+        wait_until(lambda: picture(node)["nodes"][1]["state"] == "down", SOON, "the peer to be missed")
+
+
+def test_a_peer_that_took_a_block_as_a_side_branch_stands_on_its_own_tip(tmp_path: Path, serve: Serve) -> None:
+    chain = ChainBuilder(COIN)
+    peer = serve(listener(chain))
+    peer.routes["POST /p2p/block"] = as_json({"status": "side_branch"})
+    with gossiping(tmp_path / "node", [peer.url]) as node:
+        wait_until(lambda: picture(node)["nodes"][1:], SOON, "the peer to be known")
+        theirs = show(chain.tip_hash)
+        chain.grow(1)
+        node.take(chain)
+        wait_until(lambda: blocks_told(peer), SOON, "the block to be sent")
+        wait_until(lambda: node.height == 1, SOON, "the block to be taken")
+        assert [each["tip"] for each in picture(node)["nodes"]] == [show(chain.tip_hash), theirs]

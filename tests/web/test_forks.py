@@ -66,6 +66,9 @@ def test_a_fork_between_two_nodes_is_drawn_then_resolved_and_the_banner_says_wha
     drawn = page.locator(block_of(theirs.tip_hash))
     expect(drawn).to_contain_text("side branch")
     expect(page.locator("#branches")).to_have_text("1 branch beside the main chain")
+    label = two.url.removeprefix("http://")
+    expect(page.locator(f"#tip-{show(theirs.tip_hash)}")).to_contain_text(label)
+    expect(page.locator(".tree .pill")).to_have_text(["this node", label])
 
     two.take_block(_more(theirs))
     assert one.get("/replace_chain").json["message"] == "nodes updated."

@@ -13,7 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 from moneyer.node.core.codec import show
 from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.chains import ChainBuilder
-from tests.kit.net.peers import PeerServer, honest
+from tests.kit.net.gossip import listener
+from tests.kit.net.peers import HELLO, PeerServer, as_json, hello_of
 from tests.kit.running import RunningNode, rich_coin, running
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"{{7*7}}"
@@ -85,7 +86,7 @@ def test_a_node_that_comes_is_given_a_place_and_the_others_keep_theirs(
     page = open_network(new_page, node)
     expect(page.locator(".nodes tbody tr")).to_have_count(2)
     before = places(page)
-    with closing(PeerServer(honest(ChainBuilder(node.coin)))) as peer:
+    with closing(PeerServer(listener(ChainBuilder(node.coin)))) as peer:
         connect(node, peer.url)
         expect(row_of(page, peer.url)).to_contain_text("connected")
         page.wait_for_function("document.getElementById('graph')._cyreg.cy.nodes().length === 3")
@@ -105,19 +106,19 @@ def test_a_node_that_ends_is_told_to_be_silent(node: RunningNode, other: Running
 
 def test_a_peer_on_another_branch_has_its_tip_beside_the_tree(node: RunningNode, new_page: NewPage) -> None:
     node.take(node.chain, node.chain.height + 1 - len(node.chain.grow(3)))
-    theirs = node.chain.branch(1, "theirs")
+    theirs = node.chain.branch(2, "theirs")
     theirs.grow(1)
-    with closing(PeerServer(honest(theirs, agent=HOSTILE))) as peer:
+    routes = listener(theirs) | {HELLO: as_json(hello_of(theirs, agent=HOSTILE))}
+    with closing(PeerServer(routes)) as peer:
         connect(node, peer.url)
         page = open_network(new_page, node)
         row = row_of(page, peer.url)
         expect(row.locator(".agent")).to_have_text(HOSTILE)
         expect(row.locator(".agent img")).to_have_count(0)
-        expect(row).to_contain_text("1 block behind")
         expect(page.locator(".tip-list li")).to_have_count(2)
         page.goto("/forks")
         place = page.locator(f"#tip-{show(theirs.tip_hash)}")
-        expect(place).to_contain_text("Unknown block at height 2")
+        expect(place).to_contain_text("Unknown block at height 3")
         expect(place).to_contain_text(peer.url.removeprefix("http://"))
         node.take_block(theirs.raw[-1])
         expect(place).to_contain_text("side branch")

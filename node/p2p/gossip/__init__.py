@@ -16,10 +16,11 @@ The threads are drawn in `node.p2p`. Locks: `LinkManager` has one for its links,
 request or a write; `Relay` has one for its memory and listeners; `RecentHashes` have one each. A link has none: other
 threads call only its methods up to `calls_from`, each of which sets single fields or an event.
 
-Weak: with `--manual` nothing is sent by itself. What a peer has is remembered for some thousand hashes only: older
-ones may be sent again. The manager reads the whole table of peers in each round.
+Weak: with `--manual` nothing is sent by itself (`ManualLook` says hello while somebody looks at the network). What a
+peer has is remembered for some thousand hashes only: older ones may be sent again. The manager reads the whole table of
+peers in each round.
 
 `neighbourhood` makes a picture of the network from the links and what their peers tell of theirs; it changes nothing.
 
-Read in this order: gossip, relay, outbox, links, link_manager, neighbourhood.
+Read in this order: gossip, relay, outbox, links, link_manager, neighbourhood, manual_look.
 """

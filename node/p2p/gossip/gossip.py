@@ -25,6 +25,7 @@ from ..table.peer_table import PeerTable
 from ..table.standing import Greeting
 from .link_manager import LinkManager
 from .links import Link, LinkSnapshot
+from .manual_look import ManualLook
 from .relay import Relay
 
 WATCH_SECONDS: Final = 30.0
@@ -44,7 +45,8 @@ class Caller:
 
 
 class Gossip:
-    """Relay, links and catch-up. With `--manual` there are none: the peers of `--peer` are added to the table once.
+    """Relay, links and catch-up. With `--manual` there are none: the peers of `--peer` are added to the table once, and
+    all in the table are asked for their tips while somebody looks at the network.
 
     `clock`: seconds, for `LinkManager`.
     """
@@ -64,14 +66,16 @@ class Gossip:
         self._configured = ConfiguredPeers(config)
         self._manager = LinkManager(config, peers, self._configured, self._make_link, clock)
         self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
+        self._manual_look = ManualLook(peers) if config.manual else None
         self._stopped = threading.Event()
         self._is_on = False
         self._watched_until = 0.0
 
     def start(self) -> None:
-        if self._config.manual:
+        if self._manual_look is not None:
             meeting = (self.peers, self._stopped)
             threading.Thread(target=self._configured.meet, args=meeting, name="meet peers", daemon=True).start()
+            threading.Thread(target=self._manual_look.run, name="look at peers", daemon=True).start()
             return
         self._is_on = True
         self.peers.on_change = self._manager.table_changed
@@ -83,6 +87,8 @@ class Gossip:
     def stop(self) -> None:
         """Takes about a second at most: links that are in a request are not waited for."""
         self._stopped.set()
+        if self._manual_look is not None:
+            self._manual_look.stop()
         if self._is_on:
             self.peers.on_change = self.peers.on_delivery = None
             self._manager.stop()
@@ -109,6 +115,8 @@ class Gossip:
 
     def live(self) -> dict[str, LinkSnapshot]:
         """URL -> what is known now, for each connected peer."""
+        if self._manual_look is not None:
+            return dict(self._manual_look.now())
         return {link.url.url: link.now() for link in self.links() if link.node_id is not None}
 
     @property
@@ -118,6 +126,8 @@ class Gossip:
 
     def watch(self) -> None:
         """Somebody looks at the network: for WATCH_SECONDS peers are asked more often whom they are linked with."""
+        if self._manual_look is not None:
+            self._manual_look.look()
         was_watched, self._watched_until = self.is_watched, time.monotonic() + WATCH_SECONDS
         if not was_watched:
             for link in self.links():

@@ -166,10 +166,13 @@ class Link:
         return self._blocks.peer_work
 
     def now(self) -> LinkSnapshot:
-        """What is known of the peer now: a tip that it took or gave since the last hello counts too."""
+        """What is known of the peer now: a tip that it took or gave since the last hello counts too.
+
+        Not one that it took as a side branch, nor one of equal work: it stands on its own, which it saw first.
+        """
         tip = self._relay.tip
-        is_in_step = tip.block_hash in self._blocks.known
-        if is_in_step and tip.work >= self.peer_work:
+        is_in_step = tip.block_hash in self._blocks.known and tip.block_hash != self._blocks.beside
+        if is_in_step and tip.work > self.peer_work:
             height, work, block_hash = tip.height, tip.work, tip.block_hash
         else:
             height, work, block_hash = self.height, self.peer_work, self.tip
@@ -188,7 +191,9 @@ class Link:
     def heard(self, greeting: Greeting) -> None:
         """A sync has greeted the peer, and will fetch what it has: its tip is not to be sent back."""
         self.has_blocks([unshow(greeting.hello.tip)])
-        self._blocks.peer_work = max(self.peer_work, greeting.hello.claimed_work)
+        if greeting.hello.claimed_work >= self.peer_work:
+            self.height, self.tip = greeting.hello.height, unshow(greeting.hello.tip)
+            self._blocks.peer_work = greeting.hello.claimed_work
 
     def synced(self) -> None:
         """A sync has fetched the peer's chain: its mempool may hold transfers that are valid only now."""

@@ -65,13 +65,15 @@ class RecentHashes:
 class BlockOutbox:
     """Sends one peer this node's main chain.
 
-    `peer_work`: the work that the peer claims; `is_unsure`: only a new hello can show what the peer has now.
+    `peer_work`: the work that the peer claims; `is_unsure`: only a new hello can show what the peer has now;
+    `beside`: the last block that it took as a side branch, standing on another tip.
     """
 
     def __init__(self, url: PeerUrl, client: PeerClient, relay: Relay, store: Store) -> None:
         self.known = RecentHashes(_KNOWN_BLOCKS)
         self.peer_work = 0
         self.is_unsure = False
+        self.beside: bytes | None = None
         self._url = url
         self._client = client
         self._relay = relay
@@ -118,6 +120,8 @@ class BlockOutbox:
             if status == "orphan":
                 self.is_unsure = True
                 return False
+            if status == "side_branch":
+                self.beside = block_hash
             self.known.add([block_hash])
         return True
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any, Final
 
-from ...api.calls.explore.v1_network import network
+from ...api.calls.v1_peers import network
 from ...api.shapes.explore import Network, NetworkNode
 from ...system.text import shown
 from ..frame.pages import Visit, content_of
