@@ -166,6 +166,15 @@ def test_a_session_alone_changes_nothing(guarded: RunningNode, headers: dict[str
     assert guarded.state() == before
 
 
+def test_a_session_alone_sends_no_form(guarded: RunningNode) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    cookie = sign_in(guarded)
+    for headers, status in (({}, 403), ({"Origin": "null"}, 403), (own_page(guarded), 303)):
+        answer = guarded.call("POST", "/wallet/mine", b"blocks=1", {**cookie, **form, **headers})
+        assert answer.status == status
+    assert guarded.call("POST", "/wallet/mine", b"blocks=1", {**form, **own_page(guarded)}).status == 401
+
+
 def test_a_code_is_taken_from_a_page_of_the_node_only_and_once(guarded: RunningNode) -> None:
     code = new_code(guarded)
     for headers in ({}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://evil.example"}):

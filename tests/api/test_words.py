@@ -55,7 +55,7 @@ def test_a_wrong_value_is_told_by_its_field(told: RunningNode, endpoint: Endpoin
         for wrong in WRONG:
             value = {**required, field: wrong}
             problem = explain(kind, value)
-            answer = told.call(endpoint.method, path_of(endpoint), value)
+            answer = told.call(endpoint.method, path_of(endpoint), value, OWN_PAGE)
             error = check(answer, value)
             if problem is not None:
                 assert (answer.status, error["code"]) == (400, "bad_field"), (value, answer.body)
@@ -69,7 +69,7 @@ def test_a_wrong_name_gets_the_right_one_and_a_missing_field_is_named(told: Runn
     config = kind.__struct_config__
     for field in kind.__struct_encode_fields__:
         misspelt = field + field[-1]
-        error = check(told.call(endpoint.method, path_of(endpoint), {misspelt: "x"}), misspelt)
+        error = check(told.call(endpoint.method, path_of(endpoint), {misspelt: "x"}, OWN_PAGE), misspelt)
         if config.forbid_unknown_fields or hasattr(kind, "spellings"):
             assert f"did you mean {field}" in error["message"], (misspelt, error)
     bodies: tuple[Any, ...] = ({}, [], "x", 5, None)
@@ -78,11 +78,12 @@ def test_a_wrong_name_gets_the_right_one_and_a_missing_field_is_named(told: Runn
     info = msgspec.inspect.type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     if required := [field.encode_name for field in info.fields if field.required]:
-        error = check(told.call(endpoint.method, path_of(endpoint), {}), endpoint.path)
+        error = check(told.call(endpoint.method, path_of(endpoint), {}, OWN_PAGE), endpoint.path)
         assert f"{required[0]} is missing" in error["message"]
 
 
-JSON = {"Content-Type": "application/json"}
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+JSON = {**OWN_PAGE, "Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(

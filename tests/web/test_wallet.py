@@ -184,6 +184,30 @@ def test_no_other_site_sends_a_form(node: RunningNode, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/json", b'{"key": "page-0123456789abcdef"}', 415),
+        ("multipart/form-data; boundary=x", b"--x--", 415),
+        (FORM["Content-Type"], b"", 400),
+        (FORM["Content-Type"], b"key=short", 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&to=a&to=b", 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&too=bob", 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&to=%ff", 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&to=\xff", 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&" + b"&".join(b"a%d=" % each for each in range(40)), 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&to=" + b"x" * 1_001, 400),
+        (FORM["Content-Type"], b"key=page-0123456789abcdef&to=" + b"x" * 70_000, 413),
+    ],
+)
+def test_what_no_form_of_these_pages_sends_is_refused_in_a_sentence(
+    node: RunningNode, kind: str, body: bytes, status: int
+) -> None:
+    answer = node.call("POST", "/wallet/send", body, {**OWN, "Content-Type": kind})
+    assert answer.status == status
+    assert "<h1>That did not work</h1>" in answer.body.decode()
+
+
+@pytest.mark.parametrize(
     ("fields", "where", "sentence"),
     [
         ({"amount": "1,5"}, "amount", "write the amount without a comma"),
@@ -212,6 +236,7 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
     field = page.locator(f"#{where}")
     expect(page.locator(f"#{where}-problem")).to_contain_text(sentence)
     expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
     for name, value in typed.items():
         expect(page.locator(f"#{name}")).to_have_value(value)
     check_axe(page)

@@ -65,6 +65,10 @@ class Typed:
     def problem(self, name: str) -> str | None:
         return self.problems.get(name)
 
+    def is_first(self, name: str) -> bool:
+        """Whether the reader is led to this field first: it is the first one that something is wrong with."""
+        return next(iter(self.problems), None) == name
+
 
 class WalletQuery(Struct):
     job: Annotated[str, Meta(max_length=64)] | None = None
