@@ -39,6 +39,9 @@ PATHS = (
     "/v1/blocks/0",
     "/v1/blocks/2",
     "/v1/mempool",
+    "/v1/tree?depth=3",
+    "/v1/stats?points=2",
+    "/v1/rich?limit=2",
     "/v1/coin",
 )
 

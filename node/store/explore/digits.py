@@ -59,13 +59,14 @@ _ACCOUNTS = Query(
 
 
 def blocks_beginning(conn: Connection, digits: str, limit: int) -> list[BlockRow]:
-    """Blocks of the tree, invalid ones too, whose shown hash begins with `digits` (lower case), at most `limit`."""
+    """Blocks of the tree, invalid ones too, whose shown hash begins with `digits` (lower case), at most `limit`; the
+    highest first."""
     lowest, highest = (int(digits[:_INDEXED].ljust(_INDEXED, end), 16) for end in "0f")
     # What the index cannot tell apart is told apart here.
     at_most = limit if len(digits) <= _INDEXED else _ALIKE
     found = (block_hash for (block_hash,) in _BLOCKS.rows(conn, lowest=lowest, highest=highest, at_most=at_most))
     alike = (block_hash for block_hash in found if show(block_hash).startswith(digits))
-    return blocks.by_hashes(conn, list(islice(alike, limit)))
+    return sorted(blocks.by_hashes(conn, list(islice(alike, limit))), key=lambda row: -row.height)
 
 
 def transactions_beginning(conn: Connection, digits: str, limit: int) -> list[tuple[bytes, Place]]:
