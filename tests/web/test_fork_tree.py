@@ -6,7 +6,16 @@ import random
 from itertools import pairwise
 
 from moneyer.node.api.shapes.explore import TreeBlock
-from moneyer.node.web.network.fork_tree import BOX_HEIGHT, BOX_WIDTH, MAX_LABELS, NEVER_FOLDED, Label, Picture, draw
+from moneyer.node.web.network.fork_tree import (
+    BOX_HEIGHT,
+    BOX_WIDTH,
+    MAX_LABELS,
+    MAX_LANES,
+    NEVER_FOLDED,
+    Label,
+    Picture,
+    draw,
+)
 
 
 def block(name: str, parent: str, height: int, *, main: bool = False, status: str = "") -> TreeBlock:
@@ -108,3 +117,13 @@ def test_genesis_alone_is_a_picture() -> None:
     picture = drawn(main_chain(0))
     assert [box.block.hash for box in picture.boxes] == ["m0"]
     assert picture.arrows == ()
+
+
+def test_more_branches_than_have_a_lane_are_counted_and_not_drawn() -> None:
+    blocks = main_chain(9)
+    for number in range(MAX_LANES + 5):
+        blocks += side(f"s{number}-", "m7", 8, 1)
+    picture = drawn(blocks)
+    assert (len(picture.branches), picture.not_drawn) == (MAX_LANES + 5, 5)
+    assert len([box for box in picture.boxes if not box.block.main_chain]) == MAX_LANES
+    assert all(box.x + BOX_WIDTH <= picture.width for box in picture.boxes)

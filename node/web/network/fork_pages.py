@@ -24,6 +24,10 @@ MAX_LEFT: Final = 100
 """Blocks of a branch that are looked at; a deeper one says so."""
 MAX_CAME: Final = 10
 """Blocks of the main chain that are listed beside a branch."""
+MAX_BRANCHES: Final = 50
+"""Branches that are listed."""
+MAX_TIPS: Final = 24
+"""Tips of nodes that are listed: anybody can tell of as many as they like."""
 MAX_TRANSFERS: Final = 200
 """Transfers of a branch that are looked up."""
 
@@ -54,7 +58,9 @@ def forks(visit: Visit[ForksQuery]) -> Page:
         {
             "picture": fork_tree.draw(found.blocks, labels),
             "truncated": found.truncated,
-            "places": [Place(each, _where(visit, each, drawn)) for each in tips],
+            "max_branches": MAX_BRANCHES,
+            "places": [Place(each, _where(visit, each, drawn)) for each in tips[:MAX_TIPS]],
+            "more_tips": max(0, len(tips) - MAX_TIPS),
             "height": max(each.height for each in found.blocks if each.main_chain),
             "depth": depth,
             "depths": DEPTHS,

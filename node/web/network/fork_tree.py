@@ -17,7 +17,7 @@ BOX_WIDTH: Final = 148
 BOX_HEIGHT: Final = 46
 LABEL_HEIGHT: Final = 24
 """Of one label below a block."""
-MAX_LABELS: Final = 4
+MAX_LABELS: Final = 6
 """Labels below a block; of more, the last says how many are left out."""
 _LANE: Final = 176
 _GAP: Final = 34
@@ -25,6 +25,8 @@ _FOLDED: Final = 30
 _LEFT: Final = 66
 """Room for the heights."""
 _EDGE: Final = 10
+MAX_LANES: Final = 24
+"""Lanes beside the main chain that are drawn: anybody can make side branches where mining is easy."""
 NEVER_FOLDED: Final = 6
 """The newest heights are always drawn."""
 _SHORTEST_FOLD: Final = 3
@@ -111,13 +113,16 @@ class Picture:
     arrows: tuple[Arrow, ...]
     rows: tuple[Row, ...]
     branches: tuple[Branch, ...]
-    """The newest fork first."""
+    """All, the newest fork first."""
+    not_drawn: int
+    """How many of them found no lane."""
 
 
 def draw(blocks: Sequence[TreeBlock], labels: Mapping[str, Sequence[Label]]) -> Picture:
     """`blocks` as `/v1/tree` has them; `labels`: nodes by the hash of their own tip."""
     branches = branches_of(blocks)
     lanes = {each.hash: branch.lane for branch in branches for each in branch.blocks}
+    blocks = [each for each in blocks if lanes.get(each.hash, 0) <= MAX_LANES]
     tip = next((each.hash for each in blocks if each.main_chain), None)
     rows, bottom = _rows(blocks, _unfolded(blocks, branches, labels), labels)
     y_of = {row.height: row.y for row in rows if row.count == 1}
@@ -134,12 +139,13 @@ def draw(blocks: Sequence[TreeBlock], labels: Mapping[str, Sequence[Label]]) -> 
         if each.height in y_of
     }
     return Picture(
-        width=_LEFT + max(lanes.values(), default=0) * _LANE + BOX_WIDTH + _EDGE,
+        width=_LEFT + max(lanes.get(each.hash, 0) for each in blocks) * _LANE + BOX_WIDTH + _EDGE,
         height=bottom,
         boxes=tuple(boxes.values()),
         arrows=tuple(_arrows(boxes, rows)),
         rows=tuple(rows),
         branches=tuple(sorted(branches, key=lambda each: (-each.fork_height, each.lane))),
+        not_drawn=sum(each.lane > MAX_LANES for each in branches),
     )
 
 
@@ -164,15 +170,13 @@ def branches_of(blocks: Sequence[TreeBlock]) -> list[Branch]:
             seen.add(at.hash)
             at = beside.get(at.prev_hash)
         found.append(tuple(line))
-    taken: dict[int, list[tuple[int, int]]] = {}
+    ends: list[int] = []
+    """The newest height of each lane so far."""
     placed: list[Branch] = []
-    for line_found in sorted(found, key=lambda each: (each[-1].height, each[-1].hash)):
-        low, high = line_found[-1].height, line_found[0].height
-        lane = 1
-        while any(low <= its_high and its_low <= high for its_low, its_high in taken.get(lane, ())):
-            lane += 1
-        taken.setdefault(lane, []).append((low, high))
-        placed.append(Branch(line_found, lane))
+    for branch in sorted(found, key=lambda each: (each[-1].height, each[-1].hash)):
+        lane = next((number for number, end in enumerate(ends) if end < branch[-1].height), len(ends))
+        ends[lane : lane + 1] = [branch[0].height]
+        placed.append(Branch(branch, lane + 1))
     return placed
 
 

@@ -61,7 +61,7 @@ function rings(nodes) {
 // Half axes of a ring's ellipse, as wide as the frame is, so large that the labels of `count` nodes have room.
 function axes(ring, count, inner, room) {
   const aspect = Math.min(1.8, Math.max(0.8, container.clientWidth / container.clientHeight));
-  const radius = Math.max(inner + 110, (count * room) / (2 * Math.PI), 165 * ring);
+  const radius = Math.max(inner + 110, (count * room) / (2 * Math.PI), Math.min(165, Math.max(100, container.clientWidth / 3.2)) * ring);
   return { x: radius * Math.sqrt(aspect), y: radius / Math.sqrt(aspect), radius };
 }
 
