@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.kit.browser import chromium
 
@@ -24,6 +24,8 @@ PORT = 5601
 NODES = [f"http://127.0.0.1:{PORT + number}" for number in range(3)]
 SIZE: ViewportSize = {"width": 1200, "height": 780}
 _START_SECONDS = 60
+Act = Callable[[Page], object]
+"""What is done on a page before its picture is taken."""
 
 PAYMENTS = (
     ("alice", "bob", "2.5", "lunch"),
@@ -100,14 +102,19 @@ def live() -> None:
     pay(second, *PAYMENTS[:3])
 
 
-def picture(browser: Browser, name: str, url: str, *, dark: bool = False) -> None:
+def picture(browser: Browser, name: str, url: str, *, dark: bool = False, act: Act = lambda page: None) -> None:
     context = browser.new_context(viewport=SIZE, color_scheme="dark" if dark else "light", reduced_motion="reduce")
     page = context.new_page()
     page.goto(url, wait_until="load")
     page.wait_for_selector("#live-state[data-state=on]")
+    act(page)
     page.wait_for_timeout(1_000)  # what is drawn after loading
     page.screenshot(path=PICTURES / f"{name}.png")
     context.close()
+
+
+def change_an_old_block(page: Page) -> None:
+    page.get_by_label("What stands in it").nth(1).fill("Ann pays Ben 500")
 
 
 def main() -> None:
@@ -116,7 +123,7 @@ def main() -> None:
         live()
         picture(browser, "home", NODES[1])
         picture(browser, "forks", f"{NODES[1]}/forks", dark=True)
-        picture(browser, "lesson", f"{NODES[1]}/learn/chain")
+        picture(browser, "lesson", f"{NODES[1]}/learn/chain", act=change_an_old_block)
         picture(browser, "wallet", f"{NODES[1]}/wallet", dark=True)
 
 

@@ -28,10 +28,25 @@ export const coin = () => ask('/v1/coin')
 // The newest `count` blocks, the newest first.
 export const newest = async (count) => (await ask(`/v1/blocks?limit=${count}`)).blocks
 
-// Says that the chain is too short, and how to make it longer.
+// Says that the chain lacks something, and how it gets that.
 export class TooShort extends Error {
   constructor(wanted) {
     super(`Your chain is still too short for this: it takes ${wanted}. `)
+  }
+
+  get remedy() {
+    return ['Mine some blocks (', element('code', {}, 'moneyer mine 5'), ')']
+  }
+}
+
+class NoPayment extends TooShort {
+  constructor() {
+    super('a payment')
+    this.message = 'No payment stands in the newest blocks of your chain. '
+  }
+
+  get remedy() {
+    return [element('a', { href: '/wallet/send' }, 'Send some coins')]
   }
 }
 
@@ -44,7 +59,7 @@ export async function fillOwn(load) {
   } catch (problem) {
     note.replaceChildren(problem.message)
     if (!(problem instanceof TooShort)) return
-    note.append('Mine some blocks (', element('code', {}, 'moneyer mine 5'), '), and this page goes on by itself.')
+    note.append(...problem.remedy, ', and this page goes on by itself.')
     document.body.addEventListener('moneyer:block', () => fillOwn(load), { once: true })
   }
 }
@@ -53,9 +68,9 @@ export async function fillOwn(load) {
 export async function someTransfer(blocks = 200) {
   for (const { hash, tx_count: count } of await newest(blocks)) {
     if (count < 2) continue
-    const block = await ask(`/v1/blocks/${hash}`)
+    const block = await ask(`/v1/blocks/${hash}/transactions?start=1&limit=1`)
     const transaction = block.transactions.find(({ kind }) => kind === 'transfer')
     if (transaction) return { block, transaction }
   }
-  throw new TooShort('a block with a transfer in it')
+  throw new NoPayment()
 }

@@ -138,7 +138,7 @@ async function anyPayment() {
     if (!(problem instanceof TooShort)) throw problem
     const [{ hash, height }] = await newest(1)
     if (!height) throw new TooShort('a block that somebody has mined')
-    return (await ask(`/v1/blocks/${hash}`)).transactions[0].txid
+    return (await ask(`/v1/blocks/${hash}/transactions?limit=1`)).transactions[0].txid
   }
 }
 
