@@ -15,6 +15,8 @@ from .links import LinkSnapshot
 
 LOOK_SECONDS: Final = 4.0
 """Between two rounds, at least."""
+KEPT_SECONDS: Final = 15.0
+"""How long what a round found is told: later the table of peers knows better."""
 
 
 class ManualLook:
@@ -29,6 +31,7 @@ class ManualLook:
         self._stopped = threading.Event()
         self._found: Mapping[str, LinkSnapshot] = {}
         """URL -> what the peer said in the last round. Replaced as a whole."""
+        self._found_at = 0.0
 
     def run(self) -> None:
         """A round each time that somebody looks, until `stop`."""
@@ -38,6 +41,7 @@ class ManualLook:
                 self._found = {each.url.url: _snapshot(each) for each in self._peers.greet_all()}
             except StoreUnavailable:  # the disk is full, or the node ends: the next round may be well
                 self._found = {}
+            self._found_at = time.monotonic()
             self._stopped.wait(LOOK_SECONDS)
 
     def look(self) -> None:
@@ -50,8 +54,8 @@ class ManualLook:
         self._wanted.set()
 
     def now(self) -> Mapping[str, LinkSnapshot]:
-        """URL -> what was said in the last round, of the peers that answered."""
-        return self._found
+        """URL -> what was said in the last round, of the peers that answered; nothing while nobody looks."""
+        return self._found if time.monotonic() < self._found_at + KEPT_SECONDS else {}
 
 
 def _snapshot(greeting: Greeting) -> LinkSnapshot:
