@@ -91,6 +91,17 @@ def test_it_ends_with_the_token(node: RunningNode, new_page: NewPage) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in first")
 
 
+def test_a_page_that_is_open_when_the_session_ends_says_so_by_itself(node: RunningNode, new_page: NewPage) -> None:
+    page = new_page()
+    sign_in(page, node)
+    expect(page.locator("#live-state")).to_have_attribute("data-state", "on")
+    renew_token(node.config.token_file)
+    new_page.expect("status of 401")
+    node.extend()
+    expect(page.locator("main")).to_contain_text("Sign in first")
+    expect(page.get_by_role("row").filter(has_text="alice")).to_have_count(0)
+
+
 def test_a_session_from_before_a_restart_sends_nothing_and_says_what_to_do(
     node: RunningNode, new_page: NewPage
 ) -> None:

@@ -32,7 +32,17 @@ from ...wallet.names import MAX_NAME, find_name
 from ..frame.pages import Page, Redirect, Visit, content_of, page
 from .amounts import amount_of
 from .payments import Payment, fees, pay, sent_before
-from .wallet_pages import SCHEME, OwnAccount, Text, Typed, accounts_of, sentence_of, sign_in_first, why_locked
+from .wallet_pages import (
+    SCHEME,
+    OwnAccount,
+    Text,
+    Typed,
+    account_of,
+    accounts_of,
+    sentence_of,
+    sign_in_first,
+    why_locked,
+)
 
 _REFUSED: Final = 422
 _NOT_NOW: Final = 503
@@ -142,8 +152,11 @@ def _values(form: Struct) -> dict[str, str]:
 
 def _form(visit: Visit[object], typed: Typed, key: str, status: int = 200) -> Page:
     memo = len(typed.values["memo"].encode("utf-8", "replace"))
+    accounts, sender = accounts_of(visit), account_of(visit, typed.values["sender"])
+    if sender is not None and sender.name not in (each.name for each in accounts):
+        accounts.append(sender)
     content = {
-        "accounts": accounts_of(visit),
+        "accounts": accounts,
         "names": known_names(visit),
         "fees": fees(visit, memo),
         "why_locked": why_locked(visit),
@@ -168,7 +181,7 @@ def _checked(visit: Visit[object], form: SendForm) -> tuple[Order | None, dict[s
     form = _unfolded(form)
     if (why := why_locked(visit)) is not None:
         problems["all"] = why
-    account = next((each for each in accounts_of(visit) if form.sender in (each.name, each.view.address)), None)
+    account = account_of(visit, form.sender)
     if account is None:
         problems["sender"] = "choose one of your accounts"
     receiver, problem = _receiver(visit, form.to.strip())

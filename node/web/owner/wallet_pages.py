@@ -106,11 +106,19 @@ def sign_in_first() -> Page:
 
 def accounts_of(visit: Visit[object]) -> list[OwnAccount]:
     """The wallet's accounts, in its order; the first ones of very many."""
-    found = []
-    for name, payload in list(visit.node.wallet.names.items())[:SHOWN]:
-        view, _ = content_of(visit.ask(show_account, address=visit.node.coin.address(payload)))
-        found.append(OwnAccount(name, view))
-    return found
+    return [_own(visit, name, payload) for name, payload in list(visit.node.wallet.names.items())[:SHOWN]]
+
+
+def account_of(visit: Visit[object], who: str) -> OwnAccount | None:
+    """The account of a name or an address; None for one that is not the wallet's."""
+    coin, names = visit.node.coin, visit.node.wallet.names
+    found = next(((name, held) for name, held in names.items() if who in (name, coin.address(held))), None)
+    return None if found is None else _own(visit, *found)
+
+
+def _own(visit: Visit[object], name: str, payload: bytes) -> OwnAccount:
+    view, _ = content_of(visit.ask(show_account, address=visit.node.coin.address(payload)))
+    return OwnAccount(name, view)
 
 
 def why_locked(visit: Visit[object]) -> str | None:
