@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.kit.commands import asked, moneyer, refusal
+from tests.kit.commands import asked, browser_that_notes, moneyer, refusal
 from tests.kit.running import RunningNode, own_node, running
 from tests.kit.waiting import wait_until
 
@@ -16,12 +15,8 @@ CODE = r"[0-9A-Za-z_-]{43}"
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Path:
-    """A program that writes down what it is to open: `BROWSER` names it."""
-    program = tmp_path / "browser"
-    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {shlex.quote(str(tmp_path / "opened"))}\n')
-    program.chmod(0o700)
-    return program
+def browser(tmp_path: Path) -> dict[str, str]:
+    return {"BROWSER": browser_that_notes(tmp_path)}
 
 
 def signs_in(node: RunningNode, url: str) -> bool:
@@ -29,9 +24,9 @@ def signs_in(node: RunningNode, url: str) -> bool:
     return node.post("/v1/session", {"code": url.partition("#")[2]}, headers).status == 200
 
 
-def test_it_opens_the_page_with_a_code_that_signs_in(tmp_path: Path, browser: Path) -> None:
+def test_it_opens_the_page_with_a_code_that_signs_in(tmp_path: Path, browser: dict[str, str]) -> None:
     with own_node(tmp_path / "node") as node:
-        done = moneyer("open", "--data", node.config.data, env={"BROWSER": f"{browser} %s"})
+        done = moneyer("open", "--data", node.config.data, env=browser)
         assert done.returncode == 0, done.stderr
         url = done.stdout.strip()
         assert re.fullmatch(rf"{node.url}/signin#{CODE}", url)
@@ -40,9 +35,11 @@ def test_it_opens_the_page_with_a_code_that_signs_in(tmp_path: Path, browser: Pa
         assert not signs_in(node, url)
 
 
-def test_it_only_prints_the_address_where_it_is_told_to_or_there_is_no_browser(tmp_path: Path, browser: Path) -> None:
+def test_it_only_prints_the_address_where_it_is_told_to_or_there_is_no_browser(
+    tmp_path: Path, browser: dict[str, str]
+) -> None:
     with own_node(tmp_path / "node") as node:
-        done = moneyer("open", "--print", "--data", node.config.data, env={"BROWSER": f"{browser} %s"})
+        done = moneyer("open", "--print", "--data", node.config.data, env=browser)
         assert signs_in(node, done.stdout.strip())
         assert "60 seconds" in done.stderr
         nowhere = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}

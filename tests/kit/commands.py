@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import resource
+import shlex
 import shutil
 import stat
 import subprocess
@@ -61,6 +62,14 @@ def asked(*arguments: str | Path, env: dict[str, str] | None = None, typed: str 
     done = moneyer(*arguments, "--json", env=env, typed=typed)
     assert done.returncode == 0, (done.stdout, done.stderr)
     return json.loads(done.stdout)
+
+
+def browser_that_notes(folder: Path) -> str:
+    """A value of `BROWSER`: a program that writes what it is to open into the file `opened` of `folder`."""
+    program = folder / "browser"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {shlex.quote(str(folder / "opened"))}\n')
+    program.chmod(0o700)
+    return f"{program} %s"
 
 
 def start(*arguments: str | Path, **env: str) -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ from moneyer.node.devnet.addresses import free_ports, join_line
 from moneyer.node.devnet.coinfiles import read_coin
 from moneyer.node.devnet.devcoin import ALICE, development_coin, is_development
 from moneyer.node.wallet.derive import development_keys
-from tests.kit.commands import MONEYER, asked, moneyer, no_room, refusal
+from tests.kit.commands import MONEYER, asked, browser_that_notes, moneyer, no_room, refusal
 from tests.kit.net.launchers import BUSY, START, Launcher
 from tests.kit.system.ports import free_ports as first_free
 from tests.kit.waiting import wait_until
@@ -44,13 +44,15 @@ def wait_for(launcher: Launcher, words: str) -> str:
 def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_path: Path) -> None:
     data = new_coin(tmp_path, "--block-time", "5")
     first = first_free(2)
-    options = ["--data", str(data), "--nodes", "2", "--port", str(first), "--mode", "interval:1"]
-    with Launcher([*MONEYER, "up", *options], tmp_path) as launcher:
+    options = ["--data", str(data), "--nodes", "2", "--port", str(first), "--mode", "interval:1", "--open"]
+    with Launcher([*MONEYER, "up", *options], tmp_path, BROWSER=browser_that_notes(tmp_path)) as launcher:
         screen = wait_for(launcher, "Ctrl-C stops all")
         assert screen.lstrip().startswith(f"The page:  http://127.0.0.1:{first}/")
         assert f"`moneyer open --data {data.name}` signs in" in screen
         assert "Beach Coin (BEACH) is up: 2 nodes" in screen
         assert "the wallet is encrypted" in screen
+        wait_until(lambda: (tmp_path / "opened").exists(), START, "the page to be opened")
+        assert (tmp_path / "opened").read_text("utf-8").startswith(f"http://127.0.0.1:{first}/signin#")
         assert re.search(r"anna +100 BEACH   beach1", screen)
         assert f"moneyer send anna miner 1 --wait --data {data.name}" in screen
         sent = asked("send", "anna", "miner", "1", "--wait", "--data", data, env=SECRET)
