@@ -267,6 +267,38 @@ def test_a_link_that_asks_for_coins_fills_the_form(node: RunningNode, new_page: 
     expect(page.locator(".order")).to_contain_text("tea & cake")
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("", 200, "Receive as alice"),
+        ("amount=1.50", 200, "asks for 1.5 DEV."),
+        ("memo=tea", 200, "with the memo"),
+        ("memo=%3Cb%3E", 200, "\u201c&lt;b&gt;\u201d"),
+        ("to=bob&amount=&memo=", 200, "Receive as bob"),
+        ("amount=1,5", 422, "without a comma"),
+        ("amount=-1", 422, "below 0"),
+        ("memo=" + "x" * 141, 422, "140 bytes of UTF-8 at most"),
+        ("to=nobody", 400, "That did not work"),
+    ],
+)
+def test_a_code_to_receive_by_takes_what_is_asked_for(node: RunningNode, query: str, status: int, says: str) -> None:
+    answer = node.get(f"/wallet/receive?{query}")
+    assert answer.status == status
+    assert says in answer.body.decode()
+
+
+def test_what_is_not_there_is_told_on_the_wallets_page(node: RunningNode) -> None:
+    for job in ("0123456789", "../../etc"):
+        assert node.get(f"/wallet?job={job}").status == 200
+    status, page = send_form(node, "/wallet/contacts/remove", {"name": "<b>nobody</b>"})
+    assert status == 422
+    assert "there is no contact &lt;b&gt;nobody&lt;/b&gt;" in page
+    for mode in ("", "sometimes", "interval"):
+        assert send_form(node, "/wallet/mode", {"mode": mode, "seconds": ""})[0] == 422
+    for blocks in ("0", "11", "-1", "x", "1e3", ""):
+        assert send_form(node, "/wallet/mine", {"blocks": blocks})[0] == 400
+
+
 def test_an_address_that_nobody_has_used_is_pointed_out(node: RunningNode, new_page: NewPage) -> None:
     page = new_page()
     fill(page, node, to=key("stranger").address(node.coin), amount="1")
