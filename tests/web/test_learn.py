@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from moneyer.node.core import codec
+from moneyer.node.core import codec, signing
+from moneyer.node.core.address import encode_address
 from moneyer.node.web.learn_pages import STEPS
 from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.chains import block_on
@@ -62,6 +63,11 @@ def verdict(page: Page, name: str = "verdict") -> Locator:
     return page.locator(f"#{name}")
 
 
+def won_of(page: Page) -> int:
+    """How many of 1,000 attacks she won."""
+    return int(verdict(page).inner_text().removeprefix("She won ").split()[0])
+
+
 def expect_done(page: Page, *tasks: str) -> None:
     for task in tasks:
         expect(page.locator(f'[data-task="{task}"]')).to_have_class("done")
@@ -80,6 +86,7 @@ def test_a_hash_changes_with_a_letter_and_comes_back_with_the_text(page: Page, n
     text.fill("abd")
     expect(page.locator("#changed")).to_contain_text(re.compile(r"^\d+ of 256 bits turned round. 3 bytes in"))
     expect(hash_shown.locator("mark").first).to_be_visible()
+    check_axe(page)
     assert page.locator("#bits .turned").count() == int(page.locator("#changed").inner_text().split()[0])
     expect_open(page, "back", "long", "zero")
     text.fill("abc")
@@ -146,6 +153,7 @@ def test_a_changed_block_breaks_all_that_follow_until_they_are_mined_again(page:
             "Stands on a broken block",
         ]
     )
+    check_axe(page)
     expect_open(page, "link", "mend")
     blocks.nth(1).get_by_role("button", name="Mine again").click()
     expect(verdict(page)).to_contain_text("3 blocks of 5 are broken")
@@ -188,6 +196,7 @@ def test_a_signature_fits_one_payment_of_one_key_on_one_chain(page: Page, node: 
     amount.fill("5000")
     expect(verdict(page)).to_contain_text("does not fit: amount changed after Ann had signed")
     expect(page.locator('#bytes [data-part="amount"]')).to_have_class(re.compile("changed"))
+    check_axe(page)
     amount.fill("5")
     expect(verdict(page)).to_contain_text("The signature fits")
     page.get_by_label("Ann pays").select_option("mallory")
@@ -216,9 +225,8 @@ def test_the_signature_of_the_lesson_is_one_that_the_node_takes(page: Page, node
     raw = page.locator("#bytes").inner_text()
     transfer = codec.decode_transfer(bytes.fromhex(raw))
     digest = codec.sighash(node.coin.chain_id, transfer)
-    from moneyer.node.core import signing
-
     assert signing.verify(transfer.public_key, digest, transfer.signature)
+    assert page.locator("#ann").inner_text() == encode_address("easy", transfer.sender)
 
 
 def test_a_proof_takes_few_hashes_and_fails_for_what_is_not_there(page: Page, node: RunningNode) -> None:
@@ -228,6 +236,7 @@ def test_a_proof_takes_few_hashes_and_fails_for_what_is_not_there(page: Page, no
     expect(page.locator(".tree-node.beside")).to_have_count(3)
     page.get_by_label("What it says").fill("Cleo pays Dan 700")
     expect(page.locator(".tree-node.moved")).to_have_count(4)  # the way up, and nothing else
+    check_axe(page)
     expect(verdict(page)).to_contain_text("It does not come to the root")
     page.get_by_label("Prove this one").select_option("6")
     expect(verdict(page)).to_contain_text("the payment is in the block")
@@ -297,6 +306,7 @@ def test_the_chain_with_the_most_work_wins_a_fork(page: Page, node: RunningNode)
     cable.click()
     expect(verdict(page)).to_contain_text("Red gives up R3, R4, R5: the other chain has more work.")
     expect_done(page, "fork", "heal", "tie", "work")
+    check_axe(page)
     expect(page.locator("#own-about")).to_contain_text("Your node keeps 1 losing branch")
     expect(page.locator("#own-tips")).to_contain_text("left the chain above block 5, and was 1 block long")
 
@@ -312,15 +322,16 @@ def test_confirmations_make_a_double_spend_a_bad_bet(page: Page, node: RunningNo
     page.get_by_role("button", name="Play one attack").click()
     expect(verdict(page)).to_contain_text(re.compile("She won:|She gave up:"))
     many.click()
-    won = int(re.search(r"She won (\d+) of 1,000", verdict(page).inner_text()).group(1))  # type: ignore[union-attr]
+    won = won_of(page)
     assert 180 <= won <= 290  # computed: 23.3 %, so 233 and four standard deviations
     page.get_by_label("The shop waits").fill("6")
     many.click()
-    assert int(re.search(r"She won (\d+)", verdict(page).inner_text()).group(1)) < won  # type: ignore[union-attr]
+    assert won_of(page) < won
     page.get_by_label("Mallory’s share").fill("60")
     many.click()
     expect(verdict(page)).to_contain_text(re.compile(r"She won (1,000|99\d) of 1,000"))
     expect(page.locator("#enough")).to_have_text("no number is enough")
+    check_axe(page)
     page.get_by_role("button", name="Play with this share").click()
     expect(page.locator("#share-shown")).to_have_text("99 %")  # one miner found all of this chain
     expect_done(page, "one", "many", "wait", "half", "own")

@@ -28,12 +28,13 @@ export function encodeAddress(hrp, payload) {
 
 // The payload of an address of this coin. Throws where the text is none.
 export function decodeAddress(hrp, text) {
-  if (text !== text.toLowerCase() && text !== text.toUpperCase()) throw new Error('capitals and small letters are mixed')
+  if (text !== text.toLowerCase() && text !== text.toUpperCase()) throw new Error('its letters are of both cases')
   const lower = text.toLowerCase()
   if (!lower.startsWith(`${hrp}1`) || lower.length !== hrp.length + 60) throw new Error('no address of this coin')
   const data = Array.from(lower.slice(hrp.length + 1), (symbol) => SYMBOLS.indexOf(symbol))
   if (data.includes(-1) || checksum(hrp, data) !== 0) throw new Error('the checksum does not fit')
-  const bits = data.slice(1, -6).map((value) => value.toString(2).padStart(5, '0')).join('')
+  const fives = data.slice(1, -6).map((value) => value.toString(2).padStart(5, '0'))
+  const bits = fives.join('')
   if (data[0] !== 0 || bits.slice(256) !== '0000') throw new Error('no kind of address that is in use')
   return Uint8Array.from([0, ...bits.slice(0, 256).match(/.{8}/g).map((byte) => parseInt(byte, 2))])
 }

@@ -110,8 +110,8 @@ export const coinbaseParts = (coinbase) => [
   ['extra', coinbase.extra],
 ]
 
-// A text as a coinbase's `extra`. One of 17 bytes would make the transaction 64 bytes long, which no transaction may be,
-// so it gets a space.
+// A text as a coinbase's `extra`. One of 17 bytes gets a space: with it the transaction would be 64 bytes long, which
+// none may be.
 export function extraOf(words) {
   const bytes = utf8.encode(words).slice(0, 100)
   return bytes.length === 17 ? concat(bytes, [32]) : bytes

@@ -1,4 +1,4 @@
-// The search for a nonce. A header's first 64 bytes are hashed once (the midstate), so a try costs two blocks of SHA-256.
+// The search for a nonce. A header's first 64 bytes are hashed once (the midstate): a try costs two blocks of SHA-256.
 
 import { compress, littleEndian, START } from './sha256.js'
 

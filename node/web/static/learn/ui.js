@@ -22,7 +22,7 @@ export const svg = (tag, attributes = {}, ...children) =>
 const NUMBERS = new Intl.NumberFormat('en')
 
 export const number = (value) => NUMBERS.format(value)
-export const plural = (count, word) => `${number(count)} ${word}${Number(count) === 1 ? '' : 's'}`
+export const plural = (count, word, words = `${word}s`) => `${number(count)} ${Number(count) === 1 ? word : words}`
 
 const BIG = ['', 'thousand', 'million', 'billion', 'trillion', 'quadrillion', 'quintillion']
 

@@ -9,6 +9,7 @@ import { blockWork, decodeBits, isLowEnough } from '../work.js'
 
 const BITS = { 2: 0x2000ffff, 3: 0x1f0fffff, 4: 0x1f00ffff, 5: 0x1e0fffff }
 const SAYS = ['Ann has 50 coins', 'Ann pays Ben 5', 'Ben pays Cleo 2', 'Ann pays Dan 10', 'Cleo pays Ann 1']
+const GONE = 'Points at a block that is gone'
 const rows = each('.chain-block')
 
 let blocks = []
@@ -59,7 +60,7 @@ function faults() {
   return blocks.map((block, i) => {
     const before = blocks[i - 1]
     let fault = null
-    if (before && toHex(hashOf(before)) !== toHex(block.header.prev_hash)) fault = 'Points at a block that is gone'
+    if (before && toHex(hashOf(before)) !== toHex(block.header.prev_hash)) fault = GONE
     else if (!isLowEnough(hashOf(block), block.header.bits)) fault = 'Its hash has no work: too large'
     else if (broken) fault = 'Stands on a broken block'
     broken ||= fault !== null
@@ -75,6 +76,7 @@ function draw() {
     row.classList.toggle('broken', wrong[i] !== null)
     one('.height', row).textContent = number(block.coinbase.height)
     showHash(one('.prev', row), show(block.header.prev_hash))
+    one('.prev', row).classList.toggle('gone', wrong[i] === GONE)
     one('.nonce', row).textContent = number(block.header.nonce)
     showHash(one('.own-hash', row), show(hashOf(block)))
     judge(one('.state', row), wrong[i] ? 'bad' : 'good', wrong[i] ?? 'Fits')

@@ -21,7 +21,8 @@ const factor = () => 10 ** Number(slider.value)
 function begin() {
   const bits = encodeBits(decodeBits(rule.pow_limit) / EASE)
   const rows = Array.from({ length: rule.difficulty_window + 4 }, (_, i) => ({ timestamp: i * rule.block_time, bits }))
-  chain = { rows, clock: rows.at(-1).timestamp, base: blockWork(decodeBits(bits)), mined: [], turn: { by: 1, blocks: 0 } }
+  const base = blockWork(decodeBits(bits))
+  chain = { rows, clock: rows.at(-1).timestamp, base, mined: [], turn: { by: 1, blocks: 0 } }
   chain.rate = Number(chain.base) / rule.block_time
   for (let i = 0; i < BEFORE; i++) mineBlock(1)
 }

@@ -21,7 +21,7 @@ const percent = (chance) => {
 
 // Her chance: while the others find z blocks she finds k (negative binomial); then she has to get one ahead of them,
 // which succeeds with (q/p)^d from d blocks short of it (the gambler's ruin).
-export function chance(q, z) {
+function chance(q, z) {
   const p = 1 - q
   if (q >= p) return 1
   let fails = 0
@@ -81,7 +81,8 @@ function enough() {
 const redraw = chart(one('#chart'), (width, height) => {
   const x = (blocks) => 50 + (blocks * (width - 70)) / MOST_WAIT
   const y = (chanceOf) => 15 + (1 - chanceOf) * (height - 50)
-  const points = Array.from({ length: MOST_WAIT + 1 }, (_, blocks) => `${x(blocks)},${y(chance(q(), blocks)).toFixed(1)}`)
+  const pointAt = (blocks) => `${x(blocks)},${y(chance(q(), blocks)).toFixed(1)}`
+  const points = Array.from({ length: MOST_WAIT + 1 }, (_, blocks) => pointAt(blocks))
   const dots = [...played.values()].filter((row) => row.share === share.value)
   return [
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((level) => [
@@ -157,7 +158,7 @@ fillOwn(async () => {
   for (const { miner } of blocks) counts.set(miner, (counts.get(miner) ?? 0) + 1)
   const most = Math.max(...counts.values())
   const part = Math.round((100 * most) / blocks.length)
-  const miners = plural(counts.size, 'address').replace('addresss', 'addresses')
+  const miners = plural(counts.size, 'address', 'addresses')
   const found = `The newest ${number(blocks.length)} blocks of your chain were found for ${miners}.`
   tell(one('#own-about'), `${found} The largest one has ${part} % of them${part > 50 ? ': more than half.' : '.'}`)
   const button = one('#own-use')

@@ -102,22 +102,34 @@ function draw(says) {
   drawTree(counted)
 }
 
-// Each block's row: the chain of the one with most work is the upper row, other branches go below it.
+// Each block's row. The chain with the most work is the upper one. Of the branches below it the later ones lie higher:
+// then no arrow crosses another branch.
 function rows() {
-  const best = [...blocks.values()].reduce((one, other) => (other.work > one.work ? other : one))
+  const best = [...blocks.values()].reduce((most, other) => (other.work > most.work ? other : most))
   const main = new Set(wayDown(best.id))
-  const placed = new Map()
-  let lowest = 0
-  for (const block of blocks.values()) {
-    if (main.has(block.id)) placed.set(block.id, 0)
-    else if (placed.get(block.parent) > 0 && !takenBySibling(block, placed)) placed.set(block.id, placed.get(block.parent))
-    else placed.set(block.id, ++lowest)
+  const placed = new Map([...main].map((id) => [id, 0]))
+  const taken = []
+  for (const branch of branchesBeside(main).reverse()) {
+    const [from, to] = [branch[0].height, branch.at(-1).height]
+    let row = 1
+    while (taken.some((other) => other.row === row && other.from <= to && from <= other.to)) row += 1
+    taken.push({ row, from, to })
+    for (const { id } of branch) placed.set(id, row)
   }
-  return { placed, lowest }
+  return { placed, lowest: Math.max(0, ...taken.map(({ row }) => row)) }
 }
 
-const takenBySibling = ({ id, parent }, placed) =>
-  [...blocks.values()].some((other) => other.parent === parent && other.id !== id && placed.has(other.id))
+// The blocks that are not in `main`, in runs that each have one block a height, by the height at which they begin.
+function branchesBeside(main) {
+  const branches = []
+  for (const block of blocks.values()) {
+    if (main.has(block.id)) continue
+    const branch = branches.find((run) => run.at(-1).id === block.parent)
+    if (branch) branch.push(block)
+    else branches.push([block])
+  }
+  return branches.sort((one, other) => one[0].height - other[0].height)
+}
 
 function drawTree(counted) {
   const { placed, lowest } = rows()
@@ -131,7 +143,7 @@ function drawTree(counted) {
   picture.setAttribute('height', height)
   picture.setAttribute('aria-label', `${plural(all.length - 1, 'block')}; ${all.map(describe).slice(1).join(', ')}`)
   picture.replaceChildren(
-    ...all.filter(({ parent }) => parent).map((block) => link(middle(block), middle(blocks.get(block.parent)))),
+    ...all.filter(({ parent }) => parent).map((block) => link(block, blocks.get(block.parent), middle)),
     ...all.map((block) => drawBlock(block, middle(block), counted.has(block.id))),
     ...['red', 'blue'].map((who) => label(who, middle(blocks.get(tips[who])))),
   )
@@ -141,10 +153,20 @@ function drawTree(counted) {
 
 const describe = (block) => `${block.name} on ${blocks.get(block.parent)?.name ?? 'nothing'}`
 
-const link = ([x, y], [toX, toY]) => svg('path', { class: 'link', d: `M${x},${y} C${x - 34},${y} ${toX + 38},${toY} ${toX + 20},${toY}` })
+// The arrow from a block to the one before it.
+function link(block, parent, middle) {
+  const [x, y] = middle(block)
+  const [middleX, toY] = middle(parent)
+  const toX = middleX + sizeOf(parent) + 7
+  const line = `M${x},${y} C${x - 30},${y} ${toX + 20},${toY} ${toX},${toY}`
+  const head = `M${toX - 6},${toY} l9,-5 v10 z`
+  return svg('g', { class: 'link' }, svg('path', { d: line }), svg('path', { class: 'head', d: head }))
+}
+
+const sizeOf = (block) => (block.weight === 'heavy' ? 22 : 16)
 
 function drawBlock(block, [x, y], isCounted) {
-  const size = block.weight === 'heavy' ? 22 : 16
+  const size = sizeOf(block)
   const kind = `fork-block ${colourOf(block)}${isCounted ? '' : ' lost'}`
   return svg(
     'g',
@@ -171,7 +193,7 @@ fillOwn(async () => {
   const { tips: told } = await ask('/v1/tips')
   const sides = told.filter(({ status }) => status === 'side_branch')
   const none = 'None so far: your chain has a single tip. On a network of several nodes forks come by themselves.'
-  const some = `Your node keeps ${plural(sides.length, 'losing branch').replace('branchs', 'branches')}, such as:`
+  const some = `Your node keeps ${plural(sides.length, 'losing branch', 'losing branches')}, such as:`
   one('#own-about').textContent = sides.length ? some : none
   one('#own-tips').replaceChildren(
     ...sides.slice(0, 5).map(({ height, fork_height: fork, hash }) => {

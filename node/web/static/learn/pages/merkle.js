@@ -1,6 +1,7 @@
 // Step 5: a Merkle tree, its root, and a proof by the hashes beside the way.
 
-import { blockHash, climb, decodeHeader, fromHex, merkleBranch, merkleLevels, show, textBytes, toHex, unshow } from '../bytes.js'
+import { blockHash, climb, decodeHeader, fromHex, merkleBranch, merkleLevels } from '../bytes.js'
+import { show, textBytes, toHex, unshow } from '../bytes.js'
 import { ask, fillOwn, newest, someTransfer, TooShort } from '../own.js'
 import { sha256d } from '../sha256.js'
 import { done, element, judge, number, one, plural, svg, tell } from '../ui.js'
@@ -44,8 +45,9 @@ function draw() {
   const top = steps.at(-1)?.hash ?? leafOf(claim.value)
   one('#steps').replaceChildren(...lines(leafOf(claim.value), steps, at))
   const good = toHex(top) === toHex(root)
-  const length = plural(branch.length, 'hash').replace('hashs', 'hashes')
-  const yes = `It comes to the root: the payment is in the block. The proof has ${length}, the block ${plural(size, 'payment')}.`
+  const length = plural(branch.length, 'hash', 'hashes')
+  const sizes = `The proof has ${length}, the block ${plural(size, 'payment')}.`
+  const yes = `It comes to the root: the payment is in the block. ${sizes}`
   judge(one('#verdict'), good ? 'good' : 'bad', good ? yes : 'It does not come to the root: no such payment is there.')
   return good
 }
@@ -58,7 +60,8 @@ function lines(leaf, steps, position) {
     ...steps.map(({ left, right, hash }, up) => {
       const isRight = (position >> up) % 2
       const name = (bytes, own) => element('b', { class: `mono ${own ? 'own-way' : 'beside'}` }, short(bytes))
-      return element('li', {}, 'hash of ', name(left, !isRight), ' and ', name(right, isRight), ' is ', name(hash, true))
+      const pair = [name(left, !isRight), ' and ', name(right, isRight)]
+      return element('li', {}, 'hash of ', ...pair, ' is ', name(hash, true))
     }),
   ]
 }
@@ -86,7 +89,8 @@ function node(hash, levels, up, i, at, { span, widest }) {
   else if (Math.min((at >> up) ^ 1, last) === i && up < levels.length - 1) kinds.push('beside')
   const old = before?.length === levels.length && before[up][i]
   if (old && toHex(old) !== toHex(hash)) kinds.push('moved')
-  const made = element('div', { class: kinds.join(' '), title: toHex(hash) }, element('span', { class: 'mono' }, short(hash)))
+  const digits = element('span', { class: 'mono' }, short(hash))
+  const made = element('div', { class: kinds.join(' '), title: toHex(hash) }, digits)
   if (up === levels.length - 1) made.append(element('span', { class: 'tree-name' }, 'root'))
   else if (up === 0) made.append(element('span', { class: 'tree-name' }, `${i + 1}`))
   // A node stands over the middle of its leaves; the last may have fewer of them.
@@ -102,7 +106,8 @@ function branches(length, span, widest) {
   const drawn = Array.from({ length }, (_, i) =>
     svg('line', { x1: middle(i, span), y1: 100, x2: middle(i >> 1, 2 * span), y2: 0 }),
   )
-  return svg('svg', { class: 'tree-lines', viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...drawn)
+  const frame = { viewBox: '0 0 100 100', preserveAspectRatio: 'none' }
+  return svg('svg', { class: 'tree-lines', 'aria-hidden': 'true', ...frame }, ...drawn)
 }
 
 count.addEventListener('change', () => {
@@ -149,8 +154,9 @@ fillOwn(async () => {
   const leaf = unshow(txid)
   const steps = climb(leaf, proof.position, proof.branch.map(unshow))
   const top = steps.at(-1)?.hash ?? leaf
+  const sent = `The node sent ${plural(proof.branch.length, 'hash', 'hashes')}:`
   const place = `number ${proof.position + 1} in block ${number(proof.height)}`
-  tell(one('#own-about'), `Transaction ${txid.slice(0, 12)}… shall be ${place}. The node sent ${proof.branch.length} hashes:`)
+  tell(one('#own-about'), `Transaction ${txid.slice(0, 12)}… is said to be ${place}. ${sent}`)
   one('#own-steps').replaceChildren(...lines(leaf, steps, proof.position))
   const checks = [
     [toHex(top) === toHex(header.merkle_root), 'the steps come to the root in the header'],
