@@ -15,6 +15,7 @@ export function mine(header, target, progress = () => {}) {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
   const worker = spare
+  spare = start()
   let tries = 0
   let over = false
   let end
@@ -23,7 +24,6 @@ export function mine(header, target, progress = () => {}) {
       if (over) return
       over = true
       worker.terminate()
-      spare = start()
       resolve({ nonce, tries, seconds: seconds() })
     }
   })
