@@ -53,7 +53,7 @@ def state_of(store: Store) -> State:
             tip.height,
             sha256(repr(rows).encode()).digest(),
             accounts.total(conn),
-            frozenset(conn.execute(select(transactions.c.shown_txid)).scalars()),
+            frozenset(txid[::-1] for txid in conn.execute(select(transactions.c.shown_txid)).scalars()),
             frozenset(conn.execute(select(mempool.c.txid)).scalars()),
         )
 
