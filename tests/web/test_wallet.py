@@ -299,6 +299,14 @@ def test_what_is_not_there_is_told_on_the_wallets_page(node: RunningNode) -> Non
         assert send_form(node, "/wallet/mine", {"blocks": blocks})[0] == 400
 
 
+def test_a_link_with_many_fields_is_read_and_the_first_of_a_name_counts(node: RunningNode) -> None:
+    link = f"moneyer:{address(node, 'bob')}?amount=2&amount=300&" + "&".join(f"x{number}=1" for number in range(50))
+    form = {"key": "page-0123456789abcdef", "sender": "alice", "to": link}
+    answer = node.call("POST", "/wallet/send", urlencode(form).encode(), {**OWN, **FORM})
+    assert answer.status == 200
+    assert "Send 2 DEV?" in answer.body.decode()
+
+
 def test_an_address_that_nobody_has_used_is_pointed_out(node: RunningNode, new_page: NewPage) -> None:
     page = new_page()
     fill(page, node, to=key("stranger").address(node.coin), amount="1")

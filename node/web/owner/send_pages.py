@@ -209,7 +209,9 @@ def _unfolded(form: SendForm) -> SendForm:
     if not link.lower().startswith(SCHEME):
         return form
     address, _, query = link[len(SCHEME) :].partition("?")
-    asked = dict(parse_qsl(query, max_num_fields=8))
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query):  # few: the whole link is bounded by its field
+        asked.setdefault(name, value)
     return replace(
         form, to=address, amount=form.amount or asked.get("amount", ""), memo=form.memo or asked.get("memo", "")
     )
