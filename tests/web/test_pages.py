@@ -163,6 +163,38 @@ def test_a_node_that_ends_is_told_and_comes_back_by_itself(tmp_path: Path, new_p
         assert not is_reloaded(page)
 
 
+def test_a_page_bears_an_error_in_place_of_news_and_asks_again(tmp_path: Path, new_page: NewPage) -> None:
+    new_page.expect("status of 503")
+    with running(tmp_path / "node") as node, closing(new_page):
+        node.extend()
+        page = new_page()
+        page.goto(node.url)
+        mark(page)
+        error = node.get("/block/junk").body
+        page.route(f"{node.url}/", lambda route: route.fulfill(status=503, body=error, content_type="text/html"))
+        with page.expect_response(f"{node.url}/"):  # as a proxy or a busy node answers
+            node.extend()
+        expect(page.locator(".cube[data-height='1']")).to_be_visible()
+        page.unroute(f"{node.url}/")
+        expect(page.locator(".cube[data-height='2']")).to_be_visible()
+        assert not is_reloaded(page)
+
+
+def test_a_page_of_what_is_no_more_says_so(tmp_path: Path, new_page: NewPage) -> None:
+    new_page.expect("status of 404")
+    with running(tmp_path / "node") as node, closing(new_page):
+        rival = node.chain.branch(0, "rival")
+        old = node.chain.transfer(ALICE, BOB, 1_000)
+        new = rival.transfer(ALICE, CAROL, 2_000, fee=50_000)
+        txid = node.post("/v1/transactions", {"raw": codec.encode_transaction(old).hex()}).json["txid"]
+        page = new_page()
+        page.goto(f"{node.url}/tx/{txid}")
+        mark(page)
+        assert node.post("/v1/transactions", {"raw": codec.encode_transaction(new).hex()}).status == 201
+        expect(page.locator("h1")).to_have_text("There is no such thing here")
+        assert not is_reloaded(page)
+
+
 def test_a_thousand_blocks_at_once_leave_the_page_as_it_should_be(tmp_path: Path, new_page: NewPage) -> None:
     with running(tmp_path / "one") as one, running(tmp_path / "two", one.coin) as two, closing(new_page):
         for _ in range(1_000):

@@ -10,6 +10,7 @@
 
 const KINDS = ["block", "reorg", "transaction", "peer", "reset"];
 const NEWS_PAUSE = 400;
+const ASK_AGAIN = 2000;
 const RETRY_FIRST = 500;
 const RETRY_MOST = 5000;
 
@@ -51,6 +52,11 @@ function pass(kind, detail) {
 channel?.addEventListener("message", (event) => {
   if (event.data?.kind === "who") { if (holding) channel.postMessage({ kind: "state", detail: current }); }
   else receive(event.data);
+});
+
+// A node that can't answer just now (5xx) leaves the page as it was (htmx-config): it is asked again a bit later.
+document.body.addEventListener("htmx:response:error", (event) => {
+  if (event.detail.ctx.response.status >= 500) setTimeout(news, ASK_AGAIN);
 });
 
 // --- how the connection is ----------------------------------------------------------------------------------------
@@ -117,7 +123,11 @@ document.addEventListener("visibilitychange", () => {
 });
 // A page that the browser keeps for "back" must let go of the stream, or the others wait for it.
 addEventListener("pagehide", close);
-addEventListener("pageshow", (event) => { if (event.persisted && holding) { open(); news(); } });
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  if (holding) open();
+  news();
+});
 // Links between pages would else be held up by a stream that is still opening.
 addEventListener("load", begin);
 
