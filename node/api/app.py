@@ -40,7 +40,7 @@ from .http.guard import (
     check_own_page,
     check_same_site,
     check_token,
-    cookie_of,
+    cookies_of,
     declared_length,
     has_it,
     has_token,
@@ -184,7 +184,8 @@ class _Route:
             check_same_site(environ, self._node.config)
         if endpoint.own_page:
             check_own_page(environ)
-        session = cookie_of(environ, self._parts.sessions.cookie)
+        sessions = self._parts.sessions
+        session = sessions.first_valid(cookies_of(environ, sessions.cookie))
         is_owner = self._check_owner(environ, session)
         flight: Flight = environ[_FLIGHT]
         kept_as = None

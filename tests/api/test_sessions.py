@@ -74,15 +74,24 @@ def test_a_new_token_ends_sessions_and_codes(sessions: Sessions, tmp_path: Path)
 
 
 def test_wrong_codes_are_bounded_for_each_address(sessions: Sessions, clock: Clock) -> None:
-    code = sessions.new_code()
     for _ in range(TRIES):
         with pytest.raises(BadCode):
             sessions.begin("wrong", HERE)
     with pytest.raises(TooManyTries):
-        sessions.begin(code, HERE)
-    sessions.begin(code, "127.0.0.2")
+        sessions.begin("wrong", HERE)
+    with pytest.raises(BadCode):
+        sessions.begin("wrong", "127.0.0.2")
     clock.now += TRY_SECONDS + 1
-    sessions.begin(sessions.new_code(), HERE)
+    with pytest.raises(BadCode):
+        sessions.begin("wrong", HERE)
+
+
+def test_wrong_codes_of_others_keep_no_owner_out(sessions: Sessions) -> None:
+    code = sessions.new_code()
+    for _ in range(2 * TRIES):
+        with pytest.raises((BadCode, TooManyTries)):
+            sessions.begin("wrong", HERE)
+    assert sessions.is_valid(sessions.begin(code, HERE))
 
 
 def test_what_is_kept_is_bounded(sessions: Sessions) -> None:
@@ -254,6 +263,16 @@ def test_nodes_of_one_host_have_cookies_of_their_own(tmp_path: Path, guarded: Ru
         both = {"Cookie": f"{sign_in(guarded)['Cookie']}; {sign_in(other)['Cookie']}"}
         assert mine(guarded, {**both, **own_page(guarded)}).status == 202
         assert mine(other, {**both, **own_page(other)}).status == 202
+
+
+def test_a_cookie_of_the_same_name_from_another_server_of_the_host_hides_no_session(guarded: RunningNode) -> None:
+    cookie = sign_in(guarded)["Cookie"]
+    name = cookie.partition("=")[0]
+    for both in (f"{name}=junk; {cookie}", f"{cookie}; {name}=junk", f"{name}=; {name}=a; {cookie}"):
+        assert mine(guarded, {"Cookie": both, **own_page(guarded)}).status == 202
+    answer = guarded.post("/signout", headers={"Cookie": f"{name}=junk; {cookie}", **own_page(guarded)})
+    assert answer.status == 303
+    assert mine(guarded, {"Cookie": cookie, **own_page(guarded)}).code == "session_over"
 
 
 def test_on_an_open_development_network_there_is_nothing_to_sign_in_to(node: RunningNode) -> None:

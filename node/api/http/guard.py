@@ -121,13 +121,10 @@ def came_by_tls(environ: Environ) -> bool:
     return str(environ.get("HTTP_ORIGIN") or "").strip().lower().startswith("https://")
 
 
-def cookie_of(environ: Environ, name: str) -> str:
-    """The value of the first cookie of that name; empty where there is none."""
-    for each in str(environ.get("HTTP_COOKIE") or "").split(";"):
-        found, separator, value = each.strip().partition("=")
-        if separator and found == name:
-            return value
-    return ""
+def cookies_of(environ: Environ, name: str) -> list[str]:
+    """The values of the cookies of that name, as the browser sends them."""
+    pairs = (each.strip().partition("=") for each in str(environ.get("HTTP_COOKIE") or "").split(";"))
+    return [value for found, _, value in pairs if found == name and value]
 
 
 def has_token(environ: Environ, token: str) -> bool:

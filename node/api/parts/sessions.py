@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -29,12 +29,14 @@ IDLE_SECONDS: Final = 3_600
 TOTAL_SECONDS: Final = 12 * 3_600
 """A session ends after so long, whatever it is used for."""
 TRIES: Final = 10
-"""Wrong codes of one address in `TRY_SECONDS`; then none of its codes is looked at for the rest of them."""
+"""Wrong codes of one address in `TRY_SECONDS`; those that follow are told to wait for the rest of them."""
 TRY_SECONDS: Final = 60
 _MOST_CODES: Final = 16
 _MOST_SESSIONS: Final = 64
 _MOST_ADDRESSES: Final = 1_000
 """Whose wrong codes are counted. The one that tried first goes first."""
+_MOST_COOKIES: Final = 8
+"""Of this node's name in one request; more are not looked at."""
 _BYTES: Final = 32
 """Of randomness, in a code and in a session's secret."""
 
@@ -85,7 +87,11 @@ class Sessions:
         return code
 
     def begin(self, code: str, remote: str) -> str:
-        """The secret of a new session; the code is used up. Raises BadCode, TooManyTries."""
+        """The secret of a new session; the code is used up. Raises BadCode, TooManyTries.
+
+        A right code is taken after however many wrong ones: nobody can guess one, and who tries (another user of the
+        machine, or everybody behind one proxy) must not keep the owner out.
+        """
         secret, token, now = secrets.token_urlsafe(_BYTES), self._token.current, self._clock()
         address = address_key(remote)
         with self._lock:
@@ -93,10 +99,10 @@ class Sessions:
             if tries is not None and now > tries.until:
                 del self._tries[address]
                 tries = None
-            if tries is not None and tries.count >= TRIES:
-                raise TooManyTries(f"too many wrong codes came from {remote}: try again in {TRY_SECONDS} s")
             found = self._codes.pop(_digest(code), None)
             if found is None or now > found.until or not _is_same(found.token, token):
+                if tries is not None and tries.count >= TRIES:
+                    raise TooManyTries(f"too many wrong codes came from {remote}: try again in {TRY_SECONDS} s")
                 self._count_try(address, tries, now)
                 raise BadCode(
                     "this code is wrong, was used already, or is older than a minute: `moneyer open` makes a new one"
@@ -127,6 +133,14 @@ class Sessions:
             found.idle_until = now + IDLE_SECONDS
             self._sessions.move_to_end(digest)
             return True
+
+    def first_valid(self, secrets: Sequence[str]) -> str:
+        """The first of these secrets whose session goes on, else the first of them, else an empty text.
+
+        Another web server of the host can give the browser a cookie of the same name, for a path of its choice: the
+        browser sends both.
+        """
+        return next(filter(self.is_valid, secrets[:_MOST_COOKIES]), secrets[0] if secrets else "")
 
     def end(self, secret: str) -> None:
         """End the session of this secret, if there is one."""
