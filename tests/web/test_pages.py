@@ -380,3 +380,32 @@ def test_a_search_for_ten_thousand_letters_is_told_off_kindly(lively: RunningNod
     answer = lively.get(f"/search?q={'a' * 1_000}")
     assert answer.status == 200
     assert b"1,000 characters" in answer.body
+
+
+def test_the_menu_of_a_narrow_screen_shows_where_one_is(lively: RunningNode, new_page: NewPage) -> None:
+    page = new_page(*NARROW)
+    for path in ("/", "/block/4", "/mining", "/wallet"):
+        page.goto(lively.url + path)
+        expect(page.locator(".top nav [aria-current]")).to_be_in_viewport(ratio=1)
+
+
+def test_what_a_page_says_of_a_passing_state_is_asked_for_again(lively: RunningNode, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(lively.url)
+    mark(page)
+    page.evaluate("document.querySelector('#live h1').dataset.again = ''")
+    with page.expect_response(lively.url + "/"):
+        page.evaluate("document.body.dispatchEvent(new Event('htmx:after:swap'))")
+    expect(page.locator("[data-again]")).to_have_count(0)
+
+
+def test_a_chain_without_blocks_speaks_of_none(tmp_path: Path, new_page: NewPage) -> None:
+    with running(tmp_path / "node") as node:
+        page = new_page(base_url=node.url)
+        for path in ("/", "/mining", "/block/0", "/mempool", "/supply"):
+            page.goto(path)
+            expect(page.locator("main")).not_to_contain_text(
+                re.compile(r"last [01] blocks|\b1 (blocks|steps|bytes)\b|0\.00")
+            )
+        page.goto("/block/0")
+        expect(page.locator(".fields")).to_contain_text("Nobody had to")

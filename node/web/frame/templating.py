@@ -47,6 +47,7 @@ def make_environment(coin: Coin, static: StaticFiles) -> Environment:
         difficulty=difficulty,
         span=span,
         size=size,
+        rate=rate,
         percent=percent,
         utc=utc,
         iso=iso,
@@ -108,6 +109,11 @@ def span(seconds: float) -> str:
 def size(count: int) -> str:
     """Bytes for people: `1.2 kB`."""
     return scaled(count, "B")
+
+
+def rate(units_per_byte: float) -> str:
+    """A fee per byte, in base units: `1.25`, `0`."""
+    return _three_digits(units_per_byte, 1_000)
 
 
 def percent(part: float, whole: float) -> str:

@@ -64,6 +64,7 @@ def forks(visit: Visit[ForksQuery]) -> Page:
             "height": max(each.height for each in found.blocks if each.main_chain),
             "depth": depth,
             "depths": DEPTHS,
+            "is_manual": visit.node.config.manual,
         },
     )
 

@@ -215,7 +215,7 @@ def forget_contact(visit: Visit[None]) -> Page | Redirect:
 @page("/wallet/mine", "POST", body=Form(MineForm), changes=True, token=True)
 def mine(visit: Visit[None]) -> Redirect:
     job = create_job(visit.node, visit.form.blocks, None)
-    return Redirect(f"/wallet?{urlencode({'job': job.job_id})}#mining")
+    return Redirect(f"/wallet?{urlencode({'job': job.job_id})}#job")
 
 
 @page("/wallet/mode", "POST", body=Form(ModeForm), changes=True, token=True, bound=PEER_WAITS)

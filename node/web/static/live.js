@@ -161,10 +161,27 @@ function markNew() {
   }
 }
 
+// What a page says of a passing state (it is being synced, it is busy) ends without an event: the page is asked again.
+const AGAIN_MS = 2000;
+let againTimer = 0;
+function askAgain() {
+  clearTimeout(againTimer);
+  if (document.querySelector("#live [data-again]")) againTimer = setTimeout(news, AGAIN_MS);
+}
+
+// On a narrow screen the menu is wider than the window: the page that one is on must stand in it.
+function showWhereOneIs() {
+  const here = document.querySelector(".top nav [aria-current]");
+  const menu = here?.closest("nav");
+  if (menu) menu.scrollLeft = here.offsetLeft - menu.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+}
+
+showWhereOneIs();
 showTimes();
 markNew();
+askAgain();
 setInterval(() => { if (!document.hidden) showTimes(); }, 1000);
-document.body.addEventListener("htmx:after:swap", () => { showTimes(); markNew(); });
+document.body.addEventListener("htmx:after:swap", () => { showTimes(); markNew(); askAgain(); });
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
