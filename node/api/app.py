@@ -185,7 +185,8 @@ class _Route:
         if endpoint.own_page:
             check_own_page(environ)
         sessions = self._parts.sessions
-        session = sessions.first_valid(cookies_of(environ, sessions.cookie))
+        cookies = cookies_of(environ, sessions.cookie)
+        session = sessions.first_valid(cookies) if cookies else ""
         is_owner = self._check_owner(environ, session)
         flight: Flight = environ[_FLIGHT]
         kept_as = None

@@ -42,6 +42,18 @@ def test_a_node_without_a_tip_stands_at_none() -> None:
     assert (found.nodes[1].letter, found.nodes[1].colour, found.nodes[1].state) == ("", None, "does not answer")
 
 
+def test_hearsay_stands_behind_what_nodes_say_of_themselves_however_much_work_it_claims() -> None:
+    own, peer = node("me", "aa", 5, state="self"), node("b", "bb", 4)
+    lies = [node(f"n{number}", f"{number:02d}", 1_000 + number, state="told") for number in range(50)]
+    lie = node("liar", "aa", 2**32 - 1, state="told")
+    found = gathered(network(own, peer, *lies, lie))
+    assert [(tip.hash, tip.letter, tip.height) for tip in found.tips[:3]] == [
+        ("aa", "A", 5),
+        ("bb", "B", 4),
+        ("49", "C", 1_049),
+    ]
+
+
 def test_links_are_seen_from_both_ends() -> None:
     found = gathered(network(node("me", state="self"), node("b"), node("c"), links=(("me", "b"), ("c", "me"))))
     assert [each.neighbours for each in found.nodes] == [("b", "c"), ("me",), ("me",)]

@@ -135,12 +135,12 @@ class Sessions:
             return True
 
     def first_valid(self, secrets: Sequence[str]) -> str:
-        """The first of these secrets whose session goes on, else the first of them, else an empty text.
+        """The first of these secrets whose session goes on, else the first of them. There is one at least.
 
         Another web server of the host can give the browser a cookie of the same name, for a path of its choice: the
         browser sends both.
         """
-        return next(filter(self.is_valid, secrets[:_MOST_COOKIES]), secrets[0] if secrets else "")
+        return next(filter(self.is_valid, secrets[:_MOST_COOKIES]), secrets[0])
 
     def end(self, secret: str) -> None:
         """End the session of this secret, if there is one."""

@@ -29,6 +29,9 @@ STATES: Final = {
 }
 """What each state of `/v1/network` is called."""
 
+FIRST_HAND: Final = ("self", "connected")
+"""States of nodes whose tip is not hearsay."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownNode:
@@ -53,7 +56,7 @@ class KnownTip:
     hash: str
     height: int
     letter: str
-    """A for the most work, B, … Z, AA, …: a colour alone would not do."""
+    """A, B, … Z, AA, …, in the order of `Neighbours.tips`: a colour alone would not do."""
     colour: int
     nodes: tuple[KnownNode, ...]
 
@@ -65,7 +68,7 @@ class Neighbours:
     nodes: tuple[KnownNode, ...]
     """This one first."""
     tips: tuple[KnownTip, ...]
-    """The most work first."""
+    """Those of this node and of connected peers before those that are hearsay; the most work first."""
     best_height: int
     truncated: bool
 
@@ -79,7 +82,9 @@ def neighbours_of(visit: Visit[Any]) -> Neighbours:
 def gathered(found: Network) -> Neighbours:
     """The nodes with their tips."""
     work = {each.tip: int(each.work or "0", 16) for each in found.nodes if each.tip is not None}
-    place = {tip: number for number, tip in enumerate(sorted(work, key=lambda tip: (-work[tip], tip)))}
+    # Whoever tells of others may make them up, with as much work as they like: they come last.
+    seen = {each.tip for each in found.nodes if each.state in FIRST_HAND}
+    place = {tip: number for number, tip in enumerate(sorted(work, key=lambda tip: (tip not in seen, -work[tip], tip)))}
     linked: dict[str, list[str]] = {each.id: [] for each in found.nodes}
     for link in found.links:
         linked[link.from_].append(link.to)
@@ -98,7 +103,8 @@ def gathered(found: Network) -> Neighbours:
     tips = []
     for tip, number in place.items():
         here = tuple(each for each in nodes if each.told.tip == tip)
-        tips.append(KnownTip(tip, max(each.told.height or 0 for each in here), letter(number), number % COLOURS, here))
+        # As the first of them says: this node, else a connected one; hearsay may say any height of a tip.
+        tips.append(KnownTip(tip, here[0].told.height or 0, letter(number), number % COLOURS, here))
     return Neighbours(nodes, tuple(tips), found.best_height, found.truncated)
 
 
