@@ -18,7 +18,9 @@ from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.chains import key
 from tests.kit.mining.workers import mining
 from tests.kit.running import PASSPHRASE, RunningNode, own_node, running, write_wallet
+from tests.kit.system.processes import Child, children
 from tests.kit.waiting import wait_until
+from tests.store.children import write_and_stay_inside
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -164,6 +166,35 @@ def test_a_form_that_was_sent_says_so_and_sends_nothing_else(node: RunningNode) 
     assert status == 409
     assert "with other values" in page
     assert len(pool(node)) == 1
+
+
+def test_a_memo_of_several_lines_is_sent_as_it_is_shown(node: RunningNode, new_page: NewPage) -> None:
+    page = new_page()
+    fill(page, node, to=f"moneyer:{address(node, 'bob')}?amount=2&memo=a%0D%0Ab%00c")
+    expect(page.locator(".order")).to_contain_text("a b c")
+    page.get_by_role("button", name="Send 2 DEV").click()
+    page.wait_for_url("**/tx/*")
+    assert [each["memo"] for each in pool(node)] == ["a b c"]
+
+
+def test_what_was_signed_and_did_not_arrive_is_sent_once_more_by_a_button(node: RunningNode, new_page: NewPage) -> None:
+    new_page.expect("status of 503")
+    page = new_page()
+    fill(page, node, to="bob", amount="2", memo="<b>tea</b>")
+    with children(Child(write_and_stay_inside, node.config.data, node.coin)) as (writer,):
+        assert writer.hear() == "inside"
+        page.get_by_role("button", name="Send 2 DEV").click()
+        expect(page.get_by_role("alert").first).to_be_visible()
+        writer.kill()
+    assert pool(node) == []
+    page.locator("#amount").fill("3")  # what was signed is what counts
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("h1")).to_have_text("This has not arrived yet")
+    expect(page.locator("main")).to_contain_text("2 DEV to bob")
+    check_axe(page)
+    page.get_by_role("button", name="Send it once more").click()
+    page.wait_for_url("**/tx/*")
+    assert [(each["amount"], each["memo"]) for each in pool(node)] == [(2_000_000, "<b>tea</b>")]
 
 
 def test_a_form_that_was_sent_before_a_restart_sends_once(node: RunningNode) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...api.calls.tutorial_wallet import send_as
-from ...api.calls.v1_transactions import PoolQuery, pool
+from ...api.calls.v1_transactions import PoolQuery, pool, show_transaction
+from ...api.http.errors import NotFound
 from ...core import codec
 from ...core.codec import TRANSFER_BASE, show
 from ...core.errors import BadSequence, RuleError
@@ -29,10 +30,9 @@ class Payment:
     fee: int
     memo: bytes
 
-    def is_that_of(self, transfer: Transfer) -> bool:
-        """Whether a transfer pays this."""
-        paid = Payment(transfer.sender, transfer.receiver, transfer.amount, transfer.fee, transfer.memo)
-        return paid == self
+    @classmethod
+    def of(cls, transfer: Transfer) -> Payment:
+        return cls(transfer.sender, transfer.receiver, transfer.amount, transfer.fee, transfer.memo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +98,34 @@ def pay(visit: Visit[object], payment: Payment, key: str) -> str:
     return show(accepted.txid)
 
 
-def sent_before(visit: Visit[object], key: str) -> str | None:
-    """The txid of what was sent under a form's key; None where nothing was."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transfer that was signed by a form."""
+
+    txid: str
+    payment: Payment
+    arrived: bool
+    """Whether it waits or is confirmed here: a disk that was full, or a kill, may have come in between."""
+
+
+def sent_before(visit: Visit[object], key: str) -> Sent | None:
+    """What was sent under a form's key; None where nothing was."""
     data = visit.node.config.data
     with locked(data):
         kept = recall(data, key, visit.node.coin.chain_id)
-    return None if kept is None else show(codec.txid(kept))
+    if kept is None:
+        return None
+    txid = show(codec.txid(kept))
+    try:
+        visit.ask(show_transaction, txid=txid)
+    except NotFound:
+        return Sent(txid, Payment.of(kept), arrived=False)
+    return Sent(txid, Payment.of(kept), arrived=True)
 
 
 def _again(visit: Visit[object], payment: Payment, kept: Transfer) -> str:
     txid = show(codec.txid(kept))
-    if not payment.is_that_of(kept):
+    if payment != Payment.of(kept):
         raise KeyUsed(
             f"this form was sent before, with other values (transfer {txid}): nothing more was sent. Begin a new one",
             txid=txid,

@@ -6,6 +6,7 @@ copy of the tab) names the same key, and so the same transfer.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Annotated, Final
@@ -31,7 +32,7 @@ from ...wallet.errors import KeyUsed, WalletError
 from ...wallet.names import MAX_NAME, find_name
 from ..frame.pages import Page, Redirect, Visit, content_of, page
 from .amounts import amount_of
-from .payments import Payment, fees, pay, sent_before
+from .payments import Payment, Sent, fees, pay, sent_before
 from .wallet_pages import (
     SCHEME,
     OwnAccount,
@@ -114,11 +115,11 @@ def ask(visit: Visit[None]) -> Page | Redirect:
     """Show what would be sent, and ask."""
     form: SendForm = visit.form
     try:
-        txid = sent_before(visit, form.key)
+        sent = sent_before(visit, form.key)
     except (WalletError, OSError) as error:
         return _refused(visit, form, error)
-    if txid is not None:
-        return Page("sent.html", {"txid": txid})
+    if sent is not None:
+        return _sent(visit, sent, form)
     order, problems = _checked(visit, form)
     if order is None:
         return _form(visit, Typed(_values(form), problems), form.key, _REFUSED)
@@ -212,9 +213,9 @@ def _unfolded(form: SendForm) -> SendForm:
     asked: dict[str, str] = {}
     for name, value in parse_qsl(query):  # few: the whole link is bounded by its field
         asked.setdefault(name, value)
-    return replace(
-        form, to=address, amount=form.amount or asked.get("amount", ""), memo=form.memo or asked.get("memo", "")
-    )
+    # A hidden field keeps no line break as it was, and no NUL: what is shown would not be what is sent.
+    memo = re.sub(r"[\x00\r\n]+", " ", asked.get("memo", ""))
+    return replace(form, to=address, amount=form.amount or asked.get("amount", ""), memo=form.memo or memo)
 
 
 def _receiver(visit: Visit[object], who: str) -> tuple[bytes, str | None]:
@@ -254,7 +255,6 @@ def _is_new(visit: Visit[object], address: str) -> bool:
 
 
 def _ask(visit: Visit[object], order: Order, form: SendForm) -> Page:
-    decimals = visit.node.coin.decimals
     content = {
         "order": order,
         "memo": order.payment.memo.decode(),
@@ -262,12 +262,30 @@ def _ask(visit: Visit[object], order: Order, form: SendForm) -> Page:
         "key": form.key,
         "has_worker": mining_view(visit.node).worker.alive,
         "change": urlencode(_values(form)),
-        "plain": {
-            "amount": format_amount(order.payment.amount, decimals),
-            "fee": format_amount(order.payment.fee, decimals),
-        },
+        "plain": _plain(visit.node.coin, order.payment),
     }
     return Page("confirm.html", content)
+
+
+def _plain(coin: Coin, payment: Payment) -> dict[str, str]:
+    """The amounts as a form takes them."""
+    return {
+        "amount": format_amount(payment.amount, coin.decimals),
+        "fee": format_amount(payment.fee, coin.decimals),
+    }
+
+
+def _sent(visit: Visit[object], sent: Sent, form: SendForm) -> Page:
+    coin, payment = visit.node.coin, sent.payment
+    content = {
+        "sent": sent,
+        "sender": coin.address(payment.sender),
+        "receiver": coin.address(payment.receiver),
+        "memo": payment.memo.decode("utf-8", "replace"),
+        "key": form.key,
+        "plain": _plain(coin, payment),
+    }
+    return Page("sent.html", content)
 
 
 def _shown_payment(visit: Visit[object], form: PayForm) -> Payment:
