@@ -401,7 +401,7 @@ def test_what_a_page_says_of_a_passing_state_is_asked_for_again(lively: RunningN
 
 def test_a_chain_without_blocks_speaks_of_none(tmp_path: Path, new_page: NewPage) -> None:
     with running(tmp_path / "node") as node:
-        page = new_page(base_url=node.url)
+        page = new_page(javascript=False, base_url=node.url)
         for path in ("/", "/mining", "/block/0", "/mempool", "/supply"):
             page.goto(path)
             expect(page.locator("main")).not_to_contain_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from random import Random
 
@@ -59,6 +60,25 @@ def test_amounts_are_grouped_and_exact() -> None:
     assert templating.amount(1_234_567_890_123, 6) == "1,234,567.890123"
     assert templating.amount(2**53 - 1, 0) == "9,007,199,254,740,991"
     assert templating.amount(1, 8) == "0.00000001"
+
+
+def test_an_amount_at_a_glance_has_decimals_only_where_it_is_small() -> None:
+    assert templating.about(1_005_110_500_000, 6) == "1,005,110"
+    assert templating.about(999_500_000, 6) == "999.5"
+
+
+def test_a_fee_per_byte_is_as_long_as_it_says_something() -> None:
+    assert [templating.rate(each) for each in (0.0, 0.384, 12.0, 43.61, 1234.5)] == ["0", "0.38", "12", "43.6", "1,234"]
+
+
+def test_a_chart_of_values_that_lie_close_together_shows_how_they_differ() -> None:
+    close = drawings.line_over_time([(0, 1_000_000), (1, 999_000), (2, 999_900)], "about")
+    far = drawings.line_over_time([(0, 1_000_000), (1, 0), (2, 1_000)], "about")
+    flat = drawings.line_over_time([(0, 5.0), (1, 5.0)], "about")
+    heights = [[float(y) for y in re.findall(r"V([0-9.]+)", each)] for each in (close, far, flat)]
+    assert heights[0][0] - heights[0][1] > 100  # pixels of 220
+    assert heights[1][0] == 216.0  # zero is the foot
+    assert all(0 <= y <= 220 for each in heights for y in each)
 
 
 @given(st.lists(st.floats(-1e12, 1e12) | st.integers(0, 2**53), max_size=40), st.text(max_size=40))

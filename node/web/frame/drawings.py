@@ -119,16 +119,21 @@ class Curve:
 
 
 def chart(curves: Sequence[Curve], about: str, mark: tuple[float, float] | None = None) -> Markup:
-    """Lines on common axes that begin at zero above; numbers beside it are the page's. `mark`: a dot."""
+    """Lines on common axes; the numbers beside them are the page's. `mark`: a dot.
+
+    The upright axis begins at zero, or where all values lie close together a little below the lowest of them.
+    """
     xs = [x for curve in curves for x, _ in curve.points]
     ys = [y for curve in curves for _, y in curve.points]
     if len(xs) < 2:
         return Markup("")
     left, width = min(xs), (max(xs) - min(xs)) or 1
-    top = max(ys) or 1
+    low, top = min(ys), max(ys) or 1
+    foot = max(0, low - (top - low) / 4) if low > top / 2 else 0
+    height = (top - foot) or 1
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return (x - left) / width * _CHART_WIDTH, _CHART_HEIGHT - 4 - y / top * (_CHART_HEIGHT - 12)
+        return (x - left) / width * _CHART_WIDTH, _CHART_HEIGHT - 4 - (y - foot) / height * (_CHART_HEIGHT - 12)
 
     shapes = []
     for curve in curves:

@@ -41,6 +41,7 @@ def make_environment(coin: Coin, static: StaticFiles) -> Environment:
     environment.filters.update(
         amount=lambda units: amount(units, coin.decimals),
         coins=lambda units: f"{amount(units, coin.decimals)} {coin.symbol}",
+        about=lambda units: about(units, coin.decimals),
         plain_amount=lambda units: format_amount(units, coin.decimals),
         grouped=grouped,
         scaled=scaled,
@@ -72,6 +73,11 @@ def amount(units: int, decimals: int) -> str:
     """Base units as coins, the whole part grouped: `1,250.5`."""
     whole, point, fraction = format_amount(units, decimals).partition(".")
     return f"{int(whole):,}{point}{fraction}"
+
+
+def about(units: int, decimals: int) -> str:
+    """Base units as coins, for a glance: from 1,000 coins on without what stands behind the point."""
+    return amount(units - units % 10**decimals if units >= 1_000 * 10**decimals else units, decimals)
 
 
 def scaled(number: float, unit: str = "") -> str:

@@ -134,6 +134,7 @@ addEventListener("load", begin);
 // --- times, and what is copied ------------------------------------------------------------------------------------
 
 function ago(seconds) {
+  if (seconds < -60) return `${ago(-seconds).slice(0, -4)} ahead`; // a miner's clock
   if (seconds < 1) return "just now";
   if (seconds < 60) return `${Math.floor(seconds)} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
