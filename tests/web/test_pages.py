@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
+from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, running
 from tests.kit.waiting import wait_until
@@ -178,6 +180,35 @@ def test_a_page_bears_an_error_in_place_of_news_and_asks_again(tmp_path: Path, n
         page.unroute(f"{node.url}/")
         expect(page.locator(".cube[data-height='2']")).to_be_visible()
         assert not is_reloaded(page)
+
+
+def test_a_page_that_gets_no_stream_asks_by_itself_and_does_not_call_the_node_away(
+    tmp_path: Path, new_page: NewPage
+) -> None:
+    new_page.expect("status of 503")
+    with running(tmp_path / "node") as node, ExitStack() as streams, closing(new_page):
+        while listeners(node) < EVENT_STREAMS.each:
+            streams.enter_context(stream_of(node))
+        page = new_page()
+        page.goto(node.url)
+        expect(page.locator("#live-state")).to_have_text("not live")
+        expect(page.get_by_role("alert")).to_be_hidden()
+        page.evaluate("window.marked = true")
+        node.extend()
+        expect(page.locator(".cube[data-height='1']")).to_be_visible()
+        expect(page.get_by_role("alert")).to_be_hidden()
+        assert not is_reloaded(page)
+        streams.close()
+        expect(page.locator("#live-state")).to_have_attribute("data-state", "on")
+
+
+@contextmanager
+def stream_of(node: RunningNode) -> Iterator[None]:
+    """A listener of the node's events."""
+    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as sock:
+        sock.sendall(b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        yield
 
 
 def test_a_page_of_what_is_no_more_says_so(tmp_path: Path, new_page: NewPage) -> None:

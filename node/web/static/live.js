@@ -61,14 +61,17 @@ document.body.addEventListener("htmx:response:error", (event) => {
 
 // --- how the connection is ----------------------------------------------------------------------------------------
 
+// off: nothing is known yet · on: the stream is open · asking: the node answers, but has no stream for this browser (all
+// places are taken), so the page asks again now and then · away: the node does not answer
+const WORDS = { off: "\u00a0", on: "live", asking: "not live", away: "no answer" };
 let current = "off";
 function show(now) {
   current = now;
   state.dataset.state = now;
-  state.querySelector(".live-text").textContent = now === "on" ? "live" : now === "away" ? "no answer" : "\u00a0";
+  state.querySelector(".live-text").textContent = WORDS[now];
   banner.hidden = now !== "away";
   if (now === "away") wasAway = true;
-  if (now !== "on") return;
+  if (now !== "on" && now !== "asking") return;
   if (wasAway) { wasAway = false; tell("back", null); }
   else news(); // what happened between the page's making and this moment was told to nobody
 }
@@ -83,12 +86,14 @@ let retryTimer = 0;
 function open() {
   clearTimeout(retryTimer);
   source?.close();
-  source = new EventSource("/v1/events");
+  const opened = source = new EventSource("/v1/events");
   source.addEventListener("open", () => { retry = RETRY_FIRST; pass("state", "on"); });
-  source.addEventListener("error", () => {
+  source.addEventListener("error", async () => {
     // The browser tries again by itself only while it has had no HTTP answer that refuses it: so we do it always.
-    source.close();
-    pass("state", "away");
+    opened.close();
+    const answers = await fetch("/healthz", { signal: AbortSignal.timeout(retry) }).then(() => true, () => false);
+    if (source !== opened) return;
+    pass("state", answers ? "asking" : "away");
     retryTimer = setTimeout(open, retry);
     retry = Math.min(2 * retry, RETRY_MOST);
   });
