@@ -26,7 +26,7 @@ DEADLINE = 10.0
 USUAL_PORT = 5001
 _CONNECT = 3.0
 """Seconds for making the connection."""
-_OPEN = ("/v1/transactions", "/v1/transactions/check")
+_OPEN = ("/v1/transactions", "/v1/transactions/check", "/v1/session")
 """Calls that change something and need no token."""
 _GUARDED_GETS = ("/mine_block", "/replace_chain", "/v1/mining/template")
 """Calls that read, or look as if they did, and need one."""

@@ -1,6 +1,6 @@
 """Real Chromium, driven by Playwright: pages of a given size, and what went wrong on them.
 
-`tests/web/conftest.py` makes fixtures of this: `browser` (one for each process of the test run) and `new_page`, which
+`tests/web/conftest.py` makes fixtures of this: `browser` (one for each file of tests) and `new_page`, which
 opens pages in contexts of their own and fails the test at its end where one of them asked anything but loopback for
 something, broke its content security policy, threw an error or logged one. A test that provokes an error says so
 beforehand with `new_page.expect("a part of the message")`.
@@ -136,6 +136,10 @@ class NewPage:
     def expect(self, part: str) -> None:
         """A complaint or violation whose message has this part is meant to happen. A request elsewhere never is."""
         self.expected.append(part)
+
+    def expect_no_answer(self) -> None:
+        """The node ends under a page: what the browser and htmx log of requests without an answer is meant to happen."""
+        self.expected += ["net::ERR_", "Failed to fetch"]
 
     def close(self) -> None:
         for context in self._contexts:

@@ -1,4 +1,4 @@
-"""One browser for each process of the test run; pages that fail their test where something goes wrong on them."""
+"""A browser for each file of tests; pages that fail their test where something goes wrong on them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from playwright.sync_api import Browser
 from tests.kit.browser import NewPage, chromium, pages_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ended with its file: Playwright keeps an event loop running, beside which no other test could run one."""
     with chromium() as started:
         yield started
 

@@ -148,9 +148,7 @@ def test_a_reorg_under_the_readers_eyes_is_told(tmp_path: Path, new_page: NewPag
 
 
 def test_a_node_that_ends_is_told_and_comes_back_by_itself(tmp_path: Path, new_page: NewPage) -> None:
-    new_page.expect("ERR_CONNECTION_REFUSED")
-    new_page.expect("ERR_INCOMPLETE_CHUNKED_ENCODING")
-    new_page.expect("ERR_CONNECTION_RESET")
+    new_page.expect_no_answer()
     with running(tmp_path / "node") as node, closing(new_page):
         page = new_page()
         page.goto(node.url)
