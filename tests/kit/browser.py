@@ -138,7 +138,7 @@ class NewPage:
         self.expected.append(part)
 
     def expect_no_answer(self) -> None:
-        """The node ends under a page: what the browser and htmx log of requests without an answer is meant to happen."""
+        """The node ends under a page: what browser and htmx log of requests without an answer is meant to happen."""
         self.expected += ["net::ERR_", "Failed to fetch"]
 
     def close(self) -> None:
