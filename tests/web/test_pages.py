@@ -16,7 +16,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
-from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, running
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, rich_coin, running
 from tests.kit.waiting import wait_until
 
 HOSTILE = (
@@ -29,6 +29,7 @@ HOSTILE = (
     "\U0001f9d1\u200d\U0001f680" * 12,
 )
 """Memos, at most 140 bytes each."""
+LONG = "W" * 140
 
 
 def is_reloaded(page: Page) -> bool:
@@ -81,6 +82,17 @@ def test_every_page_fits_reads_well_and_is_open_to_all(
         check_fits(page)
         check_axe(page)
         assert page.locator("h1").count() == 1, path
+
+
+def test_the_longest_words_that_a_coin_or_a_memo_may_have_fit(tmp_path: Path, new_page: NewPage) -> None:
+    coin = rich_coin(name="W" * 64, symbol="W" * 12, message="M" * 100)
+    with running(tmp_path / "node", coin) as node, closing(new_page):
+        node.extend(transfers=[node.chain.transfer(ALICE, BOB, 5, memo=LONG.encode())])
+        for size in (NARROW, WIDE):
+            page = new_page(*size)
+            for path in ("/", "/block/1", "/coin", f"/wallet/receive?memo={LONG}", f"/search?q={LONG}"):
+                page.goto(node.url + path)
+                check_fits(page)
 
 
 def test_a_page_reads_the_same_without_javascript(lively: RunningNode, new_page: NewPage) -> None:

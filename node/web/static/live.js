@@ -93,7 +93,9 @@ function open() {
     opened.close();
     const answers = await fetch("/healthz", { signal: AbortSignal.timeout(retry) }).then(() => true, () => false);
     if (source !== opened) return;
-    pass("state", answers ? "asking" : "away");
+    // A node that is ending closes its streams first, and still answers in this moment.
+    if (!answers) pass("state", "away");
+    else if (retry > RETRY_FIRST) pass("state", "asking");
     retryTimer = setTimeout(open, retry);
     retry = Math.min(2 * retry, RETRY_MOST);
   });
