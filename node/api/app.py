@@ -272,7 +272,9 @@ class _Route:
             rendered = Rendered(content, "application/octet-stream")
         else:
             rendered = content if isinstance(content, Rendered) else Rendered(encode(content))
-        if kept_as is not None:
+        if kept_as is not None and not isinstance(
+            answer, Reply
+        ):  # what is kept is found with the endpoint's own status
             tip = answer.tip if isinstance(answer, OfChain) else None
             rendered = self._parts.answers.keep(*kept_as, rendered, tip, self._endpoint.kept_seconds)
         return status, rendered

@@ -60,7 +60,7 @@ class Call(Generic[Query, Body]):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer with a status other than the endpoint's own."""
+    """An answer with a status other than the endpoint's own. It is never kept."""
 
     status: int
     content: Struct | Rendered

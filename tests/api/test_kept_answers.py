@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moneyer.node.api.app import App, build_app
-from moneyer.node.api.endpoint import ENDPOINTS
+from moneyer.node.api.endpoint import ENDPOINTS, Reply
 from moneyer.node.api.parts.answers import KeptAnswers, Rendered
 from moneyer.node.chain.accept import KeyedLock
 from moneyer.node.config import Config
@@ -184,6 +185,16 @@ def test_an_answer_is_rendered_once_while_nothing_is_committed(served: tuple[Nod
     assert kept.find(PATHS[0], kept.version()) is None
     assert ask(app, PATHS[0]) == first
     assert kept.size == size
+
+
+def test_an_answer_of_another_status_is_kept_for_nobody(served: tuple[Node, App]) -> None:
+    node, app = served
+    coin = next(each for each in ENDPOINTS if each.path == "/v1/coin")
+    odd = replace(coin, path="/odd", handler=lambda node, call: Reply(202, Rendered(b"{}")))
+    app = build_app(node, more=[odd])
+    told = [ask(app, "/odd") for _ in range(2)]
+    assert [(status, headers["cache-control"]) for status, headers, _ in told] == [(202, "no-store")] * 2
+    assert app.parts.answers.size == 0
 
 
 def test_a_confirmed_transaction_is_kept_through_what_leaves_the_chain_alone(served: tuple[Node, App]) -> None:
