@@ -154,18 +154,28 @@ export function showTimes(within = document) {
   for (const each of within.querySelectorAll("time.ago")) {
     const text = ago((now - Date.parse(each.dateTime)) / 1000);
     if (each.textContent !== text) each.textContent = text;
+    if (!each.classList.contains("told")) each.classList.add("told");
   }
   for (const each of within.querySelectorAll("button.copy[hidden]")) each.hidden = false;
 }
 
+// New blocks slide out of the next one and push the others on. Only what is painted moves: the layout is as it will be.
+const SLIDE = { duration: 600, easing: "cubic-bezier(.2, .8, .2, 1)" };
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 let tallest = 0;
-function markNew() {
+function slideIn() {
   const cubes = [...document.querySelectorAll(".cube[data-height]")];
+  if (cubes.length === 0) return;
   const before = tallest;
+  tallest = Math.max(...cubes.map((each) => Number(each.dataset.height)));
+  const isNew = (each) => Number(each.dataset.height) > before;
+  const count = cubes.filter(isNew).length;
+  if (before === 0 || count === 0 || cubes.length < 2 || STILL.matches) return;
+  const from = `translateX(${-count * (cubes[1].offsetLeft - cubes[0].offsetLeft)}px)`;
   for (const each of cubes) {
-    const height = Number(each.dataset.height);
-    each.classList.toggle("is-new", before > 0 && height > before);
-    tallest = Math.max(tallest, height);
+    // Added to what still moves: a block that comes meanwhile goes on from there.
+    each.animate([{ transform: from }, { transform: "none" }], { ...SLIDE, composite: "add" });
+    if (isNew(each)) each.animate([{ opacity: 0 }, { opacity: 1 }], SLIDE);
   }
 }
 
@@ -186,10 +196,12 @@ function showWhereOneIs() {
 
 showWhereOneIs();
 showTimes();
-markNew();
+slideIn();
 askAgain();
 setInterval(() => { if (!document.hidden) showTimes(); }, 1000);
-document.body.addEventListener("htmx:after:swap", () => { showTimes(); markNew(); askAgain(); });
+// Before the next frame is painted: htmx's own event may come after it, and the reader would see two states.
+new MutationObserver(() => { showTimes(); slideIn(); }).observe(document.body, { childList: true, characterData: true, subtree: true });
+document.body.addEventListener("htmx:after:swap", askAgain);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
