@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -410,7 +411,7 @@ def test_the_keyboard_alone_works_through_a_step(page: Page) -> None:
 def test_an_empty_chain_says_what_is_missing_and_goes_on_with_the_first_blocks(
     new_page: NewPage, tmp_path: Path
 ) -> None:
-    with running(tmp_path / "node") as empty:
+    with running(tmp_path / "node") as empty, closing(new_page):
         opened = new_page(base_url=empty.url)
         for step in STEPS:
             opened.goto(step.href)
@@ -424,7 +425,7 @@ def test_an_empty_chain_says_what_is_missing_and_goes_on_with_the_first_blocks(
 
 
 def test_a_node_that_ends_leaves_the_lesson_at_work(new_page: NewPage, tmp_path: Path) -> None:
-    with running(tmp_path / "node") as gone:
+    with running(tmp_path / "node") as gone, closing(new_page):
         opened = new_page(base_url=gone.url)
         new_page.expect_no_answer()
         new_page.expect("net::ERR")

@@ -443,7 +443,7 @@ def test_what_a_page_says_of_a_passing_state_is_asked_for_again(lively: RunningN
 
 
 def test_a_chain_without_blocks_speaks_of_none(tmp_path: Path, new_page: NewPage) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         page = new_page(javascript=False, base_url=node.url)
         for path in ("/", "/mining", "/block/0", "/mempool", "/supply"):
             page.goto(path)
@@ -468,7 +468,7 @@ new PerformanceObserver((list) => {
 def test_nothing_jumps_while_a_page_loads_and_while_blocks_come(
     tmp_path: Path, new_page: NewPage, size: tuple[int, int]
 ) -> None:
-    with running(tmp_path / "node") as node:
+    with running(tmp_path / "node") as node, closing(new_page):
         for _ in range(4):
             node.extend()
         page = new_page(*size, base_url=node.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -433,7 +434,7 @@ def test_a_locked_wallet_says_so_and_how_to_unlock_it(tmp_path: Path, new_page: 
     folder = tmp_path / "node"
     write_wallet(folder, PASSPHRASE)
     page = new_page()
-    with own_node(folder) as node:
+    with own_node(folder) as node, closing(new_page):
         page.goto(node.post("/v1/sessions", headers=node.bearer).json["url"])
         page.wait_for_url("**/wallet")
         expect(page.locator(".banner.warn")).to_contain_text("The wallet is locked")
