@@ -306,6 +306,11 @@ def test_colours_are_the_systems_or_the_readers_choice(lively: RunningNode, new_
     assert light != dark
     page.goto(f"{lively.url}/blocks")
     assert colour() == light
+    for _ in range(2):  # to dark for good, then to the system's choice, which is dark here
+        page.get_by_role("button", name="Light or dark").click()
+        assert colour() == dark
+    page.emulate_media(color_scheme="light")
+    assert colour() == light
 
 
 def test_the_first_page_is_small_and_asked_for_once(lively: RunningNode, new_page: NewPage) -> None:

@@ -21,9 +21,14 @@
     button.hidden = false;
     label();
     button.addEventListener("click", () => {
-      const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-      const choice = dark ? "light" : "dark";
-      try { localStorage.setItem(KEY, choice); } catch { /* it holds for this page then */ }
+      const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+      const now = root.dataset.theme;
+      // From the system's choice to the other one, then to that one for good, then back to the system's.
+      const choice = now === undefined ? (system === "dark" ? "light" : "dark") : now === system ? null : system;
+      try {
+        if (choice) localStorage.setItem(KEY, choice);
+        else localStorage.removeItem(KEY);
+      } catch { /* it holds for this page then */ }
       show(choice);
       label();
       document.dispatchEvent(new CustomEvent("moneyer:theme"));
