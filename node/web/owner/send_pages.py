@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
+from ...api.calls.explore.v1_search import names_of
 from ...api.calls.v1_accounts import HistoryQuery, history
 from ...api.calls.v1_mining import mining_view
 from ...api.calls.v1_transactions import memo_bytes
@@ -27,7 +28,6 @@ from ...core.money import format_amount, parse_amount
 from ...core.signing import payable
 from ...system.shares import DEAR_READS, WRITES
 from ...system.words import nearest, quoted
-from ...wallet.contacts import read_contacts
 from ...wallet.errors import KeyUsed, WalletError
 from ...wallet.names import MAX_NAME, find_name
 from ..frame.pages import Page, Redirect, Visit, content_of, page
@@ -158,22 +158,13 @@ def _form(visit: Visit[object], typed: Typed, key: str, status: int = 200) -> Pa
         accounts.append(sender)
     content = {
         "accounts": accounts,
-        "names": known_names(visit),
+        "names": names_of(visit.node),
         "fees": fees(visit, memo),
         "why_locked": why_locked(visit),
         "typed": typed,
         "key": key,
     }
     return Page("send.html", content, status=status)
-
-
-def known_names(visit: Visit[object]) -> dict[str, str]:
-    """Name -> address, of accounts and contacts; without contacts where their file can't be read."""
-    own = {name: visit.node.coin.address(payload) for name, payload in visit.node.wallet.names.items()}
-    try:
-        return {**read_contacts(visit.node.config.data), **own}
-    except (WalletError, OSError):  # the wallet's page says what is wrong with the file
-        return own
 
 
 def _checked(visit: Visit[object], form: SendForm) -> tuple[Order | None, dict[str, str]]:
@@ -220,7 +211,7 @@ def _unfolded(form: SendForm) -> SendForm:
 
 def _receiver(visit: Visit[object], who: str) -> tuple[bytes, str | None]:
     """The payload of a name or an address, and None; or nothing, and what is wrong with it."""
-    coin, names = visit.node.coin, known_names(visit)
+    coin, names = visit.node.coin, names_of(visit.node)
     if not who:
         return b"", "say who gets the coins: a name or an address"
     name = find_name(names, who)

@@ -71,7 +71,7 @@ def look_up(node: Node, text: str, *, names: bool) -> Search:
     if len(wanted) > MAX_TEXT:
         looked.for_.append(f"nothing: the text has {len(wanted):,} characters, and nothing here has over {MAX_TEXT}")
         return looked.as_search()
-    known = _names_of(node) if names else {}
+    known = names_of(node) if names else {}
     with node.store.read() as conn:
         _look_for_height(conn, wanted, looked)
         _look_for_digits(conn, wanted, looked)
@@ -164,7 +164,7 @@ def _look_for_name(text: str, known: Mapping[str, str], looked: _Looked) -> None
     looked.add(_address(known[name], name) for name in alike)
 
 
-def _names_of(node: Node) -> dict[str, str]:
+def names_of(node: Node) -> dict[str, str]:
     """Name -> address, of the wallet and the contacts; a damaged file of contacts has none."""
     try:
         known = dict(read_contacts(node.config.data))
