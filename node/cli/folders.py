@@ -17,9 +17,9 @@ from pathlib import Path
 
 import click
 
+from ..devnet.holder import holder_of
 from ..devnet.running import running_networks
 from ..system.advice import typed
-from .holder import holder_of
 
 DEFAULT_FOLDER = "~/Library/Application Support/moneyer/up" if sys.platform == "darwin" else "~/.local/share/moneyer/up"
 """The folder of a person's development network, whatever folder they are in: the next `moneyer up` finds it."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import MoneyerError
+from ..devnet.holder import FolderToken
 from ..devnet.running import is_running
 from ..system.text import shown
 from ..system.words import nearest, quoted
 from .folders import find_folder, running_url
-from .holder import FolderToken
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

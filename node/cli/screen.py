@@ -103,8 +103,8 @@ def _show(network: Network) -> int:
 
 
 def _open_page(network: Network) -> None:
+    from ..devnet.holder import FolderToken
     from .browser import open_browser, page_address
-    from .holder import FolderToken
     from .node_client import NodeClient
 
     client = NodeClient(network.urls[0], token=FolderToken(network.folders[0]))

@@ -42,7 +42,7 @@ def needs_token(method: str, path: str) -> bool:
 
 @runtime_checkable
 class Credential(Protocol):
-    """A token that is shown only to the right process at the node's address (`cli.holder`)."""
+    """A token that is shown only to the right process at the node's address (`devnet.holder`)."""
 
     def look(self) -> object:
         """Called before the connection is made; its result goes to `token`."""

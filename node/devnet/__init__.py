@@ -7,7 +7,8 @@ person's own.
 **Read** `newcoin` (from wishes to a coin), `coinfiles` (`coin.toml`: read, made once), `devcoin` (the development
 coin), `layout` (folders and ports), `procfile` (its processes, and as shell commands), `launch` (honcho's loop runs
 them), `forked` (each as a fork of this process). Beside them: `addresses` (free ports, this machine in the local
-network), `running` (a register of what runs), `chaos` (a proxy that cuts and delays, for tests and teaching).
+network), `running` (a register of what runs), `holder` (which node runs on a data folder; its token is shown to that
+node alone), `chaos` (a proxy that cuts and delays, for tests and teaching).
 
 **Processes, threads, locks.** `launch.run` imports what all need, forks each node and worker (before any thread runs),
 and is honcho's loop in the calling thread then, with a thread for each process's lines and one for the welcome;

@@ -14,9 +14,9 @@ import pytest
 
 from moneyer.node.api import app  # noqa: F401 - it registers every endpoint
 from moneyer.node.api.endpoint import ENDPOINTS
-from moneyer.node.cli.holder import FolderToken, holder_of
 from moneyer.node.client.transport import needs_token
 from moneyer.node.core.coinfile import coin_to_toml
+from moneyer.node.devnet.holder import FolderToken, holder_of
 from moneyer.node.system.api_token import ensure_token
 from moneyer.node.system.locks import hold
 from tests.cli.test_exits import in_front
