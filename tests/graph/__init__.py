@@ -1,0 +1,1 @@
+"""The shapes of networks: named ones, and files good and bad."""
