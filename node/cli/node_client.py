@@ -45,6 +45,9 @@ class NodeClient(Client):
     def post(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
         return self._known(super().post(path, body, deadline))
 
+    def put(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        return self._known(super().put(path, body, deadline))
+
     def delete(self, path: str, deadline: float = DEADLINE) -> Any:
         return self._known(super().delete(path, deadline))
 

@@ -66,6 +66,10 @@ class Client:
         """The JSON that the node answers to POST `path` with `body` as JSON."""
         return self._transport.call("POST", path, body, deadline)
 
+    def put(self, path: str, body: Any = None, deadline: float = DEADLINE) -> Any:
+        """The JSON that the node answers to PUT `path` with `body` as JSON."""
+        return self._transport.call("PUT", path, body, deadline)
+
     def delete(self, path: str, deadline: float = DEADLINE) -> Any:
         """The JSON that the node answers to DELETE `path`."""
         return self._transport.call("DELETE", path, None, deadline)

@@ -123,6 +123,7 @@ def calls(client: Client, odd: Any) -> list[Callable[[], Any]]:
         lambda: client.post(odd, {}),
         lambda: client.post("/v1/transactions", odd),
         lambda: client.post("/v1/transactions", {"raw": odd}),
+        lambda: client.put(odd),
         lambda: client.delete(odd),
         lambda: client.get("/healthz", deadline=odd),
         lambda: client.status(deadline=odd),
