@@ -20,7 +20,7 @@ process and in one transaction. A tip that changed meanwhile makes the block sta
 
 **Read** `config`, `demand`, `work`, `miner`, then `hasher` and `pool`, then `supervisor` and `keeper`. `pace` (share of
 the time, battery), `reports` (hash rate and log lines), `startup` and `bench` stand aside. `stratum/` is another
-program, for miners elsewhere; `engines/` hash.
+program, for miners elsewhere; `shared/` is the worker of a network, one process for many nodes; `engines/` hash.
 
 **May import** everything of the node below its API (chain, store, wallet, system, core), and is imported by the command
 line alone. `engines` import nothing of the node.

@@ -26,7 +26,7 @@ from ..node.store.unconfirmed import entries
 
 SPACINGS = 64
 """Spacings between the chain's last blocks, from which the pretended difficulty is computed."""
-_USUAL_HASHRATE = 2e7
+USUAL_HASHRATE = 2e7
 """Hashes a second of a network that needs no correction: some three cores with a fast engine."""
 _GAIN = 0.4
 _MOST = 12.0
@@ -113,7 +113,7 @@ def hashes_of_block(seconds: float, timestamps: Sequence[int]) -> float:
     """How many hashes a block pretends to take. `timestamps`: of the chain's last blocks, the oldest first."""
     longest = max(_LONG * seconds, 2.0)  # timestamps are whole seconds
     early = sum(1 - min(after - before, longest) / seconds for before, after in pairwise(timestamps[-SPACINGS - 1 :]))
-    return _USUAL_HASHRATE * seconds / 2 * exp(max(-_MOST, min(_GAIN * early, _MOST)))
+    return USUAL_HASHRATE * seconds / 2 * exp(max(-_MOST, min(_GAIN * early, _MOST)))
 
 
 def draw_wait(seconds: float, hashrate: float, hashes: float, chance: random.Random) -> float:

@@ -25,7 +25,7 @@ from .demand import IntervalTimer, Snapshot, last_timestamps, read_snapshot, wan
 from .engines import registry
 from .engines.proof import NONCES, solves
 from .hasher import Unit
-from .pool import HasherPool
+from .pool import Pool
 from .reports import HashrateMeter, Trouble
 from .work import Offers, Work, WorkSource, new_extra
 
@@ -57,12 +57,12 @@ _KEPT_WORKS = 16
 
 
 class Miner:
-    """Mines for one store with one pool of hashing processes. Not for use by two threads."""
+    """Mines for one store with one pool, of hashing processes or of a set rate. Not for use by two threads."""
 
     def __init__(
         self,
         store: Store,
-        pool: HasherPool,
+        pool: Pool,
         mode: Mode,
         receiver: Callable[[], bytes],
         *,
@@ -117,6 +117,12 @@ class Miner:
         """Mine by another mode from the next step on."""
         self.mode = mode
         self._timer = IntervalTimer(mode.seconds, self._can_hash * (self.share or _JOB_SHARE))
+
+    def set_can_hash(self, can_hash: float) -> None:
+        """Take another part of a network's blocks of mode `interval` from now on; see `can_hash` above."""
+        if can_hash != self._can_hash:
+            self._can_hash = can_hash
+            self.switch(self.mode)
 
     def set_share(self, share: float) -> None:
         """Hash for `share` (0 to 1) of the time."""
@@ -220,6 +226,7 @@ class Miner:
         self._own_left = 0
         if source.expected_hashes <= _OWN_EXPECTED:
             self._own_left = 4 * max(source.expected_hashes, _OWN_SLICE)
+        if self._searches_itself(work):
             self._pool.pause()
         return work
 
@@ -234,12 +241,22 @@ class Miner:
 
     # searching
 
+    def _searches_itself(self, work: Work) -> bool:
+        """Whether this process searches the template, and not the pool.
+
+        Beside a pool of a set rate it does so wherever that rate is not meant: for a job, and where a timer or a
+        transfer says that a block is due.
+        """
+        if self._pool.is_paced:
+            return work.job_id is not None or self.mode.kind is not Kind.CONTINUOUS
+        is_starting = work.source.expected_hashes <= _OWN_WHILE_STARTING and not self._pool.is_ready
+        return self._own_left > 0 or is_starting
+
     def _search(self, work: Work, seen: Snapshot) -> float:
         source = work.source
-        is_starting = source.expected_hashes <= _OWN_WHILE_STARTING and not self._pool.is_ready
-        if self._own_left <= 0 and is_starting:
+        if self._own_left <= 0:
             self._pool.start()
-        if self._own_left > 0 or is_starting:
+        if self._searches_itself(work):
             unit = source.take(_OWN_SLICE)
             self._own_left -= unit.count
             began = monotonic()
@@ -248,7 +265,6 @@ class Miner:
             if nonce is not None:
                 self.offer(work, unit, nonce)
             return (monotonic() - began) * (1 / (self.share or _JOB_SHARE) - 1)
-        self._pool.start()
         units = [source.take(UNIT) for _ in range(self._pool.idle(source.template_id))]
         if units:
             self._pool.feed(units)

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
+from typing import ClassVar, Protocol
 
 from ..node.system.words import of_system
 from . import hasher
@@ -64,8 +65,55 @@ class Slot:
     """It does not read its pipe: `collect` replaces it."""
 
 
+class Pool(Protocol):
+    """What a miner asks of whatever hashes for it: `HasherPool`, or `shared.paced_pool.PacedPool`."""
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether its hash rate is set: a miner of mode `continuous` hashes nothing beside it then."""
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine."""
+
+    @property
+    def hashed(self) -> int:
+        """Hashes that were tried in all; never less than before."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can search already."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds until `collect` has something to do though nothing gave a sign; infinite where it has not."""
+
+    def start(self) -> None:
+        """Come up, where that takes time."""
+
+    def collect(self) -> tuple[list[Report], list[Unit]]:
+        """(finds, units that are unfinished and were lost)."""
+
+    def idle(self, template_id: int) -> int:
+        """How many units of that template it wants."""
+
+    def feed(self, units: Collection[Unit]) -> None:
+        """Search these units, and no older one."""
+
+    def pause(self) -> None:
+        """Drop every search."""
+
+    def set_share(self, share: float) -> None:
+        """Hash for this share of the time (above 0, at most 1) from now on."""
+
+    def change_engine(self, engine: str) -> None:
+        """Take another engine."""
+
+
 class HasherPool:
     """`processes` hashing processes of one engine. Not for use by two threads."""
+
+    is_paced: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The supervisor, a worker's main process: waits for its node, mines for it, and ends with it.
 
-`run` is the whole life; `_Supervisor.mine` is the loop; `_Ending` lets a signal end it within 1.6 seconds.
+`run` is the whole life; `_Supervisor.mine` is the loop; `Ending` lets a signal end it within 1.6 seconds.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Refused(MoneyerError):
     code = "worker_refused"
 
 
-class _Ending:
+class Ending:
     """Tells the loop that this process is to end, and wakes it: `read_end` becomes readable."""
 
     def __init__(self) -> None:
@@ -115,6 +115,15 @@ def _write_byte(descriptor: int) -> None:
         os.write(descriptor, b".")
 
 
+def end_as_asked() -> Ending:
+    """Ends this process by SIGTERM and SIGINT, and with its parent. From the main thread."""
+    ending = Ending()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.ask())
+    watch_parent()
+    return ending
+
+
 def run(worker: WorkerConfig) -> int:
     """Mine until SIGTERM, or until the node or the parent process is gone. Gives the exit status.
 
@@ -127,10 +136,7 @@ def run(worker: WorkerConfig) -> int:
     except _Refused as error:
         log.error("%s", error.message)
         return 1
-    ending = _Ending()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.ask())
-    watch_parent()
+    ending = end_as_asked()
     try:
         _serve(worker, ending)
     except MoneyerError as error:
@@ -142,7 +148,7 @@ def run(worker: WorkerConfig) -> int:
     return 0
 
 
-def _serve(worker: WorkerConfig, ending: _Ending) -> None:
+def _serve(worker: WorkerConfig, ending: Ending) -> None:
     worker.check()
     engine, speed = choose_engine(worker.engine, worker.code_cache)
     if not _node_is_up(worker, ending):
@@ -160,8 +166,8 @@ def _serve(worker: WorkerConfig, ending: _Ending) -> None:
         coin, store = _open(worker, ending)
         try:
             pool = HasherPool(engine, worker.processes, worker.code_cache, nice=worker.nice)
-            receiver, can_hash = _receiver(worker, coin), speed * worker.processes
-            miner = Miner(store, pool, _mode(worker, store), receiver, can_hash=can_hash)
+            receiver, can_hash = receiver_of(worker, coin), speed * worker.processes
+            miner = Miner(store, pool, first_mode(worker, store), receiver, can_hash=can_hash)
             _Supervisor(worker, store, pool, miner, lock, ending).mine()
         finally:
             store.close()
@@ -181,7 +187,7 @@ def choose_engine(name: str, code_cache: Path) -> tuple[str, float]:
         raise _Refused(str(error)) from None
 
 
-def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
+def _node_is_up(worker: WorkerConfig, ending: Ending) -> bool:
     """Wait for the node of the data folder; False when this process shall end first. Raises _Refused."""
     wait = NodeWait(worker.data, lambda: is_held(worker.config.node_lock), log, _Refused)
     while not wait.is_over():
@@ -190,7 +196,7 @@ def _node_is_up(worker: WorkerConfig, ending: _Ending) -> bool:
     return True
 
 
-def _node_is_checked(worker: WorkerConfig, ending: _Ending) -> bool:
+def _node_is_checked(worker: WorkerConfig, ending: Ending) -> bool:
     """Wait until the node knows its database to be whole; False when this process shall end first, as the node may."""
     began, told = monotonic(), False
     while not is_checked(worker.config):
@@ -202,7 +208,7 @@ def _node_is_checked(worker: WorkerConfig, ending: _Ending) -> bool:
     return True
 
 
-def _end_with_node(worker: WorkerConfig, ending: _Ending) -> None:
+def _end_with_node(worker: WorkerConfig, ending: Ending) -> None:
     try:
         wait_released(worker.config.node_lock)
         log.info("the node has ended, and so does its worker")
@@ -210,7 +216,7 @@ def _end_with_node(worker: WorkerConfig, ending: _Ending) -> None:
         ending.ask()
 
 
-def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
+def _open(worker: WorkerConfig, ending: Ending) -> tuple[Coin, Store]:
     """The node's coin and database. A node that is just starting may still be making them."""
     deadline = monotonic() + NODE_SECONDS
     while True:
@@ -222,7 +228,7 @@ def _open(worker: WorkerConfig, ending: _Ending) -> tuple[Coin, Store]:
                 raise
 
 
-def _mode(worker: WorkerConfig, store: Store) -> Mode:
+def first_mode(worker: WorkerConfig, store: Store) -> Mode:
     """The mode to begin with: an option is stored, so that the node tells it too; else the mode that was set last."""
     if worker.mode is not None:
         wanted = parse_mode(worker.mode)
@@ -232,7 +238,7 @@ def _mode(worker: WorkerConfig, store: Store) -> Mode:
         return mining.mode(conn) or mining.DEFAULT
 
 
-def _receiver(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
+def receiver_of(worker: WorkerConfig, coin: Coin) -> Callable[[], bytes]:
     """A function that gives the payload that rewards go to. Raises BadAddress for an address that is none."""
     if worker.address is not None:
         payload = coin.payload(worker.address)
@@ -254,7 +260,7 @@ class _Supervisor:
     """The loop: a step of the miner, then sleep until the doorbell, a hashing process or a signal wakes it."""
 
     def __init__(
-        self, worker: WorkerConfig, store: Store, pool: HasherPool, miner: Miner, lock: LockFile, ending: _Ending
+        self, worker: WorkerConfig, store: Store, pool: HasherPool, miner: Miner, lock: LockFile, ending: Ending
     ) -> None:
         self._worker = worker
         self._store = store

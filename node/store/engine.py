@@ -70,6 +70,8 @@ class Store:
         self._watch = self._readers.engine.raw_connection()
         self._changed = threading.Condition()
         self._rings = 0
+        self.on_change: Callable[[], None] | None = None
+        """Called after each commit of any process, in any thread: must be quick. For a loop that waits for more."""
         self._bell = Doorbell(config.bells, self._notify)
         self._database = config.database
         self._file = _identity(self._database)
@@ -260,6 +262,8 @@ class Store:
         with self._changed:
             self._rings += 1
             self._changed.notify_all()
+        if self.on_change is not None:
+            self.on_change()
 
 
 def _how_much(database: Path, *, check_file: bool, may_wait: bool) -> Look:
