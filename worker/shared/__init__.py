@@ -18,7 +18,7 @@ again; the others mine on.
 (`shared_worker`). Each open store has its doorbell's thread, each node that is mined for a thread `watch-node` that
 waits for its lock; both only set a flag and wake the loop. No locks.
 
-**Read** `paced_pool`, `node_place`, `shared_worker`. It stands on the rooms that `worker` stands on, and on `worker`'s own
-files; nothing of those imports it. **Weak:** a database that is locked for long holds up the other nodes for a second
-at a time; and where the rates are more than one core can hash in Python (some 700,000 a second), all nodes get less.
+**Read** `paced_pool`, `node_place`, `shared_worker`. It stands on the rooms that `worker` stands on, and on `worker`'s
+own files; nothing of those imports it. **Weak:** a database that is locked for long holds up the other nodes for a
+second at a time; and where the rates are more than one core can hash in Python (some 700,000 a second), all get less.
 """
