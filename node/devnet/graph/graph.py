@@ -130,8 +130,8 @@ def check_connected(graph: NetworkGraph, file: str | None = None) -> None:
         return
     told = "; ".join(_listed(part) for part in parts[:4]) + ("; …" if len(parts) > 4 else "")
     raise BadGraph(
-        f"{graph.text} is not connected: it has {len(parts):,} parts ({told}), and no block gets from one to another. "
-        "Add edges between them, or allow it with --allow-parts",
+        f"{file or graph.text} is not connected: it has {len(parts):,} parts ({told}), and no block gets from one to "
+        "another. Add edges between them, or allow it with --allow-parts",
         found=len(parts),
         **details_of(file),
     )
@@ -144,3 +144,23 @@ def _listed(names: list[str], most: int = 5) -> str:
 def details_of(file: str | None, line: int | None = None, name: str | None = None) -> dict[str, Any]:
     """What a program may read of a BadGraph: what is known of `file`, `line` and `name`."""
     return {key: value for key, value in (("file", file), ("line", line), ("name", name)) if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file something stands, for the sentence that refuses it."""
+
+    file: str
+    line: int | None = None
+    name: str | None = None
+    """`node a`, `edge a-b`."""
+
+    def at(self, line: int | None, name: str | None = None) -> Place:
+        return Place(self.file, line, name)
+
+    def refuse(self, why: str) -> BadGraph:
+        """The error: `ring.graphml, line 7: edge a-b: …`."""
+        where = self.file if self.line is None else f"{self.file}, line {self.line:,}"
+        return BadGraph(
+            f"{where}: {f'{self.name}: ' if self.name else ''}{why}", **details_of(self.file, self.line, self.name)
+        )

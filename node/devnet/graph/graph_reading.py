@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from . import named_shapes
-from .graph import BadGraph, NetworkGraph, check_connected
+from contextlib import suppress
+from pathlib import Path
+
+from ...system.text import shown
+from . import graph_files, named_shapes, raw_graph
+from .graph import NetworkGraph, check_connected
 
 
 def read_graph(text: str, *, allow_parts: bool = False, seed: int | None = None) -> NetworkGraph:
@@ -12,9 +16,15 @@ def read_graph(text: str, *, allow_parts: bool = False, seed: int | None = None)
     `seed`: which of the random shapes; None is always the same one. `allow_parts`: it need not hang together.
     """
     shape = named_shapes.parse(text)
-    if shape is None:
-        raise BadGraph(f"{text}: files are not read yet")
-    graph = shape.make(seed)
+    file = None
+    if shape is not None:
+        graph = shape.make(seed)
+    else:
+        path = Path(text)
+        with suppress(RuntimeError):  # no such person's home
+            path = path.expanduser()
+        file = shown(path, 200)
+        graph = raw_graph.check(graph_files.read(path), shown(path.name, 100))
     if not allow_parts:
-        check_connected(graph)
+        check_connected(graph, file)
     return graph
