@@ -30,6 +30,10 @@ class Config:
     """Find nodes of the same coin on the local network, and be found; only where `host` is beyond loopback."""
     manual: bool = False
     """Neither push nor pull by itself: a class watches what `replace_chain` does."""
+    only_peers: bool = False
+    """Links with `peers` and with those that its owner adds, and with no other; learns of none."""
+    lab: bool = False
+    """A node of an experiment: obeys the conditions of its links, and goes back to a snapshot when it is told."""
     development: bool = False
     """Wallet and mining open without a token; loopback only."""
     allow_hosts: tuple[str, ...] = ()
@@ -69,6 +73,11 @@ class Config:
     @property
     def token_file(self) -> Path:
         return self.data / "api.token"
+
+    @property
+    def links_file(self) -> Path:
+        """The conditions of the links of a node of an experiment."""
+        return self.data / "links.json"
 
     @property
     def node_lock(self) -> Path:

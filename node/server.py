@@ -316,6 +316,8 @@ def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: 
 
     host = f"[{config.host}]" if ":" in config.host else config.host
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"
+    if config.lab:
+        access += " · lab (its links can be cut, and its chain set back)"
     return (
         f"{shown(name)} ({symbol}) · chain {show(chain_id)[:16]} · height {height} · http://{host}:{config.port} · "
         f"data {config.data} · {access}"

@@ -50,7 +50,7 @@ class Node:
 
     @classmethod
     def open(cls, config: Config, on_damage: Callable[[StoreRefused], None] | None = None) -> Node:
-        """Open a data folder for serving. Raises StoreRefused, BadCoin, WalletError, OSError, each with a sentence.
+        """Open a data folder for serving. Raises StoreRefused, BadCoin, WalletError, BadConditions, OSError.
 
         `on_damage`: as of `Store.open`.
         """

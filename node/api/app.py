@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import cast
 
@@ -29,6 +30,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_transactions,
 )
 from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
+from .calls.lab import v1_lab  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Form, OfChain, Reply, Streamed
 from .http.decode import form_of, json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line
@@ -199,20 +201,29 @@ class _Route:
         query = read_query(environ.get("QUERY_STRING") or "", endpoint.query) if endpoint.query else None
         sender = _sender(environ)
         flight.trusted = endpoint.is_health or (bool(sender) and self._is_peer(sender, flight))
-        call = Call(
-            path=path,
-            query=query,
-            body=self._body(environ, flight),
-            flight=flight,
-            parts=self._parts,
-            remote=flight.remote,
-            sender=sender,
-            last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
-            host=environ.get("HTTP_HOST") or "",
-            is_owner=is_owner,
-            session=session,
-            by_tls=came_by_tls(environ),
-        )
+        links = self._node.peers.links
+        with links.incoming(sender) if links is not None and sender else nullcontext():
+            call = Call(
+                path=path,
+                query=query,
+                body=self._body(environ, flight),
+                flight=flight,
+                parts=self._parts,
+                remote=flight.remote,
+                sender=sender,
+                last_event_id=environ.get("HTTP_LAST_EVENT_ID"),
+                host=environ.get("HTTP_HOST") or "",
+                is_owner=is_owner,
+                session=session,
+                by_tls=came_by_tls(environ),
+            )
+            return self._worked_on(call, kept_as)
+
+    def _worked_on(
+        self, call: Call[Struct | None, Struct | bytes | None], kept_as: tuple[str, int] | None
+    ) -> tuple[int, Sent]:
+        """The handler's answer, in one of the endpoint's places; `kept_as`: as of `_rendered`."""
+        endpoint, flight = self._endpoint, call.flight
         if self._places is None:
             flight.end_turn()
             return self._rendered(endpoint.handler(self._node, call), kept_as)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -11,6 +12,7 @@ from ...p2p.gossip import neighbourhood
 from ...p2p.gossip.neighbourhood import SELF, Neighbourhood
 from ...p2p.peer.urls import MAX_URL
 from ...p2p.table.reach import own_url
+from ...p2p.table.standing import CUT
 from ...service import Node
 from ...store import blocks
 from ...system.shares import PEER_WAITS
@@ -29,7 +31,8 @@ class PeerBody(Struct, forbid_unknown_fields=True):
 @endpoint("GET", "/v1/peers", "Every peer that this node knows", reply=PeerPage)
 def list_peers(node: Node, call: Call[None, None]) -> PeerPage:
     live = node.gossip.live()
-    return PeerPage([peer_view(row, live.get(row.url)) for row in node.peers.listed()])
+    rows = [replace(row, state=CUT) if node.peers.is_cut(row.url) else row for row in node.peers.listed()]
+    return PeerPage([peer_view(row, live.get(row.url)) for row in rows])
 
 
 @endpoint(

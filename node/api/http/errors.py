@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...core.errors import BadAddress, BadSequence, BlockTooLarge, FeeTooLow, MoneyerError, NoTimestamp, RuleError
 from ...core.types import MAX_MONEY
-from ...p2p.peer.errors import BadUrl, Banned, PeerError
+from ...p2p.peer.errors import BadUrl, Banned, LinkCut, NotAdmitted, PeerError
 from ...store.errors import StoreUnavailable
 from ...system.shares import NoPlace
 from ...wallet.errors import BadName, UnknownKey, WalletError
@@ -94,6 +94,13 @@ class CrossSite(HttpError):
 class NotTheCaller(HttpError):
     status = 403
     code = "not_the_caller"
+
+
+class NoLab(HttpError):
+    """What only a node of an experiment does."""
+
+    status = 409
+    code = "no_lab"
 
 
 class NotFound(HttpError):
@@ -188,6 +195,8 @@ _STATUS: dict[type[MoneyerError], int] = {
     WalletError: 409,
     BadUrl: 400,
     Banned: 403,
+    LinkCut: 403,
+    NotAdmitted: 403,
     PeerError: 422,
     RuleError: 422,
     NoTimestamp: 503,

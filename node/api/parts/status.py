@@ -74,5 +74,6 @@ def _read(
         syncing=syncing,
         sync=None if progress is None else SyncStatus(**asdict(progress)),
         version=__version__,
+        lab=node.config.lab,
         busy=list(busy),
     )

@@ -88,6 +88,8 @@ class Status(Struct):
     syncing: bool
     sync: SyncStatus | None
     version: str
+    lab: bool
+    """Whether it is a node of an experiment, whose links are cut and whose chain goes back at its owner's word."""
     busy: list[str]
     """What callers were refused lately, for all places were taken: names of bounds."""
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 )
 @no_discovery
 @option("--manual", is_flag=True, help="Neither push nor pull blocks unless told (/replace_chain).")
+@option("--only-peers", is_flag=True, help="Link with the nodes of --peer alone, and learn of no others.")
+@option("--lab", is_flag=True, help="A node of an experiment: obeys link conditions, goes back to snapshots.")
 @option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")
 @option("--allow-host", multiple=True, metavar="H", help="A host name that the node answers to; may be repeated.")
 @passphrase_file
@@ -105,7 +107,7 @@ def _config(
         allow_hosts=allow_host,
         development=dev,
         min_fee=0 if dev else 1,
-        discovery=not no_discovery,
+        discovery=not no_discovery and not given["only_peers"],
         **given,
     )
 

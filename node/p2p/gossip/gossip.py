@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from ...core.types import HEADER_SIZE, Transfer
 from ...system.shares import Shares
 from ..lan import FoundNode
 from ..peer.errors import PeerError
+from ..peer.link_conditions import LinkConditions
 from ..peer.urls import PeerUrl
 from ..sync.catchup import CatchUp
 from ..sync.sync import Sync
@@ -30,6 +31,9 @@ from .relay import Relay
 
 WATCH_SECONDS: Final = 30.0
 """How long one look at the network counts: a page that is open looks more often."""
+
+_CUT_SECONDS: Final = 3.0
+"""How long to wait until what was under way on links that are cut has ended."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -62,6 +66,7 @@ class Gossip:
         self.peers = peers
         self.mempool = mempool
         self.relay = Relay(peers.store)
+        self._sync = sync
         self._config = config
         self._configured = ConfiguredPeers(config)
         self._manager = LinkManager(config, peers, self._configured, self._make_link, clock)
@@ -166,6 +171,26 @@ class Gossip:
     def found(self, node: FoundNode) -> None:
         """`node.p2p.lan` found a node of this coin on the local network."""
         self._manager.seen(node.url, node.node_id)
+
+    def set_conditions(self, conditions: Mapping[str, LinkConditions]) -> bool:
+        """Have these conditions of links in place of all others, on a node with `--lab`.
+
+        When it returns, nothing is under way any more on a link that is cut; False where that has not come about in
+        time, though the conditions hold. Raises OSError, and then nothing has changed.
+        """
+        links = self.peers.links
+        assert links is not None  # noqa: S101 - the caller has seen that this is a laboratory
+        changed = links.replace(conditions)
+        ends_at = time.monotonic() + _CUT_SECONDS
+
+        def left() -> float:
+            return max(0.0, ends_at - time.monotonic())
+
+        is_quiet = links.wait_until_quiet(left())
+        is_quiet = self._manager.cut(changed.cut, left()) and is_quiet
+        is_quiet = self._sync.wait_not_led_by(changed.cut, left()) and is_quiet
+        self._manager.healed(changed.healed)
+        return is_quiet
 
     # `node.p2p.gossip.links.LinkEvents`, called in the links' threads
 

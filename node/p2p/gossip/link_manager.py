@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from ...config import Config
 from ...store.errors import StoreUnavailable
 from ...store.peers import PeerRow
 from ...system.shares import INBOUND_LINKS, NoPlace, Place, Shares
-from ..peer.errors import BadUrl, Duplicate, PeerError, PeerRefused
+from ..peer.errors import BadUrl, Duplicate, LinkCut, PeerError, PeerRefused
 from ..peer.urls import PeerUrl, parse_peer_url
 from ..table.configured import Backoff, ConfiguredPeers
 from ..table.peer_table import PeerTable
@@ -84,6 +84,7 @@ class LinkManager:
         self._removed: set[str] = set()
         self._backoff = Backoff(clock)
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self.inbound = Shares(INBOUND_LINKS)
         """The places for links that peers asked for."""
         self._places: dict[Link, Place] = {}
@@ -163,7 +164,7 @@ class LinkManager:
         try:
             if isinstance(problem, Duplicate):
                 self._peers.forget_double(url)
-            elif problem is not None:
+            elif problem is not None and not isinstance(problem, LinkCut):
                 self._peers.blame(link.url, problem)
             elif not self._stopped.is_set():
                 self._peers.rest([url])
@@ -173,13 +174,14 @@ class LinkManager:
             with self._lock:
                 if self._links.get(url) is link:
                     del self._links[url]
+                    self._ended.notify_all()
                 if (place := self._places.pop(link, None)) is not None:
                     place.release()
                 if link.deliveries:
                     self._backoff.forget(url)
                 elif lasted:
                     self._backoff.forget_absence(url)
-                if problem is not None or link.is_at_fault:
+                if (problem is not None or link.is_at_fault) and not self._peers.is_cut(url):
                     is_fault = link.is_at_fault or (problem is not None and problem.penalty > PeerError.penalty)
                     is_refusal = problem is not None and problem.is_lasting
                     self._backoff.failed(url, is_refusal=is_refusal, is_fault=is_fault)
@@ -187,8 +189,26 @@ class LinkManager:
             self._configured.refused(url, problem)
         self._wake.set()
 
+    def cut(self, urls: Collection[str], seconds: float) -> bool:
+        """Links with these peers were cut: they end now. Whether all have ended within so many seconds."""
+        with self._lock:
+            ending = [self._links[url] for url in urls if url in self._links]
+        for link in ending:
+            link.stop()
+        with self._ended:
+            return self._ended.wait_for(lambda: not any(url in self._links for url in urls), seconds)
+
+    def healed(self, urls: Collection[str]) -> None:
+        """Links with these peers are no longer cut: they are tried at once."""
+        with self._lock:
+            for url in urls:
+                self._backoff.forget(url)
+        self._wake.set()
+
     def learned(self, link: Link, urls: list[str]) -> None:
         """A peer told URLs of others: they are tried when there is room."""
+        if self._config.only_peers:
+            return
         told = []
         for text in random.sample(urls, min(len(urls), _LEARNED_EACH)):
             with suppress(BadUrl):
@@ -205,6 +225,8 @@ class LinkManager:
 
     def seen(self, url: str, node_id: str) -> None:
         """A node of this coin was found on the local network: it is there now, so it is tried at once."""
+        if not self._peers.is_admitted(url):
+            return
         is_known = self._peers.find(url) is not None
         with self._lock:
             if url in self._removed or any(link.node_id == node_id for link in self._links.values()):
@@ -313,21 +335,31 @@ class LinkManager:
     def _choose(self, rows: list[PeerRow]) -> list[tuple[str, str]]:
         """(url, direction) of the peers to connect, due or not: configured ones always, others as there is room."""
         now = int(time.time())
-        fit = [row for row in rows if not is_banned(row, now)]
+        fit = [row for row in rows if not is_banned(row, now) and not self._peers.is_cut(row.url)]
         # Peers of equal rank come in random order, or all nodes would choose the same ones.
         random.shuffle(fit)
         fit.sort(key=lambda row: rank(row, now))
-        configured = [url for url in self._configured.urls if url not in self._removed]
+        configured = [url for url in self._always if url not in self._removed and not self._peers.is_cut(url)]
+        if self._config.only_peers:
+            return [(url, OUTBOUND) for url in configured if url not in self._links]
         known = [row.url for row in fit if row.direction == OUTBOUND]
         # A peer that was told may have asked for a link since: then its row counts, and not the URL that was told.
         in_table = {row.url for row in rows}
-        others = [*known, *(url for url in self._learned if url not in in_table)]
+        told = (url for url in self._learned if url not in in_table and not self._peers.is_cut(url))
+        others = [*known, *told]
         if self._trial in others:
             others.insert(0, self._trial)
         inbound = [row.url for row in fit if row.direction == INBOUND and row.url not in configured]
         chosen = [url for url in configured if url not in self._links]
         chosen += self._choose_outbound(chosen, [url for url in dict.fromkeys(others) if url not in configured])
         return [*((url, OUTBOUND) for url in chosen), *((url, INBOUND) for url in self._choose_inbound(inbound))]
+
+    @property
+    def _always(self) -> list[str]:
+        """URLs to be linked with whatever their number: of --peer, and of a closed node those that its owner added."""
+        if not self._config.only_peers:
+            return self._configured.urls
+        return list(dict.fromkeys([*self._configured.urls, *self._peers.added]))
 
     def _choose_outbound(self, configured: Sequence[str], candidates: Sequence[str]) -> list[str]:
         """Those of the candidates, best first, that fit into the free places (`node.p2p.table.spread`)."""
@@ -371,11 +403,12 @@ class LinkManager:
         links = [link for link in self._links.values() if link.direction == OUTBOUND and link.node_id is not None]
         locations = {link: location_of_any(link.url.host, link.addresses) for link in links}
         everywhere, spread = Spread(locations.values()), Spread()
-        links.sort(key=lambda link: (link.url.url not in self._configured.urls, -link.deliveries, link.started))
+        always = self._always
+        links.sort(key=lambda link: (link.url.url not in always, -link.deliveries, link.started))
         spare = []
         for link in links:
             crowding = spread.crowding(locations[link])
-            if link.url.url in self._configured.urls:
+            if link.url.url in always:
                 spread.take(locations[link])
             elif not everywhere.allows(crowding):
                 link.stop()
@@ -384,7 +417,7 @@ class LinkManager:
                 spare.append(link)
         if now >= self._trial_at:
             self._trial_at = now + _TRIAL_SECONDS
-            new = [url for url in self._learned if url not in self._links]
+            new = [url for url in self._learned if url not in self._links and not self._peers.is_cut(url)]
             fresh = [
                 url for url in new if everywhere.crowding(location_of(parse_peer_url(url).host)) is Crowding.NOTHING
             ]
@@ -398,5 +431,5 @@ class LinkManager:
             return None
         self.probe_at = now + _PROBE_SECONDS
         held = Spread(location_of(link.url.host) for link in self._links.values())
-        new = [url for url in self._learned if url not in self._links]
+        new = [url for url in self._learned if url not in self._links and not self._peers.is_cut(url)]
         return min(new, key=lambda url: held.crowding(location_of(parse_peer_url(url).host)), default=None)

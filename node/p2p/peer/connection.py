@@ -38,7 +38,8 @@ from .... import __version__
 from ...core.errors import RULES
 from ...system.network import shut
 from . import urls
-from .errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
+from .conditioned import ConditionedLinks, Exchange
+from .errors import BadAnswer, LinkCut, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
 from .urls import PeerUrl
 from .wire import JSON, NODE_HEADER
 
@@ -56,6 +57,7 @@ class RequestDeadline:
         self.ends_at = ends_at
         self.expired = False
         """Whether the deadline passed before the request was over."""
+        self._is_broken = False
         self._over = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -69,7 +71,7 @@ class RequestDeadline:
         """Have `sock` shut when the deadline passes (at once if it has)."""
         with self._lock:
             self._sockets.append(sock)
-            if self.expired:
+            if self.expired or self._is_broken:
                 shut(sock)
 
     def finish(self) -> None:
@@ -86,6 +88,13 @@ class RequestDeadline:
             if self._over:
                 return
             self.expired = True
+            for sock in self._sockets:
+                shut(sock)
+
+    def break_off(self) -> None:
+        """The link is cut: shut the sockets, also those that come, unless the request is over."""
+        with self._lock:
+            self._is_broken = True
             for sock in self._sockets:
                 shut(sock)
 
@@ -199,10 +208,14 @@ class _ErrorAnswer(msgspec.Struct):
 
 
 class Transport:
-    """Kept-alive connections to one peer; may be used by several threads."""
+    """Kept-alive connections to one peer; may be used by several threads.
 
-    def __init__(self, url: PeerUrl, node_id: str | None = None) -> None:
+    `links`: the conditions of a laboratory's links; None: the link is as the network is.
+    """
+
+    def __init__(self, url: PeerUrl, node_id: str | None = None, links: ConditionedLinks | None = None) -> None:
         self.url = url
+        self._links = links
         self._used = False
         self._session = _Session()
         self._session.trust_env = False
@@ -223,22 +236,58 @@ class Transport:
         """The body of a 2xx answer, at most `cap` bytes, whole within `seconds`.
 
         `kind`: the content type of `body`. Raises PeerError: PeerTimeout, PeerUnreachable, BadAnswer, TooLarge,
-        Refused (an error status), BadUrl (a name that leads to a forbidden address).
+        Refused (an error status), LinkCut, BadUrl (a name that leads to a forbidden address).
         """
         with total_deadline(seconds) as deadline:
-            try:
-                answer = self._attempt(deadline, method, path, body, kind, cap)
-            except PeerUnreachable:
-                # The peer may only have closed the kept-alive connection: a fresh one shows. Every call between nodes
-                # may be repeated.
-                if not self._used or deadline.left <= 0.001:
-                    raise
-                self._used = False
-                answer = self._attempt(deadline, method, path, body, kind, cap)
+            if self._links is None:
+                answer = self._exchange(deadline, method, path, body, kind, cap)
+            else:
+                exchange = self._links.begin(self.url.url, deadline.break_off)
+                try:
+                    answer = self._conditioned(exchange, deadline, method, path, body, kind, cap)
+                finally:
+                    exchange.end()
         if deadline.expired:
             raise _timeout()
         self._used = True
         return answer
+
+    def _conditioned(
+        self,
+        exchange: Exchange,
+        deadline: RequestDeadline,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: str,
+        cap: int,
+    ) -> bytes:
+        """The exchange as the link's conditions have it."""
+        exchange.send(len(body or b""), deadline.left)
+        try:
+            answer = self._exchange(deadline, method, path, body, kind, cap)
+        except PeerError as error:
+            # Also where the other end is told of the cut, and this one not yet.
+            if exchange.is_cut or (isinstance(error, Refused) and error.rule == LinkCut.code):
+                raise LinkCut from None
+            raise
+        exchange.receive(len(answer), deadline.left)
+        if exchange.is_cut:
+            raise LinkCut
+        return answer
+
+    def _exchange(
+        self, deadline: RequestDeadline, method: str, path: str, body: bytes | None, kind: str, cap: int
+    ) -> bytes:
+        try:
+            return self._attempt(deadline, method, path, body, kind, cap)
+        except PeerUnreachable:
+            # The peer may only have closed the kept-alive connection: a fresh one shows. Every call between nodes may
+            # be repeated.
+            if not self._used or deadline.left <= 0.001:
+                raise
+            self._used = False
+            return self._attempt(deadline, method, path, body, kind, cap)
 
     def _attempt(
         self, deadline: RequestDeadline, method: str, path: str, body: bytes | None, kind: str, cap: int
@@ -309,12 +358,12 @@ def _read_capped(answer: requests.Response, cap: int) -> bytes:
 
 
 def _known_rule(body: bytes) -> str | None:
-    """The rule's code in an error answer, if this node knows it."""
+    """The rule's code in an error answer, if this node knows it; or that of a link that is cut."""
     try:
         code = msgspec.json.decode(body, type=_ErrorAnswer).error.code
     except (ValueError, RecursionError):
         return None
-    return code if code in RULES else None
+    return code if code in RULES or code == LinkCut.code else None
 
 
 def _broke() -> PeerUnreachable:

@@ -10,8 +10,9 @@ from ...core.errors import MoneyerError
 class PeerError(MoneyerError):
     """A peer could not be asked, or its answer is not what the protocol says.
 
-    `code` is a class attribute, one word for each cause: bad_url, unreachable, timeout, bad_answer, too_large, refused,
-    bad_chain, not_delivered, other_coin, other_rules, self, newer_protocol, banned, table_full, duplicate.
+    `code` is a class attribute, one word for each cause: bad_url, unreachable, link_cut, timeout, bad_answer,
+    too_large, refused, bad_chain, not_delivered, other_coin, other_rules, self, newer_protocol, banned, not_admitted,
+    table_full, duplicate.
     """
 
     code = "peer_error"
@@ -25,6 +26,16 @@ class PeerUnreachable(PeerError):
     """Nothing answers at its address, or the connection broke."""
 
     code = "unreachable"
+
+
+class LinkCut(PeerUnreachable):
+    """The link with the peer is cut, at this end or at the other one: an experiment wants it so."""
+
+    code = "link_cut"
+    penalty = 0
+
+    def __init__(self) -> None:
+        super().__init__("the link between these two nodes is cut: `moneyer net heal` mends it")
 
 
 class PeerTimeout(PeerError):
@@ -114,6 +125,15 @@ class Banned(PeerRefused):
     """It broke the rules before, and its ban has not ended; `PeerTable.add` by this node's owner lifts it."""
 
     code = "banned"
+
+
+class NotAdmitted(PeerRefused):
+    """This node links with the peers that its owner names, and with no other."""
+
+    code = "not_admitted"
+
+    def __init__(self) -> None:
+        super().__init__("this node links with the peers that its owner named (--only-peers), and that is none of them")
 
 
 class TableFull(PeerRefused):

@@ -14,6 +14,7 @@ from .urls import PeerUrl, parse_peer_url
 from .wire import OCTETS
 
 if TYPE_CHECKING:
+    from .conditioned import ConditionedLinks
     from .connection import Transport
 
 HELLO_SECONDS: Final = 5.0
@@ -28,7 +29,8 @@ _FRAMES: Final = 4 * wire.MAX_BLOCKS
 class PeerClient:
     """A peer's `/p2p` over kept-alive connections; may be used by several threads.
 
-    `deadline`: total seconds of each call, in place of the call's own; `node_id`: this node's, told with each call.
+    `deadline`: total seconds of each call, in place of the call's own; `node_id`: this node's, told with each call;
+    `links`: the conditions of a laboratory's links.
     Every method raises PeerError.
     """
 
@@ -39,18 +41,20 @@ class PeerClient:
         *,
         max_block_bytes: int = _MAX_BLOCK_BYTES,
         node_id: str | None = None,
+        links: ConditionedLinks | None = None,
     ) -> None:
         self.url = url if isinstance(url, PeerUrl) else parse_peer_url(url)
         self._deadline = deadline
         self._max_block_bytes = max_block_bytes
         self._node_id = node_id
+        self._links = links
 
     @cached_property
     def _transport(self) -> Transport:
         # Here, not above: `requests` takes 0.06 s to import, and a node answers before it calls anybody.
         from .connection import Transport
 
-        return Transport(self.url, self._node_id)
+        return Transport(self.url, self._node_id, self._links)
 
     def close(self) -> None:
         if "_transport" in vars(self):

@@ -10,6 +10,8 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -101,6 +103,15 @@ def parse_peer_url(text: str) -> PeerUrl:
         raise BadUrl("a peer's port is 1 to 65535")
     host = (parts.hostname or "").lower()
     return PeerUrl(_canonical_host(host, bracketed="[" in parts.netloc), port or usual_port)
+
+
+def canonical_urls(texts: Iterable[str]) -> list[str]:
+    """The canonical forms of those texts that are URLs of peers."""
+    urls = []
+    for text in texts:
+        with suppress(BadUrl):
+            urls.append(parse_peer_url(text).url)
+    return urls
 
 
 def _canonical_host(host: str, *, bracketed: bool) -> str:

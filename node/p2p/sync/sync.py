@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -56,6 +57,9 @@ class Sync:
         self._peers = peers
         self._store = peers.store
         self._replacing = OneAtATime(self._replace_chain)
+        self._ended = threading.Condition()
+        self._leader: str | None = None
+        """URL of the peer that leads the sync under way."""
         self._leading = FairLock()  # two downloads of one chain at once would only be slower
         self.meter = SyncMeter()
 
@@ -89,11 +93,20 @@ class Sync:
         time_slice = TimeSlice(lambda: self._leading.others_wait or others_wait())
         with self._leading.hold(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
+            self._leader = peer.url.url
             try:
                 changed, is_to_blame = self._sync_with(peer, time_slice)
                 return SyncOutcome(changed, time_slice.was_cut, is_to_blame)
             finally:
                 self.meter.end()
+                with self._ended:
+                    self._leader = None
+                    self._ended.notify_all()
+
+    def wait_not_led_by(self, urls: Collection[str], seconds: float) -> bool:
+        """Wait until no sync is under way that one of these peers leads; whether that is so within `seconds`."""
+        with self._ended:
+            return self._ended.wait_for(lambda: self._leader not in urls, seconds)
 
     def _replace_chain(self) -> ReplaceOutcome:
         with self.meter.asking():

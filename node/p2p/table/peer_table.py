@@ -24,9 +24,10 @@ from ...store import peers as table
 from ...store.engine import Store
 from ...store.peers import PeerRow
 from ...system.threads import in_threads
-from ..peer.errors import Banned, IsSelf, OtherCoin, OtherRules, PeerError, TableFull
+from ..peer.conditioned import ConditionedLinks
+from ..peer.errors import Banned, IsSelf, NotAdmitted, OtherCoin, OtherRules, PeerError, TableFull
 from ..peer.peer_client import PeerClient
-from ..peer.urls import PeerUrl, is_same_place, parse_peer_url
+from ..peer.urls import PeerUrl, canonical_urls, is_same_place, parse_peer_url
 from .offenders import Offenders
 from .standing import (
     BAN_PENALTY,
@@ -60,8 +61,13 @@ class PeerTable:
     """
 
     def __init__(self, store: Store, config: Config, *, deadline: float | None = None) -> None:
+        """Raises BadConditions for what `DATA/links.json` says, with `--lab`."""
         self.store = store
         self.config = config
+        self.links = ConditionedLinks(config.links_file, self._node_ids) if config.lab else None
+        """The conditions of the links of a node of an experiment."""
+        self._added: dict[str, None] = {}
+        """URLs that this node's owner added since its start."""
         self._deadline = deadline
         self._clients: OrderedDict[str, PeerClient] = OrderedDict()
         self._lock = threading.Lock()
@@ -75,6 +81,31 @@ class PeerTable:
     def node_id(self) -> str:
         with self.store.read() as conn:
             return meta.node_id(conn)
+
+    def _node_ids(self) -> dict[str, str]:
+        return {row.url: row.node_id for row in self.listed() if row.node_id is not None}
+
+    def is_cut(self, url: str) -> bool:
+        """Whether the link with a peer is cut for an experiment."""
+        return self.links is not None and self.links.is_cut(url)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """URLs that this node's owner added since its start, each once."""
+        return tuple(self._added)
+
+    def is_admitted(self, url: str) -> bool:
+        """Whether this node may link with a URL: with `--only-peers` those alone that its owner names."""
+        if not self.config.only_peers or url in self._added or url in self._named:
+            return True
+        ends_at = time.monotonic() + _LOOK_UP_SECONDS
+        named = map(parse_peer_url, (*self._named, *self._added))
+        return any(is_same_place(each, parse_peer_url(url), ends_at) for each in named)
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        """The URLs of `--peer`."""
+        return frozenset(canonical_urls(self.config.peers))
 
     @cached_property
     def _chain_id(self) -> str:
@@ -98,7 +129,7 @@ class PeerTable:
         """
         now = int(time.time())
         banned = {row.url for row in self.listed() if is_banned(row, now)} if inbound else set[str]()
-        answers = in_threads(lambda url: self._try(url, banned), urls[:MAX_PEERS], MAX_ASKED)
+        answers = in_threads(lambda url: self._try(url, banned, is_inbound=inbound), urls[:MAX_PEERS], MAX_ASKED)
         known_as = self._known_as(answers)
 
         def job(conn: Connection) -> list[PeerRow | PeerError]:
@@ -110,6 +141,7 @@ class PeerTable:
             if isinstance(result, PeerRow):
                 log.info("peer %s joined, height %d", result.url, result.height)
                 if not inbound:
+                    self._added[result.url] = None
                     self.offenders.forgive(parse_peer_url(result.url).host)
                 self._tell(result.url)
         full = TableFull(f"no more than {MAX_PEERS} peers are taken at once")
@@ -153,6 +185,7 @@ class PeerTable:
 
     def _forget(self, url: str) -> bool:
         """Remove a URL and tell `on_change`; whether it was there."""
+        self._added.pop(url, None)
         was_there = self.forget_double(url)
         self._tell(url)
         return was_there
@@ -201,7 +234,12 @@ class PeerTable:
     def ask_all(self) -> list[Greeting | PeerError]:
         """`greet_all`, with the errors of the others."""
         now = int(time.time())
-        rows = sorted((row for row in self.listed() if not is_banned(row, now)), key=rank)[:MAX_ASKED]
+        fit = (
+            row
+            for row in self.listed()
+            if not is_banned(row, now) and self.is_admitted(row.url) and not self.is_cut(row.url)
+        )
+        rows = sorted(fit, key=rank)[:MAX_ASKED]
         answers = in_threads(lambda row: self._try(row.url), rows, MAX_ASKED)
         self._record({row.url: answer for row, answer in zip(rows, answers, strict=True)})
         return answers
@@ -232,7 +270,13 @@ class PeerTable:
 
     def open_client(self, url: PeerUrl) -> PeerClient:
         """A client for the caller alone, who closes it."""
-        return PeerClient(url, self._deadline, max_block_bytes=self.store.coin.max_block_bytes, node_id=self.node_id)
+        return PeerClient(
+            url,
+            self._deadline,
+            max_block_bytes=self.store.coin.max_block_bytes,
+            node_id=self.node_id,
+            links=self.links,
+        )
 
     def close(self) -> None:
         """End the connections that are kept to peers."""
@@ -268,9 +312,11 @@ class PeerTable:
             raise IsSelf("that is this node itself; give another node's URL")
         return Greeting(url, client, hello, latency_ms)
 
-    def _try(self, text: str, banned: Collection[str] = ()) -> Greeting | PeerError:
+    def _try(self, text: str, banned: Collection[str] = (), *, is_inbound: bool = False) -> Greeting | PeerError:
         try:
             url = parse_peer_url(text)
+            if is_inbound and not self.is_admitted(url.url):
+                raise NotAdmitted
             if url.url in banned:
                 raise Banned("this node has banned that peer for a while")
             return self.greet(url)

@@ -24,6 +24,8 @@ from ..peer.wire import Hello
 
 CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
 """States: said hello when last asked; did not, or lied; not taken (another coin, …); in reserve (not asked now)."""
+CUT = "cut"
+"""Shown in place of the state of a peer's row while the link with it is cut for an experiment (`peer.conditioned`)."""
 OUTBOUND, INBOUND = "outbound", "inbound"
 """Directions, by who asked for the link: this node or its owner; or only the peer, by `/p2p/connect`."""
 

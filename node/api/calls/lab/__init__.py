@@ -1,0 +1,10 @@
+"""What only a node of an experiment does (`--lab`): its links are cut and slowed, its chain goes back to a snapshot.
+
+In: conditions of links, the name of a snapshot; from the owner, like all that changes a node. Out: what holds then.
+
+v1_lab  the conditions of the links
+
+No threads and no locks of its own. Without `--lab` each call is refused with `NoLab`.
+
+Weak: whoever has the token of such a node can have acknowledged transfers vanish. That is what an experiment is for.
+"""

@@ -1,0 +1,235 @@
+"""Links of an experiment: cut and healed, late, lossy and narrow, by the API of nodes with `--lab`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moneyer.node.p2p.peer.conditioned import MOST_LOST, ConditionedLinks
+from moneyer.node.p2p.peer.errors import LinkCut, PeerTimeout, PeerUnreachable
+from moneyer.node.p2p.peer.link_conditions import BadConditions, LinkConditions, read_conditions, write_conditions
+from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.net.gossip import COIN, SOON, gossiping, node_id_of, peers_of, post_transfer, wait_for_pool
+from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.system.ports import free_port
+from tests.kit.waiting import wait_until
+
+OCTET_STREAM = {"Content-Type": "application/octet-stream"}
+URL = "http://127.0.0.1:5003"
+HEALED = 3.0 + 5.0
+"""Seconds: three are promised, the others are for a machine that is busy with something else."""
+
+
+def set_links(node: RunningNode, **conditions: Any) -> None:
+    """Have conditions for links, by the names of `cut=URL`, or none."""
+    answer = node.call("PUT", "/v1/peers/conditions", {"conditions": conditions})
+    assert answer.status == 200, answer.body
+
+
+def set_edge(one: RunningNode, other: RunningNode, **fields: Any) -> None:
+    """At both ends alike; no other link of them has conditions."""
+    for node, peer in ((one, other), (other, one)):
+        set_links(node, **({peer.url: fields} if fields else {}))
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningNode]]:
+    """A – B – C, closed; each test leaves them linked and without conditions."""
+    folder = tmp_path_factory.mktemp("line")
+    ports = [free_port() for _ in range(3)]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(gossiping(folder / name, peers, port=port, only_peers=True, lab=True))
+            for name, port, peers in zip("abc", ports, (urls[1:2], [urls[0], urls[2]], urls[1:2]), strict=True)
+        ]
+        wait_until(lambda: list(peers_of(nodes[1]).values()) == ["connected"] * 2, SOON, "the line to be linked")
+        yield nodes
+
+
+def part(node: RunningNode, chain: ChainBuilder, blocks: int) -> None:
+    """Hand a node a branch's last blocks."""
+    assert node.take(chain, chain.height - blocks + 1) == ["extended"] * blocks
+
+
+def test_a_cut_link_parts_two_sides_and_they_come_to_the_better_chain_once_it_is_healed(
+    line: list[RunningNode],
+) -> None:
+    a, b, c = line
+    common = a.chain
+    for _ in range(2):
+        a.extend()
+    for node in line:
+        node.wait_for_tip(common)
+    # By the end at C alone: nothing passes in either direction, and B is not to be told for that.
+    set_links(c, **{b.url: {"cut": True}})
+    assert peers_of(c) == {b.url: "cut"}
+    light, heavy = common.branch(2, "light"), common.branch(2, "heavy")
+    light.grow(2)
+    heavy.grow(3)
+    part(c, light, 2)
+    part(a, heavy, 3)
+    b.wait_for_tip(heavy)
+    waiting = post_transfer(b, transfer(COIN, ALICE, BOB, 5))
+    wait_for_pool(a, [waiting])
+    set_edge(b, c, cut=True)
+    assert peers_of(b) == {a.url: "connected", c.url: "cut"}
+    refused = c.call("POST", "/p2p/block", heavy.raw[-1], {"Moneyer-Node": node_id_of(b), **OCTET_STREAM})
+    assert (refused.status, refused.code) == (403, "link_cut")
+    assert c.tip_hash == light.tip_hash
+    assert c.get("/v1/mempool").json["count"] == 0
+    set_edge(b, c)
+    c.wait_for_tip(heavy, HEALED)
+    wait_for_pool(c, [waiting])
+    for node in line:
+        assert peers_of(node)[b.url if node is not b else c.url] == "connected"
+        node.chain = heavy
+
+
+def test_what_is_under_way_on_a_link_breaks_when_it_is_cut(line: list[RunningNode]) -> None:
+    """A push that would travel for 20 seconds: the cut ends it, and when it answers nothing comes through."""
+    a, b, c = line
+    set_edge(b, c, latency_ms=20_000)
+    a.extend()
+    b.wait_for_tip(a.chain)
+    set_edge(b, c, cut=True)
+    assert peers_of(b)[c.url] == peers_of(c)[b.url] == "cut"
+    before = c.tip_hash
+    set_edge(b, c)
+    assert before != a.chain.tip_hash
+    c.wait_for_tip(a.chain, HEALED)
+
+
+def test_late_lossy_and_narrow_links_still_bring_blocks(line: list[RunningNode]) -> None:
+    a, b, c = line
+    set_edge(b, c, latency_ms=30, loss=0.2, rate=50_000)
+    for _ in range(3):
+        a.extend()
+    c.wait_for_tip(a.chain)
+    set_edge(b, c)
+    slow = [peer for peer in b.get("/v1/peers").json["peers"] if peer["url"] == c.url]
+    assert slow[0]["score"] > 0
+
+
+def test_conditions_that_cannot_be_are_refused_by_name_and_nothing_changes(line: list[RunningNode]) -> None:
+    node = line[0]
+    for conditions, words in (
+        ({URL: {"loss": 1}}, "loss"),
+        ({URL: {"latency_ms": -1}}, "latency_ms"),
+        ({URL: {"rate": 0}}, "rate"),
+        ({URL: {"speed": 5}}, "speed"),
+        ({"ftp://x": {}}, "ftp://x"),
+        ({URL: {}, "127.0.0.1:5003": {}}, URL),
+    ):
+        answer = node.call("PUT", "/v1/peers/conditions", {"conditions": conditions})
+        assert answer.status == 400, answer.body
+        assert words in answer.json["error"]["message"]
+    assert node.get("/v1/peers/conditions").json == {"conditions": {}}
+
+
+def test_a_node_that_is_no_laboratory_takes_none(tmp_path: Path) -> None:
+    with running(tmp_path / "node") as node:
+        for answer in (node.get("/v1/peers/conditions"), node.call("PUT", "/v1/peers/conditions", {"conditions": {}})):
+            assert (answer.status, answer.code) == (409, "no_lab")
+            assert "--lab" in answer.json["error"]["message"]
+        assert node.get("/v1/status").json["lab"] is False
+
+
+def test_conditions_outlive_a_restart_and_a_bad_file_is_named(tmp_path: Path) -> None:
+    with running(tmp_path / "node", lab=True) as node:
+        set_links(node, **{URL: {"cut": True, "latency_ms": 2.5}})
+        node.stop()
+        node.start()
+        node.wait_until_it_answers()
+        held = {"cut": True, "latency_ms": 2.5, "loss": 0.0, "rate": None}
+        assert node.get("/v1/peers/conditions").json == {"conditions": {URL: held}}
+        assert node.get("/v1/status").json["lab"] is True
+
+
+def test_the_file_says_what_was_written_and_names_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "links.json"
+    assert read_conditions(path) == {}
+    held = {URL: LinkConditions(is_cut=True), "http://a.example:80": LinkConditions(False, 1.5, 0.25, 10_000)}
+    write_conditions(path, held)
+    assert read_conditions(path) == held
+    for content, words in (
+        (json.dumps({URL: {"loss": 2}}), "loss"),
+        (json.dumps({URL: {"lost": 0.5}}), "lost"),
+        (json.dumps({"no url": {}}), "no url"),
+        ("{", "JSON"),
+        ("[" * 100_000, "JSON"),
+        (" " * 1_000_001, "bytes"),
+    ):
+        path.write_text(content)
+        with pytest.raises(BadConditions) as refused:
+            read_conditions(path)
+        assert str(path) in refused.value.message
+        assert words in refused.value.message
+
+
+def exchange(links: ConditionedLinks, left: float = 20.0) -> None:
+    one = links.begin(URL, lambda: None)
+    try:
+        one.send(100, left)
+        one.receive(100, left)
+    finally:
+        one.end()
+
+
+def test_a_wait_ends_by_a_cut_or_by_the_deadline(tmp_path: Path) -> None:
+    links = ConditionedLinks(tmp_path / "links.json", lambda: {URL: "b" * 32})
+    links.replace({URL: LinkConditions(latency_ms=60_000)})
+    with pytest.raises(PeerTimeout):
+        exchange(links, left=0.01)
+    ended: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            exchange(links)
+        except LinkCut as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(lambda: links.is_busy(URL), 10, "the exchange to begin")
+    assert links.replace({URL: LinkConditions(is_cut=True)}).cut == {URL}
+    assert links.wait_until_quiet(10)
+    thread.join()
+    assert len(ended) == 1
+    with pytest.raises(LinkCut):
+        links.begin(URL, lambda: None)
+
+
+def test_the_other_end_of_a_cut_is_refused_by_its_node_id_and_while_that_is_unknown_all_strangers_are(
+    tmp_path: Path,
+) -> None:
+    ids = {URL: "b" * 32, "http://127.0.0.1:5004": "c" * 32}
+    links = ConditionedLinks(tmp_path / "links.json", lambda: ids)
+    links.replace({URL: LinkConditions(is_cut=True)})
+    with pytest.raises(LinkCut), links.incoming("b" * 32):
+        pass
+    for stranger in ("c" * 32, "d" * 32):
+        with links.incoming(stranger):
+            pass
+    links.replace({"http://127.0.0.1:5005": LinkConditions(is_cut=True)})
+    for known in ids.values():
+        with links.incoming(known):
+            pass
+    with pytest.raises(LinkCut), links.incoming("d" * 32):
+        pass
+
+
+def test_a_message_that_is_lost_again_and_again_fails_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = ConditionedLinks(tmp_path / "links.json", dict)
+    monkeypatch.setattr("moneyer.node.p2p.peer.conditioned.RETRANSMIT_SECONDS", 1e-6)
+    links.replace({URL: LinkConditions(loss=1 - 2**-53)})
+    with pytest.raises(PeerUnreachable, match=f"{MOST_LOST} times"):
+        exchange(links)
