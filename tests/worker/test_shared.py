@@ -17,7 +17,7 @@ from moneyer.node.store.mining import parse_mode
 from moneyer.node.system.locks import hold, is_held
 from moneyer.worker.engines.proof import solves
 from moneyer.worker.hasher import Report, Unit
-from moneyer.worker.shared.paced_pool import AHEAD, PacedPool
+from moneyer.worker.shared.paced_pool import AHEAD, PacedPool, first_solution, nonce_of
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder
@@ -75,8 +75,18 @@ def test_a_find_is_reported_when_its_moment_has_come_and_is_the_first_of_its_str
             break
     (found,) = finds
     assert found.nonce is not None
-    assert [nonce for nonce in range(found.nonce + 1) if solves(found.unit.header, EASY, nonce)] == [found.nonce]
+    tried = [nonce_of(number) for number in range(found.position)]
+    assert [nonce for nonce in tried if solves(found.unit.header, EASY, nonce)] == [found.nonce]
     assert pool.idle(1) == 1
+
+
+def test_the_order_of_the_nonces_leaves_none_out_and_goes_over_its_seams() -> None:
+    assert len({nonce_of(number) for number in (*range(2000), *range(2**24 - 1000, 2**24 + 1000))}) == 4000
+    assert max(map(nonce_of, (2**24 - 1, 2**32 - 1))) == 2**32 - 1
+    header, seam = bytes(range(80)), 2**24
+    for start in range(seam - 300, seam + 300, 100):
+        right = [number for number in range(start, start + 300) if solves(header, EASY, nonce_of(number))]
+        assert first_solution(header, EASY, start, 300) == (right[0] if right else None)
 
 
 def test_a_new_rate_holds_from_now_on_and_none_is_tried_twice() -> None:

@@ -4,16 +4,20 @@ The nonces of a unit are searched in stretches. One begins when the last one's t
 rate` seconds; what is found in it waits until so many nonces would have been tried. A tip that changes meanwhile makes
 the rest of the stretch worthless, as if it had not been tried: so every nonce has the same chance, and each node gets
 blocks in proportion to its rate.
+
+Nonces are tried in an order of their own (`nonce_of`): those that have the lowest byte in common come one after the
+other, so that a stretch of a few hundred shares one SHA-256 state. It takes two thirds of the time that
+`engines.hashlib_engine` needs, which is made for millions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from math import inf
 from time import monotonic
 from typing import ClassVar
 
-from ..engines.hashlib_engine import HashlibEngine
 from ..hasher import Report, Unit
 
 AHEAD = 0.5
@@ -22,6 +26,28 @@ _MOST = 1 << 14
 """Nonces of a stretch, at most: some 20 ms, for which other nodes wait."""
 _LATE = 1.0
 """Seconds; a stretch that should have begun longer ago begins now: a machine that was asleep makes up for nothing."""
+
+
+def nonce_of(number: int) -> int:
+    """The nonce that is tried as the one of this number, both below 2**32: its lowest byte is the number's highest."""
+    return (number & 0xFF_FFFF) << 8 | number >> 24
+
+
+def first_solution(header: bytes, target: int, start: int, count: int) -> int | None:
+    """The lowest number of `start … start + count - 1` whose nonce solves the header, or None."""
+    # The digest's last byte is the top of the number that is compared, and rules out nearly every nonce.
+    top = target >> 248
+    low, copy = -1, sha256().copy
+    for number in range(start, start + count):
+        if number >> 24 != low:
+            low = number >> 24
+            copy = sha256(header[:76] + bytes((low,))).copy
+        hasher = copy()
+        hasher.update((number & 0xFF_FFFF).to_bytes(3, "little"))
+        digest = sha256(hasher.digest()).digest()
+        if digest[31] <= top and int.from_bytes(digest, "little") <= target:
+            return number
+    return None
 
 
 class PacedPool:
@@ -36,18 +62,17 @@ class PacedPool:
         self._wanted = hashes
         self._share = 1.0
         self._clock = clock
-        self._search = HashlibEngine().search
         self._hashed = 0
         """Nonces of stretches that are over."""
         self._unit: Unit | None = None
         self._start = 0
-        """The first nonce of the present stretch."""
+        """Number of the present stretch's first nonce."""
         self._count = 0
         """Nonces of the present stretch; 0 where it has not been searched yet."""
         self._began = 0.0
         """When its first nonce is due, in seconds of the clock."""
         self._found: int | None = None
-        """The first nonce of the stretch that solves the unit."""
+        """The first of the stretch that solves the unit."""
         self._part = 0.0
         """Of a nonce, 0 to 1: the time that had passed when the last search was broken off."""
 
@@ -109,7 +134,7 @@ class PacedPool:
             return [], []
         if self._found is not None:
             position = self._found + 1
-            report = Report(unit, position, position - self._start, self._found)
+            report = Report(unit, position, position - self._start, nonce_of(self._found))
             self.pause()
             return [report], []
         self._hashed += self._count
@@ -119,15 +144,8 @@ class PacedPool:
         if self._count == 0:
             self._unit = None
         else:
-            self._found = self._first(unit)
+            self._found = first_solution(unit.header, unit.target, self._start, self._count)
         return [], []
-
-    def _first(self, unit: Unit) -> int | None:
-        """The lowest nonce of the stretch that solves the unit. An engine's answer may be any of several."""
-        first, count = None, self._count
-        while count and (found := self._search(unit.header, unit.target, self._start, count)) is not None:
-            first, count = found, found - self._start
-        return first
 
     def _due(self) -> float:
         """When the stretch is over, or its find's moment has come; in seconds of the clock."""
