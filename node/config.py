@@ -11,6 +11,15 @@ DEFAULT_OUTBOUND = 8
 LOOPBACK = "127.0.0.1"
 NODE_LOCK = "node.lock"
 """In its data folder: held by the node for as long as it lives."""
+NETWORK_FILE = "network.json"
+"""In the folder above the nodes' of a network that was made from a graph: its plan (`node.network_file`)."""
+NETWORK_LOCK = "network.lock"
+"""Beside it: held by the network's supervisor for as long as it lives; holds `{"pid", "socket"}`."""
+
+
+def has_plan(folder: Path) -> bool:
+    """Whether a network was made from a graph in a folder."""
+    return (folder / NETWORK_FILE).is_file()
 
 
 @dataclass(frozen=True, slots=True)

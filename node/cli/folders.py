@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from ..config import has_plan
 from ..devnet.holder import holder_of
 from ..devnet.running import running_networks
 from ..system.advice import typed
@@ -90,19 +91,35 @@ def _resting(ours: Path) -> Path | None:
 
 def _node_in(folder: Path, url: str | None) -> Path:
     """The data folder of the node that is meant, where `folder` is a network's; else `folder`."""
-    if (folder / "wallet.json").exists() or not (folder / "node1").is_dir():
+    first = _first_node(folder)
+    if (folder / "wallet.json").exists() or first is None:
         if url is None:
             return folder
         return next((each for each, at in nodes_of(folder) if at == url), folder)
     running = list(nodes_of(folder))
     if url is not None:
         running = [each for each in running if each[1] == url]
-    return running[0][0] if running else folder / "node1"
+    return running[0][0] if running else first
+
+
+def _first_node(folder: Path) -> Path | None:
+    """The data folder of a network's first node; None where `folder` is no network's."""
+    if has_plan(folder):
+        return _planned(folder)[0]
+    return folder / "node1" if (folder / "node1").is_dir() else None
+
+
+def _planned(folder: Path) -> list[Path]:
+    """The data folders of a network from a graph. Raises BadNetwork, OSError."""
+    from ..network_file import read_plan
+
+    return [node.folder for node in read_plan(folder).nodes]
 
 
 def nodes_of(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(data folder, URL) of each node of a network that runs now, by number."""
-    for each in (folder, *(folder / f"node{number}" for number in range(1, _MAX_NODES + 1))):
+    """(data folder, URL) of each node of a network that runs now, by number or in the order of its graph."""
+    numbered = (folder / f"node{number}" for number in range(1, _MAX_NODES + 1))
+    for each in _planned(folder) if has_plan(folder) else (folder, *numbered):
         url = running_url(each)
         if url is not None:
             yield each, url

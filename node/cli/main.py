@@ -38,6 +38,7 @@ COMMANDS = {
     "mempool": (".commands.look:mempool", "Show what waits for a block."),
     "block": (".commands.look:block", "Show a block."),
     "tx": (".commands.look:tx", "Show a transaction."),
+    "net": (".commands.networks.net:net", "Networks from a graph."),
     "verify": (".commands.data:verify", "Check every block of a data folder, from genesis on."),
     "db": (".commands.data:db", "The database of a data folder: upgrade, check, back up."),
     "bench": (".commands.extras:bench", "Measure what this machine can do."),

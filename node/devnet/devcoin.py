@@ -20,12 +20,14 @@ FAUCET_COINS = 1_000_000
 """Coins that the faucet has in genesis."""
 POW_LIMIT = 0x1F00FFFF
 """65,536 hashes a block, a tenth of a second of one core in Python; every block hash begins with four zeros."""
+BLOCK_TIME = 5
+"""Seconds."""
 
 
-def development_coin(now: int) -> Coin:
+def development_coin(now: int, block_time: int = BLOCK_TIME, *, retarget: bool = False) -> Coin:
     """The coin of a network that starts at `now` (Unix seconds; so each network is a coin of its own).
 
-    Raises BadCoin for a clock past what a header can hold.
+    `block_time`: seconds. Raises BadCoin for a clock past what a header can hold.
     """
     # Here and not above: deriving keys loads a large library.
     from ..core.address import encode_address
@@ -39,8 +41,8 @@ def development_coin(now: int) -> Coin:
         decimals=DECIMALS,
         message="worth nothing: everybody knows the keys",
         timestamp=now,
-        block_time=5,
-        retarget=False,
+        block_time=block_time,
+        retarget=retarget,
         pow_limit=POW_LIMIT,
         clock_tolerance=7200,  # tens of thousands of blocks can be mined at once
         reward=10 * unit,

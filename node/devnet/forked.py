@@ -73,7 +73,7 @@ class ForkedProcess:
         """As honcho's `Process`, whose `cmd` are the arguments here; `quiet` and `cwd` are not used."""
         self._name = name
         self._colour = colour
-        self._become = partial(_become, enter, list(arguments), dict(env))
+        self._become = partial(_become_of_honcho, enter, list(arguments), dict(env))
 
     def start(self) -> int:
         """Start it; its process id, which is that of a process group of its own. From the main thread, before others.
@@ -106,13 +106,19 @@ class ForkedProcess:
         events.put(Message(type=kind, data=data, time=datetime.now(), name=self._name, colour=self._colour))
 
 
-def _become(enter: Enter, arguments: Sequence[str], environment: Mapping[str, str], output: Connection) -> None:
+def _become_of_honcho(
+    enter: Enter, arguments: Sequence[str], environment: Mapping[str, str], output: Connection
+) -> None:
+    for reader in ForkedProcess.readers:
+        reader.close()
+    become(enter, arguments, environment, output)
+
+
+def become(enter: Enter, arguments: Sequence[str], environment: Mapping[str, str], output: Connection) -> None:
     """In the new process: run `moneyer` as if a shell had started it with its output piped to `output`."""
     with suppress(OSError):
         os.setpgid(0, 0)  # Ctrl-C is for the launcher, which tells the others
     end_as_usual()
-    for reader in ForkedProcess.readers:
-        reader.close()
     for number in (1, 2):
         os.dup2(output.fileno(), number)
     output.close()

@@ -1,8 +1,9 @@
 """The register of a person's nodes that run on this machine, so that a command in any folder finds them.
 
-`moneyer node` writes one small file a data folder, named by a hash of the folder's path and holding that path. Whether
-a node really runs there is not in the register: the lock that the node holds on its folder (`node.lock`) says so. An
-entry whose folder is gone is removed by the next reader.
+`moneyer node` writes one small file a data folder, named by a hash of the folder's path and holding that path, and
+`moneyer net up` one for its network. Whether something really runs there is not in the register: the lock that a node
+or a supervisor holds on its folder (`node.lock`, `network.lock`) says so. An entry whose folder is gone is removed by
+the next reader.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ..config import NODE_LOCK
+from ..config import NETWORK_LOCK, NODE_LOCK, has_plan
 from ..system.advice import NODE_FOLDER
 from ..system.files import write_whole
 from ..system.locks import is_held
@@ -54,7 +55,7 @@ def running_networks() -> list[Path]:
                 continue
             if not data.is_dir():
                 entry.unlink(missing_ok=True)
-            elif is_running(data):
+            elif is_running(data) or is_held_by_supervisor(data):
                 found.add(network_of(data))
     return sorted(found)
 
@@ -67,9 +68,20 @@ def is_running(data: Path) -> bool:
         return False
 
 
+def is_held_by_supervisor(data: Path) -> bool:
+    """Whether `moneyer net up` runs on a network's folder; its nodes may be stopped."""
+    try:
+        return is_held(data / NETWORK_LOCK)
+    except OSError:
+        return False
+
+
 def network_of(data: Path) -> Path:
-    """The folder that `moneyer up` was given, of the data folder of one of its nodes; else the data folder itself."""
+    """The folder that `moneyer up` or `moneyer net up` was given, of the data folder of one of its nodes; else the data
+    folder itself."""
     parent = data.parent
+    if has_plan(parent):
+        return parent
     is_of_network = (parent / "coin.toml").is_file() or (parent / "node1").is_dir()
     return parent if NODE_FOLDER.fullmatch(data.name) and is_of_network else data
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from ..config import has_plan
+
 NODE_FOLDER: Final = re.compile(r"node[1-9][0-9]*", re.ASCII)
 """The names of the data folders of a network's nodes."""
 _MAX_WALLET: Final = 2**20
@@ -28,6 +30,9 @@ def typed(path: Path | str) -> str:
 
 def start_node(data: Path) -> str:
     """The command that starts the node of a data folder: its network's, where `moneyer up` made one of it."""
+    for folder in (data, data.parent):
+        if has_plan(folder):
+            return f"moneyer net up --data {typed(folder)}"
     for folder in (data, data.parent) if NODE_FOLDER.fullmatch(data.absolute().name) else (data,):
         processes = _processes(folder)
         if processes is not None or (folder / "node1").is_dir():

@@ -28,6 +28,11 @@ class LockFile:
         self.path = path
         self._descriptor = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """A process that is forked from this one must close it, else it would hold the lock on."""
+        return self._descriptor
+
     def write(self, content: bytes) -> None:
         """Replace the file's content in place, in one call, so that a reader never sees the end of an older one.
 

@@ -128,6 +128,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
 def test_what_a_command_tells_it_tells_programs_too(name: str, command: click.Command) -> None:
     # These run on, print a script, or only say that it is done.
     silent = {"up", "node", "worker", "stratum", "completion", "wallet rename", "wallet passphrase"}
+    silent |= {"net up", "net worker"}
     if isinstance(command, click.Group):
         return
     assert name in silent or any("--json" in parameter.opts for parameter in command.params), name

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from ...config import has_plan
 from ...devnet.layout import Network
+from ...system.advice import typed
 from ..folders import DEFAULT_FOLDER
 from ..options import FILE, FOLDER, IntRange, option, usage
 
@@ -128,6 +130,11 @@ def _prepare(data: Path, coin_file: Path | None, ports: list[int], *, lan: bool)
     from ...devnet.devcoin import is_development
     from ...devnet.layout import ensure_network
 
+    if has_plan(data):
+        raise click.ClickException(
+            f"{data} holds a network from a graph: `moneyer net up --data {typed(data)}` runs it, or give another "
+            "--data"
+        )
     source = coin_file or data / "coin.toml"
     known = read_coin(source) if coin_file is not None or source.exists() else None
     own = known is not None and not is_development(known)
