@@ -57,9 +57,10 @@ def test_every_constraint_pins_one_version() -> None:
 
 def test_every_declared_dependency_is_pinned_to_a_version_it_allows(project: Project) -> None:
     pinned: dict[str, list[str]] = {}
+    extras = project["optional-dependencies"]
     for row in constraints():
         pinned.setdefault(canonicalize_name(row.name), []).append(str(row.specifier).removeprefix("=="))
-    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    for text in (text for listed in (project["dependencies"], *extras.values()) for text in listed):
         wanted = Requirement(text)
         versions = pinned.get(canonicalize_name(wanted.name), [])
         assert versions, f"{wanted.name} is not in constraints.txt"
@@ -68,7 +69,9 @@ def test_every_declared_dependency_is_pinned_to_a_version_it_allows(project: Pro
 
 def test_the_documented_dependencies_are_the_declared_ones(project: Project) -> None:
     assert documented("To run") == names(project["dependencies"])
-    assert documented("To develop") == names(project["optional-dependencies"]["dev"])
+    extras = {extra: names(listed) for extra, listed in project["optional-dependencies"].items()}
+    assert documented("To develop") == extras.pop("dev")
+    assert documented("Extras") == set().union(*extras.values())
 
 
 def test_no_packaging_file_names_a_package_index() -> None:

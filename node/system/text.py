@@ -8,6 +8,7 @@ alike. `shown` is the one function such text passes through before it reaches a 
 from __future__ import annotations
 
 import re
+from string import ascii_uppercase
 from typing import Final
 
 _INVISIBLE: Final = (
@@ -52,6 +53,15 @@ def shown_json(document: str) -> str:
     if is_visible(document):
         return document
     return "".join(each if is_visible(each) or each == "\n" else _json_escape(each) for each in document)
+
+
+def lettered(number: int) -> str:
+    """0, 1, … as A, B, … Z, AA, AB, …"""
+    text = ""
+    while number >= 0:
+        text = ascii_uppercase[number % 26] + text
+        number = number // 26 - 1
+    return text
 
 
 def _json_escape(letter: str) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.docs.pages import files, in_backticks, name_of, page, rows, section
 
-TO_RUN, TO_DEVELOP = (
+TO_RUN, EXTRAS, TO_DEVELOP = (
     {in_backticks(cells[0])[0]: " ".join(cells[1:]) for cells in rows(section(page("docs/dependencies.md"), heading))}
-    for heading in ("## To run", "## To develop (the extra `dev`)")
+    for heading in ("## To run", "## Extras", "## To develop (the extra `dev`)")
 )
 
 PROGRAMS = {
@@ -57,7 +57,7 @@ def _module(distribution: str) -> str:
 
 
 def test_the_program_imports_what_it_declares_and_nothing_else() -> None:
-    assert {_module(name) for name in TO_RUN} == _imported(PROGRAM) - {*PARTS}
+    assert {_module(name) for name in (*TO_RUN, *EXTRAS)} == _imported(PROGRAM) - {*PARTS}
     for module, distribution in PARTS.items():
         assert f"`{module}`" in TO_RUN[distribution]
 
@@ -72,11 +72,12 @@ def test_what_development_needs_is_imported_or_run(name: str) -> None:
 
 
 def test_tests_benches_and_tools_import_nothing_that_is_not_declared() -> None:
-    assert _imported(REST) <= {_module(name) for name in (*TO_RUN, *TO_DEVELOP)}
+    assert _imported(REST) <= {_module(name) for name in (*TO_RUN, *EXTRAS, *TO_DEVELOP)}
 
 
 def test_what_is_said_to_be_imported_only_when_needed_is() -> None:
-    lazy = [_module(name) for name, said in TO_RUN.items() if "mported only " in said]
+    lazy = [_module(name) for name, said in {**TO_RUN, **EXTRAS}.items() if "mported only " in said]
+    assert {_module(name) for name in EXTRAS} <= {*lazy}
     assert {"cryptography", "rich", "slip10", "zeroconf"} <= {*lazy}
     script = f"""
 import importlib, pkgutil, sys

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moneyer.node.api.shapes.explore import Network, NetworkLink, NetworkNode
-from moneyer.node.web.network.known_nodes import COLOURS, LONGEST_LABEL, gathered, labels_of, letter
+from moneyer.node.system.text import lettered
+from moneyer.node.web.network.known_nodes import COLOURS, LONGEST_LABEL, gathered, labels_of
 
 
 def node(name: str, tip: str | None = "aa", height: int | None = 5, *, state: str = "connected") -> NetworkNode:
@@ -60,7 +61,7 @@ def test_links_are_seen_from_both_ends() -> None:
 
 
 def test_there_are_letters_for_any_number_of_tips_and_colours_come_again() -> None:
-    assert [letter(number) for number in (0, 25, 26, 27, 51, 52, 701, 702)] == [
+    assert [lettered(number) for number in (0, 25, 26, 27, 51, 52, 701, 702)] == [
         "A",
         "Z",
         "AA",

@@ -13,7 +13,7 @@ from . import attributes
 from .attributes import Attributes, Hashes
 from .graph import MOST_EDGES, MOST_NODES, BadGraph, EdgeSpec, NetworkGraph, NodeSpec, Place
 
-RESERVED: Final = frozenset({"coin.toml", "logs", "network.json", "network.lock", "procfile", "snapshots"})
+RESERVED: Final = frozenset({"coin.toml", "logs", "network.json", "network.lock", "procfile", "snapshots", "worker"})
 """What else lies in the folder of a network, so no node's folder can be called so (without regard to case)."""
 _LONGEST: Final = 40
 """Characters of a wrong name that an error repeats."""

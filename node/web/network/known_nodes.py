@@ -6,12 +6,11 @@ What other nodes say of themselves, and of each other, is untrusted text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import Any, Final
 
 from ...api.calls.v1_peers import network
 from ...api.shapes.explore import Network, NetworkNode
-from ...system.text import shown
+from ...system.text import lettered, shown
 from ..frame.pages import Visit, content_of
 from .fork_tree import Label
 
@@ -94,7 +93,7 @@ def gathered(found: Network) -> Neighbours:
             told=each,
             name="this node" if each.is_self else name_of(each),
             state=STATES.get(each.state, each.state),
-            letter="" if each.tip is None else letter(place[each.tip]),
+            letter="" if each.tip is None else lettered(place[each.tip]),
             colour=None if each.tip is None else place[each.tip] % COLOURS,
             neighbours=tuple(dict.fromkeys(linked[each.id])),
         )
@@ -104,22 +103,13 @@ def gathered(found: Network) -> Neighbours:
     for tip, number in place.items():
         here = tuple(each for each in nodes if each.told.tip == tip)
         # As the first of them says: this node, else a connected one; hearsay may say any height of a tip.
-        tips.append(KnownTip(tip, here[0].told.height or 0, letter(number), number % COLOURS, here))
+        tips.append(KnownTip(tip, here[0].told.height or 0, lettered(number), number % COLOURS, here))
     return Neighbours(nodes, tuple(tips), found.best_height, found.truncated)
 
 
 def name_of(node: NetworkNode) -> str:
     """How a node is called: by its address, or where it has told none by the first digits of its id."""
     return node.url.removeprefix("http://") if node.url else f"node {node.id[:8]}"
-
-
-def letter(number: int) -> str:
-    """A, B, … Z, AA, AB, …"""
-    text = ""
-    while number >= 0:
-        text = ascii_uppercase[number % 26] + text
-        number = number // 26 - 1
-    return text
 
 
 def labels_of(tip: KnownTip) -> list[Label]:
