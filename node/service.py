@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .chain.accept import Chain
 from .chain.mempool import Mempool
@@ -16,6 +17,7 @@ from .p2p.table.peer_table import PeerTable
 from .store import meta
 from .store.engine import Store, load_coin
 from .store.errors import StoreRefused
+from .store.snapshots.restore import check_own, rows_of
 from .system.api_token import TokenFile
 from .wallet.keystore import Wallet
 from .wallet.live import LiveWallet
@@ -85,6 +87,19 @@ class Node:
     def wallet(self) -> Wallet:
         """The node's keys as they are now: other processes add to them."""
         return self.keys.now()
+
+    def go_back(self, snapshot: Path) -> None:
+        """Have the rows of a snapshot of this very node in place of the present ones, and forget what is kept beside
+        them. Whatever happened since the snapshot is gone. Raises StoreRefused (and nothing has changed),
+        StoreUnavailable.
+
+        Links begin anew: a node that is to keep the old rows has its links cut first, or its peers bring it on again.
+        """
+        check_own(snapshot, self.coin, self.node_id)
+        with rows_of(snapshot) as replace_rows:
+            self.store.submit(replace_rows, alone=True).result()
+        self.chain.went_back()
+        self.gossip.went_back()
 
     def start(self) -> None:
         """Meet other nodes: links first, then the search of the local network, which feeds them."""

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from ..node.chain.accept import Chain
-from ..node.chain.outcomes import SideBranch
+from ..node.chain.outcomes import Orphan, SideBranch
 from ..node.core import codec, pow
 from ..node.core.errors import RuleError
 from ..node.core.template import with_extra
@@ -152,7 +152,7 @@ class Offers:
             return False
         self._found.clear()  # the others stand on the same parent, and could only be side branches
         self._refused = 0
-        if isinstance(outcome, SideBranch):
+        if isinstance(outcome, SideBranch | Orphan):  # an orphan: the node went back to a snapshot without its parent
             self._count_late()
             return True
         self.blocks += 1

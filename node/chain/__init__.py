@@ -21,6 +21,7 @@ Callers come from any thread. Locks: `KeyedLock` per block that is being accepte
 `side_branches` and the mempool's caches. Only the `KeyedLock` is held while its holder waits for a write.
 
 State is rows: what is kept in memory (headers by hash, decoded transfers) depends on bytes alone and is never wrong.
+The rows go back only where a node of an experiment takes those of a snapshot: `Chain.went_back` forgets orphans then.
 
 May be called by `node.p2p`, `node.api`, `node.service` and `worker`. Read: outcomes, pipeline, accept, advance, settle,
 mempool, then the rest.

@@ -155,6 +155,12 @@ class Chain:
         """See `TemplateMaker.make`."""
         return self._next.make(receiver, now, extra)
 
+    def went_back(self) -> None:
+        """The rows are those of a snapshot: forget what else is held of blocks, and finish what the snapshot began."""
+        self.orphans.clear()
+        self.side_branches = SideBranches(self.side_branches.most)
+        settle.resume(self.store)
+
     def missing(self, hashes: list[bytes]) -> list[bytes]:
         """Those of `hashes` (at most a few thousand) that are not in the tree, in order."""
         with self.store.read() as conn:

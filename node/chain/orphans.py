@@ -59,6 +59,12 @@ class Orphans:
             if block_hash in self._held:
                 self._take(block_hash)
 
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            for block_hash in list(self._held):
+                self._take(block_hash)
+
     def parents(self) -> list[bytes]:
         """Hashes of the missing parents, each once."""
         with self._lock:

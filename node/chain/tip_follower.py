@@ -20,6 +20,9 @@ class TipMove:
     old: BlockRow
     new: BlockRow
     fork_height: int
+    is_restored: bool = False
+    """Whether the node went back to a snapshot in which the old tip is unknown: what they share is then not known, and
+    `fork_height` the lower one's height."""
 
     @property
     def connected(self) -> int:
@@ -76,5 +79,6 @@ def _move(conn: Connection, old: BlockRow) -> TipMove | None:
     if new.header.prev_hash == old.block_hash:
         return TipMove(old, new, old.height)
     now = blocks.by_hash(conn, old.block_hash)
-    assert now is not None  # noqa: S101 - what was on the main chain is never dropped
+    if now is None:  # what was on the main chain is never dropped but by going back to a snapshot
+        return TipMove(old, new, min(old.height, new.height), is_restored=True)
     return TipMove(old, new, blocks.fork_height(conn, now))

@@ -86,7 +86,7 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         POST /p2p/transactions, GET /p2p/mempool, GET /v1/mining, POST /v1/mining, GET /v1/mining/template,
         POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, GET /v1/rich, GET /v1/network,
         POST /v1/sessions,
-        POST /v1/session, DELETE /v1/session, GET /v1/peers/conditions, PUT /v1/peers/conditions
+        POST /v1/session, DELETE /v1/session, GET /v1/peers/conditions, PUT /v1/peers/conditions, POST /v1/restore
     """
     wanted = {tuple(each.split()) for each in named.split(",")}
     assert wanted == {(method.upper(), path) for path, item in document["paths"].items() for method in item}
@@ -108,6 +108,7 @@ def test_what_needs_the_token_says_so(document: dict[str, Any]) -> None:
     assert marked == {
         *("/mine_block", "/replace_chain", "/add_transaction", "/connect_node"),
         *("/v1/mine", "/v1/sessions", "/v1/peers", "/v1/peers/{peer}", "/v1/peers/conditions"),
+        "/v1/restore",
         *("/v1/mining", "/v1/mining/template", "/v1/mining/submit"),
     }
 

@@ -14,9 +14,11 @@ import pytest
 from moneyer.node.p2p.peer.conditioned import MOST_LOST, ConditionedLinks
 from moneyer.node.p2p.peer.errors import LinkCut, PeerTimeout, PeerUnreachable
 from moneyer.node.p2p.peer.link_conditions import BadConditions, LinkConditions, read_conditions, write_conditions
+from moneyer.node.store.snapshots.take import take
+from tests.kit.callers.events import listening
 from tests.kit.chains import ChainBuilder, transfer
-from tests.kit.net.gossip import COIN, SOON, gossiping, node_id_of, peers_of, post_transfer, wait_for_pool
-from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.net.gossip import COIN, SOON, gossiping, node_id_of, peers_of, pool_of, post_transfer, wait_for_pool
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, running
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
@@ -117,6 +119,40 @@ def test_late_lossy_and_narrow_links_still_bring_blocks(line: list[RunningNode])
     assert slow[0]["score"] > 0
 
 
+def test_a_network_goes_back_to_a_snapshot_while_it_runs_and_goes_on(line: list[RunningNode]) -> None:
+    """As `moneyer net restore` has it: all links are cut, each node goes back, the links are healed."""
+    a = line[0]
+    folder = a.config.data.parent / "snapshots" / "then"
+    take({node.config.data.name: node.config.database for node in line}, folder)
+    then, left = a.chain, [node.get("/v1/blocks").body for node in line]
+    a.chain = then.branch(then.height, "lost")
+    lost = post_transfer(a, transfer(COIN, CAROL, BOB, 7))
+    for _ in range(3):
+        a.extend()
+    for node in line:
+        node.wait_for_tip(a.chain)
+        wait_for_pool(node, [*pool_of(node), lost])
+    urls = [node.url for node in line]
+    with listening(line[2].port) as listener:
+        for node in line:
+            set_links(node, **{url: {"cut": True} for url in urls if url != node.url})
+        for node in line:
+            answer = node.post("/v1/restore", {"snapshot": "then"})
+            assert (answer.status, answer.json["height"]) == (200, then.height), answer.body
+        assert listener.wait_for("reset")[0]["height"] == then.height
+        for node in line:
+            set_links(node)
+    for node, before in zip(line, left, strict=True):
+        assert node.get("/v1/blocks").body == before
+        assert lost not in pool_of(node)
+    a.chain = then
+    a.extend()
+    line[2].wait_for_tip(then)
+    for name, status, code in (("gone", 404, "not_found"), ("../then", 400, "bad_field")):
+        refused = a.post("/v1/restore", {"snapshot": name})
+        assert (refused.status, refused.code) == (status, code), refused.body
+
+
 def test_conditions_that_cannot_be_are_refused_by_name_and_nothing_changes(line: list[RunningNode]) -> None:
     node = line[0]
     for conditions, words in (
@@ -135,7 +171,11 @@ def test_conditions_that_cannot_be_are_refused_by_name_and_nothing_changes(line:
 
 def test_a_node_that_is_no_laboratory_takes_none(tmp_path: Path) -> None:
     with running(tmp_path / "node") as node:
-        for answer in (node.get("/v1/peers/conditions"), node.call("PUT", "/v1/peers/conditions", {"conditions": {}})):
+        for answer in (
+            node.get("/v1/peers/conditions"),
+            node.call("PUT", "/v1/peers/conditions", {"conditions": {}}),
+            node.post("/v1/restore", {"snapshot": "any"}),
+        ):
             assert (answer.status, answer.code) == (409, "no_lab")
             assert "--lab" in answer.json["error"]["message"]
         assert node.get("/v1/status").json["lab"] is False

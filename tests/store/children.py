@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from moneyer.node.store import blocks, meta
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
+from moneyer.node.store.snapshots.restore import rows_of
 from tests.kit.chains import block_on, key, mine, transfer
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Pipe
@@ -102,6 +104,15 @@ def leave_a_journal(pipe: Pipe, database: Path) -> None:
     connection.execute("UPDATE bodies SET body = zeroblob(4000)")
     pipe.send("inside")
     pipe.recv()
+
+
+def go_back_until_killed(pipe: Pipe, folder: Path, coin: Coin, files: list[Path]) -> None:
+    """Go back to one snapshot after the other without a pause; say "going" before each."""
+    with Node(folder, coin) as node:
+        for file in itertools.cycle(files):
+            pipe.send("going")
+            with rows_of(file) as replace_rows:
+                node.store.submit(replace_rows, alone=True).result()
 
 
 def write_and_stay_inside(pipe: Pipe, folder: Path, coin: Coin) -> None:

@@ -139,7 +139,8 @@ def mine_block(node: Node, call: Call[None, None]) -> MinedBlock | Reply:
         return Reply(202, MiningJob(message, job.job_id))
     with node.store.read() as conn:
         row = blocks.by_hash(conn, job.last_hash)
-        assert row is not None  # noqa: S101 - a job's block was written with it
+        if row is None:  # it was written with the job, but the node went back to a snapshot since
+            raise JobFailed("the block was mined, and is gone with it: the node went back", job=job.job_id)
         block = tutorial_block(node.coin, blocks.load(conn, row.block_hash), row.block_hash, row.height)
     values = {name: getattr(block, name) for name in block.__struct_fields__}
     return MinedBlock(**values, message="congratulations, you just mined a block!")

@@ -32,6 +32,7 @@ _LOOK: Final = 5.0
 _PAUSE: Final = 0.02
 _IDLE_PAUSE: Final = 0.25
 """Between two looks: commits that come faster are looked at together."""
+WENT_BACK: Final = "the node went back to a snapshot"
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})", re.ASCII)
 
 log = logging.getLogger("moneyer.api")
@@ -104,6 +105,11 @@ class Feed:
         except BaseException:
             self.leave()
             raise
+
+    def went_back(self) -> None:
+        """The rows are those of a snapshot: clients are told to read again, whether or not the tip is another one."""
+        with self._step:
+            self._look(WENT_BACK)
 
     def leave(self) -> None:
         with self._news:
@@ -189,14 +195,20 @@ class Feed:
         self._stumbled = True
         pause.wait(_LOOK)
 
-    def _look(self) -> None:
+    def _look(self, reason: str | None = None) -> None:
+        """Tell what is new. `reason`: why clients are to read again what they keep."""
         with self._follower.look() as (conn, move):
-            if self._stumbled and self._followers is not None:
+            if self._stumbled:
+                reason = reason or "the database could not be read for a while"
+            if move is not None and move.is_restored:
+                reason = WENT_BACK
+            news: list[Event] = []
+            if reason is None:
+                news += self._events(conn, move)
+            elif self._followers is not None:
                 self._followers = Pool(conn, self._coin), Table(conn)
                 tip = move.new if move is not None else self._follower.tip
-                news: list[Event] = [(RESET, reset(tip, "the database could not be read for a while"))]
-            else:
-                news = list(self._events(conn, move))
+                news.append((RESET, reset(tip, reason)))
         self._stumbled = False
         if move is not None:
             for listener in self._listeners:

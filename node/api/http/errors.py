@@ -103,6 +103,13 @@ class NoLab(HttpError):
     code = "no_lab"
 
 
+class BadSnapshot(HttpError):
+    """A snapshot of another node, of another schema, or a damaged one."""
+
+    status = 409
+    code = "bad_snapshot"
+
+
 class NotFound(HttpError):
     status = 404
     code = "not_found"

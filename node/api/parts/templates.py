@@ -95,6 +95,12 @@ class Templates:
             raise NotFound("there is no such job, or no longer: ask for a new template", job=job_id)
         return job
 
+    def forget(self) -> None:
+        """The rows are those of a snapshot: no job of before stands on any of them."""
+        with self._building, self._lock:
+            self._bases.clear()
+            self._jobs.clear()
+
     def _newest(self) -> TemplateBase | None:
         with self._lock:
             return next(reversed(self._bases.values()), None)

@@ -192,6 +192,12 @@ class Gossip:
         self._manager.healed(changed.healed)
         return is_quiet
 
+    def went_back(self) -> None:
+        """The rows are those of a snapshot: forget what peers were known to have, and begin every link anew."""
+        self._catch_up.forget()
+        self._manager.went_back()
+        self.relay.went_back()
+
     # `node.p2p.gossip.links.LinkEvents`, called in the links' threads
 
     def joined(self, link: Link, node_id: str) -> None:

@@ -205,6 +205,18 @@ class LinkManager:
                 self._backoff.forget(url)
         self._wake.set()
 
+    def went_back(self) -> None:
+        """The rows are those of a snapshot: every link begins anew, since it remembers what its peer has."""
+        in_table = {row.url for row in self._peers.listed()}
+        with self._lock:
+            self._learned.clear()
+            self._removed -= in_table
+            self._backoff = Backoff(self._clock)
+            links = list(self._links.values())
+        for link in links:
+            link.stop()
+        self._wake.set()
+
     def learned(self, link: Link, urls: list[str]) -> None:
         """A peer told URLs of others: they are tried when there is room."""
         if self._config.only_peers:

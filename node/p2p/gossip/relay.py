@@ -69,6 +69,8 @@ class Relay:
         self._recent: deque[Arrival] = deque()
         self._raws: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        """Held during a look at the database."""
         self._listeners: list[Listener] = []
         self._stopped = threading.Event()
         self._heard = threading.Event()
@@ -185,8 +187,22 @@ class Relay:
                 log.error("relay: a bug in the node", exc_info=error)
                 self._stopped.wait(_LOOK_SECONDS)
 
+    def went_back(self) -> None:
+        """The rows are those of a snapshot: forget what is kept beside them. Behind it, `tip` is of those rows."""
+        with self._looking:
+            self._announced = None
+            with self._lock:
+                self._raws.clear()
+                self._recent.clear()
+                self._complete_from = self._last
+        self._look()
+
     def _look(self) -> bool:
         """Read what is new and call all listeners; whether there may be more."""
+        with self._looking:
+            return self._look_once()
+
+    def _look_once(self) -> bool:
         with self._follower.look() as (conn, move):
             news = order.after(conn, self._last, MAX_BATCH)
         with self._lock:
@@ -196,7 +212,7 @@ class Relay:
             while len(self._recent) > _RECENT:
                 self._complete_from = self._recent.popleft().arrived
         if move is not None or news:
-            self._tell(reorganized=move is not None and move.disconnected > 0)
+            self._tell(reorganized=move is not None and (move.disconnected > 0 or move.is_restored))
         return len(news) == MAX_BATCH
 
 

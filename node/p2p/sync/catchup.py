@@ -61,6 +61,11 @@ class CatchUp:
             self._wanted[url] = max(work, self._wanted.get(url, 0))
             self._changed.notify()
 
+    def forget(self) -> None:
+        """Nobody waits any more: the rows are those of a snapshot, and links begin anew."""
+        with self._changed:
+            self._wanted.clear()
+
     def _run(self) -> None:
         while (url := self.next_peer()) is not None:
             try:

@@ -2,9 +2,10 @@
 
 In: conditions of links, the name of a snapshot; from the owner, like all that changes a node. Out: what holds then.
 
-v1_lab  the conditions of the links
+v1_lab  the conditions of the links, the way back to a snapshot
 
-No threads and no locks of its own. Without `--lab` each call is refused with `NoLab`.
+No threads and no locks of its own: `Node.go_back` takes its turn among the writes. Without `--lab` each call is refused
+with `NoLab`.
 
 Weak: whoever has the token of such a node can have acknowledged transfers vanish. That is what an experiment is for.
 """

@@ -1,4 +1,4 @@
-"""The conditions of a node's links in an experiment: cut, late, lossy, narrow."""
+"""The conditions of a node's links in an experiment, and its way back to a snapshot."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ....core.codec import show
 from ....p2p.peer.link_conditions import MAX_FILE_BYTES, MAX_LINKS, LinkFields, from_fields, to_fields
 from ....service import Node
+from ....store import blocks
+from ....store.errors import StoreRefused
+from ....store.snapshots.take import check_name, find
 from ....system.shares import PEER_WAITS
 from ...endpoint import Call, endpoint
-from ...http.errors import NoLab, NotNow
+from ...http.errors import BadField, BadSnapshot, NoLab, NotFound, NotNow
+from ...shapes.fields import Count, Hash
 
 
 class LinkConditionsBody(Struct, forbid_unknown_fields=True):
@@ -56,6 +61,50 @@ def set_link_conditions(node: Node, call: Call[None, LinkConditionsBody]) -> Lin
     if not node.gossip.set_conditions(conditions):
         raise NotNow("the conditions hold, but a request over a link that is cut is still under way: ask again")
     return LinkConditionsPage(to_fields(conditions))
+
+
+class RestoreBody(Struct, forbid_unknown_fields=True):
+    snapshot: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class WentBack(Struct):
+    """Where the chain is now."""
+
+    snapshot: str
+    height: Count
+    tip: Hash
+
+
+@endpoint(
+    "POST",
+    "/v1/restore",
+    "Go back to a snapshot of this node (--lab): whatever happened since is gone",
+    reply=WentBack,
+    body=RestoreBody,
+    changes=True,
+    token=True,
+    errors=(404, 409),
+)
+def restore(node: Node, call: Call[None, RestoreBody]) -> WentBack:
+    if not node.config.lab:
+        raise _no_lab()
+    name, data = call.body.snapshot, node.config.data.absolute()
+    try:
+        check_name(name)
+    except StoreRefused as error:
+        raise BadField(error.message, field="snapshot", found=name) from None
+    folder = data.parent / "snapshots" / name
+    if (file := find(folder, data.name)) is None:
+        raise NotFound(f"there is no snapshot {name} of this node: {folder} has no {data.name}.db", snapshot=name)
+    try:
+        node.go_back(file)
+    except StoreRefused as error:
+        raise BadSnapshot(error.message, snapshot=name) from None
+    call.parts.templates.forget()
+    call.parts.feed.went_back()
+    with node.store.read() as conn:
+        tip = blocks.tip(conn)
+    return WentBack(name, tip.height, show(tip.block_hash))
 
 
 def _no_lab() -> NoLab:
