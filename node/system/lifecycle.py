@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 LAUNCHER = "MONEYER_LAUNCHER"
 """Environment: the process id of the launcher, with which this process ends: `moneyer up`, or a worker's keeper."""
@@ -54,7 +54,8 @@ def end_this_process() -> None:
 
 
 def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int | None = None) -> None:
-    """Call `on_death` within about half a second of the death of the parent process (`parent`, else the one now).
+    """Call `on_death` within about half a second of the death of the parent process (`parent`, else the one now), on
+    Linux at once.
 
     A killed launcher cannot tell its children; the kernel does, by giving them another parent.
     """
@@ -64,6 +65,9 @@ def watch_parent(on_death: Callable[[], None] = end_this_process, *, parent: int
         return
 
     def watch() -> None:
+        if os.getppid() == first:
+            with suppress(OSError):  # an old kernel, or a container that forbids it
+                wait_for_exit(first)
         gone = threading.Event()
         while os.getppid() == first:
             gone.wait(_POLL)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ...config import NETWORK_LOCK, has_plan
+from ...config import NETWORK_LOCK, Config, has_plan
 from ...core.coin import Coin
 from ...core.errors import MoneyerError
+from ...p2p.peer.link_conditions import write_conditions
 from ...system import locks
 from ...system.advice import typed
 from ...system.files import write_whole
@@ -34,9 +35,6 @@ from .plan import (
 
 if TYPE_CHECKING:
     from ..graph.graph import NetworkGraph
-
-LINKS_FILE: Final = "links.json"
-"""In a node's data folder: the conditions of its links."""
 
 
 class NetworkUp(MoneyerError):
@@ -102,8 +100,7 @@ def build(data: Path, wishes: Wishes) -> NetPlan:
         plan = replace(plan, is_mining=wishes.is_mining)
     for node in plan.nodes:
         place_coin(plan.coin_file, node.folder)
-        content = json.dumps(link_conditions(plan, node.name), indent=2)
-        write_whole(node.folder / LINKS_FILE, content.encode(), mode=0o600, durable=False)
+        write_conditions(Config(node.folder).links_file, link_conditions(plan, node.name))
     procfile = render(commands(processes(plan), this_moneyer()))
     write_whole(plan.data / "Procfile", procfile.encode(), mode=0o600, durable=False)
     write_plan(plan)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 FOLDER: Final = "logs"
 MAX_BYTES: Final = 1_000_000
@@ -16,7 +18,7 @@ class NodeLogs:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._files: dict[str, tuple[BinaryIO, int]] = {}
+        self._files: dict[str, tuple[FileIO, int]] = {}
 
     @property
     def descriptors(self) -> list[int]:
@@ -39,10 +41,11 @@ class NodeLogs:
                 file.close()
         self._files.clear()
 
-    def _open(self, name: str) -> tuple[BinaryIO, int]:
+    def _open(self, name: str) -> tuple[FileIO, int]:
         path = log_path(self._data, name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        file = path.open("ab", buffering=0)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.fdopen(handle, "ab", buffering=0)
         self._files[name] = file, file.tell()
         return self._files[name]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ...config import NETWORK_FILE
 from ...core.coin import Coin
@@ -19,6 +19,7 @@ from ...network_file import (
     plan_json,
     read_plan,
 )
+from ...p2p.peer.link_conditions import LinkConditions
 from ...system.files import write_whole
 
 if TYPE_CHECKING:
@@ -85,14 +86,13 @@ def write_plan(plan: NetPlan) -> None:
     write_whole(plan.data / NETWORK_FILE, plan_json(plan), mode=0o600)
 
 
-def link_conditions(plan: NetPlan, name: str) -> dict[str, dict[str, Any]]:
-    """What `links.json` of a node holds: the conditions of its edges, by the neighbour's URL; plain ones are left
-    out."""
-    return {
-        node.url: {"cut": edge.is_cut, "latency_ms": edge.latency_ms, "loss": edge.loss, "rate": edge.rate}
+def link_conditions(plan: NetPlan, name: str) -> dict[str, LinkConditions]:
+    """What a node is told of its links, by the neighbour's URL: the conditions of its edges, without plain ones."""
+    conditions = {
+        node.url: LinkConditions(edge.is_cut, edge.latency_ms, edge.loss, edge.rate)
         for node, edge in plan.edges_of(name)
-        if edge.is_cut or edge.latency_ms or edge.loss or edge.rate is not None
     }
+    return {url: each for url, each in conditions.items() if not each.is_plain}
 
 
 def node_arguments(plan: NetPlan) -> dict[str, list[str]]:
