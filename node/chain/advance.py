@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from ..core import ledger
 from ..core.codec import show
 from ..core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
+from ..core.rules import Route, route
 from ..core.types import Block, Transfer
 from ..store import blocks, chainstate, mining
 from ..store.chainstate import ChainState, Leaving, NewBlock, sum_up
@@ -45,31 +46,6 @@ NewBlocks = Mapping[bytes, NewBlock]
 
 Decoded = tuple[Block, Sequence[bytes]]
 """A block and the txids of its transactions, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """From one tip to another: disconnect newest first, then connect oldest first."""
-
-    fork_point: bytes
-    disconnect: tuple[bytes, ...]
-    connect: tuple[bytes, ...]
-
-
-def route(current: tuple[bytes, int], target: tuple[bytes, int], parent: Callable[[bytes], bytes]) -> Route:
-    """The way between two (block_hash, height) of one tree. `parent` gives a block's prev_hash."""
-    disconnect: list[bytes] = []
-    connect: list[bytes] = []
-    here, here_height = current
-    there, there_height = target
-    while here != there:
-        if here_height >= there_height:
-            disconnect.append(here)
-            here, here_height = parent(here), here_height - 1
-        else:
-            connect.append(there)
-            there, there_height = parent(there), there_height - 1
-    return Route(here, tuple(disconnect), tuple(reversed(connect)))
 
 
 class PendingBlocks:
@@ -237,7 +213,7 @@ class Advance:
             self._gone += leaving.transfers
             hashes = hashes[len(leaving.hashes) :]
 
-    def _route(self, here: TreeBlock, there: TreeBlock) -> Route:
+    def _route(self, here: TreeBlock, there: TreeBlock) -> Route[bytes]:
         return route((here.block_hash, here.height), (there.block_hash, there.height), self._parent_of)
 
     def _parent_of(self, block_hash: bytes) -> bytes:
@@ -253,7 +229,7 @@ class Advance:
         """A block of the tree."""
         return self._prepared.decoded(block_hash) or blocks.load_with_txids(self._conn, block_hash)
 
-    def _update_mempool(self, way: Route) -> bool:
+    def _update_mempool(self, way: Route[bytes]) -> bool:
         """Settles the mempool for the way from the old tip to the new one; branches tried in between do not count."""
         pool = entries.state(self._conn)
         if pool.is_idle and not way.disconnect:

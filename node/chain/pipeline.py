@@ -1,9 +1,9 @@
 """The stages of `docs/protocol.md` as they are run: what decodes and computes, before a function of `node.core.rules`.
 
-    stage                       made here                  checked by
+    stage                       made by                    checked by
     1  size                     open_block                 rules.check_size
     2  header in isolation      open_block                 rules.check_header_in_isolation
-    3  header in context        Ancestry, context_of       rules.check_header_in_context
+    3  header in context        Ancestry, rules.context_of rules.check_header_in_context
     4  body in isolation        open_body                  rules.check_body_in_isolation
     5  body in context          store.chainstate           ledger.apply_block
 
@@ -13,7 +13,6 @@ reads rows, not bytes, and calls the same functions of the last column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -45,17 +44,6 @@ def open_body(raw: bytes, header: Header) -> tuple[Block, list[bytes]]:
     return Block(header, transactions), txids
 
 
-def context_of(coin: Coin, height: int, recent: Sequence[pow.TimedBits]) -> rules.HeaderContext:
-    """The context of a header at `height`. `recent`: its ancestors, oldest first, at least `span(coin)` or all."""
-    median = pow.median_time_past([row.timestamp for row in recent[-rules.MEDIAN_SPAN :]])
-    return rules.HeaderContext(height, coin.next_bits(recent, height), median)
-
-
-def span(coin: Coin) -> int:
-    """How many ancestors a header's context takes at most."""
-    return max(coin.difficulty_window + 1, rules.MEDIAN_SPAN)
-
-
 class Ancestor(NamedTuple):
     """The part of a header that its descendants' contexts take."""
 
@@ -70,7 +58,7 @@ class Ancestry:
 
     def __init__(self, coin: Coin) -> None:
         self._coin = coin
-        self._span = span(coin)
+        self._span = rules.span(coin)
         self._facts: dict[bytes, Ancestor] = {}
         self._latest: tuple[bytes, list[pow.TimedBits]] = b"", []
         """The last parent that was asked for, and what its child's context takes: mostly the next one is that child."""
@@ -84,7 +72,7 @@ class Ancestry:
         elif parent_hash != last_hash:
             recent = self._recent(conn, newest)
         self._latest = parent_hash, recent
-        return context_of(self._coin, newest.height + 1, recent)
+        return rules.context_of(self._coin, newest.height + 1, recent)
 
     def _recent(self, conn: Connection, newest: Ancestor) -> list[pow.TimedBits]:
         """`newest` and its ancestors, oldest first: as many as a context takes."""

@@ -1,15 +1,15 @@
 """The rules of `docs/protocol.md` in its order: one `check_*` each, and one function a stage that calls them in order.
 
 Stages: 1 size, 2 header in isolation, 3 header in context, 4 body in isolation. Stage 5, the body in context, is
-`ledger.apply_block`. Each check raises its own error with what was expected and found; none returns a verdict.
-`node.chain.pipeline` decodes what these functions look at.
+`ledger.apply_block`. At the end stands which chain counts, and the way from tip to tip. Each check raises its own error
+with what was expected and found; none returns a verdict. `node.chain.pipeline` decodes what these functions look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from . import pow
 from .codec import merkle_root, show
@@ -54,6 +54,17 @@ class HeaderContext:
     """The compact target that the retarget requires."""
     median_time_past: int
     """Median of the last up to 11 timestamps: the header's own must be later."""
+
+
+def context_of(coin: Coin, height: int, recent: Sequence[pow.TimedBits]) -> HeaderContext:
+    """The context of a header at `height`. `recent`: its ancestors, oldest first, at least `span(coin)` or all."""
+    median = pow.median_time_past([row.timestamp for row in recent[-MEDIAN_SPAN:]])
+    return HeaderContext(height, coin.next_bits(recent, height), median)
+
+
+def span(coin: Coin) -> int:
+    """How many ancestors a header's context takes at most."""
+    return max(coin.difficulty_window + 1, MEDIAN_SPAN)
 
 
 # 1. size
@@ -235,3 +246,44 @@ def check_body_in_isolation(block: Block, txids: Sequence[bytes]) -> None:
     check_one_coinbase(block.transactions)
     for transaction in block.transactions:
         check_transaction_in_isolation(transaction)
+
+
+# which chain counts
+
+Id = TypeVar("Id")
+"""What names a block: its hash; in a simulation its number."""
+
+
+def wins(work: int, joined: int, tip_work: int, tip_joined: int) -> bool:
+    """Whether a block is to replace the tip: more cumulative work, or as much and there first.
+
+    `joined` grows in the order in which blocks joined this node's tree, body and ancestors known: nobody gains by
+    being late. The node asks its database for the best block in one query (`node.store.blocks.best`), which a test
+    holds equal to this.
+    """
+    return work > tip_work or (work == tip_work and joined < tip_joined)
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[Id]):
+    """From one tip to another: disconnect newest first, then connect oldest first."""
+
+    fork_point: Id
+    disconnect: tuple[Id, ...]
+    connect: tuple[Id, ...]
+
+
+def route(current: tuple[Id, int], target: tuple[Id, int], parent: Callable[[Id], Id]) -> Route[Id]:
+    """The way between two (block, height) of one tree. `parent` gives a block's parent."""
+    disconnect: list[Id] = []
+    connect: list[Id] = []
+    here, here_height = current
+    there, there_height = target
+    while here != there:
+        if here_height >= there_height:
+            disconnect.append(here)
+            here, here_height = parent(here), here_height - 1
+        else:
+            connect.append(there)
+            there, there_height = parent(there), there_height - 1
+    return Route(here, tuple(disconnect), tuple(reversed(connect)))

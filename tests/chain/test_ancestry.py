@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from moneyer.node.chain.pipeline import Ancestry, context_of
+from moneyer.node.chain.pipeline import Ancestry
 from moneyer.node.core import codec
 from moneyer.node.core.pow import TimedBits
+from moneyer.node.core.rules import context_of
 from moneyer.node.core.types import Header
 from tests.kit.chains import easy_coin
 

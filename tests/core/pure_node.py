@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from moneyer.node.chain.advance import route
 from moneyer.node.core import codec, ledger, pow, rules, signing
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
+from moneyer.node.core.rules import route
 from moneyer.node.core.types import HEADER_SIZE, Account, Block
 
 
@@ -26,8 +26,8 @@ class Tip:
 
 
 def wins(candidate: Tip, tip: Tip) -> bool:
-    """Whether `candidate` is to replace `tip`: more work, or as much and there first. The node's own choice is SQL."""
-    return (candidate.work, -candidate.joined) > (tip.work, -tip.joined)
+    """Whether `candidate` is to replace `tip`. The node's own choice is SQL."""
+    return rules.wins(candidate.work, candidate.joined, tip.work, tip.joined)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moneyer.node.chain.advance import route
 from moneyer.node.core import codec, ledger
 from moneyer.node.core.errors import (
     BadCoinbaseAmount,
@@ -19,6 +18,7 @@ from moneyer.node.core.errors import (
     InsufficientFunds,
     RuleError,
 )
+from moneyer.node.core.rules import route
 from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Coinbase, Transfer
 from tests.core.pure_node import Tip, wins
 from tests.kit.chains import ChainBuilder, easy_coin, key, rebuild, transfer

@@ -21,7 +21,8 @@ from ...store.unconfirmed.order import Arrival
 from ..peer.errors import Refused
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl
-from .relay import MAX_PATH, Relay
+from .relay import Relay
+from .relay_policy import MAX_PATH, is_news
 
 AGAIN_SECONDS: Final = 1.0
 """Wait until a peer is sent again what it did not take now."""
@@ -96,7 +97,9 @@ class BlockOutbox:
         `can_fetch`: the peer knows where to call us, and comes for what it lacks.
         """
         tip = self._relay.tip
-        if tip.block_hash in self.known or tip.block_hash == self._offered or self.peer_work >= tip.work:
+        if tip.block_hash == self._offered or not is_news(
+            tip.work, has_tip=tip.block_hash in self.known, peer_work=self.peer_work
+        ):
             return False
         self._offered = tip.block_hash
         if not self._push(self._relay.path(self.known.__contains__, MAX_PATH)) and not can_fetch:

@@ -25,12 +25,11 @@ from ...store.engine import Store
 from ...store.errors import StoreUnavailable
 from ...store.unconfirmed import order
 from ...store.unconfirmed.order import Arrival
+from .relay_policy import MAX_PATH, path_to
 
 MAX_BATCH: Final = 500
 MAX_BATCH_BYTES: Final = 100_000
 """Transfers, and their bytes, that go to a peer in one request."""
-MAX_PATH: Final = 16
-"""Blocks in a row that are pushed; a peer that lacks more is sent the tip, and fetches the rest itself."""
 _RECENT: Final = 4_000
 """Transfers that are kept in memory."""
 _RECENT_BLOCK_BYTES: Final = 4_000_000
@@ -139,17 +138,24 @@ class Relay:
     def path(self, has: Callable[[bytes], bool], limit: int = MAX_PATH) -> list[bytes]:
         """Hashes of the blocks above the last one that the peer `has`, up to the tip; the tip alone if over `limit`."""
         tip = self.tip
-        way, parent = [tip.block_hash], tip.header.prev_hash
+        parent = tip.header.prev_hash
         if has(parent) or parent == self._chain_id:
-            return way
+            return [tip.block_hash]
         with self._store.read() as conn:
-            while not has(parent) and parent != self._chain_id:
-                row = blocks.by_hash(conn, parent)
-                if row is None or len(way) == limit:
-                    return way[:1]
-                way.append(parent)
-                parent = row.header.prev_hash
-        return way[::-1]
+
+            def parent_of(block_hash: bytes) -> bytes | None:
+                header = tip.header
+                if block_hash != tip.block_hash:
+                    row = blocks.by_hash(conn, block_hash)
+                    if row is None:
+                        raise LookupError("a block on the way was forgotten")
+                    header = row.header
+                return None if header.prev_hash == self._chain_id else header.prev_hash
+
+            try:
+                return path_to(tip.block_hash, parent_of, has, limit)
+            except LookupError:
+                return [tip.block_hash]
 
     def raw_block(self, block_hash: bytes) -> bytes | None:
         """The bytes of a block; None where its body is not in the database."""

@@ -6,7 +6,6 @@ from collections import deque
 
 from sqlalchemy import Connection
 
-from ...chain.pipeline import context_of, span
 from ...core import codec, pow, rules
 from ...core.coin import Coin
 from ...core.errors import RuleError
@@ -26,7 +25,7 @@ class HeaderLine:
         self.block_hash = block_hash
         self.height = height
         self.work = work
-        self._recent = deque(recent, maxlen=span(coin))
+        self._recent = deque(recent, maxlen=rules.span(coin))
 
     @classmethod
     def from_store(cls, conn: Connection, coin: Coin, block_hash: bytes) -> HeaderLine | None:
@@ -35,7 +34,7 @@ class HeaderLine:
         if start is None or row is None or start.status == blocks.INVALID:
             return None
         recent = []
-        for _ in range(span(coin)):
+        for _ in range(rules.span(coin)):
             recent.append(pow.TimedBits(row.header.timestamp, row.header.bits))
             row = blocks.by_hash(conn, row.header.prev_hash)
             if row is None:
@@ -51,7 +50,7 @@ class HeaderLine:
         if header.prev_hash != self.block_hash:
             raise BadAnswer("the peer's headers are not linked")
         rules.check_header_in_isolation(header, block_hash, self._coin)
-        context = context_of(self._coin, self.height + 1, list(self._recent))
+        context = rules.context_of(self._coin, self.height + 1, list(self._recent))
         rules.check_header_in_context(header, context, self._coin, now)
         self.block_hash = block_hash
         self.height += 1
