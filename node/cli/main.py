@@ -41,6 +41,7 @@ COMMANDS = {
     "net": (".commands.networks.net:net", "Networks from a graph."),
     "verify": (".commands.data:verify", "Check every block of a data folder, from genesis on."),
     "db": (".commands.data:db", "The database of a data folder: upgrade, check, back up."),
+    "sim": (".commands.networks.sim:sim", "Simulate a network of thousands of nodes on a virtual clock."),
     "bench": (".commands.extras:bench", "Measure what this machine can do."),
     "token": (".commands.extras:token", "Show or renew the token of a node."),
     "completion": (".commands.extras:completion", "Print a script that completes commands in your shell."),

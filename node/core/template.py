@@ -88,8 +88,11 @@ def _checked(extra: bytes) -> bytes:
     return extra
 
 
-def _timestamp(parent: Parent, now: int) -> int:
-    """Of a block on `parent`. Raises NoTimestamp where it would be over 2**32 - 1."""
+def timestamp_on(parent: Parent, now: int) -> int:
+    """The timestamp of a block on `parent`: the clock's, or the first that the median allows.
+
+    Raises NoTimestamp where it would be over 2**32 - 1.
+    """
     if parent.median_time_past >= _LAST_SECOND:
         raise NoTimestamp(
             f"no block can follow block {parent.height}: its time would have to be after second {_LAST_SECOND}, the "
@@ -142,7 +145,7 @@ def assemble(
     txids: Sequence[bytes] | None = None,
 ) -> Block:
     """`build_template` with transfers that are chosen already, and apply in this order. `txids`: theirs, if known."""
-    timestamp = _timestamp(parent, now)
+    timestamp = timestamp_on(parent, now)
     height = parent.height + 1
     reward = coin.subsidy(height) + sum(transfer.fee for transfer in transfers)
     coinbase = Coinbase(height, receiver, reward, _checked(extra))

@@ -22,8 +22,8 @@ peers in each round.
 
 `neighbourhood` makes a picture of the network from the links and what their peers tell of theirs; it changes nothing.
 
-`relay_policy` has the two decisions that the simulation (`node.devnet.sim`) makes too: what is news to a peer, and which
-blocks go with it.
+`relay_policy` has the two decisions that the simulation (`node.devnet.sim`) makes too: what is news to a peer, and
+which blocks go with it.
 
 Read in this order: gossip, relay, relay_policy, outbox, links, link_manager, neighbourhood, manual_look.
 """
