@@ -119,4 +119,4 @@ def _what_is_wrong(raw: bytes) -> str:
 
 def write_conditions(path: Path, conditions: Mapping[str, LinkConditions]) -> None:
     """Keep conditions in a file, whole or not at all. Raises OSError."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(to_fields(conditions))) + b"\n", mode=0o644)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(to_fields(conditions))) + b"\n", mode=0o600)
