@@ -9,8 +9,10 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from ...core.codec import show
 from ...system.files import sync_folder
 from ..backends.driver import DatabaseError, OperationalError, driver, one_at_a_time
 from ..errors import Fault, StoreRefused, cause_of
@@ -20,6 +22,7 @@ HOLD_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.002
 _PAGES: Final = 1_000
 """Copied in one go: some 4 MB."""
+_TIP: Final = "SELECT height, block_hash FROM blocks WHERE main_chain ORDER BY height DESC LIMIT 1"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -40,11 +43,18 @@ def find(folder: Path, node: str) -> Path | None:
     return None
 
 
-def take(databases: Mapping[str, Path], folder: Path, *, hold_seconds: float = HOLD_SECONDS) -> None:
+def take(
+    databases: Mapping[str, Path],
+    folder: Path,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    hold_seconds: float = HOLD_SECONDS,
+) -> None:
     """Copy databases as of one instant to `folder`/NODE.db each, in place of a snapshot of that name.
 
-    `databases`: by the nodes' names, which are names of files; `hold_seconds`: see HOLD_SECONDS. Raises StoreRefused
-    with a sentence, and then a snapshot that was there is as it was; so it is after an interruption.
+    `databases`: by the nodes' names, which are names of files; `beside`: further files of that folder, by name;
+    `hold_seconds`: see HOLD_SECONDS. Raises StoreRefused with a sentence, and then a snapshot that was there is as it
+    was; so it is after an interruption.
     """
     check_name(folder.name)
     making = folder.with_name(f".{folder.name}.tmp")
@@ -55,6 +65,8 @@ def take(databases: Mapping[str, Path], folder: Path, *, hold_seconds: float = H
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(mode=0o700)
             try:
+                for name, content in beside.items():
+                    (making / name).write_bytes(content)
                 _copy_all(databases, making, hold_seconds)
                 sync_folder(making)
                 _put(making, folder)
@@ -62,6 +74,18 @@ def take(databases: Mapping[str, Path], folder: Path, *, hold_seconds: float = H
                 shutil.rmtree(making, ignore_errors=True)
     except OSError as error:
         raise StoreRefused(f"the snapshot {folder} cannot be written: {error.strerror}") from None
+
+
+def tip_in(copy: Path) -> tuple[int, str]:
+    """Height and hash, as it is shown, of the main chain's tip in a node's copy. Raises StoreRefused."""
+    try:
+        with closing(driver.connect(f"{copy.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute(_TIP).fetchone()
+    except DatabaseError as error:
+        raise StoreRefused(f"{copy} cannot be read: {cause_of(error).words}") from None
+    if row is None:
+        raise StoreRefused(f"{copy} has no chain in it: take the snapshot anew")
+    return row[0], show(row[1])
 
 
 def _old(folder: Path) -> Path:
