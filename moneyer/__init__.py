@@ -1,4 +1,5 @@
-"""What Moneyer offers to Python programs: `from moneyer import Client`. `docs/client.md` shows it at work.
+"""What Moneyer offers to Python programs: `from moneyer import Client, Network`. `docs/client.md` and
+`docs/networks.md` show them at work.
 
 The program itself lies beside this file in `node`, `worker` and `migrations` (in a checkout these are links to the
 folders of the repository, so that they are installed as parts of `moneyer` and take no top-level name that a script of
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
     from .node.client.events import Events
     from .node.client.sse import Event
     from .node.core.money import format_amount, parse_amount
+    from .node.devnet.live.live_network import Network
+    from .node.devnet.live.net_node import NodeHandle
     from .node.wallet.keystore import open_wallet
 
 __all__ = [
     "Client",
     "Event",
     "Events",
+    "Network",
+    "NodeHandle",
     "Sent",
     "errors",
     "format_amount",
@@ -48,6 +53,8 @@ _FOUND_IN = {
     "Client": "node.client.client",
     "Event": "node.client.sse",
     "Events": "node.client.events",
+    "Network": "node.devnet.live.live_network",
+    "NodeHandle": "node.devnet.live.net_node",
     "Sent": "node.client.client",
     "format_amount": "node.core.money",
     "open_wallet": "node.wallet.keystore",

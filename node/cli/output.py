@@ -41,7 +41,8 @@ def print_pairs(rows: Iterable[tuple[str, object]]) -> None:
         click.echo(f"{style(padded(name, wide), dim=True)}{first}".rstrip())
         for other in others:
             click.echo(f"{'':{wide}}{other}")
-    _tell_cut(any(line.endswith("…") for _, parts in lines for line in parts))
+    for told in _cut_lines(any(line.endswith("…") for _, parts in lines for line in parts)):
+        click.echo(told)
 
 
 def terminal_width(stream: TextIO | None = None) -> int | None:
@@ -78,10 +79,12 @@ def _wrapped(text: str, room: int | None, *, is_cut: bool = True) -> list[str]:
     return [short(line, room - 1) if is_cut else line for line in lines] or [""]
 
 
-def _tell_cut(is_cut: bool, dropped: Sequence[str] = ()) -> None:
-    if is_cut or dropped:
-        without = f"without {', '.join(dropped)}: " if dropped else "… is cut: "
-        click.echo(style(fitted(f"({without}this terminal is narrow; --json shows all)"), dim=True))
+def _cut_lines(is_cut: bool, dropped: Sequence[str] = ()) -> list[str]:
+    """What tells that a narrow terminal does not show all."""
+    if not (is_cut or dropped):
+        return []
+    without = f"without {', '.join(dropped)}: " if dropped else "… is cut: "
+    return [style(fitted(f"({without}this terminal is narrow; --json shows all)"), dim=True)]
 
 
 def print_table(
@@ -93,7 +96,21 @@ def print_table(
     drop: Sequence[str] = (),
     below: str | None = None,
 ) -> None:
-    """Columns as wide as they need to be; those named in `right` are flushed right.
+    """Print `table_lines`."""
+    for line in table_lines(header, rows, right=right, cut=cut, drop=drop, below=below):
+        click.echo(line)
+
+
+def table_lines(
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Iterable[str] = (),
+    cut: Iterable[str] = (),
+    drop: Sequence[str] = (),
+    below: str | None = None,
+) -> list[str]:
+    """A table with columns as wide as they need to be; those named in `right` are flushed right.
 
     On a terminal that is too narrow those named in `cut` are shortened, and the last column, if `below` names it,
     stands in a line of its own under the rest of its row. Where that is not enough, columns are left out: those that
@@ -122,12 +139,12 @@ def print_table(
         text = "  ".join(placed).rstrip()
         return text if room is None else short(text, room - 1)
 
-    click.echo(style(line(columns), dim=True))
+    lines = [style(line(columns), dim=True)]
     for number, row in enumerate(cells):
-        click.echo(line(row))
+        lines.append(line(row))
         if moved:
-            click.echo(f"  {moved[number]}")
-    _tell_cut(any(each.endswith("…") for each in moved), dropped)
+            lines.append(f"  {moved[number]}")
+    return lines + _cut_lines(any(each.endswith("…") for each in moved), dropped)
 
 
 def _wide(widths: Sequence[int]) -> int:

@@ -10,11 +10,12 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import IO, Any, Final
 
 from ...core.errors import MoneyerError
@@ -42,10 +43,17 @@ class Begun:
     """The nodes that have ended while they started: name -> what they said last."""
 
 
-def begin(options: Sequence[str], *, is_detached: bool = False, patience: float = PATIENCE) -> Begun:
+def begin(
+    options: Sequence[str],
+    *,
+    is_detached: bool = False,
+    patience: float = PATIENCE,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Begun:
     """Run `moneyer net up` with these options in the background; returns when every node answers (or has ended).
 
-    `is_detached`: it goes on when this process ends. Raises NotStarted with the supervisor's own sentence.
+    `is_detached`: it goes on when this process ends. `environment`: variables of it beside this process's own. Raises
+    NotStarted with the supervisor's own sentence.
     """
     words = [
         sys.executable,
@@ -64,7 +72,7 @@ def begin(options: Sequence[str], *, is_detached: bool = False, patience: float 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
     )
     assert process.stdout is not None  # noqa: S101 - a pipe, as asked
     assert process.stderr is not None  # noqa: S101

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import click
 
+from .net_cuts import cut, delay, heal, loss, rate, split
+from .net_deeds import hashrate, mine, send
+from .net_keep import restore, snapshot, snapshots
+from .net_look import status
 from .net_nodes import down, kill, log, start, stop
 from .net_up import up
 from .net_worker import worker
@@ -17,5 +21,14 @@ def net() -> None:
     """
 
 
-for _command in (up, down, start, stop, kill, log, worker):
+_COMMANDS = (
+    (up, down, status, log),
+    (split, cut, heal, delay, loss, rate),
+    (start, stop, kill, hashrate),
+    (mine, send),
+    (snapshot, restore, snapshots),
+    (worker,),
+)
+
+for _command in (each for group in _COMMANDS for each in group):
     net.add_command(_command)

@@ -1,0 +1,168 @@
+"""`moneyer net status`: how the nodes and edges of a network stand, once or for as long as one watches."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...options import as_json, option
+from .net_open import open_network
+from .net_place import net_folder
+
+_TIP = 10
+"""Digits of a tip that are shown."""
+_COLOURS = ("green", "yellow", "magenta", "cyan", "blue", "red", "bright_green", "bright_yellow", "bright_magenta")
+"""Of tips: the one that most nodes have is green."""
+_STATES = {"stopped": "yellow", "killed": "red", "died": "red", "silent": "red", "starting": "yellow"}
+_EVERY_SECONDS = 1.0
+_LISTED = 8
+"""Edges that a line names at most."""
+
+
+@click.command()
+@option("--watch", is_flag=True, help="Show it anew each second, until Ctrl-C.")
+@net_folder
+@as_json
+def status(watch: bool, data: Path | None, json: bool) -> None:
+    """Show how a network's nodes and edges stand.
+
+    One colour is one tip. `lag`: blocks that a node is behind the highest. A node is `silent` if it runs and does not
+    answer, and `died` if it ended by itself: `moneyer net log NODE` shows why.
+
+    \b
+    moneyer net status
+    moneyer net status --watch
+    moneyer net status --json
+    """
+    net = open_network(data)
+    if not watch:
+        _print(net.status(), as_json=json)
+        return
+    try:
+        _watch(net.status, as_json=json)
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _print(found: dict[str, Any], *, as_json: bool) -> None:
+    from ...output import print_json
+
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("\n".join(_lines(found)))
+
+
+def _watch(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
+    """On a terminal in place; else a new table (with `as_json` a line) whenever something has changed."""
+    from ...output import terminal_width
+
+    in_place = terminal_width() is not None and not as_json
+    drawn: list[str] = []
+    while True:
+        found = look()
+        lines = [json.dumps(found, ensure_ascii=False)] if as_json else _lines(found)
+        if in_place:
+            lines = _fitting(lines)
+            back = f"\x1b[{len(drawn)}A" if drawn else ""
+            click.echo(f"{back}\x1b[J" + "\n".join(lines))
+        elif lines != drawn:
+            click.echo("\n".join(lines if as_json or not drawn else ["", *lines]))
+        drawn = lines
+        time.sleep(_EVERY_SECONDS)
+
+
+def _fitting(lines: list[str]) -> list[str]:
+    """As many lines as the terminal has, so that they can be drawn anew in place."""
+    import shutil
+
+    most = max(3, shutil.get_terminal_size().lines - 1)
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], f"… and {len(lines) - most + 1} lines more"]
+
+
+def _lines(found: Mapping[str, Any]) -> list[str]:
+    from ...output import style, table_lines
+
+    rows = [tuple(_cells(row)) for row in found["nodes"]]
+    header = ("node", "state", "height", "tip", "lag", "peers", "mempool", "hash rate", "url")
+    lines = table_lines(
+        header,
+        rows,
+        right=("height", "lag", "peers", "mempool", "hash rate"),
+        cut=("node",),
+        drop=("url", "hash rate", "mempool", "peers"),
+    )
+    colours = _colours_of(found["nodes"])
+    coloured = [lines[0]]
+    for line in lines[1:]:
+        for text, colour in colours.items():
+            line = line.replace(text, style(text, fg=colour))
+        for state, colour in _STATES.items():
+            line = re.sub(rf"  {state}(?= |$)", f"  {style(state, fg=colour)}", line, count=1)
+        coloured.append(line)
+    return [*coloured, "", *_summary(found)]
+
+
+def _cells(row: Mapping[str, Any]) -> Iterator[object]:
+    from .....worker.reports import shown_rate
+
+    yield row["name"]
+    yield row["state"]
+    yield "" if row["height"] is None else row["height"]
+    yield "" if row["tip"] is None else row["tip"][:_TIP]
+    for key in ("lag", "peers", "mempool"):
+        yield "" if row[key] is None else row[key]
+    yield "" if row["hashrate"] is None else shown_rate(row["hashrate"])
+    yield row["url"]
+
+
+def _colours_of(nodes: list[dict[str, Any]]) -> dict[str, str]:
+    """Tip, as it is shown -> its colour: the one that most nodes have first."""
+    tips = [row["tip"][:_TIP] for row in nodes if row["tip"] is not None]
+    by_count = sorted(set(tips), key=lambda tip: (-tips.count(tip), tips.index(tip)))
+    return {tip: _COLOURS[number % len(_COLOURS)] for number, tip in enumerate(by_count)}
+
+
+def _summary(found: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences on the whole: tips, parts, edges that are not as others."""
+    from ...output import counted, fitted
+
+    running = sum(row["tip"] is not None for row in found["nodes"])
+    if found["tips"] == 1:
+        yield fitted(f"one tip at height {found['height']}, on {counted(running, 'node')}")
+    elif found["tips"]:
+        yield fitted(f"{found['tips']} tips; the highest is at height {found['height']}")
+    if len(found["parts"]) > 1:
+        yield fitted(f"{len(found['parts'])} parts: {' / '.join(','.join(part) for part in found['parts'])}")
+    edges = found["edges"]
+    for state, words in (("cut", "cut"), ("waiting", "not linked yet"), ("down", "with an end that does not run")):
+        names = [f"{edge['a']}-{edge['b']}" for edge in edges if edge["state"] == state]
+        if names:
+            yield fitted(f"{len(names)} of {counted(len(edges), 'edge')} {words}: {_some(names)}")
+    slow = [f"{edge['a']}-{edge['b']} ({conditions_of(edge)})" for edge in edges if conditions_of(edge)]
+    if slow:
+        yield fitted(f"slow: {_some(slow)}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def conditions_of(edge: Mapping[str, Any]) -> str:
+    """`300 ms, loses 10 %, 1,000 bytes/s`; empty for an edge like any other."""
+    told = []
+    if edge["latency_ms"]:
+        told.append(f"{edge['latency_ms']:g} ms")
+    if edge["loss"]:
+        told.append(f"loses {100 * edge['loss']:g} %")
+    if edge["rate"] is not None:
+        told.append(f"{edge['rate']:,} bytes/s")
+    return ", ".join(told)

@@ -1,0 +1,66 @@
+"""Makes the edges of a running network what they shall be: in its plan, and at the nodes of both ends.
+
+A node that runs is told (`PUT /v1/peers/conditions`), and answers when nothing passes over a cut edge any more; one
+that does not gets its `links.json`, which it reads at its start. Changes of one network happen one after the other, in
+whichever processes: its folder is locked meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ...client.errors import NoAnswer
+from ...config import Config
+from ...p2p.peer.link_conditions import LinkConditions, to_fields, write_conditions
+from ...system.threads import in_threads
+from ...wallet.private_files import locked
+from ..net.plan import link_conditions, read_plan, write_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..net.plan import NetPlan
+    from .net_node import NodeHandle
+
+AT_ONCE: Final = 16
+"""Nodes that are asked at the same time."""
+_CONDITIONS: Final = "/v1/peers/conditions"
+
+
+@contextmanager
+def changing(data: Path) -> Iterator[NetPlan]:
+    """The plan as it stands, while no other process changes it. Raises WalletBusy after 10 s, BadNetwork."""
+    with locked(data):
+        yield read_plan(data)
+
+
+def change_edges(data: Path, nodes: Sequence[NodeHandle], change: Callable[[NetPlan], NetPlan]) -> NetPlan:
+    """Make the edges what `change` makes of the plan; the new plan. It holds at all nodes when this returns."""
+    with changing(data) as before:
+        after = change(before)
+        write_plan(after)
+        touched = {
+            name for old, new in zip(before.edges, after.edges, strict=True) if old != new for name in (new.a, new.b)
+        }
+        tell_nodes([node for node in nodes if node.name in touched], after)
+    return after
+
+
+def tell_nodes(nodes: Sequence[NodeHandle], plan: NetPlan) -> None:
+    """Make these nodes' links what the plan says. Raises NoAnswer for one that runs and does not answer, Refused."""
+    in_threads(lambda node: _tell(node, link_conditions(plan, node.name)), nodes, AT_ONCE)
+
+
+def _tell(node: NodeHandle, conditions: dict[str, LinkConditions]) -> None:
+    if node.is_running:
+        try:
+            node.client.put(_CONDITIONS, {"conditions": msgspec.to_builtins(to_fields(conditions))})
+            return
+        except NoAnswer:
+            if node.is_running:
+                raise
+    write_conditions(Config(node.folder).links_file, conditions)
