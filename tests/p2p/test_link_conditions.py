@@ -263,6 +263,9 @@ def test_the_other_end_of_a_cut_is_refused_by_its_node_id_and_while_that_is_unkn
             pass
     with pytest.raises(LinkCut), links.incoming("d" * 32):
         pass
+    ids["http://127.0.0.1:5006"] = "d" * 32
+    with links.incoming("d" * 32):
+        pass
 
 
 def test_a_message_that_is_lost_again_and_again_fails_its_request(

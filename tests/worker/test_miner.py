@@ -15,6 +15,8 @@ from moneyer.node.core import codec, pow
 from moneyer.node.core.types import Block
 from moneyer.node.store import mining
 from moneyer.node.store.mining import parse_mode
+from moneyer.node.store.snapshots.restore import rows_of
+from moneyer.node.store.snapshots.take import take
 from moneyer.worker.engines.hashlib_engine import HashlibEngine
 from moneyer.worker.hasher import Unit
 from moneyer.worker.miner import AGE, Miner
@@ -175,6 +177,22 @@ def test_a_block_solved_too_late_is_counted_and_said(tmp_path: Path, caplog: pyt
         steps(miner, pool, lambda: not miner.offers.waiting)
         assert (miner.offers.stale, miner.offers.blocks, node.height) == (1, 0, 1)
         assert "came too late" in caplog.text
+
+
+def test_when_the_node_goes_back_to_a_snapshot_its_worker_mines_on_from_there(tmp_path: Path) -> None:
+    """Also where a block was solved whose parent is not there any more."""
+    with NodeFolder(tmp_path / "node", easy_coin()) as node, miner_of(node) as (miner, pool):
+        take({"node": node.config.database}, tmp_path / "snapshots" / "begin")
+        steps(miner, pool, lambda: node.height >= 2)
+        work = miner.new_work(*_template(node), receiver=key("miner").payload, job_id=None)
+        with rows_of(tmp_path / "snapshots" / "begin" / "node.db") as replace_rows:
+            node.store.submit(replace_rows, alone=True).result()
+        assert node.height == 0
+        stale = miner.offers.stale
+        miner.offers.add(solved(work.source.template), work)
+        assert miner.offers.submit(work.parent_hash)
+        assert (miner.offers.stale, node.height) == (stale + 1, 0)
+        steps(miner, pool, lambda: node.height >= 2)
 
 
 def _template(node: NodeFolder) -> tuple[Block, bytes]:

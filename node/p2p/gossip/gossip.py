@@ -176,7 +176,7 @@ class Gossip:
         """Have these conditions of links in place of all others, on a node with `--lab`.
 
         When it returns, nothing is under way any more on a link that is cut; False where that has not come about in
-        time, though the conditions hold. Raises OSError, and then nothing has changed.
+        time, though the conditions hold. Raises OSError or StoreUnavailable, and then nothing has changed.
         """
         links = self.peers.links
         assert links is not None  # noqa: S101 - the caller has seen that this is a laboratory

@@ -74,7 +74,7 @@ class ConditionedLinks:
         self._cut_ids: frozenset[str] = frozenset()
         self._known_ids: frozenset[str] | None = None
         """Nodes whose requests are taken; None: those of all that are not cut."""
-        self._note_ids()
+        self._note(node_ids())
 
     @property
     def conditions(self) -> Mapping[str, LinkConditions]:
@@ -92,13 +92,14 @@ class ConditionedLinks:
     def replace(self, conditions: Mapping[str, LinkConditions]) -> Changed:
         """Have these conditions in place of all others, kept in the file first; what is under way on a cut link breaks.
 
-        Raises OSError, and then nothing has changed.
+        Raises OSError or StoreUnavailable, and then nothing has changed.
         """
         with self._replacing:
+            ids = self._node_ids()
             write_conditions(self._path, conditions)
             with self._changed:
                 before, self._conditions = self._conditions, dict(conditions)
-                self._note_ids()
+                self._note(ids)
                 now_cut = {url for url, each in conditions.items() if each.is_cut}
                 broken = [each for url in now_cut & self._links.keys() for each in self._links[url].under_way]
             for each in broken:
@@ -116,10 +117,9 @@ class ConditionedLinks:
         with self._changed:
             return self._changed.wait_for(is_quiet, seconds)
 
-    def _note_ids(self) -> None:
-        """Who is at the other end of the cut links. The caller holds the lock, but at the start."""
+    def _note(self, ids: Mapping[str, str]) -> None:
+        """Note who is at the other end of the cut links, as far as the table says. The caller holds the lock."""
         cut = {url for url, each in self._conditions.items() if each.is_cut}
-        ids = self._node_ids() if cut else {}
         self._cut_ids = frozenset(ids[url] for url in cut if url in ids)
         is_unsure = any(url not in ids for url in cut)
         self._known_ids = frozenset(ids.values()) - self._cut_ids if is_unsure else None
@@ -129,8 +129,13 @@ class ConditionedLinks:
 
     @contextmanager
     def incoming(self, node_id: str) -> Iterator[None]:
-        """While a request of that node is worked on. Raises LinkCut."""
+        """While a request of that node is worked on. Raises LinkCut, StoreUnavailable."""
+        known = self._known_ids
+        # The table may know more by now. It is not read under the lock.
+        ids = self._node_ids() if known is not None and node_id not in known else None
         with self._changed:
+            if ids is not None:
+                self._note(ids)
             if self._refuses(node_id):
                 raise LinkCut
             self._incoming[node_id] += 1

@@ -118,5 +118,6 @@ def _what_is_wrong(raw: bytes) -> str:
 
 
 def write_conditions(path: Path, conditions: Mapping[str, LinkConditions]) -> None:
-    """Keep conditions in a file, whole or not at all. Raises OSError."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(to_fields(conditions))) + b"\n", mode=0o600)
+    """Keep conditions in a file, whole or not at all; the disk is not waited for. Raises OSError."""
+    content = msgspec.json.format(msgspec.json.encode(to_fields(conditions))) + b"\n"
+    write_whole(path, content, mode=0o600, durable=False)
