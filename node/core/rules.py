@@ -71,7 +71,10 @@ def span(coin: Coin) -> int:
 
 
 def check_size(size: int, coin: Coin) -> None:
-    """Stage 1. `size`: bytes of the whole serialized block; bounded before anything of it is decoded."""
+    """A block is bounded before anything of it is decoded, and holds a header at least (stage 1).
+
+    `size`: bytes of the whole serialized block.
+    """
     if size > coin.max_block_bytes:
         raise BlockTooLarge(
             f"the block has {size} bytes, {coin.max_block_bytes} are allowed", expected=coin.max_block_bytes, found=size
