@@ -39,6 +39,7 @@ COMMANDS = {
     "block": (".commands.look:block", "Show a block."),
     "tx": (".commands.look:tx", "Show a transaction."),
     "net": (".commands.networks.net:net", "Networks from a graph."),
+    "lab": (".commands.networks.lab_commands:lab", "Experiments on networks, and attacks on a node."),
     "verify": (".commands.data:verify", "Check every block of a data folder, from genesis on."),
     "db": (".commands.data:db", "The database of a data folder: upgrade, check, back up."),
     "sim": (".commands.networks.sim:sim", "Simulate a network of thousands of nodes on a virtual clock."),

@@ -36,6 +36,15 @@ def entry(name: str) -> Entry:
     )
 
 
+def attack_of(name: str) -> Attack:
+    """The attack of that name. Raises NoSuchEntry."""
+    entry(name)
+    for attack in ATTACKS:
+        if attack.name == name:
+            return attack
+    raise NoSuchEntry(f"{name} is no attack: run it with `moneyer lab run {name}`", found=name)
+
+
 def _experiments() -> list[Entry]:
     return []
 
