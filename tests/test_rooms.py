@@ -29,7 +29,6 @@ REASONS = {
     "node/web/network/network_page.py": "one file a group of pages",
     "node/web/owner/session_pages.py": "one file a group of pages",
     "node/web/docs_page.py": "one file a group of pages",
-    "worker/engines/hashlib_engine.py": "one file an engine",
     "worker/engines/mixed.py": "one file an engine",
     "worker/engines/simd.py": "one file an engine",
 }

@@ -9,14 +9,14 @@ into its fields and marks those that were changed. `attacking` sends the bytes t
 compares the answer with the rule, and looks whether height and balances are as before. `throwaway` runs a node for it
 on a temporary folder.
 
-**The list.** `registry` names all that `moneyer lab list` shows, attacks and experiments alike: a name, a title, a
+**The list.** `lab_list` names all that `moneyer lab list` shows, attacks and experiments alike: a name, a title, a
 paragraph, what it shows, and a function that runs it (`lab_entry.Entry`).
 
 `pictures/` draws block trees and curves as SVG.
 
 **Threads, locks.** None of its own. `throwaway` starts one process, which ends with this one.
 
-**May import** all below it; it is imported by the command line. **Read** `lab_entry`, `registry`, `attacks`,
+**May import** all below it; it is imported by the command line. **Read** `lab_entry`, `lab_list`, `attacks`,
 `attack_ground`, `attacking`. **Weak:** on a node whose chain grows meanwhile, what was unchanged can be said of the
 attack's own block only.
 """

@@ -40,7 +40,7 @@ def list_(json: bool) -> None:
     \b
     moneyer lab list
     """
-    from ....devnet.lab.registry import entries
+    from ....devnet.lab.lab_list import entries
     from ...output import print_json, print_table
 
     held = entries()
@@ -59,7 +59,7 @@ def show(name: str, json: bool) -> None:
     \b
     moneyer lab show mutated-body
     """
-    from ....devnet.lab.registry import entry
+    from ....devnet.lab.lab_list import entry
     from ...output import print_json, print_pairs
 
     held = entry(name)
@@ -84,7 +84,7 @@ def run(name: str, node: str | None, pictures: Path | None, seed: int | None, js
     moneyer lab run tamper
     """
     from ....devnet.lab.lab_entry import LabRun
-    from ....devnet.lab.registry import entry
+    from ....devnet.lab.lab_list import entry
 
     held = entry(name)
     told = LabRun(_sayer(is_silent=json), node=node, folder=pictures, seed=seed)
@@ -108,7 +108,7 @@ def attack(name: str, node: str | None, json: bool) -> int:
     from ....devnet.lab.attacking import run_attacks
     from ....devnet.lab.attacks import ATTACKS
     from ....devnet.lab.lab_entry import LabRun
-    from ....devnet.lab.registry import attack_of
+    from ....devnet.lab.lab_list import attack_of
 
     chosen = ATTACKS if name == ALL else [attack_of(name)]
     told: LabRun = LabRun(_sayer(is_silent=json), node=node)
