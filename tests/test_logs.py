@@ -17,6 +17,7 @@ from moneyer.node.system import logs
 from moneyer.node.system.locks import is_held
 from moneyer.node.system.text import is_visible
 from tests.kit.running import ALICE, BOB, running
+from tests.kit.system import warm
 from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,7 +169,7 @@ def test_no_secret_is_in_any_log(tmp_path: Path) -> None:
 
 def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
     with running(tmp_path / "node") as node:
-        process = subprocess.Popen(
+        process = warm.Popen(
             [sys.executable, "-m", "moneyer.worker", "--data", str(node.config.data), "--log-json"],
             stderr=subprocess.PIPE,
             cwd=ROOT,
@@ -186,12 +187,12 @@ def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["node", "worker"])
 def test_the_command_line_knows_the_options(command: str) -> None:
-    said = subprocess.run(
+    said = warm.run(
         [sys.executable, "-m", "moneyer", command, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=60
     ).stdout
     assert "--log-json" in said
     assert "--log-level" in said
-    refused = subprocess.run(
+    refused = warm.run(
         [sys.executable, "-m", "moneyer", command, "--data", "x", "--log-level", "loud"],
         capture_output=True,
         text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.system import locks
 from tests.kit.chains import easy_coin, transfer
 from tests.kit.running import ALICE, BOB, RunningNode, running
+from tests.kit.system import warm
 from tests.kit.waiting import wait_until
 
 
@@ -24,7 +24,7 @@ def worker(node: RunningNode) -> Iterator[None]:
     """A real mining worker of a node."""
     log = node.config.data.with_name("worker.reports")
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        process = warm.Popen(
             [sys.executable, "-m", "moneyer.worker", "--data", str(node.config.data), "--engine", "hashlib"],
             stdout=output,
             stderr=output,

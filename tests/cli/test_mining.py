@@ -13,12 +13,13 @@ from moneyer.worker.reports import shown_rate
 from tests.api.test_mining import worker
 from tests.kit.commands import MONEYER, environment, moneyer, refusal
 from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.system import warm
 from tests.kit.waiting import wait_until
 
 
 @pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])
 def test_whose_node_is_not_there_says_what_it_waits_for(tmp_path: Path, command: tuple[str, ...]) -> None:
-    with subprocess.Popen(
+    with warm.Popen(
         [*MONEYER, *command, "--data", str(tmp_path / "beach")],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -35,6 +36,7 @@ from tests.kit.chains import key
 from tests.kit.commands import MONEYER, NOWHERE, environment
 from tests.kit.damage import CHAIN, made
 from tests.kit.running import write_wallet
+from tests.kit.system import warm
 from tests.kit.system.disks import filled, small_disk  # noqa: F401 - a fixture
 from tests.kit.system.ports import free_port
 from tests.kit.words import NOT_FOR_PEOPLE
@@ -226,11 +228,8 @@ def ended(orders: list[list[str]], seconds: float) -> list[tuple[int | None, str
     SQLite's own words may stand in the log, and nowhere else.
     """
     env = environment(HOME=str(NOWHERE))
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    running = [
-        subprocess.Popen([*MONEYER, *each], cwd=NOWHERE, env=env, text=True, **streams)  # type: ignore[call-overload]
-        for each in orders
-    ]
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    running = [warm.Popen([*MONEYER, *each], cwd=NOWHERE, env=env, text=True, **streams) for each in orders]
     found: list[tuple[int | None, str]] = []
     end = time.monotonic() + seconds
     try:

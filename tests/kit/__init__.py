@@ -9,10 +9,14 @@ without a server) and `running` (as processes of its own, spoken to by HTTP; `se
     damage       data folders to copy and damage
     statements   the SQL that a node runs
     words        what no sentence for people may contain
-    system/      ports, processes, terminals, a small disk, hosts of a local network
+    system/      ports, processes, terminals, a small disk, hosts of a local network; `warm` starts `moneyer` quickly
     net/         peers that are honest or lie, networks that can be torn, `moneyer up` and honcho
     callers/     clients of the API: handlers without HTTP, event streams, crowds that want every place
     mining/      workers, a Stratum server, and miners that speak Stratum
+
+Nodes, workers and commands are real processes, forked from one that has imported them (`system/warm`): a node costs
+0.2 s of the processor then instead of 0.95 s, a command 0.01 s instead of 0.12 s. A test of how `moneyer` starts, of
+what it imports or of how it ends beside broken streams uses `subprocess`.
 
 A helper that only one folder of tests uses stays in that folder. Everything here binds loopback only.
 """

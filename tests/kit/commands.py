@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import pty
 import resource
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import REPOSITORY
+from tests.kit.system import warm
 from tests.kit.system.terminals import shown_on
 
 NOWHERE = Path(tempfile.mkdtemp(prefix="moneyer-nowhere-"))
@@ -44,7 +44,7 @@ def moneyer(
     first: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """One command, to its end; `typed` is its standard input, and no terminal; `first` runs in its process before."""
-    return subprocess.run(
+    return warm.run(
         [*MONEYER, *map(str, arguments)],
         capture_output=True,
         text=True,
@@ -74,7 +74,7 @@ def browser_that_notes(folder: Path) -> str:
 
 def start(*arguments: str | Path, **env: str) -> subprocess.Popen[str]:
     """A command that goes on meanwhile."""
-    return subprocess.Popen(
+    return warm.Popen(
         [*MONEYER, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -104,14 +104,17 @@ def talk(
 
     The terminal is so wide that no sentence is broken, unless `env` says otherwise.
     """
-    command, variables = (
+    terminal, theirs = os.openpty()
+    process = warm.Popen(
         [*MONEYER, *map(str, arguments)],
-        environment(**{"TERM": "xterm", "COLUMNS": "250", **(env or {})}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=cwd or NOWHERE,
+        env=environment(**{"TERM": "xterm", "COLUMNS": "250", **(env or {})}),
+        terminal=True,
     )
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover - another process, which must ask for nothing that a thread of this one may hold
-        os.chdir(cwd or NOWHERE)
-        os.execve(command[0], command, variables)
+    os.close(theirs)
     shown, parts = "", shown_on(terminal)
     try:
         for words, line in answers:
@@ -121,8 +124,8 @@ def talk(
         shown += "".join(parts)
     finally:
         os.close(terminal)
-        _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), shown.replace("\x00", "")
+        status = process.wait()
+    return status, shown.replace("\x00", "")
 
 
 def _until(shown: str, parts: Iterator[str], words: str) -> str:

@@ -27,6 +27,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import AnyNode, place_coin
 from tests.kit.serve import as_json
+from tests.kit.system import warm
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
@@ -197,7 +198,7 @@ class RunningNode(AnyNode):
 def launch(config: Config) -> subprocess.Popen[bytes]:
     """Start a node's main process; the caller ends it."""
     with log_of(config).open("ab") as log:
-        return subprocess.Popen(
+        return warm.Popen(
             [sys.executable, "-m", "tests.kit.serve", as_json(config)], stdout=log, stderr=log, cwd=REPOSITORY
         )
 

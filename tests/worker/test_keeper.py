@@ -23,6 +23,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
 from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess
+from tests.kit.system import warm
 from tests.kit.system.process_tree import children_of, is_gone, kill
 from tests.kit.waiting import wait_until
 
@@ -37,7 +38,7 @@ class KeptWorker(WorkerProcess):
         self._errors = node.config.data / "keeper.log"
         command = [*MONEYER, "worker", "--keep", "--data", str(node.config.data), "--engine", "hashlib", *options]
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 command,
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,

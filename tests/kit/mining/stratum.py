@@ -17,6 +17,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
 from tests.kit.mining.miners import Miner
 from tests.kit.mining.workers import NodeFolder
+from tests.kit.system import warm
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
@@ -30,7 +31,7 @@ class Stratum:
         self._log = data / f"stratum-{time.monotonic_ns()}.log"
         command = [*MONEYER, "stratum", "--data", str(data), "--port", str(self.port), *options]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 command,
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,

@@ -25,6 +25,7 @@ from moneyer.worker.hasher import main as hasher_main
 from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
 from tests.kit.nodes import Node, place_coin
+from tests.kit.system import warm
 from tests.kit.system.process_tree import children_of, command_line
 from tests.kit.waiting import wait_until
 
@@ -99,7 +100,7 @@ class WorkerProcess:
         self._errors = config.data / f"worker-{time.monotonic_ns()}.log"
         command = [*(through or []), sys.executable, "-m", "moneyer.worker", "--data", str(config.data), *options]
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=errors)
+            self.process = warm.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=errors)
 
     def errors(self) -> str:
         return self._errors.read_text("utf-8")
@@ -140,7 +141,7 @@ class WorkerProcess:
 def mining(data: Path, mode: str = "instant") -> Iterator[subprocess.Popen[bytes]]:
     """The worker of the node of `data`."""
     with (data.parent / "worker.reports").open("ab") as log:
-        worker = subprocess.Popen(
+        worker = warm.Popen(
             [*MONEYER, "worker", "--data", str(data), "--mode", mode],
             stdout=log,
             stderr=log,

@@ -16,6 +16,7 @@ import requests
 
 from moneyer.node.devnet.procfile import arguments, commands, render
 from tests.kit.commands import MONEYER, environment
+from tests.kit.system import warm
 from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
 
@@ -31,7 +32,7 @@ class Launcher:
     def __init__(self, command: Sequence[str | Path], folder: Path, **env: str) -> None:
         self.log = folder / "launcher.log"
         with self.log.open("ab") as output:
-            self.popen = subprocess.Popen(
+            self.popen = warm.Popen(
                 list(map(str, command)),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
