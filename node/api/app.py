@@ -30,7 +30,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_transactions,
 )
 from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
-from .calls.lab import v1_lab  # noqa: F401 - as above
+from .calls.lab import v1_graph, v1_lab  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Form, OfChain, Reply, Streamed
 from .http.decode import form_of, json_of, read_query
 from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line

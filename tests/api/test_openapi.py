@@ -85,7 +85,7 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         POST /p2p/connect, GET /p2p/peers, POST /p2p/headers, POST /p2p/blocks, POST /p2p/block,
         POST /p2p/transactions, GET /p2p/mempool, GET /v1/mining, POST /v1/mining, GET /v1/mining/template,
         POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, GET /v1/rich, GET /v1/network,
-        POST /v1/sessions,
+        GET /v1/network/graph, POST /v1/sessions,
         POST /v1/session, DELETE /v1/session, GET /v1/peers/conditions, PUT /v1/peers/conditions, POST /v1/restore
     """
     wanted = {tuple(each.split()) for each in named.split(",")}

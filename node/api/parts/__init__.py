@@ -6,6 +6,7 @@ status       `GET /v1/status`, rendered once for each change of the rows
 chain_cache  tips of branches, checks of the whole chain, Merkle trees
 templates    the templates that mining tools were given
 metrics      the figures of `/metrics`
+graph_members  the nodes of the network from a graph that this node belongs to, asked how they stand
 workers      what the worker and the Stratum server say of themselves, read from their files
 
 Each part has a lock of its own, and is used by any thread. What is kept is never wrong: its key is `data_version`, the

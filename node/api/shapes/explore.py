@@ -133,3 +133,43 @@ class Network(Struct):
     links: list[NetworkLink]
     best_height: Count
     truncated: bool
+
+
+class GraphNode(Struct):
+    """A node of the graph that this node belongs to. `state`: up, stopped (nothing listens there), silent.
+
+    `lag`: blocks that it is behind the highest of them. What is null is not known.
+    """
+
+    name: str
+    url: str
+    is_self: bool
+    mines: bool
+    state: str
+    height: Count | None
+    lag: Count | None
+    tip: Hash | None
+    work: Hash | None
+
+
+class GraphEdge(Struct):
+    """A connection of the graph, with its conditions, which are the same in both directions.
+
+    `state`: open; cut; down, where one of its nodes is not up.
+    """
+
+    from_: str = field(name="from")
+    to: str
+    state: str
+    latency_ms: float
+    loss: float
+    rate: int | None
+
+
+class NetworkGraph(Struct):
+    """The network that was made from a graph: all its nodes, those too that are stopped or cut off. In its order."""
+
+    graph: str
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    best_height: Count

@@ -5,11 +5,11 @@ What other nodes say of themselves, and of each other, is untrusted text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ...api.calls.v1_peers import network
-from ...api.shapes.explore import Network, NetworkNode
+from ...api.shapes.explore import Network, NetworkGraph, NetworkLink, NetworkNode
 from ...system.text import lettered, shown
 from ..frame.pages import Visit, content_of
 from .fork_tree import Label
@@ -25,8 +25,11 @@ STATES: Final = {
     "refused": "refused",
     "reserve": "in reserve",
     "told": "known by hearsay",
+    "up": "runs",
+    "stopped": "does not run",
+    "silent": "does not answer",
 }
-"""What each state of `/v1/network` is called."""
+"""What each state of `/v1/network` and of `/v1/network/graph` is called."""
 
 FIRST_HAND: Final = ("self", "connected")
 """States of nodes whose tip is not hearsay."""
@@ -105,6 +108,31 @@ def gathered(found: Network) -> Neighbours:
         # As the first of them says: this node, else a connected one; hearsay may say any height of a tip.
         tips.append(KnownTip(tip, here[0].told.height or 0, lettered(number), number % COLOURS, here))
     return Neighbours(nodes, tuple(tips), found.best_height, found.truncated)
+
+
+def gathered_graph(found: NetworkGraph) -> Neighbours:
+    """The nodes of a graph with their tips, called by their names; those that run say all of it themselves."""
+    nodes = [
+        NetworkNode(
+            id=each.name,
+            url=each.url,
+            is_self=each.is_self,
+            state=each.state,
+            height=each.height,
+            lag=each.lag,
+            tip=each.tip,
+            work=each.work,
+            agent=None,
+            latency_ms=None,
+            last_seen=None,
+        )
+        for each in found.nodes
+    ]
+    links = [NetworkLink(each.from_, each.to, mutual=True) for each in found.edges]
+    known = gathered(Network(nodes, links, found.best_height, truncated=False))
+    named = {each.told.id: replace(each, name=each.told.id) for each in known.nodes}
+    tips = tuple(replace(tip, nodes=tuple(named[each.told.id] for each in tip.nodes)) for tip in known.tips)
+    return replace(known, nodes=tuple(named.values()), tips=tips)
 
 
 def name_of(node: NetworkNode) -> str:

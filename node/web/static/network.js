@@ -3,6 +3,8 @@
 //
 // This node stands in the middle, its peers around it, theirs farther out. Nodes keep their places: a refresh changes
 // colours and labels, and gives only new nodes a place; the button "Arrange" places all of them anew.
+//
+// Where the node belongs to a network from a graph, all of that is shown, and its shape says where its nodes stand.
 
 import cytoscape from "./vendor/cytoscape/cytoscape.esm.min.js";
 import { whileVisible } from "./look.js";
@@ -13,6 +15,8 @@ const LEAST_ZOOM = 0.62; // text stays readable; what does not fit is reached by
 const LONGEST = 21;
 
 const container = document.getElementById("graph");
+const shape = container.dataset.graph ?? "";
+const isGraph = container.dataset.graph !== undefined;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // --- what is shown -----------------------------------------------------------------------------------------------
@@ -23,6 +27,7 @@ function read() {
     id: `n${row.dataset.id}`,
     name: row.dataset.name,
     state: row.dataset.state,
+    isSelf: row.dataset.self === "1",
     height: row.dataset.height,
     lag: Number(row.dataset.lag),
     letter: row.dataset.letter,
@@ -31,12 +36,27 @@ function read() {
   }));
 }
 
+// The connections of a graph, by their ids; empty where the node belongs to none.
+function readEdges() {
+  return new Map([...document.querySelectorAll(".edges tr[data-from]")].map(({ dataset }) => {
+    const [source, target] = [`n${dataset.from}`, `n${dataset.to}`].sort();
+    const said = [
+      Number(dataset.latency) ? `${Number(dataset.latency).toLocaleString("en")} ms` : "",
+      Number(dataset.loss) ? `${Number((dataset.loss * 100).toPrecision(3))} % lost` : "",
+      dataset.rate ? `${Number(dataset.rate).toLocaleString("en")} B/s` : "",
+    ];
+    const label = dataset.state === "cut" ? "cut" : said.filter(Boolean).join("\n");
+    return [`e${source} ${target}`, { source, target, state: dataset.state, label, own: 0 }];
+  }));
+}
+
 const clip = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
 
 // `port`: whether all nodes are at one host, so that their ports tell them apart.
 function label(node, isCrowded, port) {
   const name = clip(node.name);
-  const silent = node.state === "down" ? "no answer" : node.state === "refused" ? "refused" : node.state === "reserve" ? "in reserve" : "";
+  const silent = node.state === "down" ? "no answer" : node.state === "refused" ? "refused" : node.state === "reserve" ? "in reserve" : node.state === "stopped" ? "does not run" : node.state === "silent" ? "no answer" : "";
+  if (isCrowded && isGraph) return [name, silent || (node.letter && `${node.letter} · ${Number(node.height).toLocaleString("en")}`)].filter(Boolean).join("\n");
   if (isCrowded) return node.state === "self" || !node.letter ? name : `${node.letter} · ${port ? node.name.replace(/^.*:(\d+)$/, ":$1") : name}`;
   const tip = node.letter ? `tip ${node.letter} · ${Number(node.height).toLocaleString("en")}` : "";
   const lag = node.lag ? `${node.lag.toLocaleString("en")} behind` : "";
@@ -63,6 +83,34 @@ function axes(ring, count, inner, room) {
   const aspect = Math.min(1.8, Math.max(0.8, container.clientWidth / container.clientHeight));
   const radius = Math.max(inner + 110, (count * room) / (2 * Math.PI), Math.min(165, Math.max(100, container.clientWidth / 3.2)) * ring);
   return { x: radius * Math.sqrt(aspect), y: radius / Math.sqrt(aspect), radius };
+}
+
+// Where the nodes of a graph stand whose name says it; null for those that Cytoscape places.
+function arrangeShape(nodes) {
+  const [kind, size = ""] = shape.split(":");
+  const room = nodes.length >= CROWDED ? LABEL.crowded : LABEL.wide;
+  const place = (at) => new Map(nodes.map((each, index) => [each.id, at(index)]));
+  const circle = (index, count) => {
+    const radius = Math.max(120, (count * room) / (2 * Math.PI));
+    const angle = (2 * Math.PI * index) / count - Math.PI / 2;
+    return { x: 1.25 * radius * Math.cos(angle), y: 0.85 * radius * Math.sin(angle) };
+  };
+  if (kind === "grid") {
+    const columns = Number(size.split("x")[1]);
+    return place((index) => ({ x: (index % columns) * room * 1.2, y: Math.floor(index / columns) * room }));
+  }
+  if (kind === "line") return place((index) => ({ x: index * room * 1.3, y: 0 }));
+  if (kind === "star") return place((index) => (index ? circle(index - 1, nodes.length - 1) : { x: 0, y: 0 }));
+  if (["ring", "complete", "smallworld"].includes(kind)) return place((index) => circle(index, nodes.length));
+  if (kind === "tree") { // node n stands over 2n and 2n + 1
+    const depth = Math.floor(Math.log2(nodes.length));
+    return place((index) => {
+      const row = Math.floor(Math.log2(index + 1));
+      const column = (index + 1 - 2 ** row + 0.5) * 2 ** (depth - row);
+      return { x: column * room, y: row * 110 };
+    });
+  }
+  return null;
 }
 
 let ellipses = new Map();
@@ -114,7 +162,7 @@ function placeOne(number, room) {
 // --- the drawing -------------------------------------------------------------------------------------------------
 
 function style() {
-  const fg = colour("--fg"), card = colour("--card"), muted = colour("--muted"), line = colour("--line");
+  const fg = colour("--fg"), card = colour("--card"), muted = colour("--muted"), line = colour("--line"), bad = colour("--bad");
   const rules = [
     { selector: "node", style: {
       "background-color": muted, "border-color": muted, "border-width": 2, width: 30, height: 30, label: "data(label)",
@@ -126,11 +174,19 @@ function style() {
     { selector: "node[state = 'down'], node[state = 'refused'], node[state = 'reserve']", style: { "background-color": card, "border-style": "dashed" } },
     { selector: "edge", style: { width: 1.5, "line-color": line, "curve-style": "straight" } },
     { selector: "edge[?own]", style: { width: 2.5, "line-color": muted } },
+    { selector: "node[?isSelf]", style: { shape: "round-diamond", width: 40, height: 40, "border-width": 3, "border-color": fg } },
+    { selector: "node[state = 'stopped'], node[state = 'silent']", style: { "background-color": card, "border-style": "dashed" } },
+    { selector: "edge[label]", style: {
+      label: "data(label)", "font-family": "system-ui, sans-serif", "font-size": 11, color: fg, "text-wrap": "wrap",
+      "text-background-color": card, "text-background-opacity": 0.9, "text-background-padding": 2 } },
+    { selector: "edge[state = 'open']", style: { "line-color": muted } },
+    { selector: "edge[state = 'down']", style: { "line-style": "dotted", "line-color": muted } },
+    { selector: "edge[state = 'cut']", style: { "line-style": "dashed", "line-color": bad, width: 2.5, color: bad } },
   ];
   for (let number = 0; number < 8; number++) {
-    rules.push({ selector: `node[colour = '${number}'][state != 'down'][state != 'refused'][state != 'reserve']`, style: { "background-color": colour(`--c${number}`), "border-color": colour(`--c${number}`) } });
+    rules.push({ selector: `node[colour = '${number}'][state != 'down'][state != 'refused'][state != 'reserve'][state != 'stopped'][state != 'silent']`, style: { "background-color": colour(`--c${number}`), "border-color": colour(`--c${number}`) } });
   }
-  rules.push({ selector: "node[state = 'self']", style: { "border-color": fg } });
+  rules.push({ selector: "node[state = 'self'], node[?isSelf]", style: { "border-color": fg } });
   return rules;
 }
 
@@ -146,7 +202,7 @@ function fit() {
   const zoom = Math.min(1.15, Math.max(LEAST_ZOOM, cy.zoom()));
   if (zoom !== cy.zoom()) {
     cy.zoom(zoom);
-    const self = cy.nodes("[state = 'self']");
+    const self = cy.nodes("[state = 'self'], [?isSelf]");
     cy.center(zoom === LEAST_ZOOM && self.nonempty() ? self : undefined);
   }
 }
@@ -156,10 +212,11 @@ function draw(isFirst) {
   const isCrowded = nodes.length >= CROWDED;
   const port = new Set(nodes.filter((each) => each.state !== "self").map((each) => each.name.replace(/:\d+$/, ""))).size === 1;
   const ring = rings(nodes);
-  const places = isFirst ? arrange(nodes) : new Map();
+  const shaped = isFirst && isGraph ? arrangeShape(nodes) : null;
+  const places = isFirst ? shaped ?? arrange(nodes) : new Map();
   const ids = new Set(nodes.map((each) => each.id));
-  const edges = new Map();
-  for (const each of nodes) {
+  const edges = isGraph ? readEdges() : new Map();
+  for (const each of isGraph ? [] : nodes) {
     for (const other of each.links) {
       const [source, target] = [each.id, other].sort();
       if (ids.has(other) && source !== target) edges.set(`e${source} ${target}`, { source, target, own: ring.get(source) === 0 || ring.get(target) === 0 ? 1 : 0 });
@@ -168,7 +225,7 @@ function draw(isFirst) {
   cy.batch(() => {
     cy.elements().filter((each) => (each.isNode() ? !ids.has(each.id()) : !edges.has(each.id()))).remove();
     for (const each of nodes) {
-      const data = { label: label(each, isCrowded, port), state: each.state, colour: each.colour };
+      const data = { label: label(each, isCrowded, port), state: each.state, colour: each.colour, isSelf: isGraph && each.isSelf ? 1 : 0 };
       const known = cy.getElementById(each.id);
       if (known.nonempty()) {
         known.data(data);
@@ -181,10 +238,11 @@ function draw(isFirst) {
     }
     for (const [id, data] of edges) {
       const known = cy.getElementById(id);
-      if (known.nonempty()) known.data("own", data.own);
+      if (known.nonempty()) known.data(data);
       else cy.add({ group: "edges", data: { id, ...data } });
     }
   });
+  if (isFirst && isGraph && !shaped) cy.layout({ name: "cose", animate: false, randomize: false, padding: 34, nodeRepulsion: () => 40000, idealEdgeLength: () => 110 }).run();
   if (isFirst) fit();
 }
 
