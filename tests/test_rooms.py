@@ -23,7 +23,6 @@ REASONS = {
     "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "node/store/opening/behind.py": "the one thread of this room",
     "node/store/glance.py": "one statement over three nouns",
-    "node/devnet/sim/simulate.py": "what a process or another machine is asked to run",
     "node/web/explorer/search_page.py": "one file a group of pages",
     "node/web/explorer/block_pages.py": "one file a group of pages",
     "node/web/network/network_page.py": "one file a group of pages",

@@ -39,7 +39,7 @@ fi
 
 case $1 in
     run) what=. ;;
-    dev) what='.[dev,plots]' ;;
+    dev) what='.[dev,plots,cluster]' ;;
     *) say "usage: tools/venv.sh run|dev" ;;
 esac
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$what" ||

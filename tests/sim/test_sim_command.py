@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import signal
 from dataclasses import replace
+from pathlib import Path
 
+import psutil
 import pytest
 
 from moneyer.node.devnet.graph.graph import BadGraph
@@ -13,7 +16,8 @@ from moneyer.node.devnet.sim.scenario import Scenario
 from moneyer.node.devnet.sim.simulate import simulate
 from moneyer.node.devnet.sim.sweeps import run_here, runs_of
 from moneyer.node.devnet.sim.topology import build_topology, shape_text
-from tests.kit.commands import asked, moneyer
+from tests.kit.commands import asked, moneyer, start
+from tests.kit.waiting import wait_until
 
 SMALL = Scenario(nodes=8, graph="ring", blocks=40)
 
@@ -134,7 +138,7 @@ def test_an_error_in_a_process_of_a_sweep_is_told_and_ends_the_others() -> None:
 def test_the_command_prints_tables_and_what_it_leaves_out() -> None:
     done = moneyer("sim", "--nodes", "8", "--graph", "ring", "--blocks", "40", "--attacker", "0.3")
     assert done.returncode == 0, done.stderr
-    for said in ("stale", "reaches", "double spend", "Rosenfeld", "Left out: Proof of work"):
+    for said in ("stale", "reaches", "double spend", "Rosenfeld", "Left out:\n  Proof of work"):
         assert said in done.stdout
 
 
@@ -150,3 +154,39 @@ def test_the_command_refuses_a_bad_option_in_a_sentence() -> None:
     done = moneyer("sim", "--latency", "soon")
     assert done.returncode == 2
     assert "latency must be constant:80ms" in done.stderr
+
+
+def test_a_sweep_and_a_single_run_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots take matplotlib: pip install 'moneyer[plots]'")
+    swept, single = tmp_path / "swept.svg", tmp_path / "single.png"
+    words = ("sim", "--nodes", "8", "--graph", "ring", "--blocks", "60")
+    asked(*words, "--sweep", "attacker=0.2,0.3", "--sweep", "latency=constant:80ms,constant:500ms", "--plot", swept)
+    asked(*words, "--swing", "2x@30", "--hashrate", "4,2,1,1", "--plot", single)
+    assert b"<svg" in swept.read_bytes()[:1000]
+    assert single.read_bytes().startswith(b"\x89PNG")
+    refused = moneyer(*words, "--plot", tmp_path / "plot.jpeg")
+    assert "plot must end in .svg, .png, .pdf" in refused.stderr
+    assert refused.returncode == 2
+
+
+def test_ctrl_c_ends_a_sweep_and_all_its_processes() -> None:
+    running = start("sim", "--nodes", "300", "--blocks", "20000", "--sweep", "seed=1,2,3", "--processes", "2")
+    process = psutil.Process(running.pid)
+    children = wait_until(lambda: process.children()[1:] and process.children())
+    process.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert said.strip() == "moneyer: stopped"
+    psutil.wait_procs(children, timeout=30)
+    assert not [each for each in children if each.is_running()]
+
+
+def test_a_killed_sweep_leaves_no_process() -> None:
+    running = start("sim", "--nodes", "300", "--blocks", "20000", "--sweep", "seed=1,2", "--processes", "2")
+    process = psutil.Process(running.pid)
+    children = wait_until(lambda: process.children()[1:] and process.children())
+    running.kill()
+    running.communicate(timeout=30)
+    gone, alive = psutil.wait_procs(children, timeout=30)
+    assert len(gone) == 2
+    assert not alive

@@ -15,10 +15,11 @@ rate (blocks come by a Poisson process; no header's hash is searched for). What 
       count_up                 the findings, beside the published formulas
 
 **Read** `scenario`, `simulate`, `virtual_network` (the loop), `block_tree`, `topology`, `chances`, `attackers`,
-`findings`, `closed_forms`; then `sweeps` (many scenarios, each in a process).
+`findings`, `closed_forms`; then `sweeps` (many scenarios, each in a process), `cluster` (on many machines, by Dask) and
+`sim_charts` (matplotlib). Dask and matplotlib are extras, and are imported by the functions that need them.
 
 **Threads and processes.** A simulation is one thread without locks. `sweeps.run_here` runs several at a time, each in a
-process of its own, which ends with its parent.
+process of its own, which ends with its parent; `cluster.run_on_cluster` hands them to Dask's workers.
 
 **Weak:** memory grows with nodes × blocks that do not reach all (stale ones): `Scenario.check_memory` estimates it. Two
 Pythons whose `log` or `exp` differ in the last bit could round a time to another microsecond.

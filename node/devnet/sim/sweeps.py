@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import prod
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Final
 
 from ...core.errors import MoneyerError, quoted
 from ...system.forking import CONTEXT
+from ...system.lifecycle import watch_parent
 from .chances import BadScenario
 from .findings import Findings
 from .scenario import Scenario
@@ -82,7 +82,7 @@ def run_here(scenarios: Sequence[Scenario], processes: int) -> Iterator[tuple[in
 
 def _start(scenario: Scenario) -> tuple[Connection, BaseProcess]:
     reader, writer = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_work, args=(scenario, writer), name="simulation")
+    process = CONTEXT.Process(target=_work, args=(scenario, writer, os.getpid()), name="simulation")
     process.start()
     writer.close()
     return reader, process
@@ -106,20 +106,13 @@ def _answer(reader: Connection, process: BaseProcess) -> Findings:
     return answer
 
 
-def _work(scenario: Scenario, writer: Connection) -> None:
+def _work(scenario: Scenario, writer: Connection, parent: int) -> None:
     """In the process of a run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and ends this process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    watch_parent(partial(os._exit, 1), parent=parent)
     try:
         answer: Findings | MoneyerError = simulate(scenario)
     except MoneyerError as error:
         answer = error
     writer.send(answer)
     writer.close()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

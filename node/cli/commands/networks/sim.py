@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...options import FloatRange, IntRange, as_json, option
+from ...options import FILE, FloatRange, IntRange, as_json, option
 
 if TYPE_CHECKING:
     from ....devnet.sim.findings import Attack, Findings
@@ -64,10 +65,14 @@ _MOST = 10**9
     help="Run each value: block_time=1,2,5.",
 )
 @option("--processes", type=IntRange(1, 1024), help="Of a sweep at once.  [default: one a core]")
+@option("--workers", metavar="HOST:PORT", help="Run a sweep on the machines of this Dask scheduler; auto: on this one.")
+@option("--plot", type=FILE, metavar="FILE", help="Draw the findings into this file: .svg, .png or .pdf.")
 @as_json
 def sim(
     sweep: tuple[str, ...],
     processes: int | None,
+    workers: str | None,
+    plot: Path | None,
     json: bool,
     **chosen: Any,
 ) -> None:
@@ -80,7 +85,7 @@ def sim(
     moneyer sim --nodes 1000 --graph random:8 --block-time 5 --latency lognormal:80ms --blocks 2000 --seed 7
     moneyer sim --sweep block_time=1,2,5,10 --sweep latency=constant:80ms,constant:300ms
     moneyer sim --nodes 20 --blocks 20000 --attacker 0.3 --confirmations 6
-    moneyer sim --nodes 50 --blocks 3000 --swing 4x@1000,1x@2000
+    moneyer sim --nodes 50 --blocks 3000 --swing 4x@1000,1x@2000 --plot swing.svg
     """
     from ....devnet.sim.scenario import Scenario
     from ....devnet.sim.sweeps import runs_of
@@ -88,7 +93,11 @@ def sim(
     from ...output import print_json
 
     runs = usage(lambda _: runs_of(Scenario(**chosen), sweep), "")
-    found = _run(runs, processes)
+    if plot is not None:
+        _check_plot(plot)
+    found = _run(runs, processes, workers)
+    if plot is not None:
+        _draw(plot, runs, found)
     if json:
         results = [{"changes": run.changes, **findings.as_json()} for run, findings in zip(runs, found, strict=True)]
         print_json(results if sweep else results[0])
@@ -98,11 +107,12 @@ def sim(
         _print_one(found[0])
 
 
-def _run(runs: list[Run], processes: int | None) -> list[Findings]:
+def _run(runs: list[Run], processes: int | None, workers: str | None) -> list[Findings]:
     """All of them, in order; a line on stderr says how far it is, where that is a terminal."""
     import os
     import sys
 
+    from ....devnet.sim.cluster import run_on_cluster
     from ....devnet.sim.sweeps import run_here
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -110,11 +120,35 @@ def _run(runs: list[Run], processes: int | None) -> list[Findings]:
     shown = sys.stderr.isatty() and len(runs) > 1
     found: dict[int, Findings] = {}
     at_once = processes or cores
-    for number, findings in run_here(scenarios, at_once):
+    at_once = processes or cores
+    answers = run_on_cluster(scenarios, workers, at_once) if workers else run_here(scenarios, at_once)
+    for number, findings in answers:
         found[number] = findings
         if shown:
             click.echo(f"\r{len(found)} of {len(runs)}", nl=len(found) == len(runs), err=True)
     return [found[number] for number in range(len(runs))]
+
+
+def _check_plot(path: Path) -> None:
+    """Before all is computed. Raises UsageError, NoPlots."""
+    from ....devnet.sim.chances import BadScenario
+    from ....devnet.sim.sim_charts import check_plot
+
+    try:
+        check_plot(path)
+    except BadScenario as error:
+        raise click.UsageError(error.message) from None
+
+
+def _draw(path: Path, runs: list[Run], found: list[Findings]) -> None:
+    from ....devnet.sim.sim_charts import draw_one, draw_sweep
+    from ....system.files import write_whole
+    from ...exits import effect
+
+    kind = path.suffix.lower()
+    picture = draw_sweep(runs, found, kind) if runs[0].changes else draw_one(found[0], kind)
+    write_whole(path, picture, mode=0o644, durable=False)
+    effect().done(f"The picture is in {path}")
 
 
 def _print_one(findings: Findings) -> None:
@@ -258,7 +292,6 @@ def _print_sweep(runs: list[Run], found: list[Findings]) -> None:
             row += _attack_cells(findings.attack)
         rows.append(row)
     print_table(columns, rows, right=columns)
-    click.echo("")
     _print_left_out(found[0])
 
 
@@ -272,8 +305,9 @@ def _attack_cells(attack: Attack | None) -> list[str]:
 def _print_left_out(findings: Findings) -> None:
     from ...output import fitted
 
-    click.echo("")
-    click.echo(fitted(f"Left out: {' '.join(findings.left_out)}"))
+    click.echo("\nLeft out:")
+    for sentence in findings.left_out:
+        click.echo(fitted(f"  {sentence}"))
 
 
 def _percent(share: float, error: float | None = None) -> str:
