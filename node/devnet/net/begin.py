@@ -21,8 +21,9 @@ from typing import IO, Any, Final
 from ...core.errors import MoneyerError
 from .control import Control
 
-PATIENCE: Final = 120.0
-"""Seconds until a network that is not ready is given up."""
+PATIENCE: Final = 3_600.0
+"""Seconds until a network that is not ready is given up: thousands of nodes start in so much. The supervisor itself
+waits for no node that makes it wait for long."""
 _MAX_SAID: Final = 10_000
 
 
@@ -39,8 +40,8 @@ class Begun:
     process: subprocess.Popen[bytes]
     """The supervisor. Unless it is detached, it ends when its stdin is closed, and so with this process."""
     control: Control
-    died: dict[str, str]
-    """The nodes that have ended while they started: name -> what they said last."""
+    not_up: dict[str, str]
+    """The nodes that have ended while they started, or have not answered yet: name -> a sentence."""
 
 
 def begin(
@@ -89,7 +90,7 @@ def begin(
             with suppress(subprocess.TimeoutExpired):
                 process.wait(15)
         process.stderr.close()
-    return Begun(process, Control(Path(said["data"]), said["socket"], process.pid), said["died"])
+    return Begun(process, Control(Path(said["data"]), said["socket"], process.pid), said["not_up"])
 
 
 def _first_line(stream: IO[bytes], patience: float) -> dict[str, Any] | None:

@@ -24,7 +24,8 @@ from typing import Any, Final
 from ...config import NETWORK_LOCK
 from ...core.errors import MoneyerError
 from ...system.advice import typed
-from ...system.locks import is_held, wait_released
+from ...system.lifecycle import wait_for_exit
+from ...system.locks import is_held
 
 MAX_LINE: Final = 4_096
 """Bytes of a request."""
@@ -85,7 +86,7 @@ class Control:
     def down(self) -> None:
         """End the network; returns when its processes have ended and its folder is free."""
         self.ask({"do": "down"})
-        wait_released(self.data / NETWORK_LOCK)
+        wait_for_exit(self.pid)
 
     def ask(self, request: dict[str, Any], patience: float = PATIENCE) -> dict[str, Any]:
         """One request; its answer. Raises ControlRefused, NotRunning."""

@@ -31,7 +31,9 @@ WORKER: Final = "worker"
 _END_SECONDS: Final = 8.0
 """After SIGTERM, until a process is killed. A node ends within about three."""
 _PATIENCE: Final = 30.0
-"""Until nodes that have not answered are no longer waited for at the start."""
+"""At the start, without another node that answers, until those that have not answered are no longer waited for."""
+_AT_ONCE: Final = max(8, 2 * (os.cpu_count() or 1))
+"""Nodes that may be starting at the same time. More would only make each of them slower."""
 _MANY: Final = 5
 _SOON: Final = 30.0
 """A worker that ends _MANY times within _SOON seconds is given up."""
@@ -82,6 +84,8 @@ class NetSupervisor:
         self._number = count()
         self._is_ending = False
         self._has_failed = False
+        self._rested_at = monotonic()
+        """When a node was last seen to be up or to have ended."""
         self._marks = {name: f" · {plan.node(name).url} · data " for name in self.nodes}
         """Stands in the line that a node prints when it answers (`node.server.start_line`)."""
 
@@ -108,7 +112,7 @@ class NetSupervisor:
 
     def _loop(self) -> None:
         self._after(0, self._start_next)
-        self._after(_PATIENCE, self._ready)
+        self._after(_PATIENCE, self._lose_patience)
         while not (self._is_ending and all(child.process is None for child in self.children)):
             pause = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
             for key, _ in self.selector.select(pause):
@@ -120,17 +124,19 @@ class NetSupervisor:
         heapq.heappush(self._timers, (monotonic() + seconds, next(self._number), call))
 
     def _start_next(self) -> None:
-        """Fork one node, and come back for the next when what has happened meanwhile was looked at."""
+        """Fork one node where not too many are starting, and come back for the next when what has happened meanwhile
+        was looked at."""
         if self._is_ending:
             return
-        if self._to_start:
+        starting = sum(child.state == "starting" for child in self.nodes.values())
+        if self._to_start and starting < _AT_ONCE:
             child = self._to_start.popleft()
             if child.process is None:
                 self._begin(child)
             self._after(0, self._start_next)
-        elif self.worker is not None:
+        elif not self._to_start and self.worker is not None and self.worker.process is None and not self._worker_ends:
             if IS_FORKED:
-                _ready_for_worker()  # now, while the nodes start
+                _ready_for_worker()  # now, while the last nodes start
             self._begin(self.worker)
 
     def _begin(self, child: Child) -> None:
@@ -213,7 +219,10 @@ class NetSupervisor:
         """A node is up or has ended: who waits for it is told, and whether the whole network is ready."""
         for answer in self._waiting.pop(child.name, []):
             answer(self._said_of(child))
-        if all(each.state not in ("starting", "stopping") for each in self.nodes.values()) and not self._to_start:
+        self._rested_at = monotonic()
+        if self._to_start:
+            self._after(0, self._start_next)
+        elif all(each.state not in ("starting", "stopping") for each in self.nodes.values()):
             self._ready()
 
     def _said_of(self, child: Child) -> dict[str, Any]:
@@ -225,6 +234,13 @@ class NetSupervisor:
             "message": f"node {child.name} has ended by itself ({_status(child.exit)}).{said}",
         }
 
+    def _lose_patience(self) -> None:
+        left = self._rested_at + _PATIENCE - monotonic()
+        if left <= 0:
+            self._ready()
+        elif not self.is_ready:
+            self._after(left, self._lose_patience)
+
     def _ready(self) -> None:
         if self._on_ready is None or self._is_ending:
             return
@@ -234,9 +250,14 @@ class NetSupervisor:
             self.end()
         ready(self)
 
-    def died(self) -> dict[str, str]:
-        """The nodes that have ended by themselves: name -> what they said last."""
-        return {child.name: child.said or "" for child in self.nodes.values() if child.state == "died"}
+    def not_up(self) -> dict[str, str]:
+        """The nodes that have ended by themselves, or have not answered yet: name -> a sentence."""
+        sentences = {"died": "it has ended by itself", "starting": f"no answer within {_PATIENCE:.0f} s"}
+        return {
+            child.name: f"{sentences[child.state]}: {child.said or 'it said nothing'}"
+            for child in self.nodes.values()
+            if child.state in sentences
+        }
 
     @property
     def socket_path(self) -> str:

@@ -19,9 +19,9 @@ _MOST_BESIDE = 8
 """Neighbours of a node that are named."""
 
 
-def net_screen(plan: NetPlan, died: Mapping[str, str], *, ends: str) -> str:
-    """The text, with a line break at its end. `died`: nodes that have ended by themselves, and what they said last;
-    `ends`: a sentence that says how the network is ended."""
+def net_screen(plan: NetPlan, not_up: Mapping[str, str], *, ends: str) -> str:
+    """The text, with a line break at its end. `not_up`: what is wrong with a node, by its name; `ends`: a sentence that
+    says how the network is ended."""
     from ....devnet.coinfiles import read_coin
 
     coin = read_coin(plan.coin_file)
@@ -35,7 +35,7 @@ def net_screen(plan: NetPlan, died: Mapping[str, str], *, ends: str) -> str:
         "",
     ]
     names = max(width(name) for name in plan.names)
-    lines += [_row(plan, node, names, died.get(node.name)) for node in plan.nodes[:_MOST_ROWS]]
+    lines += [_row(plan, node, names, not_up.get(node.name)) for node in plan.nodes[:_MOST_ROWS]]
     if len(plan.nodes) > _MOST_ROWS:
         lines.append(f"  … and {len(plan.nodes) - _MOST_ROWS} more")
     lines += ["", f"  Data    {plan.data}", "", "  Try, in another terminal", *(f"  {line}" for line in _to_try(plan))]
@@ -43,13 +43,13 @@ def net_screen(plan: NetPlan, died: Mapping[str, str], *, ends: str) -> str:
     return as_typed("\n".join(lines)) + "\n"
 
 
-def _row(plan: NetPlan, node: PlannedNode, names: int, last_words: str | None) -> str:
+def _row(plan: NetPlan, node: PlannedNode, names: int, wrong: str | None) -> str:
     near = plan.neighbours(node.name)
     more = f" and {len(near) - _MOST_BESIDE} more" if len(near) > _MOST_BESIDE else ""
     beside = f"beside {', '.join(near[:_MOST_BESIDE])}{more}" if near else "alone"
     state = "" if node.miner else " · does not mine"
-    if last_words is not None:
-        state = f" · {style('has ended by itself', fg='red')}: {shown(last_words, 160)}"
+    if wrong is not None:
+        state = f" · {style(shown(wrong, 200), fg='red')}"
     return f"  {padded(node.name, names)}   {style(node.url, fg='cyan')}   {beside}{state}"
 
 

@@ -127,7 +127,7 @@ def _in_background() -> int:
     data = begun.control.data
     effect().done(f"the network runs: `moneyer net down --data {typed(data)}` ends it")
     ends = f"`moneyer net down{where_net(data)}` ends it; the next start goes on where it stopped."
-    click.echo(net_screen(read_plan(data), begun.died, ends=ends), nl=False)
+    click.echo(net_screen(read_plan(data), begun.not_up, ends=ends), nl=False)
     return 0
 
 
@@ -137,7 +137,7 @@ def _serve(plan: NetPlan, lock: LockFile, how: str) -> int:
     from ...main import run
 
     def ready(supervisor: NetSupervisor) -> None:
-        said = {"data": str(plan.data), "socket": supervisor.socket_path, "died": supervisor.died()}
+        said = {"data": str(plan.data), "socket": supervisor.socket_path, "not_up": supervisor.not_up()}
         os.write(1, json.dumps(said).encode() + b"\n")
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):  # nobody reads them any more
@@ -157,7 +157,7 @@ def _show(plan: NetPlan, lock: LockFile, *, verbose: bool) -> int:
 
     def screen(supervisor: NetSupervisor) -> str:
         return net_screen(
-            plan, supervisor.died(), ends="Ctrl-C stops all; the next start goes on where this one stopped."
+            plan, supervisor.not_up(), ends="Ctrl-C stops all; the next start goes on where this one stopped."
         )
 
     shown = Foreground([*plan.names, "worker"], sys.stdout, screen, is_verbose=verbose)
