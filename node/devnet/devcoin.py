@@ -44,7 +44,7 @@ def development_coin(now: int, block_time: int = BLOCK_TIME, *, retarget: bool =
         block_time=block_time,
         retarget=retarget,
         pow_limit=POW_LIMIT,
-        # Without a retarget tens of thousands of blocks can be mined at once; with one, a coin allows no more than this.
+        # Without a retarget tens of thousands of blocks can be mined at once; with one, coins allow no more.
         clock_tolerance=min(60, 6 * block_time) if retarget else 7200,
         reward=10 * unit,
         max_supply=MAX_MONEY,
