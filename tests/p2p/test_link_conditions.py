@@ -119,6 +119,26 @@ def test_late_lossy_and_narrow_links_still_bring_blocks(line: list[RunningNode])
     assert slow[0]["score"] > 0
 
 
+def test_a_sync_that_a_cut_ends_is_over_when_the_cut_answers_and_goes_on_once_it_is_healed(
+    line: list[RunningNode],
+) -> None:
+    a, b, c = line
+    set_edge(b, c, cut=True)
+    before = a.chain.height
+    for _ in range(80):
+        a.extend()
+    b.wait_for_tip(a.chain)
+    set_edge(b, c, rate=20_000)
+    wait_until(lambda: c.height > before, SOON, "the sync to bring a block")
+    set_edge(b, c, cut=True)
+    status = c.get("/v1/status").json
+    assert not status["syncing"]
+    assert status["height"] < a.chain.height
+    assert {peer["score"] for node in (b, c) for peer in node.get("/v1/peers").json["peers"]} == {100}
+    set_edge(b, c)
+    c.wait_for_tip(a.chain, HEALED)
+
+
 def test_a_network_goes_back_to_a_snapshot_while_it_runs_and_goes_on(line: list[RunningNode]) -> None:
     """As `moneyer net restore` has it: all links are cut, each node goes back, the links are healed."""
     a = line[0]

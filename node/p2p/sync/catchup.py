@@ -113,6 +113,8 @@ class CatchUp:
         self._greeted(greeting)
         if greeting.hello.claimed_work > self._own_work():
             synced = self._sync.sync_with(greeting, lambda: self._others_wait(url))
+            if synced.is_cut_off:
+                return
             row = self._peers.find(url.url)
             if synced.is_to_blame or (row is not None and row.state != CONNECTED):
                 self._done(url, False)

@@ -11,7 +11,7 @@ from ...core import codec
 from ...core.errors import NOT_THE_HEADERS_FAULT, Malformed, RuleError
 from ...core.types import HEADER_SIZE
 from ...store.errors import StoreUnavailable
-from ..peer.errors import BadChain, NotDelivered, PeerError
+from ..peer.errors import BadChain, LinkCut, NotDelivered, PeerError
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, parse_peer_url
 from ..table.peer_table import PeerTable
@@ -48,6 +48,8 @@ class Download:
         self._lead = Source(lead.url, lead.client, plan.to_height, showed_headers=True)
         self.is_lead_to_blame = False
         """Whether a block of the lead did not come, or was not what its header says."""
+        self.is_cut_off = False
+        """Whether the link with the lead was cut, for an experiment."""
 
     def run(self) -> bool:
         """Whether to ask `lead` for more. Raises PeerError for what `lead` is to be blamed for."""
@@ -69,6 +71,9 @@ class Download:
         return self._taken > 0 and not lead.is_dropped
 
     def _blame(self, url: PeerUrl, error: PeerError) -> None:
+        if isinstance(error, LinkCut):
+            self.is_cut_off = self.is_cut_off or url == self._lead.url
+            return
         self.is_lead_to_blame = self.is_lead_to_blame or url == self._lead.url
         self._peers.blame(url, error)
 

@@ -12,7 +12,7 @@ from ...chain.accept import Chain
 from ...store import blocks
 from ...store.blocks import BlockRow
 from ...system.threads import OneAtATime, quick_turns
-from ..peer.errors import PeerError
+from ..peer.errors import LinkCut, PeerError
 from ..peer.urls import PeerUrl
 from ..table.peer_table import PeerTable
 from ..table.standing import Greeting
@@ -32,6 +32,8 @@ class SyncOutcome:
     """Whether the peer's time slice ended first: it may have more blocks."""
     is_to_blame: bool
     """Whether the peer was marked down for what it did."""
+    is_cut_off: bool = False
+    """Whether the link with it was cut, for an experiment: a new one has nothing to do with this sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,7 @@ class Sync:
             self.meter.begin(self._tip().height, peer.hello.height)
             self._leader = peer.url.url
             try:
-                changed, is_to_blame = self._sync_with(peer, time_slice)
-                return SyncOutcome(changed, time_slice.was_cut, is_to_blame)
+                return self._sync_with(peer, time_slice)
             finally:
                 self.meter.end()
                 with self._ended:
@@ -139,22 +140,23 @@ class Sync:
         with self._store.read() as conn:
             return blocks.tip(conn)
 
-    def _sync_with(self, peer: Greeting, time_slice: TimeSlice) -> tuple[bool, bool]:
-        """Whether this node's tip changed, and whether the peer was blamed."""
-        before, is_to_blame = self._tip().block_hash, False
+    def _sync_with(self, peer: Greeting, time_slice: TimeSlice) -> SyncOutcome:
+        before, is_to_blame, is_cut_off = self._tip().block_hash, False, False
         try:
             while (plan := survey(self._store, peer, self.meter.headers, time_slice.others_wait)) is not None:
                 time_slice.begin()
                 download = Download(self._chain, self._peers, self.meter, peer, plan, time_slice)
                 goes_on = download.run()
-                is_to_blame = download.is_lead_to_blame
+                is_to_blame, is_cut_off = download.is_lead_to_blame, download.is_cut_off
                 if not goes_on:
                     break
                 if plan.is_short:
                     time_slice.end()
                 if time_slice.is_over:
                     break
+        except LinkCut:
+            is_cut_off = True
         except PeerError as error:
             self._peers.blame(peer.url, error)
             is_to_blame = True
-        return self._tip().block_hash != before, is_to_blame
+        return SyncOutcome(self._tip().block_hash != before, time_slice.was_cut, is_to_blame, is_cut_off)

@@ -25,7 +25,7 @@ from ...store.engine import Store
 from ...store.peers import PeerRow
 from ...system.threads import in_threads
 from ..peer.conditioned import ConditionedLinks
-from ..peer.errors import Banned, IsSelf, NotAdmitted, OtherCoin, OtherRules, PeerError, TableFull
+from ..peer.errors import Banned, IsSelf, LinkCut, NotAdmitted, OtherCoin, OtherRules, PeerError, TableFull
 from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, canonical_urls, is_same_place, parse_peer_url
 from .offenders import Offenders
@@ -253,7 +253,10 @@ class PeerTable:
             tell(url)
 
     def blame(self, url: PeerUrl, error: PeerError) -> None:
-        """Take points from a peer for an error, and ban it where none are left."""
+        """Take points from a peer for an error, and ban it where none are left. Nobody is to blame for a link that is
+        cut."""
+        if isinstance(error, LinkCut):
+            return
         self._record({url.url: error})
 
     def client(self, url: PeerUrl) -> PeerClient:
