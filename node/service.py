@@ -12,6 +12,7 @@ from .config import Config
 from .core.coin import Coin
 from .p2p.gossip.gossip import Gossip
 from .p2p.lan import Discovery
+from .p2p.peer.link_conditions import read_conditions
 from .p2p.sync.sync import Sync
 from .p2p.table.peer_table import PeerTable
 from .store import meta
@@ -58,6 +59,8 @@ class Node:
         """
         coin = load_coin(config)
         keys = LiveWallet(config.data, development=config.development, passphrase_file=config.passphrase_file)
+        if config.lab:
+            read_conditions(config.links_file)  # what is wrong with it is said before anything is opened
         store = Store.open(config, coin, on_damage=on_damage)
         mempool = Mempool(store)
         chain = Chain(store)

@@ -209,6 +209,14 @@ def test_conditions_outlive_a_restart_and_a_bad_file_is_named(tmp_path: Path) ->
         node.wait_until_it_answers()
         held = {"cut": True, "latency_ms": 2.5, "loss": 0.0, "rate": None}
         assert node.get("/v1/peers/conditions").json == {"conditions": {URL: held}}
+        node.stop()
+        node.config.links_file.write_text(json.dumps({URL: {"loss": 7}}))
+        node.start()
+        assert node.process.wait(30) != 0
+        assert f"{node.config.links_file}: {URL}.loss must be" in node.log
+        node.config.links_file.unlink()
+        node.start()
+        node.wait_until_it_answers()
         assert node.get("/v1/status").json["lab"] is True
 
 
