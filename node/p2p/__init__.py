@@ -45,8 +45,9 @@ The threads, all of them daemons; an arrow says who starts or wakes whom:
        resolve           looks up one name                                  ends with the look-up
        peers             up to 64 at a time: ask many peers at once         joined by the thread that asks
 
-With `--only-peers` a node links with the peers that its owner names, and with no other. With `--lab` its links are as an
-experiment wants them: `peer.conditioned` cuts, delays and loses what goes over them, `gossip.set_conditions` ends them.
+With `--only-peers` a node links with the peers that its owner names, and with no other. With `--lab` its links are as
+an experiment wants them: `peer.conditioned` cuts, delays and loses what goes over them, `gossip.set_conditions` ends
+those that are cut.
 
 No lock of these rooms is held while a request is made or the database is written, but for the `FairLock` of `Sync`,
 which is held for a whole sync.
