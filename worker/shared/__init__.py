@@ -5,8 +5,8 @@ blocks in each node's chain, as from a worker of its own: it holds each folder's
 the mode and the jobs that the node's API sets, and pays the node's own account `miner`.
 
 **The rate.** `paced_pool.PacedPool` takes the place of the hashing processes. It tries as many nonces as the rate
-allows, with real proof of work, half a second ahead of time, and reports a nonce when its moment has come. So a rate is
-kept exactly, a node wakes twice a second and no more, and nothing is searched twice. Only the mode `continuous` has the
+allows, with real proof of work, a second ahead of time, and reports a nonce when its moment has come. So a rate is
+kept exactly, a node wakes once a second and no more, and nothing is searched twice. Only the mode `continuous` has the
 rate: jobs, and blocks that a timer or a transfer makes due, are searched at once and at full speed. Where a rate is 0,
 jobs alone are mined.
 

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from ..hasher import Report, Unit
 
-AHEAD = 0.5
+AHEAD = 1.0
 """Seconds that a stretch stands for, at most. More means fewer steps, and more hashes for nothing at a new tip."""
 _MOST = 1 << 14
 """Nonces of a stretch, at most: some 20 ms, for which other nodes wait."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ...core import codec
+from ...core.types import Block
 from .attack_ground import Answer, Ground
 from .attacks import Attack
 from .block_fields import Field, marked
@@ -17,6 +18,8 @@ _SHOWN = 40
 """Bytes of a field that are shown in a line."""
 _MOST_FIELDS = 40
 """Fields of a block that are shown in lines."""
+_TRIES = 5
+"""Of one attack, where the tip changes meanwhile."""
 _MOST_FIELDS_JSON = 1_000
 _MOST_BYTES_JSON = 20_000
 """What is longer is cut in the JSON: one attack is a block of a megabyte."""
@@ -60,12 +63,10 @@ def run_attacks(attacks: Sequence[Attack], run: LabRun) -> dict[str, Any]:
 
 
 def _attack(attack: Attack, ground: Ground, run: LabRun, *, is_brief: bool) -> dict[str, Any]:
-    ground.read()
-    block = attack.make(ground)
+    block, answer = _sent(attack, ground)
     raw = codec.encode_block(block)
     fields = marked(block, ground.honest)
     _tell_attack(attack, raw, fields, run, is_brief=is_brief)
-    answer = ground.send(raw)
     held = answer.is_refused and answer.code == attack.code
     _tell_answer(attack, answer, run, held=held)
     return {
@@ -93,6 +94,21 @@ def _attack(attack: Attack, ground: Ground, run: LabRun, *, is_brief: bool) -> d
         },
         "held": held,
     }
+
+
+def _sent(attack: Attack, ground: Ground) -> tuple[Block, Answer]:
+    """The attack's block and what the node said of it.
+
+    On a network that mines, a block may come between the look at the tip and the attack, which then stands on a side
+    branch, where no body is looked at in context: it is made again on the new tip.
+    """
+    for _ in range(_TRIES):
+        ground.read()
+        block = attack.make(ground)
+        answer = ground.send(codec.encode_block(block))
+        if answer.is_refused or ground.state().tip == codec.show(ground.tip):
+            break
+    return block, answer
 
 
 def _tell_attack(attack: Attack, raw: bytes, fields: Sequence[Field], run: LabRun, *, is_brief: bool) -> None:
