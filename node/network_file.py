@@ -137,6 +137,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     edges: list[_EdgeRow]
 
 
+_DECODER: Final = msgspec.json.Decoder(_File)
+"""Made here: msgspec is not safe where threads meet a type first (`node.system.decoding`)."""
+
+
 def read_plan(data: Path) -> NetPlan:
     """The plan of a network's folder. Raises BadNetwork with the file's name, OSError."""
     data = data.absolute()
@@ -148,7 +152,7 @@ def read_plan(data: Path) -> NetPlan:
     if len(content) > MAX_BYTES:
         raise BadNetwork(f"{path} is too large to be a network's plan: is it another file?", path=str(path))
     try:
-        held = msgspec.json.decode(content, type=_File)
+        held = _DECODER.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadNetwork(
             f"{path} cannot be read: {error}. `moneyer net up --graph … --data` another folder makes a new network",

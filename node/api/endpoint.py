@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ..core.coin import Coin
 from ..service import Node
+from ..system.decoding import prepare
 from ..system.shares import SHORT_READS, WRITES, Bound
 from .http.errors import TooLarge
 from .http.guard import JSON_LIMIT
@@ -177,6 +178,10 @@ class Endpoint:
     """Names what a kept answer depends on beside rows, path and query; it is told whether the caller is the owner."""
     own_page: bool = False
     """Refused unless a browser says that a page of this node asks."""
+
+    def __post_init__(self) -> None:
+        body = self.body.struct if isinstance(self.body, Form) else self.body
+        prepare(*(kind for kind in (self.query, body) if isinstance(kind, type)))
 
     @property
     def name(self) -> str:

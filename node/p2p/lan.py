@@ -28,6 +28,7 @@ from ..core.codec import show
 from ..core.coin import Coin
 from ..core.errors import MoneyerError
 from ..store.errors import StoreUnavailable
+from ..system.decoding import prepare
 from ..system.network import Address, is_loopback
 from .peer.errors import BadUrl
 from .peer.urls import PeerUrl, check_address
@@ -91,6 +92,9 @@ class _TxtRecord(msgspec.Struct):
     protocol: Annotated[int, Meta(ge=1, le=1_000_000)]
     name: Annotated[str, Meta(max_length=_MAX_NAME)] = ""
     symbol: Annotated[str, Meta(pattern="^[A-Z0-9]{0,12}$")] = ""
+
+
+prepare(_TxtRecord)
 
 
 class Discovery:

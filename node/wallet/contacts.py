@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..system.advice import typed
+from ..system.decoding import prepare
 from ..system.text import shown
 from ..system.words import place_of
 from .errors import NameTaken, UnknownKey, WalletMissing, WalletUnreadable
@@ -32,6 +33,9 @@ class _Contacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["moneyer-contacts"]
     version: Literal[1]
     contacts: dict[Name, Address]
+
+
+prepare(_Contacts)
 
 
 def read_contacts(folder: Path) -> Mapping[str, str]:

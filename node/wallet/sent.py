@@ -15,6 +15,7 @@ import msgspec
 from ..core import codec
 from ..core.errors import Malformed
 from ..core.types import Transfer
+from ..system.decoding import prepare
 from .errors import WalletMissing, WalletUnreadable
 from .private_files import read_private, write_private
 
@@ -34,6 +35,9 @@ class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain_id: str
     raw: str
     """The transfer's bytes, in hex."""
+
+
+prepare(_Sent)
 
 
 def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ..system.decoding import prepare
 from ..system.words import place_of
 from .derive import Key
 from .errors import WalletUnreadable
@@ -72,6 +73,9 @@ class _Head(msgspec.Struct):
 
     format: str
     version: int
+
+
+prepare(_Head, WalletFile, Secrets)
 
 
 def decode(content: bytes) -> WalletFile:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from ...config import Config
 from ...system import locks
+from ...system.decoding import prepare
 from ..shapes.mining import StratumStatus, WorkerStatus
 
 _MAX_WORKER_STATUS: Final = 4_096
@@ -26,6 +27,9 @@ class _WorkerFile(Struct):
     share: float = 1.0
     blocks: Annotated[int, Meta(ge=0)] = 0
     stale: Annotated[int, Meta(ge=0)] = 0
+
+
+prepare(_WorkerFile, StratumStatus)
 
 
 NO_WORKER = WorkerStatus(alive=False)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ...system.decoding import prepare
 from ...system.threads import in_threads
 from ...system.words import nearest, quoted
 from ..net.control import Control
@@ -51,6 +52,9 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
 
     edges: list[_Edge]
     hashes: dict[str, float]
+
+
+prepare(_Kept)
 
 
 def take(data: Path, nodes: Sequence[NodeHandle], name: str) -> dict[str, Any]:

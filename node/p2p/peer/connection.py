@@ -36,6 +36,7 @@ from urllib3.exceptions import HTTPError
 
 from .... import __version__
 from ...core.errors import RULES
+from ...system.decoding import prepare
 from ...system.network import shut
 from . import urls
 from .conditioned import ConditionedLinks, Exchange
@@ -205,6 +206,9 @@ class _ErrorBody(msgspec.Struct):
 
 class _ErrorAnswer(msgspec.Struct):
     error: _ErrorBody
+
+
+prepare(_ErrorAnswer)
 
 
 class Transport:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ...core.errors import MoneyerError, quoted
+from ...system.decoding import prepare
 from ...system.files import write_whole
 from ...system.words import read_plain, sentence_of
 from .errors import BadUrl
@@ -65,6 +66,9 @@ class LinkFields(Struct, forbid_unknown_fields=True):
     latency_ms: Annotated[float, Meta(ge=0, le=MAX_LATENCY_MS)] = 0.0
     loss: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     rate: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+
+
+prepare(dict[str, LinkFields])
 
 
 def from_fields(given: Mapping[str, LinkFields]) -> dict[str, LinkConditions]:

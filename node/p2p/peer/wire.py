@@ -17,6 +17,7 @@ from ...core import codec
 from ...core.codec import show
 from ...core.errors import Malformed
 from ...core.types import HEADER_SIZE, Transfer
+from ...system.decoding import prepare
 from .errors import BadAnswer, NewerProtocol
 
 T = TypeVar("T")
@@ -106,6 +107,9 @@ class PeersAnswer(msgspec.Struct, frozen=True):
 
     peers: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=1000)]
     links: Annotated[list[Neighbour], Meta(max_length=MAX_NEIGHBOURS)] = []
+
+
+prepare(_Protocol, Hello, BlockAnswer, TransactionsAnswer, PeersAnswer)
 
 
 def parse_hello(body: bytes) -> Hello:

@@ -14,6 +14,7 @@ from ...api.calls.v1_blocks import BlockQuery, PartQuery, block_transactions, li
 from ...api.calls.v1_transactions import PoolQuery, pool
 from ...api.shapes.v1 import BlockSummary, NextBlock, Status, TransactionView
 from ...core.errors import NoTimestamp
+from ...system.decoding import prepare
 from ...system.shares import DEAR_READS
 from ..frame.pages import Page, Visit, content_of, page
 
@@ -61,6 +62,9 @@ def pulse_of(blocks: Sequence[BlockSummary]) -> Pulse:
 def _rate(first: BlockSummary, last: BlockSummary) -> float | None:
     seconds = last.timestamp - first.timestamp
     return (int(last.work, 16) - int(first.work, 16)) / seconds if seconds > 0 else None
+
+
+prepare(Status)
 
 
 def status_of(visit: Visit[object]) -> Status:
