@@ -120,12 +120,12 @@ def _begun(data: Path, wanted: Wishes, port: int | None, *, is_made: bool) -> Be
             if last or port is not None:
                 raise
             continue
-        if not begun.died:
+        if not begun.not_up:
             return begun
         _stop(begun)
         if last or port is not None:
-            name, said = next(iter(begun.died.items()))
-            raise NotStarted(f"node {name} ended while it started. It said: {said}", died=begun.died)
+            name, said = next(iter(begun.not_up.items()))
+            raise NotStarted(f"node {name} did not come up: {said}", not_up=begun.not_up)
     raise AssertionError  # the last try returns or raises
 
 
