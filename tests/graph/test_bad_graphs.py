@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from moneyer.node.devnet.graph import graph_files
 from moneyer.node.devnet.graph.graph import MOST_NODES, BadGraph
@@ -191,3 +193,67 @@ def test_a_file_of_more_nodes_than_anyone_runs_is_refused(tmp_path: Path) -> Non
     assert f"{MOST_NODES + 1:,} nodes" in refused(many).message
     many.write_text("\n".join(f"0 {number}" for number in range(1, 10_000)))
     assert len(read_graph(str(many)).nodes) == 10_000
+
+
+FRAMES = {
+    ".graphml": ("<graphml><key id='k' for='all' attr.name='miner'/><graph>", "</graph></graphml>"),
+    ".gexf": ("<gexf><graph><nodes>", "</nodes></graph></gexf>"),
+    ".json": ('{"nodes": [', "]}"),
+    ".dot": ("graph {", "}"),
+    ".txt": ("a b ", "\n"),
+}
+PIECES = (
+    *"{}[]()<>\"'\\/=:;,+-#&|!?* \n\t\u202e\0\ufeff\u0663",
+    *[
+        "a",
+        "b",
+        "é",
+        "0",
+        "-1",
+        "1e400",
+        "NaN",
+        "null",
+        "true",
+        "graph",
+        "strict",
+        "subgraph",
+        "node",
+        "edge",
+        "--",
+        "->",
+        "links",
+        "id",
+        "miner",
+        "loss=0.5",
+        "//",
+        "/*",
+        "*/",
+        "<!--",
+    ],
+    *('"a"', '"nodes":', '{"id": 1}', '"edges": [{"source": 1, "target": 1}]', '"adjacency": [[]]', "{'loss': 0.5}"),
+    *("<node id='a'/>", "<node id='b'><data key='k'>no</data></node>", "<edge source='a' target='b'/>", "<edges>"),
+    *(
+        "<attvalues><attvalue for='0' value='1'/></attvalues>",
+        "<graph/>",
+        "<hyperedge/>",
+        "<data/>",
+        "<edge/>",
+        "<x:y/>",
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([*FRAMES]), st.booleans(), st.lists(st.sampled_from(PIECES), max_size=30))
+def test_whatever_stands_in_a_file_it_is_a_graph_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, is_framed: bool, pieces: list[str]
+) -> None:
+    before, behind = FRAMES[ending] if is_framed else ("", "")
+    path = tmp_path_factory.getbasetemp() / f"any{ending}"
+    path.write_text(before + "".join(pieces) + behind, "utf-8")
+    message = ""
+    try:
+        assert read_graph(str(path), allow_parts=True).nodes
+    except BadGraph as error:
+        message = error.message
+    assert message.isprintable()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from ...core.errors import MoneyerError
+from ...network_file import NetPlan
 from ...system.text import lettered, shown
 from .graph import EdgeSpec, NetworkGraph, NodeSpec
 from .placing import places
@@ -120,6 +121,17 @@ def draw_png(
 ) -> bytes:
     """The same as a PNG file. Raises NoPlots."""
     return png(picture_of(graph, states, cut))
+
+
+def picture_of_plan(plan: NetPlan, nodes: Iterable[Mapping[str, Any]]) -> Picture:
+    """A network from a graph. `nodes`: the `name`, `state`, `height` and `tip` of each, as of `moneyer net status`."""
+    graph = NetworkGraph(
+        plan.graph,
+        tuple(NodeSpec(node.name, node.miner) for node in plan.nodes),
+        tuple(EdgeSpec(edge.a, edge.b, edge.latency_ms, edge.loss, edge.rate) for edge in plan.edges),
+    )
+    states = {row["name"]: NodeState(row["state"], row["height"], row["tip"]) for row in nodes}
+    return picture_of(graph, states, [(edge.a, edge.b) for edge in plan.edges if edge.is_cut])
 
 
 # --- what is drawn -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ...network_file import RESERVED
 from ...system.text import shown
 from ...wallet.errors import BadName
 from ...wallet.names import check_name, name_key
@@ -13,8 +14,6 @@ from . import attributes
 from .attributes import Attributes, Hashes
 from .graph import MOST_EDGES, MOST_NODES, BadGraph, EdgeSpec, NetworkGraph, NodeSpec, Place
 
-RESERVED: Final = frozenset({"coin.toml", "logs", "network.json", "network.lock", "procfile", "snapshots", "worker"})
-"""What else lies in the folder of a network, so no node's folder can be called so (without regard to case)."""
 _LONGEST: Final = 40
 """Characters of a wrong name that an error repeats."""
 

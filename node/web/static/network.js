@@ -91,9 +91,9 @@ function arrangeShape(nodes) {
   const room = nodes.length >= CROWDED ? LABEL.crowded : LABEL.wide;
   const place = (at) => new Map(nodes.map((each, index) => [each.id, at(index)]));
   const circle = (index, count) => {
-    const radius = Math.max(120, (count * room) / (2 * Math.PI));
+    const radius = Math.max(160, (count * room) / (2 * Math.PI));
     const angle = (2 * Math.PI * index) / count - Math.PI / 2;
-    return { x: 1.25 * radius * Math.cos(angle), y: 0.85 * radius * Math.sin(angle) };
+    return { x: 1.15 * radius * Math.cos(angle), y: 0.95 * radius * Math.sin(angle) };
   };
   if (kind === "grid") {
     const columns = Number(size.split("x")[1]);
@@ -176,7 +176,7 @@ function style() {
     { selector: "edge[?own]", style: { width: 2.5, "line-color": muted } },
     { selector: "node[?isSelf]", style: { shape: "round-diamond", width: 40, height: 40, "border-width": 3, "border-color": fg } },
     { selector: "node[state = 'stopped'], node[state = 'silent']", style: { "background-color": card, "border-style": "dashed" } },
-    { selector: "edge[label]", style: {
+    { selector: "edge[?label]", style: {
       label: "data(label)", "font-family": "system-ui, sans-serif", "font-size": 11, color: fg, "text-wrap": "wrap",
       "text-background-color": card, "text-background-opacity": 0.9, "text-background-padding": 2 } },
     { selector: "edge[state = 'open']", style: { "line-color": muted } },
