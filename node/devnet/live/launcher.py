@@ -24,6 +24,7 @@ from ..coinfiles import COIN_FILE, make_once
 from ..devcoin import BLOCK_TIME, development_coin
 from ..net.begin import Begun, NotStarted, begin
 from ..net.building import PortsTaken, Wishes, build, hold_folder
+from ..net.capacity import check_capacity
 from ..net.control import ControlRefused, NotRunning
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def launch(
 ) -> Launched:
     """Make or find a network and start it; its nodes answer when this returns.
 
-    `wishes`: fields of `building.Wishes`. Raises BadGraph, NotStarted, PortsTaken, NetworkUp, BadNetwork, OSError.
+    `wishes`: fields of `building.Wishes`. Raises BadGraph, TooManyNodes, NotStarted, PortsTaken, NetworkUp, BadNetwork,
+    OSError.
     """
     if graph is None and not (data is not None and has_plan(data)):
         graph = USUAL_GRAPH
@@ -92,6 +94,8 @@ def launch(
         from ..graph.graph_reading import read_graph
 
         graph = read_graph(str(graph), allow_parts=allow_parts, seed=seed)
+    if graph is not None:
+        check_capacity(len(graph.nodes))
     owner = None
     if data is None:
         data, owner = _made()

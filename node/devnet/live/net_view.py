@@ -40,6 +40,9 @@ def view(plan: NetPlan, nodes: Sequence[NodeHandle]) -> dict[str, Any]:
         row["lag"] = None if row["height"] is None or best is None else best - row["height"]
         row["neighbours"] = plan.neighbours(row["name"])
     states = {row["name"]: row["state"] for row in rows}
+    down = {node.url for node in nodes if states[node.name] != "up"}  # which others take some time to notice
+    for row in rows:
+        row["peers"] = None if row["height"] is None else len(linked[row["name"]] - down)
     urls = {node.name: node.url for node in nodes}
     return {
         "data": str(plan.data),
@@ -71,7 +74,7 @@ def _look(node: NodeHandle, process: dict[str, Any]) -> tuple[dict[str, Any], se
         "height": said.get("height"),
         "tip": said.get("tip"),
         "lag": None,
-        "peers": len(peers) if said else None,
+        "peers": None,
         "mempool": said["mempool"]["count"] if said else None,
         "hashrate": worker.get("hashrate") if worker.get("alive") else None,
         "pid": process.get("pid"),
