@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,9 @@ PROGRAMS = {
 PARTS = {"urllib3": "requests"}
 """Modules that come with another distribution, and are named in its row."""
 
+HOST = "pytest"
+"""Loads `moneyer/pytest_plugin.py`, the one file of the program that imports it, and so is there."""
+
 
 @cache
 def _imported(folders: tuple[str, ...]) -> frozenset[str]:
@@ -40,12 +44,19 @@ def _imported(folders: tuple[str, ...]) -> frozenset[str]:
     found: set[str] = set()
     for path in files():
         if path.suffix == ".py" and name_of(path).startswith(folders):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Import):
-                    found.update(alias.name.partition(".")[0] for alias in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found.add(node.module.partition(".")[0])
+            found |= _imports(path)
     return frozenset(found - own - sys.stdlib_module_names)
+
+
+def _imports(path: Path) -> set[str]:
+    """Top-level names that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 PROGRAM = ("node/", "worker/", "migrations/", "moneyer/")
@@ -57,7 +68,9 @@ def _module(distribution: str) -> str:
 
 
 def test_the_program_imports_what_it_declares_and_nothing_else() -> None:
-    assert {_module(name) for name in (*TO_RUN, *EXTRAS)} == _imported(PROGRAM) - {*PARTS}
+    assert {_module(name) for name in (*TO_RUN, *EXTRAS)} == _imported(PROGRAM) - {*PARTS, HOST}
+    python = [path for path in files() if path.suffix == ".py" and name_of(path).startswith(PROGRAM)]
+    assert [name_of(path) for path in python if HOST in _imports(path)] == ["moneyer/pytest_plugin.py"]
     for module, distribution in PARTS.items():
         assert f"`{module}`" in TO_RUN[distribution]
 
