@@ -168,6 +168,12 @@ class _OnePort(MPServer):
             workers_kill_timeout=STOP_SECONDS,
         )
         self._listener = listener
+        self.ended_with: int | None = None
+        """The exit status of the serving process, where it ended by itself (negative: a signal's number)."""
+
+    def _stop_workers(self) -> None:
+        self.ended_with = next((worker.inner.exitcode for worker in self.wrks), None)
+        super()._stop_workers()  # type: ignore[no-untyped-call]
 
     def _init_shared_socket(self) -> None:
         self._listener.set_inheritable(True)
@@ -188,6 +194,8 @@ def _run(config: Config, listener: socket.socket) -> None:
         server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
     except SystemExit:
         if not server.interrupt_signal:
+            if server.ended_with is not None and server.ended_with < 0:  # the system's doing: it could log nothing
+                log.error("the process that answers was killed (%s)", signal.Signals(-server.ended_with).name)
             log.error(THE_REASON_IS_ABOVE)
             raise
 

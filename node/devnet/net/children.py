@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 from ...system.forking import CONTEXT, IS_FORKED
+from ...system.lifecycle import THE_REASON_IS_ABOVE
 from ..forked import Enter, become
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
@@ -95,7 +96,8 @@ class Child:
             self._rest = b""
         for line in whole:
             text = line[:_LONGEST].decode("utf-8", "replace").strip()
-            self.said = text or self.said
+            if THE_REASON_IS_ABOVE not in text:
+                self.said = text or self.said
         return whole, not part
 
     def drop_reader(self) -> None:
