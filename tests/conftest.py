@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from moneyer.node.wallet import seal
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # As in an activated environment, so that advice reads `moneyer …`; and no node of a test is registered.
@@ -20,6 +22,10 @@ os.environ["MONEYER_STATE"] = "/dev/null"
 os.environ["MONEYER_CACHE"] = str(REPOSITORY / ".pytest_cache" / "engines")
 # Whoever started us may ignore Ctrl-C (a shell does so for what runs in its background), and children would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SCRYPT_N = seal.SCRYPT_N
+"""What sealing a wallet costs. Here, and in the processes that tests fork, it costs next to nothing instead."""
+seal.SCRYPT_N = 2**10
 
 # No deadline: the machine may be busy. CI must fail for the same reason twice, so it draws the same examples.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

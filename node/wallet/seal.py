@@ -22,8 +22,9 @@ VARIABLE = "MONEYER_PASSPHRASE"
 MAX_PASSPHRASE = 1024
 """Characters."""
 
-_N, _R, _P = 2**17, 8, 1
-"""What OWASP asks of scrypt: 128 MiB, some half a second."""
+SCRYPT_N = 2**17
+"""With `_R` and `_P` what OWASP asks of scrypt: 128 MiB, some half a second. Most of our tests pay less."""
+_R, _P = 8, 1
 _MAX_MEMORY = 256 * 2**20
 """Bytes that opening a file may take; scrypt takes 128 * n * r."""
 _MAX_PASSES = 4
@@ -52,7 +53,7 @@ def fresh_encryption() -> Encryption:
     """A new salt and nonce, made for every write: no key is ever used with one nonce twice."""
     return Encryption(
         kdf="scrypt",
-        n=_N,
+        n=SCRYPT_N,
         r=_R,
         p=_P,
         salt=secrets.token_hex(16),

@@ -18,7 +18,7 @@ import pytest
 
 from moneyer.node.core.address import MAX_ADDRESS, decode_address, encode_address
 from moneyer.node.core.errors import BadAddress
-from moneyer.node.wallet import derive
+from moneyer.node.wallet import derive, seal
 from moneyer.node.wallet.derive import DEVELOPMENT_NAMES, DEVELOPMENT_PHRASE, Key, key_from_phrase, random_key
 from moneyer.node.wallet.errors import (
     NameTaken,
@@ -31,6 +31,7 @@ from moneyer.node.wallet.errors import (
 )
 from moneyer.node.wallet.keystore import add_key, create_wallet, ensure_wallet, open_wallet
 from moneyer.node.wallet.names import check_name
+from tests.conftest import SCRYPT_N
 
 PASSPHRASE = "correct horse"
 
@@ -353,6 +354,14 @@ def test_a_wrong_passphrase_and_a_damaged_file_get_the_same_refusal(path: Path, 
             open_wallet(path, passphrase=passphrase)
         refusals.add((str(refusal.value), str(refusal.value.details)))
     assert refusals == {("the passphrase is wrong, or the wallet file is damaged", "{}")}
+
+
+def test_sealing_costs_what_owasp_asks_for_and_the_file_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seal, "SCRYPT_N", SCRYPT_N)
+    create_wallet(path, {"miner": random_key()}, development=False, passphrase=PASSPHRASE)
+    encryption = json.loads(path.read_text())["encryption"]
+    assert (encryption["n"], encryption["r"], encryption["p"]) == (2**17, 8, 1)
+    assert open_wallet(path, passphrase=PASSPHRASE).names.keys() == {"miner"}
 
 
 @pytest.mark.parametrize("cost", [{"n": 2**30}, {"r": 2**20}, {"p": 5}, {"n": 2**17 + 1}, {"n": 1}])

@@ -31,6 +31,7 @@ ENTRIES = ("moneyer", "moneyer.worker", "tests.kit.serve")
 LENGTH = struct.Struct("!I")
 _AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_")
 """Variables by which an interpreter is set up, before any code of ours runs, begin so."""
+_PYTHONPATH = os.environ.get("PYTHONPATH")
 _SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -127,7 +128,9 @@ def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
     """What sets up an interpreter. That nothing is imported from the current folder makes no difference to a fork."""
     found = {name: value for name, value in environment.items() if name.startswith(_AT_START)}
     found.pop("PYTHONSAFEPATH", None)
-    return {**found, "PYTHONPATH": found.get("PYTHONPATH") or str(REPOSITORY)}
+    if found.get("PYTHONPATH") in (None, _PYTHONPATH, str(REPOSITORY)):
+        found.pop("PYTHONPATH", None)
+    return found
 
 
 def take_terminal() -> None:
