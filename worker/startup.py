@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -22,6 +24,15 @@ _SILENT_SECONDS = 3.0
 """Seconds of these before a line says what is waited for."""
 
 
+def allow_files(count: int) -> None:
+    """Let this process open `count` files, or as many as the system lets a user allow; some begin with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        with suppress(OSError, ValueError):  # as it was, then
+            wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def need_descriptors(count: int, who: str, refusal: type[MoneyerError]) -> None:
     """Raises `refusal` where this process cannot open `count` files more. `who`: the process, for its sentence."""
     opened: list[int] = []
@@ -31,7 +42,7 @@ def need_descriptors(count: int, who: str, refusal: type[MoneyerError]) -> None:
     except OSError as error:
         raise refusal(
             f"{who} needs {count} free file descriptors and gets {len(opened)} ({error.strerror}): raise it with "
-            "`ulimit -n 1024`, or end programs that have many files open"
+            f"`ulimit -n {max(1024, count + 100)}`, or end programs that have many files open"
         ) from None
     finally:
         for each in opened:

@@ -12,7 +12,7 @@ from time import monotonic
 from ...node.core.errors import MoneyerError
 from ...node.system import logs
 from ..config import BadWorkerOption
-from ..startup import need_descriptors
+from ..startup import allow_files, need_descriptors
 from ..supervisor import Ending, end_as_asked
 from .node_place import Place, SharedNode
 
@@ -24,6 +24,8 @@ Rates = Callable[[], Mapping[Path, float] | None]
 _RATES_SECONDS = 1.0
 """Seconds between two looks at the rates."""
 _DESCRIPTORS = 24
+_OTHER_FILES = 40
+"""Files that may be open already: what the launcher had, and a terminal's."""
 _DESCRIPTORS_OF_A_NODE = 20
 """Locks, doorbell, and connections to the database with its log (measured: 14)."""
 
@@ -46,7 +48,9 @@ def run_shared(
         logs.configure(log_level, log_json)
     try:
         check_rates(nodes)
-        need_descriptors(_DESCRIPTORS + _DESCRIPTORS_OF_A_NODE * len(nodes), "the worker", _NoDescriptors)
+        count = _DESCRIPTORS + _DESCRIPTORS_OF_A_NODE * len(nodes)
+        allow_files(count + _OTHER_FILES)
+        need_descriptors(count, "the worker", _NoDescriptors)
     except MoneyerError as error:
         log.error("%s", error.message)
         return 1

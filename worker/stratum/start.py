@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -23,7 +22,7 @@ from ...node.system.files import sweep, write_whole
 from ...node.system.lifecycle import watch_parent
 from ...node.system.locks import Held, hold, is_held
 from ..reports import Sparing, shown_rate
-from ..startup import NODE_SECONDS, NodeWait, need_descriptors
+from ..startup import NODE_SECONDS, NodeWait, allow_files, need_descriptors
 from .stratum_server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
@@ -107,7 +106,7 @@ async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: flo
 
 
 async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.Event) -> None:
-    _allow_files(config.max_connections + 100)
+    allow_files(config.max_connections + 100)
     loop = asyncio.get_running_loop()
     crowded = Sparing(log, level=logging.WARNING)
     loop.set_exception_handler(lambda loop, context: _on_trouble(loop, context, crowded))
@@ -152,14 +151,6 @@ def _refusal(config: StratumConfig, error: OSError) -> str:
     if error.errno in (98, 48):  # EADDRINUSE on Linux and macOS
         return f"port {config.port} is taken: stop what listens there, or give another --port"
     return f"{config.host} is no address of this machine: give --host an IP address of it"
-
-
-def _allow_files(count: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        with contextlib.suppress(OSError, ValueError):
-            wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _tell(config: StratumConfig, server: StratumServer) -> None:

@@ -81,7 +81,8 @@ class ThrowawayNode:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for this process, which ends the node
-                env={**os.environ, LAUNCHER: str(os.getpid())},
+                # A register of its own: commands without --data must not find this node.
+                env={**os.environ, LAUNCHER: str(os.getpid()), "MONEYER_STATE": str(data.parent / "state")},
             )
         self._wait()
 
