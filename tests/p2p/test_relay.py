@@ -11,6 +11,8 @@ from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.outcomes import Extended
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
+from moneyer.node.p2p.gossip.relay_policy import MAX_PATH
+from moneyer.node.p2p.peer import wire
 from moneyer.node.store.engine import Store
 from tests.kit.chains import ChainBuilder, transfer
 from tests.kit.net.gossip import (
@@ -26,9 +28,11 @@ from tests.kit.net.gossip import (
     wait_for_pool,
     wait_until_told,
 )
-from tests.kit.net.peers import Serve
+from tests.kit.net.peers import Answer, Serve, hello_of
 from tests.kit.running import ALICE, BOB, CAROL, running
 from tests.kit.waiting import wait_until
+
+JSON = {"Content-Type": "application/json"}
 
 
 def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:
@@ -195,3 +199,23 @@ def test_a_manual_node_neither_pushes_nor_pulls(tmp_path: Path, serve: Serve) ->
             node.wait_for_tip(third.chain)
         assert {path for path, _ in server.asked} == {"GET /p2p/hello"}
         assert node.get("/replace_chain").json["message"] == "nodes updated."
+
+
+def test_blocks_that_a_peer_fetches_are_not_pushed_to_it_as_well(tmp_path: Path, serve: Serve) -> None:
+    """A peer that is far behind hears of the tip, fetches what leads there, and is then not sent it one by one."""
+    peer = serve(listener(ChainBuilder(COIN)))
+    with gossiping(tmp_path / "node") as node:
+        for _ in range(MAX_PATH + 4):
+            node.extend()
+        hashes = [codec.block_hash(block.header) for block in node.chain.blocks[1:]]
+
+        def fetch(raw: bytes) -> Answer:
+            fetched = node.post("/p2p/blocks", wire.blocks_request(hashes[:-1]), {**JSON, **sender})
+            assert fetched.status == 200, fetched.body
+            return Answer(b'{"status": "orphan"}')
+
+        sender = {"Moneyer-Node": str(hello_of(node.chain)["node_id"])}
+        peer.routes["POST /p2p/block"] = fetch
+        assert node.post("/v1/peers", {"url": peer.url}).status == 201
+        wait_until_told(peer)
+        assert set(blocks_told(peer)) == {hashes[-1]}

@@ -159,7 +159,10 @@ def send_blocks(node: Node, call: Call[None, BlocksBody]) -> bytes:
     if len(set(hashes)) < len(hashes):
         raise BadField("hashes: each block is sent once: name each hash once", field="hashes")
     with node.store.read() as conn:
-        return wire.frame_blocks(_gather(conn, call))
+        answer = wire.frame_blocks(_gather(conn, call))
+    if call.sender:
+        node.gossip.fetched(Caller(call.sender, call.remote), list(map(unshow, hashes)))
+    return answer
 
 
 def _gather(conn: Connection, call: Call[None, BlocksBody]) -> Iterator[bytes | None]:

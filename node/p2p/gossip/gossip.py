@@ -145,6 +145,11 @@ class Gossip:
         for link in self._links_of(caller):
             link.has_blocks([sha256d(raw[:HEADER_SIZE])])
 
+    def fetched(self, caller: Caller, hashes: list[bytes]) -> None:
+        """A peer fetches these blocks here: they are not pushed to it as well, one by one."""
+        for link in self._links_of(caller):
+            link.has_blocks(hashes)
+
     def heard_transfers(self, caller: Caller, transfers: list[Transfer]) -> None:
         """A peer sent these, so they are not sent back."""
         links = self._links_of(caller)
