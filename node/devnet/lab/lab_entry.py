@@ -28,6 +28,8 @@ class LabRun:
     """Where pictures are written; None: nowhere."""
     seed: int | None = None
     """Makes what is left to chance the same in each run; None: chance."""
+    is_quick: bool = False
+    """Whether an experiment takes few samples: its figures are rougher then."""
 
 
 @dataclass(frozen=True, slots=True)

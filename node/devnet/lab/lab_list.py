@@ -1,15 +1,27 @@
 """All that the lab can run, by name: `moneyer lab list`, `show` and `run` are made of this list.
 
-An experiment joins it with one `Entry` in `_experiments`; an attack with its class in `attacks.ATTACKS`.
+An experiment joins it with its line in `EXPERIMENTS`, an attack with its class in `attacks.ATTACKS`.
 """
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from ...core.errors import MoneyerError
 from ...system.words import nearest, quoted
+from .attack_ground import NoGround
 from .attacking import run_attacks
 from .attacks import ATTACKS, Attack
-from .lab_entry import Entry, Kind
+from .experiments import double_spend, eclipse, fork_and_heal, slow_link
+from .experiments.notebook import Experiment, Notebook
+from .lab_entry import Entry, Kind, LabRun
+
+EXPERIMENTS: Final = (
+    fork_and_heal.EXPERIMENT,
+    double_spend.EXPERIMENT,
+    slow_link.EXPERIMENT,
+    eclipse.EXPERIMENT,
+)
 
 
 class NoSuchEntry(MoneyerError):
@@ -20,7 +32,7 @@ class NoSuchEntry(MoneyerError):
 
 def entries() -> list[Entry]:
     """All of them, experiments first."""
-    return [*_experiments(), *map(_of_attack, ATTACKS)]
+    return [*map(_of_experiment, EXPERIMENTS), *map(_of_attack, ATTACKS)]
 
 
 def entry(name: str) -> Entry:
@@ -45,8 +57,24 @@ def attack_of(name: str) -> Attack:
     raise NoSuchEntry(f"{name} is no attack: run it with `moneyer lab run {name}`", found=name)
 
 
-def _experiments() -> list[Entry]:
-    return []
+def run_experiment(experiment: Experiment, run: LabRun) -> dict[str, Any]:
+    """Run it on a network of its own. The result: `name`, and what `Notebook.as_json` says. Raises MoneyerError."""
+    if run.node is not None:
+        raise NoGround(f"{experiment.name} runs on a network that it starts itself: leave --node out")
+    book = Notebook(run.say, folder=run.folder, seed=run.seed, is_quick=run.is_quick)
+    experiment.act(book)
+    return {"name": experiment.name, **book.as_json()}
+
+
+def _of_experiment(experiment: Experiment) -> Entry:
+    return Entry(
+        name=experiment.name,
+        kind=Kind.EXPERIMENT,
+        title=experiment.title,
+        about=experiment.about,
+        shows=experiment.shows,
+        run=lambda run: run_experiment(experiment, run),
+    )
 
 
 def _of_attack(attack: Attack) -> Entry:

@@ -21,6 +21,7 @@ _node = option(
     help="A development node that runs.  [default: what it needs is started, on a temporary folder]",
 )
 _pictures = option("--pictures", type=FOLDER, metavar="DIR", help="Write pictures into this folder.")
+_quick = option("--quick", is_flag=True, help="Take few samples: figures are rougher, and it takes seconds.")
 _seed = option("--seed", type=int, metavar="N", help="Make what is left to chance the same in each run.")
 
 
@@ -74,20 +75,22 @@ def show(name: str, json: bool) -> None:
 @_node
 @_pictures
 @_seed
+@_quick
 @as_json
-def run(name: str, node: str | None, pictures: Path | None, seed: int | None, json: bool) -> int:
+def run(name: str, node: str | None, pictures: Path | None, seed: int | None, quick: bool, json: bool) -> int:
     """Run an experiment or an attack.
 
     Ends with 1 where it did not show what it should.
 
     \b
     moneyer lab run tamper
+    moneyer lab run fork-and-heal --pictures here
     """
     from ....devnet.lab.lab_entry import LabRun
     from ....devnet.lab.lab_list import entry
 
     held = entry(name)
-    told = LabRun(_sayer(is_silent=json), node=node, folder=pictures, seed=seed)
+    told = LabRun(_sayer(is_silent=json), node=node, folder=pictures, seed=seed, is_quick=quick)
     return _ended(held.run(told), json=json)
 
 

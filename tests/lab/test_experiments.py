@@ -1,0 +1,61 @@
+"""Experiments on real nodes: each shows what it says, and the same networks serve several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from moneyer.node.devnet.lab.experiments import double_spend, eclipse, fork_and_heal, slow_link
+from moneyer.node.devnet.lab.experiments.notebook import Experiment, Networks, Notebook
+from moneyer.node.devnet.live.live_network import Network
+from moneyer.node.devnet.live.net_pool import NetPool
+
+
+@pytest.fixture(scope="module")
+def networks() -> Iterator[Networks]:
+    pool = NetPool()
+
+    def lent(graph: Any, **wishes: Any) -> AbstractContextManager[Network]:
+        with pool.lend() as (_, borrow):
+            return nullcontext(borrow(graph, **wishes))
+
+    yield lent
+    pool.close()
+
+
+def run(experiment: Experiment, networks: Networks) -> Notebook:
+    book = Notebook(print, seed=7, is_quick=True, networks=networks)
+    experiment.act(book)
+    assert book.claims
+    assert all(book.claims.values()), book.claims
+    for svg in book.pictures.values():
+        ElementTree.fromstring(svg)
+    return book
+
+
+def test_a_fork_heals_to_the_chain_with_more_work_and_a_tie_waits_for_the_next_block(networks: Networks) -> None:
+    book = run(fork_and_heal.EXPERIMENT, networks)
+    assert book.facts == {"height": 7, "blocks": 11, "tips": 1}
+
+
+def test_a_payment_on_a_losing_branch_is_gone_and_its_sequence_is_used_up(networks: Networks) -> None:
+    book = run(double_spend.EXPERIMENT, networks)
+    assert book.facts == {"height": 4, "code": "bad_sequence"}
+    svg = book.pictures["double-spend"]
+    assert all(note in svg for note in ("Alice pays Bob", "Alice pays Carol", "Dave pays Erin"))
+
+
+def test_a_node_in_eclipse_believes_the_attacker_until_it_has_one_honest_link(networks: Networks) -> None:
+    book = run(eclipse.EXPERIMENT, networks)
+    assert book.facts == {"height": 6, "confirmations": 2}
+
+
+def test_a_slow_link_makes_blocks_stale(networks: Networks) -> None:
+    book = run(slow_link.EXPERIMENT, networks)
+    fast, slow = book.facts["rows"]
+    assert fast["delay"] == 0
+    assert slow["stale"] > fast["stale"]
