@@ -1,7 +1,8 @@
-"""Takes the pictures of the pages in README: `python -m tools.pictures`. Needs Chromium, and ports from 5601 up.
+"""Takes the pictures of the pages in README and docs: `python -m tools.pictures`. Needs Chromium, ports from 5601 up.
 
 A network of three manual nodes in a folder of its own: coins move, two nodes mine apart from each other, and one gives
-its branch up. Each picture is of such a page, as it is then.
+its branch up. Each picture is of such a page, as it is then. Then a network from a graph: a small world that is split,
+with a slow connection and a stopped node (`python -m tools.pictures graph` takes these two alone).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from moneyer import Network
 from tests.kit.browser import chromium
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 PORT = 5601
+GRAPH_PORT = 5621
 NODES = [f"http://127.0.0.1:{PORT + number}" for number in range(3)]
 SIZE: ViewportSize = {"width": 1200, "height": 780}
 _START_SECONDS = 60
@@ -102,8 +105,16 @@ def live() -> None:
     pay(second, *PAYMENTS[:3])
 
 
-def picture(browser: Browser, name: str, url: str, *, dark: bool = False, act: Act = lambda page: None) -> None:
-    context = browser.new_context(viewport=SIZE, color_scheme="dark" if dark else "light", reduced_motion="reduce")
+def picture(
+    browser: Browser,
+    name: str,
+    url: str,
+    *,
+    dark: bool = False,
+    act: Act = lambda page: None,
+    size: ViewportSize = SIZE,
+) -> None:
+    context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", reduced_motion="reduce")
     page = context.new_page()
     page.goto(url, wait_until="load")
     page.wait_for_selector("#live-state[data-state=on]")
@@ -117,8 +128,32 @@ def change_an_old_block(page: Page) -> None:
     page.get_by_label("What stands in it").nth(1).fill("Ann pays Ben 500")
 
 
+def graph(browser: Browser) -> None:
+    """A small world whose halves mine apart, as a file and on its page."""
+    with tempfile.TemporaryDirectory() as folder, Network("smallworld:10:4", data=folder, port=GRAPH_PORT) as net:
+        net.mine("1", 3)
+        net.wait_one_tip()
+        names = list(net.nodes)
+        net.split(names[:5], names[5:])
+        net.delay("2", "3", 300)
+        net.mine("2", 2)
+        net.mine("8", 3)
+        net.stop("5")
+        net.wait_for(lambda: len({net[name].tip for name in names if name != "5"}) == 2)
+        draw = ["net", "draw", str(PICTURES / "smallworld.svg"), "--data", folder]
+        subprocess.run([sys.executable, "-P", "-m", "moneyer", *draw], check=True)
+        picture(browser, "network", f"{net['1'].url}/network", size={"width": 1200, "height": 900})
+
+
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
+    if sys.argv[1:] != ["graph"]:
+        pages()
+    with chromium() as browser:
+        graph(browser)
+
+
+def pages() -> None:
     with network(), chromium() as browser:
         live()
         picture(browser, "home", NODES[1])

@@ -14,10 +14,10 @@ import psutil
 import pytest
 import requests
 
-from moneyer.node.config import NETWORK_LOCK
+from moneyer.node.config import NETWORK_FILE, NETWORK_LOCK
 from moneyer.node.devnet.net.begin import begin
 from moneyer.node.devnet.net.control import Control, ControlRefused, NotRunning
-from moneyer.node.network_file import NetPlan, read_plan
+from moneyer.node.network_file import NetPlan, PlannedEdge, PlannedNode, plan_json, read_plan
 from tests.kit.commands import MONEYER, asked, moneyer, open_to_others, refusal
 from tests.kit.net.launchers import BUSY, START, Launcher
 from tests.kit.system.ports import free_ports
@@ -84,6 +84,30 @@ def test_it_is_there_when_the_command_ends_and_shows_page_nodes_and_what_to_try(
     assert f"  3   {urls[2]}   beside 2 · does not mine\n" in screen
     assert f"`moneyer net down --data '{data}'` ends it" in screen
     assert open_to_others(data) == []
+
+
+def test_it_is_drawn_as_it_stands_and_its_page_is_named(data: Path, plan: NetPlan, tmp_path: Path) -> None:
+    picture = tmp_path / "net.svg"
+    assert moneyer("net", "draw", picture, "--data", data).stdout == f"line.edges is drawn in {picture}\n"
+    drawn = picture.read_text("utf-8")
+    assert "tip A: block" in drawn
+    assert drawn.count("<path ") == 3  # two miners, and what the sign means
+    assert asked("net", "draw", "--live", "--data", data) == {"url": f"{plan.nodes[0].url}/network"}
+    assert len(requests.get(f"{plan.nodes[1].url}/v1/network/graph", timeout=10).json()["nodes"]) == 3
+
+
+def test_a_network_that_does_not_run_is_drawn_too(tmp_path: Path) -> None:
+    a, b = (
+        PlannedNode(name, port, tmp_path / name, True, 1.0, None, manual=False) for name, port in (("a", 1), ("b", 2))
+    )
+    stopped = NetPlan(tmp_path, "two.dot", (a, b), (PlannedEdge("a", "b", is_cut=True),))
+    (tmp_path / NETWORK_FILE).write_bytes(plan_json(stopped))
+    picture = tmp_path / "two.PNG"
+    assert asked("net", "draw", picture, "--data", tmp_path) == {"file": str(picture)}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "net up" in refusal(moneyer("net", "draw", "--live", "--data", tmp_path))
+    assert "must end with .svg or .png" in refusal(moneyer("net", "draw", "x.txt", "--data", tmp_path), 2)
+    assert "or say --live" in refusal(moneyer("net", "draw", "--data", tmp_path), 2)
 
 
 def test_nodes_are_linked_as_the_graph_says_and_agree_on_blocks(plan: NetPlan) -> None:

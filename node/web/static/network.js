@@ -56,7 +56,7 @@ const clip = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}鈥
 function label(node, isCrowded, port) {
   const name = clip(node.name);
   const silent = node.state === "down" ? "no answer" : node.state === "refused" ? "refused" : node.state === "reserve" ? "in reserve" : node.state === "stopped" ? "does not run" : node.state === "silent" ? "no answer" : "";
-  if (isCrowded && isGraph) return [name, silent || (node.letter && `${node.letter} 路 ${Number(node.height).toLocaleString("en")}`)].filter(Boolean).join("\n");
+  if (isGraph) return [name, silent || (node.letter && `${node.letter} 路 ${Number(node.height).toLocaleString("en")}`)].filter(Boolean).join("\n");
   if (isCrowded) return node.state === "self" || !node.letter ? name : `${node.letter} 路 ${port ? node.name.replace(/^.*:(\d+)$/, ":$1") : name}`;
   const tip = node.letter ? `tip ${node.letter} 路 ${Number(node.height).toLocaleString("en")}` : "";
   const lag = node.lag ? `${node.lag.toLocaleString("en")} behind` : "";

@@ -7,7 +7,7 @@ import click
 from .net_cuts import cut, delay, heal, loss, rate, split
 from .net_deeds import hashrate, mine, send
 from .net_keep import restore, snapshot, snapshots
-from .net_look import status
+from .net_look import draw, status
 from .net_nodes import down, kill, log, start, stop
 from .net_up import up
 from .net_worker import worker
@@ -22,7 +22,7 @@ def net() -> None:
 
 
 _COMMANDS = (
-    (up, down, status, log),
+    (up, down, status, draw, log),
     (split, cut, heal, delay, loss, rate),
     (start, stop, kill, hashrate),
     (mine, send),

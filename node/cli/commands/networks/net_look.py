@@ -1,4 +1,4 @@
-"""`moneyer net status`: how the nodes and edges of a network stand, once or for as long as one watches."""
+"""`moneyer net status · draw`: how the nodes and edges of a network stand, as a table, a picture or a page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...options import as_json, option
+from ...options import FILE, as_json, option
 from .net_open import open_network
-from .net_place import net_folder
+from .net_place import find_plan, net_folder
+
+if TYPE_CHECKING:
+    from ....network_file import NetPlan
 
 _TIP = 10
 """Digits of a tip that are shown."""
@@ -166,3 +169,68 @@ def conditions_of(edge: Mapping[str, Any]) -> str:
     if edge["rate"] is not None:
         told.append(f"{edge['rate']:,} bytes/s")
     return ", ".join(told)
+
+
+@click.command()
+@click.argument("file", metavar="[FILE]", type=FILE, required=False)
+@option("--live", is_flag=True, help="Open the page that shows it in a browser, and keeps it true.")
+@net_folder
+@as_json
+def draw(file: Path | None, live: bool, data: Path | None, json: bool) -> None:
+    """Draw a network as it stands: a .svg or .png.
+
+    One colour is one tip; cut connections are dashed and red, delays stand beside theirs, and nodes that do not run are
+    hollow. PNG is drawn by matplotlib: pip install 'moneyer[plots]'.
+
+    \b
+    moneyer net draw ring.svg
+    moneyer net draw --live
+    """
+    if (file is None) != live:
+        raise click.UsageError("name a file that ends with .svg or .png, or say --live")
+    plan = find_plan(data)
+    if file is None:
+        _open_page(plan, as_json=json)
+        return
+    _draw(file, plan, as_json=json)
+
+
+def _draw(file: Path, plan: NetPlan, *, as_json: bool) -> None:
+    from ....devnet.graph.drawing import picture_of_plan, png, svg
+    from ....devnet.net.control import NotRunning
+    from ....system.files import write_whole
+    from ....system.text import shown
+    from ...exits import effect
+    from ...output import print_json
+
+    kind = file.suffix.lower()
+    if kind not in (".svg", ".png"):
+        raise click.UsageError(f"{file} must end with .svg or .png")
+    try:
+        nodes = open_network(plan.data).status()["nodes"]
+    except NotRunning:
+        nodes = []  # each is drawn as stopped
+    picture = picture_of_plan(plan, nodes)
+    write_whole(file, svg(picture).encode() if kind == ".svg" else png(picture), mode=0o644)
+    effect().done(f"the picture is in {file}")
+    if as_json:
+        print_json({"file": str(file)})
+    else:
+        click.echo(f"{shown(plan.graph)} is drawn in {shown(file)}")
+
+
+def _open_page(plan: NetPlan, *, as_json: bool) -> None:
+    from ...browser import open_browser
+    from ...output import print_json
+
+    # A node that is stopped or silent has no page; the first that runs shows all of them.
+    running = [row["url"] for row in open_network(plan.data).status()["nodes"] if row["state"] == "up"]
+    if not running:
+        raise click.ClickException("no node of the network answers: `moneyer net start NODE` starts one again")
+    url = f"{running[0]}/network"
+    if as_json:
+        print_json({"url": url})
+        return
+    click.echo(url)
+    if not open_browser(url):
+        click.echo("no browser was found here: open this address yourself", err=True)
