@@ -24,6 +24,7 @@ VALUES = {
     "N": "1",
     "[N]": "1",
     "SECONDS": "5",
+    "HASHES": "1000",
     "MODE": "instant",
     "[MODE]": "instant",
     "AMOUNT": "1",

@@ -97,7 +97,7 @@ def test_the_example_runs_and_nothing_stays_of_it_whatever_its_tests_do(tmp_path
     failed = [name for name, outcome in outcomes if outcome != "PASSED"]
     assert failed == ["test_a_test_that_fails_shows_what_its_nodes_said"], shown
     assert len(outcomes) == shown_tests(tmp_path) - 1
-    assert re.search(r"^-+ moneyer node 1 -+\nDevelopment Coin .* height 1 ", shown, re.MULTILINE), shown
+    assert re.search(r"^-+ moneyer: node 1 -+\nDevelopment Coin .* height 1 ", shown, re.MULTILINE), shown
     assert list(temporary.iterdir()) == []
     assert running_in(temporary) == []
 

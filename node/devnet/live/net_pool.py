@@ -43,7 +43,7 @@ class Lent:
                 text = node.log(self._log_sizes[id(network), node.name])
                 if text:
                     cut = f"… {len(text) - _LONGEST_LOG} characters before\n" if len(text) > _LONGEST_LOG else ""
-                    yield f"moneyer node {node.name}{which}", cut + text[-_LONGEST_LOG:]
+                    yield f"moneyer: node {node.name}{which}", cut + text[-_LONGEST_LOG:]
 
 
 class NetPool:

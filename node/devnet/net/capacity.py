@@ -9,12 +9,12 @@ from typing import Final
 
 from ...core.errors import MoneyerError
 
-NODE_BYTES: Final = 40_000_000
-"""Memory of one node more (PSS), measured: bench/bench_net.py."""
+NODE_BYTES: Final = 45_000_000
+"""Memory of one node more (PSS of its two processes, one of twenty), measured by bench/bench_net.py."""
 SHARED_BYTES: Final = 200_000_000
 """What all nodes share, and the worker."""
 NODE_THREADS: Final = 30
-"""Processes and threads of one node."""
+"""Processes and threads of one node with four links, and of the worker for it; measured."""
 NODE_FILES: Final = 3
 """Descriptors that the supervisor has for each node: its lines, its log, and one while it starts."""
 _OTHER_FILES: Final = 64

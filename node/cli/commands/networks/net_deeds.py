@@ -1,4 +1,4 @@
-"""`moneyer net mine · send · hashrate`: what the nodes of a network are asked to do."""
+"""`net mine`, `net send`, `net hashrate`: what the nodes of a network are asked to do."""
 
 from __future__ import annotations
 

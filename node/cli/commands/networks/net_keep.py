@@ -1,4 +1,4 @@
-"""`moneyer net snapshot · restore · snapshots`: a network as it was at one instant, kept and brought back."""
+"""`net snapshot`, `net restore`, `net snapshots`: a network as it was at one instant, kept and brought back."""
 
 from __future__ import annotations
 

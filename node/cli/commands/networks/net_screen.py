@@ -54,8 +54,17 @@ def _row(plan: NetPlan, node: PlannedNode, names: int, wrong: str | None) -> str
 
 
 def _to_try(plan: NetPlan) -> list[str]:
-    at, first = where_net(plan.data), typed(plan.nodes[0].name)
-    return [f"moneyer net kill {first}{at}", f"moneyer net start {first}{at}", f"moneyer net log {first}{at}"]
+    at, first, half = where_net(plan.data), typed(plan.nodes[0].name), len(plan.nodes) // 2
+    lines = [f"moneyer net status --watch{at}"]
+    if 1 <= half <= _MOST_BESIDE // 2:
+        one, other = (typed(",".join(names)) for names in (plan.names[:half], plan.names[half:]))
+        lines.append(f"moneyer net split {one} / {other}{at}")
+    elif plan.edges:
+        edge = typed(f"{plan.edges[0].a}-{plan.edges[0].b}")
+        lines.append(f"moneyer net cut {edge}{at}")
+    if plan.edges:
+        lines.append(f"moneyer net heal{at}")
+    return [*lines, f"moneyer net kill {first}{at}", f"moneyer net start {first}{at}"]
 
 
 def where_net(data: Path) -> str:
