@@ -24,8 +24,8 @@ from ...system.threads import in_threads
 _SECONDS: Final = 2.0
 """That a node has for its answer: one that a debugger holds must not hold the picture."""
 _AT_ONCE: Final = 16
-_MOST_ASKED: Final = 128
-"""Nodes that are asked; no machine of today runs more."""
+_MOST_ASKED: Final = 512
+"""Nodes that are asked; those beyond are shown as silent. No machine of today runs as many."""
 
 
 @dataclass(frozen=True, slots=True)
