@@ -101,6 +101,8 @@ class Miner:
         self.offers = Offers(store, self._chain)
         self.share = 1.0
         """Share of the time in which it hashes; at 0 only jobs are mined, at `_JOB_SHARE`."""
+        self.has_jobs_only = False
+        """Whether it mines jobs alone, whatever the mode says: a node of a network that has no hash rate."""
         self.switch(mode)
 
     @property
@@ -165,7 +167,7 @@ class Miner:
                 self._timer.see(self._seen.tip_hash, lambda: last_timestamps(self._store))
         if self.offers.waiting:
             return self._submit(self._seen)
-        rests = self.share == 0 and self._seen.job is None
+        rests = (self.share == 0 or self.has_jobs_only) and self._seen.job is None
         if rests or not wants_block(self.mode, self._seen, self._timer):
             self._drop()
             self._trouble.over()

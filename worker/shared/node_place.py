@@ -131,7 +131,7 @@ class Place:
 
     def _apply_hashes(self, mining: _Mining) -> None:
         mining.pool.set_hashes(self._hashes)
-        mining.miner.set_share(1.0 if self._hashes else 0.0)
+        mining.miner.has_jobs_only = not self._hashes
         mining.miner.set_can_hash(USUAL_HASHRATE * self._hashes / self._total if self._total else 0.0)
 
     def step(self) -> float:

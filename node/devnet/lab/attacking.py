@@ -121,12 +121,18 @@ def _tell_attack(attack: Attack, raw: bytes, fields: Sequence[Field], run: LabRu
     rows = chosen[:_MOST_FIELDS]
     wide = max((len(each.name) for each in rows), default=0)
     for each in rows:
-        digits = each.raw.hex()
-        shown = digits if len(each.raw) <= _SHOWN else f"{digits[: 2 * _SHOWN - 8]}…{digits[-8:]}"
         sign = {"": " ", "follows": "·"}.get(each.mark, "▶")
-        run.say(f"  {sign} {each.name:<{wide}}  {shown}{f'   {each.mark}' if each.mark else ''}")
+        run.say(f"  {sign} {each.name:<{wide}}  {_shown(each)}{f'   {each.mark}' if each.mark else ''}")
     if len(fields) > len(rows):
         run.say(f"    … and {len(fields) - len(rows):,} fields more{', as they are' if rows == chosen else ''}")
+
+
+def _shown(field: Field) -> str:
+    digits = field.raw.hex()
+    shown = digits if len(field.raw) <= _SHOWN else f"{digits[: 2 * _SHOWN - 8]}…{digits[-8:]}"
+    number, before = field.number, field.number_before
+    was = "" if before is None or not field.mark else f", was {before}"
+    return shown if number is None else f"{shown} = {number}{was}"
 
 
 def _tell_answer(attack: Attack, answer: Answer, run: LabRun, *, held: bool) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...core import codec
 from ...core.types import HEADER_SIZE, Block, Coinbase, Transaction
 
 _HEADER = (("version", 4), ("prev_hash", 32), ("merkle_root", 32), ("timestamp", 4), ("bits", 4), ("nonce", 4))
+_NUMBERS = ("version", "timestamp", "height", "amount", "fee", "sequence")
 _FOLLOWING = ("header merkle_root", "header nonce")
 """What every change of a block changes with it."""
 
@@ -24,10 +25,27 @@ class Field:
     raw: bytes
     mark: str = ""
     """`changed` or `added`, beside the honest block; `follows` where another change asks for it; else empty."""
+    was: bytes | None = None
+    """The honest block's bytes, where they are others."""
+
+    @property
+    def number(self) -> int | None:
+        """What the bytes say, where they are a number that a person reads; little-endian, as all numbers here."""
+        return _number(self.name, self.raw)
+
+    @property
+    def number_before(self) -> int | None:
+        """The honest block's."""
+        return None if self.was is None else _number(self.name, self.was)
 
     def as_json(self) -> dict[str, object]:
         """For programs."""
-        return {"name": self.name, "start": self.start, "hex": self.raw.hex(), "mark": self.mark}
+        was = None if self.was is None else self.was.hex()
+        return {"name": self.name, "start": self.start, "hex": self.raw.hex(), "mark": self.mark, "was": was}
+
+
+def _number(name: str, raw: bytes) -> int | None:
+    return int.from_bytes(raw, "little") if name.rpartition(" ")[2] in _NUMBERS else None
 
 
 def fields_of(block: Block) -> list[Field]:
@@ -54,7 +72,10 @@ def marked(sent: Block, honest: Block) -> list[Field]:
             return ""
         return "changed" if field.name in is_meant or not is_meant else "follows"
 
-    return [Field(each.name, each.start, each.raw, mark(each)) for each in fields]
+    return [
+        replace(each, mark=mark(each), was=held[each.name] if each.name in held and each.name in changed else None)
+        for each in fields
+    ]
 
 
 def _parts(block: Block) -> Iterator[tuple[str, bytes]]:
