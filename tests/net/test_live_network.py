@@ -13,6 +13,7 @@ import pytest
 from moneyer import Network, errors
 from moneyer.node.cli.main import run
 from moneyer.node.core.errors import MoneyerError
+from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -254,3 +255,9 @@ def test_commands_say_that_no_network_runs(tmp_path: Path, ring: Network, comman
     assert status == 1
     assert "no network runs" in said
     assert "moneyer net up --data" in said
+
+
+def test_the_program_of_the_page_runs() -> None:
+    page = (REPOSITORY / "docs" / "networks.md").read_text("utf-8")
+    program = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
+    exec(program, {})

@@ -123,7 +123,7 @@ def _cells(row: Mapping[str, Any]) -> Iterator[object]:
     yield "" if row["tip"] is None else row["tip"][:_TIP]
     for key in ("lag", "peers", "mempool"):
         yield "" if row[key] is None else row[key]
-    yield "" if row["hashrate"] is None else shown_rate(row["hashrate"])
+    yield shown_rate(row["hashrate"]) if row["hashrate"] else ""
     yield row["url"]
 
 
