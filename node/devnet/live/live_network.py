@@ -318,8 +318,21 @@ class Network:
     def wait_linked(self, timeout: float = WAIT_SECONDS) -> None:
         """Until every edge that is not cut, between nodes that run, is linked."""
 
+        plan = self.plan
+        urls = {node.name: node.url for node in self.running}
+        wanted = {name: set[str]() for name in urls}
+        for edge in plan.edges:
+            if not edge.is_cut and edge.a in urls and edge.b in urls:
+                wanted[edge.a].add(urls[edge.b])
+                wanted[edge.b].add(urls[edge.a])
+
         def linked() -> bool:
-            return all(edge["state"] != "waiting" for edge in self.status()["edges"])
+            missing = [self[name] for name, others in wanted.items() if others]
+            found = in_threads(lambda node: wanted[node.name].issubset(node.peers), missing, AT_ONCE)
+            for node, is_linked in zip(missing, found, strict=True):
+                if is_linked:
+                    del wanted[node.name]
+            return not any(wanted.values())
 
         self.wait_for(linked, timeout, "a link on every edge")
 

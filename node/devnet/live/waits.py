@@ -13,7 +13,9 @@ T = TypeVar("T")
 _LEAST_PAUSE: Final = 0.01
 _MOST_PAUSE: Final = 0.25
 _SHARE: Final = 3
-"""A pause is three times as long as the look before it, so that looking takes a quarter of the time at most."""
+"""A pause is three times as long as the look before it, so that looking takes a quarter of the time at most; in the
+first second, in which most waits end, as long as it."""
+_FIRST_SECONDS: Final = 1.0
 
 
 def wait_until(
@@ -24,7 +26,8 @@ def wait_until(
     `what`: begins the error's sentence; `state`: called for the error only, says how things stand. An error that
     `condition` raises ends the wait.
     """
-    end = time.monotonic() + timeout
+    start = time.monotonic()
+    end = start + timeout
     while True:
         began = time.monotonic()
         value = condition()
@@ -34,4 +37,5 @@ def wait_until(
         if now >= end:
             stands = f". {state()}" if state is not None else ""
             raise NotInTime(f"{what} did not come within {timeout:g} s{stands}", timeout=timeout)
-        time.sleep(min(max(_LEAST_PAUSE, _SHARE * (now - began)), _MOST_PAUSE, end - now))
+        share = _SHARE if now - start > _FIRST_SECONDS else 1
+        time.sleep(min(max(_LEAST_PAUSE, share * (now - began)), _MOST_PAUSE, end - now))
