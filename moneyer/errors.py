@@ -1,4 +1,4 @@
-"""What calls raise: each a `MoneyerError` with `.code`, `.message` and `.details`. `docs/client.md` and `docs/networks.md` say when."""
+"""What calls raise: a `MoneyerError` with `.code`, `.message` and `.details` (`docs/client.md`, `docs/networks.md`)."""
 
 from .node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from .node.core.errors import BadAddress, BadAmount, BadCoin, BadMemo, MoneyerError, RuleError
