@@ -10,7 +10,7 @@ import pytest
 from moneyer.node.core import codec, rules
 from moneyer.node.core.pow import TimedBits
 from moneyer.node.devnet.sim.block_tree import BlockTree
-from moneyer.node.devnet.sim.chances import Chance
+from moneyer.node.devnet.sim.chances import Chances
 from moneyer.node.devnet.sim.closed_forms import double_spend, nakamoto, selfish_revenue
 from moneyer.node.devnet.sim.findings import Findings
 from moneyer.node.devnet.sim.scenario import Scenario
@@ -23,9 +23,9 @@ SMALL = Scenario(nodes=30, graph="random:4", blocks=300, seed=7)
 
 def run(scenario: Scenario) -> VirtualNetwork:
     """The network itself, after it has run."""
-    tree, chance = BlockTree(scenario.coin), Chance(scenario.seed, "blocks")
-    warm_up(tree, chance, scenario)
-    network = VirtualNetwork(tree, build_topology(scenario), chance, scenario.hash_rate)
+    tree, chances = BlockTree(scenario.coin), Chances(scenario.seed)
+    warm_up(tree, chances.blocks, scenario)
+    network = VirtualNetwork(tree, build_topology(scenario), chances, scenario.hash_rate)
     network.run(scenario.blocks, scenario.swings)
     return network
 
@@ -82,7 +82,8 @@ def test_all_nodes_end_on_a_chain_with_the_most_work(swinging: VirtualNetwork) -
 @pytest.fixture(scope="module")
 def constant() -> Findings:
     """A constant delay of a fifth of the block time, between all of 30 nodes."""
-    return simulate(Scenario(nodes=30, graph="complete", latency="constant:1s", block_time=5, blocks=3000, seed=3))
+    scenario = Scenario(nodes=30, graph="complete", latency="constant:1s", block_time=5, blocks=3000, seed=3)
+    return simulate(replace(scenario, parallel=True))
 
 
 def test_stale_blocks_and_rivals_are_as_many_as_published_for_a_constant_delay(constant: Findings) -> None:
@@ -129,3 +130,17 @@ def test_a_selfish_miner_gets_as_much_as_published() -> None:
     assert found.races > 300
     assert found.main_share > 0.4
     assert abs(found.main_share - found.expected) < 0.03
+
+
+def test_a_link_sends_the_next_block_when_the_last_is_answered() -> None:
+    """So that where blocks come about as fast as answers, they take longer, and more of them are stale."""
+    scenario = Scenario(nodes=10, graph="complete", latency="constant:1s", block_time=3, blocks=1000)
+    one_by_one, at_once = simulate(scenario), simulate(replace(scenario, parallel=True))
+    assert at_once.delay == pytest.approx(9 / 10)
+    assert one_by_one.delay > 1.2 * at_once.delay
+    assert one_by_one.stale_rate > at_once.stale_rate + 3 * at_once.stale_error
+
+
+def test_lost_messages_come_later() -> None:
+    scenario = Scenario(nodes=10, graph="complete", latency="constant:100ms", block_time=60, blocks=200)
+    assert simulate(replace(scenario, graph="line", loss=0.3)).delay > simulate(replace(scenario, graph="line")).delay

@@ -58,6 +58,16 @@ class Chance:
         return order
 
 
+class Chances:
+    """The streams of one network that runs."""
+
+    def __init__(self, seed: int) -> None:
+        self.blocks = Chance(seed, "blocks")
+        """When a block is found, and by whom."""
+        self.losses = Chance(seed, "losses")
+        """Which messages are lost."""
+
+
 Draw = Callable[[Chance], int]
 """A latency, microseconds."""
 

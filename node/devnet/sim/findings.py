@@ -155,7 +155,7 @@ def count_up(
         groups=_groups(topology, tree, first, main),
         slices=_slices(scenario, tree, main) if scenario.is_retargeting else [],
         attack=_attack(scenario, attacker, tree, main),
-        left_out=left_out(scenario, topology),
+        left_out=left_out(scenario),
     )
 
 
@@ -269,17 +269,15 @@ def _followers(attacker: SelfishMiner, tree: BlockTree) -> float | None:
     return sum(tree.parents[block] == own for own, block in honest) / len(honest)
 
 
-def left_out(scenario: Scenario, topology: Topology) -> list[str]:
+def left_out(scenario: Scenario) -> list[str]:
     """What a real network has and this one has not."""
     told = [
         "Proof of work is not searched for: blocks come at random at the rate of the hash rate (a Poisson process).",
         "Blocks have headers and no bodies: no transfers, no mempool, no signatures, no blocks that break a rule.",
         "All nodes have one exact clock, and none starts, stops, loses a link or is banned.",
         "Each link has its delay and its rate for itself: a node's line and processor are not shared between links.",
-        "A block goes to a peer in one message of that delay; requests, answers and TCP's slow start take no time.",
+        "A push and its answer are one message each: headers, connecting and TCP's slow start take no time.",
     ]
-    if topology.lossy:
-        told.append("Messages that are lost: the graph's edges have `loss`, which is not simulated.")
     if scenario.attacker:
         told.append("The attacker is one node of this graph, with the links that it has there, and pays no fees.")
     return told

@@ -26,8 +26,8 @@ HEADROOM: Final = 64
 GENESIS: Final = 1_700_000_000
 """Unix seconds at which the virtual clock begins."""
 
-BYTES_A_NODE: Final = 1_200
-BYTES_A_LINK: Final = 110
+BYTES_A_NODE: Final = 900
+BYTES_A_LINK: Final = 240
 """Measured (docs/simulation.md): memory of a node and of each direction of a link."""
 BYTES_A_BLOCK: Final = 1_500
 BYTES_A_BLOCK_AT_A_NODE: Final = 9
@@ -53,6 +53,10 @@ class Scenario:
     block_bytes: int = 1000
     rate: int = 0
     """Bytes a second that a link carries in each direction; 0 for no limit."""
+    loss: float = 0.0
+    """Share of the messages that are lost and sent again, as TCP does it; of links that have none of their own."""
+    parallel: bool = False
+    """Whether a link carries any number of blocks at once. A node's sends the next one when the last is answered."""
     validation_ms: float = 0.0
     """Until a node that has received a block passes it on."""
     hashrate: str = "equal"
@@ -161,6 +165,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**63, "a whole number"),
     "block_bytes": (81, 10**9, "bytes"),
     "rate": (0, 10**12, "bytes a second"),
+    "loss": (0.0, 0.99, "a share"),
     "validation_ms": (0.0, 86_400_000.0, "milliseconds"),
     "difficulty_window": (3, 1000, "a whole number"),
     "attacker": (0.0, 0.99, "a share"),

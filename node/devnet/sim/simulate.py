@@ -5,7 +5,7 @@ from __future__ import annotations
 from .... import __version__
 from .attackers import Attacker, DoubleSpender, SelfishMiner
 from .block_tree import BlockTree
-from .chances import MICROS, Chance
+from .chances import MICROS, Chance, Chances
 from .findings import Findings, count_up
 from .scenario import Scenario
 from .topology import build_topology
@@ -16,10 +16,10 @@ def simulate(scenario: Scenario) -> Findings:
     """Run it, in this thread. Raises BadScenario, BadGraph."""
     topology = build_topology(scenario)
     scenario.check_memory(topology.degree, len(topology.links))
-    tree, chance = BlockTree(scenario.coin), Chance(scenario.seed, "blocks")
-    warm_up(tree, chance, scenario)
+    tree, chances = BlockTree(scenario.coin), Chances(scenario.seed)
+    warm_up(tree, chances.blocks, scenario)
     attacker = _attacker(scenario, tree)
-    network = VirtualNetwork(tree, topology, chance, scenario.hash_rate, attacker)
+    network = VirtualNetwork(tree, topology, chances, scenario.hash_rate, attacker)
     network.run(scenario.blocks, scenario.swings)
     return count_up(scenario, topology, network, attacker, __version__)
 

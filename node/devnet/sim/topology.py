@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...core.errors import quoted
 from ..graph.graph import BadGraph, NetworkGraph
@@ -24,8 +24,21 @@ _COUNTED: Final = {
 }
 """Shapes that take the number of nodes from the scenario, and about how many links a node has; 0: it is said there."""
 
-Links = list[tuple[tuple[int, int], ...]]
-"""By node: (peer, microseconds until a block that is sent to it can be passed on there)."""
+
+class Link(NamedTuple):
+    """One direction of an edge: over it a node pushes blocks to a peer, one request at a time."""
+
+    peer: int
+    delay: int
+    """Microseconds until a block that is sent can be passed on there."""
+    trip: int
+    """The same until the answer is here, and the link is free; 0: it is free at once."""
+    loss: float
+    """Share of the messages that are lost, and sent again."""
+
+
+Links = list[tuple[Link, ...]]
+"""By node."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +50,6 @@ class Topology:
     shares: list[float]
     """Of the hash rate, the attacker's too; together 1."""
     attacker: int | None
-    lossy: bool
-    """Whether the graph's edges lose messages, which a simulation leaves out."""
 
     @property
     def degree(self) -> float:
@@ -50,7 +61,7 @@ def build_topology(scenario: Scenario) -> Topology:
     """Make or read the graph, and draw what it leaves open. Raises BadGraph, BadScenario."""
     graph = _graph(scenario)
     number = {name: index for index, name in enumerate(graph.names)}
-    links: list[list[tuple[int, int]]] = [[] for _ in number]
+    links: list[list[Link]] = [[] for _ in number]
     draw, chance = latency_of(scenario.latency), Chance(scenario.seed, "latency")
     validation = round(scenario.validation_ms * 1_000)
     for edge in graph.edges:
@@ -58,11 +69,13 @@ def build_topology(scenario: Scenario) -> Topology:
         rate = edge.rate or scenario.rate
         delay = latency + validation + (math.ceil(scenario.block_bytes * MICROS / rate) if rate else 0)
         a, b = number[edge.a], number[edge.b]
-        links[a].append((b, delay))
-        links[b].append((a, delay))
+        loss = edge.loss or scenario.loss
+        trip = 0 if scenario.parallel else delay + latency
+        links[a].append(Link(b, delay, trip, loss))
+        links[b].append(Link(a, delay, trip, loss))
     attacker = 0 if scenario.attacker else None
     shares = _shares(scenario, graph)
-    return Topology(graph.names, [tuple(each) for each in links], shares, attacker, any(e.loss for e in graph.edges))
+    return Topology(graph.names, [tuple(each) for each in links], shares, attacker)
 
 
 def shape_text(graph: str, nodes: int) -> str:

@@ -18,15 +18,18 @@ from typing import Final
 
 from ...core.rules import route, wins
 from ...p2p.gossip.relay_policy import MAX_PATH, is_news, path_to
+from ...p2p.peer.conditioned import MOST_LOST, RETRANSMIT_SECONDS
 from .attackers import Attacker
 from .block_tree import BlockTree
-from .chances import MICROS, Chance
+from .chances import MICROS, Chances
 from .topology import Topology
 
 NEVER: Final = 1 << 62
 """A block is not on its way to that node."""
 HERE: Final = -1
 """The node has the block, or holds it as an orphan."""
+FREE: Final = -1
+"""In the place of a block: a link has its answer, and is free."""
 LEVELS: Final = (0.5, 0.9, 0.99, 1.0)
 """Shares of the nodes whose time is noted, when a block has reached so many."""
 
@@ -38,7 +41,7 @@ class VirtualNetwork:
     """A network from its start until it has found its blocks, and the last of them have arrived."""
 
     def __init__(
-        self, tree: BlockTree, topology: Topology, chance: Chance, hash_rate: float, attacker: Attacker | None = None
+        self, tree: BlockTree, topology: Topology, chances: Chances, hash_rate: float, attacker: Attacker | None = None
     ) -> None:
         """`tree`: what all nodes have; the nodes begin on its last block. `hash_rate`: hashes a second of all."""
         count = len(topology.links)
@@ -62,8 +65,9 @@ class VirtualNetwork:
         self._links = topology.links
         self._shares = topology.shares
         self._cumulative = list(accumulate(topology.shares))
-        self._chance = chance
+        self._chance = chances.blocks
         self._hash_rate = hash_rate
+        self._losses = chances.losses.unit
         self._attacker = attacker
         self._evil = -1 if attacker is None else attacker.node
         self._marks: dict[int, list[list[int]]] = {}
@@ -78,6 +82,14 @@ class VirtualNetwork:
         """By block; None where all have it."""
         self._sent: list[bytearray] = []
         """By block and node: whether it was the node's public tip, and so went to its peers."""
+        self._public = list(self.tips)
+        """What each node last told its peers of."""
+        self._free = [[0] * len(links) for links in topology.links]
+        """By node and link: when its last push is answered. A link makes one request at a time, as in `p2p.gossip`."""
+        self._behind: dict[tuple[int, int], set[int]] = {}
+        """By (node, link): blocks that were to be sent while the link was busy."""
+        self._nowhere = [HERE] * count
+        """In the place of `_due` of a block that all have."""
         self._waiting: dict[tuple[int, int], list[tuple[int, int]]] = {}
         """Orphans by (node, missing parent): (block, sender)."""
         self._tip_counts = Counter({self.first - 1: count})
@@ -93,6 +105,9 @@ class VirtualNetwork:
         while True:
             if heap and (heap[0][0] <= tries or len(self.tree) >= last):
                 self.now, _, node, block, sender = heappop(heap)
+                if block == FREE:
+                    self._flush(node, sender)
+                    continue
                 due = due_lists[block - first]
                 if due is not None and due[node] == self.now:
                     due[node] = HERE
@@ -135,10 +150,10 @@ class VirtualNetwork:
         self.reached.append(0)
         self._live.append(block)
         if self._attacker is None or node != self._evil:
-            self._join(node, block)
+            self._join(node, block, node)
         else:
             self._mark(node, block)
-            self._do(self._attacker.found(block))
+            self._do(self._attacker.found(block), node)
 
     # arriving
 
@@ -154,7 +169,7 @@ class VirtualNetwork:
             self._waiting.setdefault((node, parent), []).append((block, sender))
             self._fetch(node, parent, sender)
             return
-        self._join(node, block)
+        self._join(node, block, sender)
         if self._waiting:
             # Those that waited for it; each may be waited for in turn.
             for orphan, from_peer in self._waiting.pop((node, block), ()):
@@ -162,13 +177,13 @@ class VirtualNetwork:
 
     def _fetch(self, node: int, block: int, sender: int) -> None:
         """Ask the sender of an orphan for what is missing below it: its headers, then the bodies (`node.p2p.sync`)."""
-        delay = next(delay for peer, delay in self._links[sender] if peer == node)
-        at = self.now + 4 * delay
+        link = next(link for link in self._links[sender] if link.peer == node)
+        at = self.now + link.trip + link.delay
         while not self._has(node, block):
             self._push(at, node, block, sender)
             block = self.tree.parents[block]
 
-    def _join(self, node: int, block: int) -> None:
+    def _join(self, node: int, block: int, sender: int) -> None:
         """The block joins the node's tree; its ancestors are there."""
         self._mark(node, block)
         self._order += 1
@@ -176,10 +191,10 @@ class VirtualNetwork:
         if node == self._evil and self._attacker is not None:
             if wins(works[block], self._order, works[self._attacker.public], self._tip_joined[node]):
                 self._tip_joined[node] = self._order
-                self._do(self._attacker.heard(block))
+                self._do(self._attacker.heard(block), sender)
         elif wins(works[block], self._order, works[tip], self._tip_joined[node]):
             self._tip_joined[node] = self._order
-            self._adopt(node, block)
+            self._adopt(node, block, sender)
 
     def _mark(self, node: int, block: int) -> None:
         """Note that one node more has the block."""
@@ -198,62 +213,90 @@ class VirtualNetwork:
 
     # moving the tip, and telling the peers
 
-    def _adopt(self, node: int, block: int) -> None:
+    def _adopt(self, node: int, block: int, sender: int) -> None:
         old, tree = self.tips[node], self.tree
         if tree.parents[block] != old:
             way = route((old, tree.heights[old]), (block, tree.heights[block]), tree.parents.__getitem__)
             if way.disconnect:
                 self.reorgs[len(way.disconnect)] += 1
         self._mine_on(node, block)
-        self._announce(node, block)
+        self._announce(node, block, sender)
 
     def _mine_on(self, node: int, block: int) -> None:
         self._tip_counts[self.tips[node]] -= 1
         self.tips[node] = block
         self._tip_counts[block] += 1
 
-    def _announce(self, node: int, block: int) -> None:
-        """Send the node's new tip to its peers, and what leads there."""
+    def _announce(self, node: int, block: int, sender: int) -> None:
+        """The node's public tip is `block`, which it has from `sender` (itself, if it found it): its peers are told."""
         parent, first, now = self.tree.parents[block], self.first, self.now
-        self._sent[block - first][node] = 1
+        self._public[node] = block
         if parent >= first and not self._sent[parent - first][node]:
-            self._announce_path(node, block)
+            self._announce_branch(node, block)
             return
-        due = self._due[block - first]
-        if due is None:
-            return
-        heap, work, order = self._heap, self.tree.works[block], self._order
-        links = self._links[node]
-        self.pushes += len(links)
-        for peer, delay in links:
+        self._sent[block - first][node] = 1
+        due, work = self._due[block - first] or self._nowhere, self.tree.works[block]
+        heap, order, free, behind = self._heap, self._order, self._free[node], self._behind
+        for index, (peer, delay, trip, loss) in enumerate(self._links[node]):
+            if peer == sender:
+                continue
+            if free[index] > now or (behind and (node, index) in behind):
+                self._wait(node, index, block)
+                continue
+            self.pushes += 1
+            free[index] = now + trip
             at = now + delay
+            if loss:
+                at += self._resent(loss)
             if is_news(work, has_tip=due[peer] <= at, peer_work=0):
                 due[peer] = at
                 order += 1
                 heappush(heap, (at, order, peer, block, node))
-        self._order = order
+        self._order = max(order, self._order)
 
-    def _announce_path(self, node: int, block: int) -> None:
-        """After a reorg: each peer is sent what it is not known to have, one block after the other."""
-        tree, first = self.tree, self.first
+    def _announce_branch(self, node: int, block: int) -> None:
+        """After a reorg: the peers lack more than the tip."""
+        branch = []
+        while block >= self.first and not self._sent[block - self.first][node]:
+            self._sent[block - self.first][node] = 1
+            branch.append(block)
+            block = self.tree.parents[block]
+        for index in range(len(self._links[node])):
+            self._wait(node, index, *branch)
+            if self._free[node][index] <= self.now:
+                self._flush(node, index)
+
+    def _wait(self, node: int, index: int, *blocks: int) -> None:
+        """The link is busy: it sends the tip that there is when it is free."""
+        at, behind = self._free[node][index], self._behind.get((node, index))
+        if behind is None:
+            behind = self._behind[node, index] = set()
+            if at > self.now:
+                self._order += 1
+                heappush(self._heap, (at, self._order, node, FREE, index))
+        behind.update(blocks)
+
+    def _flush(self, node: int, index: int) -> None:
+        """Send the peer the node's public tip, and what leads there, one block after the other."""
+        tree, first, block = self.tree, self.first, self._public[node]
+        peer, delay, trip, loss = self._links[node][index]
+        behind = self._behind.pop((node, index), ())
+
+        def has(each: int) -> bool:
+            sent = self._sent[each - first]
+            return bool(sent[peer] or (sent[node] and each not in behind))
 
         def parent_of(each: int) -> int | None:
             return tree.parents[each] if tree.parents[each] >= first else None
 
-        for peer, delay in self._links[node]:
-            known = self._sent, node, peer
-
-            def has(each: int, known: tuple[list[bytearray], int, int] = known) -> bool:
-                sent, here, there = known
-                return bool(sent[each - first][here] or sent[each - first][there])
-
-            for turn, each in enumerate(path_to(block, parent_of, has, MAX_PATH)):
-                self.pushes += 1
-                self._push(self.now + delay * (2 * turn + 1), peer, each, node)  # each waits for the answer before
-
-        while block >= first and not self._sent[block - first][node]:
-            self._sent[block - first][node] = 1
-            block = tree.parents[block]
+        if not is_news(tree.works[block], has_tip=has(block), peer_work=0):
+            return
+        at = self.now
+        for each in path_to(block, parent_of, has, MAX_PATH):
+            self.pushes += 1
+            self._push(at + delay + (self._resent(loss) if loss else 0), peer, each, node)
+            at += trip
+        self._free[node][index] = at
 
     def _push(self, at: int, node: int, block: int, sender: int) -> None:
         due = self._due[block - self.first]
@@ -262,11 +305,18 @@ class VirtualNetwork:
             self._order += 1
             heappush(self._heap, (at, self._order, node, block, sender))
 
-    def _do(self, published: int | None) -> None:
+    def _resent(self, loss: float) -> int:
+        """Microseconds that a message comes later for being lost, maybe more than once."""
+        lost = 0
+        while lost < MOST_LOST and self._losses() < loss:
+            lost += 1
+        return round(RETRANSMIT_SECONDS * MICROS) * ((1 << lost) - 1)
+
+    def _do(self, published: int | None, sender: int) -> None:
         """What the attacker decided: it mines on its choice, and shows a block with all below it, or nothing."""
         attacker = self._attacker
         if attacker is None:
             return
         self._mine_on(attacker.node, attacker.mining_on)
         if published is not None:
-            self._announce(attacker.node, published)
+            self._announce(attacker.node, published, sender)

@@ -37,6 +37,8 @@ _MOST = 10**9
 @option("--seed", type=IntRange(0, 2**63), default=1, show_default=True, help="The same seed, the same outcome.")
 @option("--block-bytes", type=IntRange(81, _MOST), default=1000, show_default=True, help="Bytes of a block.")
 @option("--rate", type=IntRange(0, 10**12), default=0, help="Bytes a second of a link.  [default: no limit]")
+@option("--loss", type=FloatRange(0, 0.99), default=0.0, help="Share of messages that are lost, and sent again.")
+@option("--parallel", is_flag=True, help="A link carries any number of blocks at once, as in published formulas.")
 @option("--validation-ms", type=FloatRange(0, 86_400_000), default=0.0, help="Until a node passes a block on.")
 @option(
     "--hashrate",
