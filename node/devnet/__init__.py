@@ -10,6 +10,9 @@ them), `forked` (each as a fork of this process). Beside them: `addresses` (free
 network), `running` (a register of what runs), `holder` (which node runs on a data folder; its token is shown to that
 node alone), `chaos` (a proxy that cuts and delays, for tests and teaching).
 
+Rooms of its own, each with its page: `graph` (the shape of a network), `net` (the processes of one), `live` (one that
+runs, for programs), `lab` (experiments on it), `sim` (thousands of nodes on a virtual clock: no process at all).
+
 **Processes, threads, locks.** `launch.run` imports what all need, forks each node and worker (before any thread runs),
 and is honcho's loop in the calling thread then, with a thread for each process's lines and one for the welcome;
 `GatedPrinter` has the lock of the output. `honcho start` on the Procfile runs the same network, each process started by

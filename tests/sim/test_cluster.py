@@ -42,6 +42,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         wait_until(lambda: told.exists() and told.read_text("utf-8"))
         address = str(json.loads(told.read_text("utf-8"))["address"])
         worker = ["distributed.cli.dask_worker", address, *LOOPBACK, "--no-nanny", "--nthreads", "1"]
+        worker += ["--local-directory", str(folder)]
         started.append(start_module(folder, *worker))
         yield address.removeprefix("tcp://")
     finally:

@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from .... import __version__
@@ -78,7 +79,12 @@ def _nobody(address: str) -> NoCluster:
 def _client(distributed: Any, stack: ExitStack, address: str, processes: int) -> Any:
     if address == HERE:
         cluster = distributed.LocalCluster(
-            n_workers=processes, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+            n_workers=processes,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=50,
+            local_directory=stack.enter_context(TemporaryDirectory(prefix="moneyer-sim-", ignore_cleanup_errors=True)),
         )
         return distributed.Client(stack.enter_context(cluster))
     try:

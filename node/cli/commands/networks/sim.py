@@ -84,10 +84,10 @@ def sim(
     virtual. Nothing is mined, no port is opened, no folder is made. docs/simulation.md says what it leaves out.
 
     \b
-    moneyer sim --nodes 1000 --graph random:8 --block-time 5 --latency lognormal:80ms --blocks 2000 --seed 7
-    moneyer sim --sweep block_time=1,2,5,10 --sweep latency=constant:80ms,constant:300ms
+    moneyer sim --nodes 1000 --graph random:8 --latency lognormal:80ms --seed 7
+    moneyer sim --sweep block_time=1,2,5,10 --sweep latency=constant:80ms
     moneyer sim --nodes 20 --blocks 20000 --attacker 0.3 --confirmations 6
-    moneyer sim --nodes 50 --blocks 3000 --swing 4x@1000,1x@2000 --plot swing.svg
+    moneyer sim --nodes 50 --blocks 3000 --swing 4x@1000 --plot swing.svg
     """
     from ....devnet.sim.scenario import Scenario
     from ....devnet.sim.sweeps import runs_of
