@@ -13,6 +13,8 @@ import pytest
 from moneyer import Network, errors
 from moneyer.node.cli.main import run
 from moneyer.node.core.errors import MoneyerError
+from moneyer.node.devnet.live import edges
+from moneyer.node.devnet.live.live_edges import tell_nodes
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(300)
@@ -151,6 +153,14 @@ def test_an_edge_that_is_cut_while_its_node_is_away_stays_cut_when_it_comes_back
     assert states(net)["2-3"] == "cut"
 
 
+def test_edges_that_a_killed_restore_has_left_cut_heal(net: Network) -> None:
+    plan = net.plan
+    tell_nodes(list(net), edges.with_edges(plan, plan.edges, is_cut=True))  # and it was killed here
+    net.wait_for(lambda: set(states(net).values()) == {"waiting"})
+    assert net.heal() == []
+    net.wait_linked()
+
+
 def test_a_network_that_runs_is_attached_to_and_goes_on(net: Network) -> None:
     with Network.attach(net.data) as same:
         assert list(same.nodes) == ["1", "2", "3", "4"]
@@ -257,7 +267,9 @@ def test_commands_say_that_no_network_runs(tmp_path: Path, ring: Network, comman
     assert "moneyer net up --data" in said
 
 
-def test_the_program_of_the_page_runs() -> None:
+def test_the_program_of_the_page_runs(net: Network) -> None:
     page = (REPOSITORY / "docs" / "networks.md").read_text("utf-8")
     program = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
-    exec(program, {})
+    assert 'Network("ring:4")' in program
+    exec(program.replace('Network("ring:4")', "Network.attach(data)"), {"data": net.data})
+    assert net["4"].balance("bob") == 1_002_500_000

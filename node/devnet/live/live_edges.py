@@ -7,9 +7,9 @@ whichever processes: its folder is locked meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,11 +19,12 @@ from ...p2p.peer.link_conditions import LinkConditions, to_fields, write_conditi
 from ...system.threads import in_threads
 from ...wallet.private_files import locked
 from ..net.plan import link_conditions, read_plan, write_plan
+from .edges import with_edges
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..net.plan import NetPlan
+    from ..net.plan import NetPlan, PlannedEdge
     from .net_node import NodeHandle
 
 AT_ONCE: Final = 16
@@ -38,15 +39,17 @@ def changing(data: Path) -> Iterator[NetPlan]:
         yield read_plan(data)
 
 
-def change_edges(data: Path, nodes: Sequence[NodeHandle], change: Callable[[NetPlan], NetPlan]) -> NetPlan:
-    """Make the edges what `change` makes of the plan; the new plan. It holds at all nodes when this returns."""
+def change_edges(data: Path, nodes: Sequence[NodeHandle], chosen: Sequence[PlannedEdge], **changes: Any) -> NetPlan:
+    """Give these edges other values of PlannedEdge's fields; the new plan, which holds at all nodes then.
+
+    Both ends of each are told, also where the plan had it so: whoever was stopped in the middle of a change has left
+    plan and nodes apart.
+    """
     with changing(data) as before:
-        after = change(before)
+        after = with_edges(before, chosen, **changes)
         write_plan(after)
-        touched = {
-            name for old, new in zip(before.edges, after.edges, strict=True) if old != new for name in (new.a, new.b)
-        }
-        tell_nodes([node for node in nodes if node.name in touched], after)
+        ends = {name for edge in chosen for name in (edge.a, edge.b)}
+        tell_nodes([node for node in nodes if node.name in ends], after)
     return after
 
 

@@ -11,7 +11,6 @@ with Network("ring:6") as net:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -185,7 +184,7 @@ class Network:
         return self._change([edges.edge_of(self.plan, a, b)], is_cut=True)[0]
 
     def heal(self, a: str | None = None, b: str | None = None) -> list[PlannedEdge]:
-        """Heal one edge, the edges of one node, or all. Nodes link again at once."""
+        """Heal one edge, the edges of one node, or all; those that were cut. Nodes link again at once."""
         plan = self.plan
         if a is not None and b is not None:
             chosen = [edges.edge_of(plan, a, b)]
@@ -194,7 +193,8 @@ class Network:
             chosen = [edge for edge in plan.edges if name in (edge.a, edge.b)]
         else:
             chosen = list(plan.edges)
-        return self._change([edge for edge in chosen if edge.is_cut], is_cut=False)
+        healed = self._change(chosen, is_cut=False)
+        return [now for was, now in zip(chosen, healed, strict=True) if was.is_cut]
 
     def delay(self, a: str, b: str, milliseconds: float) -> PlannedEdge:
         """What a message takes over an edge, one way, beside what it takes anyway."""
@@ -210,7 +210,7 @@ class Network:
 
     def _change(self, chosen: Sequence[PlannedEdge], **changes: Any) -> list[PlannedEdge]:
         """The edges as they are then."""
-        after = change_edges(self.data, list(self), partial(edges.with_edges, edges=chosen, **changes))
+        after = change_edges(self.data, list(self), chosen, **changes)
         return [edges.edge_of(after, edge.a, edge.b) for edge in chosen]
 
     # Nodes
