@@ -9,6 +9,7 @@ import pytest
 
 from moneyer.node.core import codec, rules
 from moneyer.node.core.pow import TimedBits
+from moneyer.node.devnet.sim.attackers import Attacker
 from moneyer.node.devnet.sim.block_tree import BlockTree
 from moneyer.node.devnet.sim.chances import Chances
 from moneyer.node.devnet.sim.closed_forms import double_spend, nakamoto, selfish_revenue
@@ -144,3 +145,25 @@ def test_a_link_sends_the_next_block_when_the_last_is_answered() -> None:
 def test_lost_messages_come_later() -> None:
     scenario = Scenario(nodes=10, graph="complete", latency="constant:100ms", block_time=60, blocks=200)
     assert simulate(replace(scenario, graph="line", loss=0.3)).delay > simulate(replace(scenario, graph="line")).delay
+
+
+def test_a_long_branch_is_fetched_from_who_shows_its_tip() -> None:
+    """Forty blocks at once are more than are pushed in a row: a node holds the tip and asks for the rest."""
+    tree, chances = BlockTree(SMALL.coin), Chances(1)
+    topology = build_topology(replace(SMALL, nodes=6, graph="line", hashrate="1"))
+    network = VirtualNetwork(tree, topology, chances, SMALL.hash_rate, Hoarder(tree, 0))
+    network.run(2 * Hoarder.HOARD)
+    assert len(set(network.tips)) == 1
+    assert network.reached[: Hoarder.HOARD] == [6] * Hoarder.HOARD
+
+
+class Hoarder(Attacker):
+    """Has all of the hash rate, for its neighbours have none; shows its first blocks all at once."""
+
+    HOARD = 40
+
+    def on_found(self) -> int | None:
+        return self.win() if len(self.tree) > self.HOARD else None
+
+    def on_heard(self, height_before: int) -> int | None:
+        return None

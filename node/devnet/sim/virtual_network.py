@@ -27,14 +27,16 @@ from .topology import Topology
 NEVER: Final = 1 << 62
 """A block is not on its way to that node."""
 HERE: Final = -1
-"""The node has the block, or holds it as an orphan."""
+"""The node has the block, and all its ancestors."""
+HELD: Final = -2
+"""The node holds the block as an orphan."""
 FREE: Final = -1
 """In the place of a block: a link has its answer, and is free."""
 LEVELS: Final = (0.5, 0.9, 0.99, 1.0)
 """Shares of the nodes whose time is noted, when a block has reached so many."""
 
 Due = list[int]
-"""By node: when a block arrives there (microseconds), or NEVER or HERE."""
+"""By node: when a block arrives there (microseconds), or NEVER, HERE or HELD."""
 
 
 class VirtualNetwork:
@@ -110,7 +112,6 @@ class VirtualNetwork:
                     continue
                 due = due_lists[block - first]
                 if due is not None and due[node] == self.now:
-                    due[node] = HERE
                     self._arrive(node, block, sender)
             elif len(self.tree) < last:
                 self.now = tries
@@ -164,8 +165,11 @@ class VirtualNetwork:
         return due is None or due[node] == HERE
 
     def _arrive(self, node: int, block: int, sender: int) -> None:
-        parent = self.tree.parents[block]
-        if not self._has(node, parent) or (self._waiting and (node, parent) in self._waiting):
+        parent, due = self.tree.parents[block], self._due[block - self.first]
+        is_orphan = not self._has(node, parent)
+        if due is not None:
+            due[node] = HELD if is_orphan else HERE
+        if is_orphan:
             self._waiting.setdefault((node, parent), []).append((block, sender))
             self._fetch(node, parent, sender)
             return
@@ -191,7 +195,8 @@ class VirtualNetwork:
         if node == self._evil and self._attacker is not None:
             if wins(works[block], self._order, works[self._attacker.public], self._tip_joined[node]):
                 self._tip_joined[node] = self._order
-                self._do(self._attacker.heard(block), sender)
+                shown = self._attacker.heard(block)
+                self._do(shown, sender if shown == block else node)
         elif wins(works[block], self._order, works[tip], self._tip_joined[node]):
             self._tip_joined[node] = self._order
             self._adopt(node, block, sender)
@@ -313,7 +318,10 @@ class VirtualNetwork:
         return round(RETRANSMIT_SECONDS * MICROS) * ((1 << lost) - 1)
 
     def _do(self, published: int | None, sender: int) -> None:
-        """What the attacker decided: it mines on its choice, and shows a block with all below it, or nothing."""
+        """What the attacker decided: it mines on its choice, and shows a block with all below it, or nothing.
+
+        `sender`: of the block that it shows; itself, if that is its own.
+        """
         attacker = self._attacker
         if attacker is None:
             return
