@@ -79,9 +79,9 @@ WRONG = [
                             "</data></node></graph>"), 3, 'node a: miner must be true or false, not "maybe"'),
     ("x.graphml", ML.format('<key id="k" for="node" attr.name="hasrate">\n<default>1</default></key>'
                             '<graph>\n<node id="a"/></graph>'), 2, 'no attribute "hasrate": did you mean hashrate?'),
-    ("x.graphml", ML.format('<graph><node id="a">\n<data key="k">1</data></node></graph>'), 2, "has the key 'k'"),
+    ("x.graphml", ML.format('<graph><node id="a">\n<data key="k">1</data></node></graph>'), 2, 'has the key "k"'),
     ("x.gexf", '<gexf><graph><nodes><node id="a"><attvalues>\n<attvalue for="7" value="1"/></attvalues></node></nodes>'
-     "</graph></gexf>", 2, "<attvalue> is for '7'"),
+     "</graph></gexf>", 2, '<attvalue> is for "7"'),
     ("x.dot", "graph { a\n[loss=1] }", 2, 'node a: there is no attribute "loss"'),
     # hash rates
     ("x.txt", "a b\na hashrate=0\nb hashrate=0", 3, "every miner's share is 0"),

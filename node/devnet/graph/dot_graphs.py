@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from ...system.text import shown
+from ...system.words import quoted
 from .attributes import Value
 from .graph import MOST_EDGES, Place
 from .raw_graph import RawEdge, RawGraph, RawNode
@@ -43,7 +44,7 @@ def _tokens(text: str, place: Place) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise place.at(line).refuse(f"{shown(text[at : at + 20].splitlines()[0])!r} is not DOT")
+            raise place.at(line).refuse(f"{quoted(text[at : at + 20].splitlines()[0])} is not DOT")
         kind = match.lastgroup
         if kind == "quoted":
             # A backslash before a line's end joins the lines.

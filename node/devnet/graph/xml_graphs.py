@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 from xml.parsers import expat
 
+from ...system.words import quoted
 from .attributes import Attributes, Value
 from .graph import Place
 from .raw_graph import RawEdge, RawGraph, RawNode, place_of
@@ -150,7 +151,7 @@ def _graphml_values(element: _Element, keys: dict[str, _Key], place: Place) -> A
         key = keys.get(data.get("key", place))
         if key is None:
             raise place.at(data.line, place.name).refuse(
-                f"<data> has the key {data.attributes['key']!r:.40}, and no <key> for a {element.tag} has that id"
+                f"<data> has the key {quoted(data.attributes['key'])}, and no <key> for a {element.tag} has that id"
             )
         if key.name:
             found[key.name] = Value(data.text.strip(), data.line)
@@ -198,7 +199,7 @@ def _gexf_values(element: _Element, keys: dict[str, _Key], place: Place) -> dict
             key = keys.get(wanted)
             if key is None or key.name is None:
                 raise place.at(each.line, place.name).refuse(
-                    f"<attvalue> is for {wanted!r:.40}, and no <attribute> of a {element.tag} has that id"
+                    f"<attvalue> is for {quoted(wanted)}, and no <attribute> of a {element.tag} has that id"
                 )
             found[key.name] = Value(each.get("value", place), each.line)
     return found

@@ -176,7 +176,7 @@ def with_hashes(plan: NetPlan, name: str, value: object) -> tuple[NetPlan, float
 def _within(value: object, what: str, low: float, high: float, unit: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high:
         return value
-    raise BadCut(f"{what} is a number from {low:,} to {high:,} ({unit}), not {value!r:.60}")
+    raise BadCut(f"{what} is a number from {low:,} to {high:,} ({unit}), not {quoted(str(value))}")
 
 
 def listed(names: Sequence[str]) -> str:
