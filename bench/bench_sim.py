@@ -24,8 +24,8 @@ from bench.common import SHORT, Figure, below, plain, report
 from moneyer.node.devnet.sim.scenario import Scenario
 from moneyer.node.devnet.sim.simulate import simulate
 
-LARGE = Scenario(nodes=1000, graph="random:8", blocks=1000, seed=7)
-LARGEST = replace(LARGE, nodes=10_000, blocks=200)
+LARGE = Scenario(nodes=1000, graph="random:8", blocks=100 if SHORT else 1000, seed=7)
+LARGEST = replace(LARGE, nodes=10_000, blocks=10 if SHORT else 200)
 BASE = replace(LARGE, nodes=250, blocks=100) if SHORT else replace(LARGE, nodes=500, blocks=200)
 TIMES = (1, 2, 4) if SHORT else (1, 2, 4, 8)
 """Each of nodes, degree and blocks is made so many times larger, the others as in BASE."""
@@ -63,12 +63,11 @@ def _work(scenario: Scenario, writer: Connection) -> None:
 
 def sizes() -> Iterator[Figure]:
     """The figures that are wanted."""
-    large = measure(LARGE)
-    yield below("1,000 nodes, 1,000 blocks", [large.seconds], "s of one core", 60)
-    yield below("1,000 nodes, 1,000 blocks: memory", [large.megabytes], "MB", 1_000)
-    largest = measure(replace(LARGEST, blocks=10) if SHORT else LARGEST)
-    yield plain(f"10,000 nodes, {10 if SHORT else 200} blocks", [largest.seconds], "s of one core")
-    yield plain(f"10,000 nodes, {10 if SHORT else 200} blocks: memory", [largest.megabytes], "MB")
+    for scenario in (LARGE, LARGEST):
+        spent = measure(scenario)
+        what = f"{scenario.nodes:,} nodes, {scenario.blocks:,} blocks"
+        yield below(what, [spent.seconds], "s of one core", 60)
+        yield below(f"{what}: memory", [spent.megabytes], "MB", 1_000)
 
 
 def growth() -> dict[str, list[Spent]]:

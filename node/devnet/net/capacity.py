@@ -50,7 +50,7 @@ def check_capacity(nodes: int) -> None:
 def bounds() -> list[Bound]:
     """Every bound that this system tells."""
     found = []
-    free = _free_memory()
+    free = free_memory()
     if free is not None:
         each = NODE_BYTES / 1e6
         found.append(
@@ -90,7 +90,7 @@ def _user_limit() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-def _free_memory() -> int | None:
+def free_memory() -> int | None:
     """Bytes that processes can still have: of the system, and of this container where it is bounded."""
     found = []
     try:

@@ -6,7 +6,6 @@ answer's JSON, and can be swept over field by field.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from ...core.coinfile import coin_from_json
 from ...core.errors import quoted
 from ...core.types import MAX_MONEY
 from ..graph.graph import MOST_NODES
+from ..net.capacity import free_memory
 from .chances import BadScenario, latency_of, number_of, weights_of
 
 POW_LIMIT: Final = 0x1F00FFFF
@@ -138,7 +138,7 @@ class Scenario:
         a_node = BYTES_A_NODE + degree * BYTES_A_LINK + self.blocks * BYTES_A_BLOCK_AT_A_NODE
         count = self.nodes if nodes is None else nodes
         need, there = count * a_node + self.blocks * BYTES_A_BLOCK, free_memory()
-        if need > there:
+        if there is not None and need > there:
             raise BadScenario(
                 f"{count:,} nodes with {degree:,.0f} links each and {self.blocks:,} blocks take some "
                 f"{need / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} GB are free here: that holds some "
@@ -195,11 +195,3 @@ def value_of(name: str, text: str) -> Any:
 
 
 _KINDS = get_type_hints(Scenario)
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free on this machine."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):  # macOS does not tell
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
