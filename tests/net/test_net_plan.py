@@ -187,6 +187,15 @@ def test_the_machine_says_how_many_nodes_it_bears() -> None:
     assert refused.value.details["expected"] == min(bound.nodes for bound in bounds)
 
 
+def test_a_machine_is_measured_by_its_first_nodes() -> None:
+    each = capacity.memory_of([os.getpid()])
+    assert each is None or each > 1_000_000
+    capacity.check_rest(1, [os.getpid()])
+    if each is not None:
+        with pytest.raises(capacity.TooManyNodes, match=r"a node takes \d+ MB, measured on the first 1\)"):
+            capacity.check_rest(10_000_000, [os.getpid()])
+
+
 def test_a_log_is_bounded_and_keeps_the_last_lines(tmp_path: Path) -> None:
     logs = NodeLogs(tmp_path)
     for number in range(2_500):

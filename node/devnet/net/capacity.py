@@ -1,8 +1,13 @@
-"""How many nodes this machine bears: by its free memory, processes and files, and what one node takes of each."""
+"""How many nodes this machine bears: by its free memory, processes and files, and what one node takes of each.
+
+Before anything starts a node counts as what one took when it was measured (`bench/bench_net.py`); while a large network
+starts, as what its first nodes take here.
+"""
 
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,6 +81,39 @@ def bounds() -> list[Bound]:
             )
         )
     return found
+
+
+def check_rest(rest: int, first: Sequence[int]) -> None:
+    """Raises TooManyNodes where there is no memory for `rest` more nodes like those that run as these processes."""
+    each, free = memory_of(first), _free_memory()
+    if each is None or free is None or rest * each <= free:
+        return
+    most = len(first) + free // each
+    raise TooManyNodes(
+        f"this machine bears about {most:,} nodes now ({free / 1e9:.1f} GB of memory are free, and a node takes "
+        f"{each / 1e6:.0f} MB, measured on the first {len(first)}), and the graph has {len(first) + rest:,}: take a "
+        "smaller one, or try all the same with --force",
+        expected=most,
+        found=len(first) + rest,
+    )
+
+
+def memory_of(processes: Sequence[int]) -> int | None:
+    """Bytes (PSS) that one of these processes takes on average with its own children; None where nobody tells that."""
+    try:
+        return sum(_pss(each) for pid in processes for each in (pid, *_children(pid))) // len(processes)
+    except (OSError, ValueError, StopIteration, ZeroDivisionError):
+        return None
+
+
+def _pss(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii", "replace").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text("ascii").split()]
 
 
 _THREAD_LIMITS: Final = (

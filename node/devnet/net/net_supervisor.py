@@ -22,6 +22,7 @@ from ...system.forking import IS_FORKED
 from ...system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, without_collecting
 from ...system.locks import LockFile
 from ..forked import Enter, ready_for_nodes
+from .capacity import TooManyNodes, check_rest
 from .children import SIGNALS, Child
 from .control_server import Answer, ControlServer
 from .node_logs import NodeLogs
@@ -58,10 +59,12 @@ class NetSupervisor:
         on_ready: Callable[[NetSupervisor], None] = lambda _supervisor: None,
         environment: Mapping[str, str] | None = None,
         launcher: int | None = None,
+        is_bounded: bool = True,
     ) -> None:
         """`lock`: the folder's `network.lock`, held. `on_ready`: called once, when each node has answered or has ended.
 
-        `launcher`: a descriptor; the network ends when that can be read to its end.
+        `launcher`: a descriptor; the network ends when that can be read to its end. `is_bounded`: it also ends, by
+        TooManyNodes, where its first nodes show that there is no memory for the others.
         """
         self.plan = plan
         self._lock = lock
@@ -82,6 +85,8 @@ class NetSupervisor:
         self._down: list[Answer] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._number = count()
+        self._is_bounded = is_bounded
+        self._refused: TooManyNodes | None = None
         self._is_ending = False
         self._has_failed = False
         self._rested_at = monotonic()
@@ -94,7 +99,7 @@ class NetSupervisor:
         return [*self.nodes.values(), *([] if self.worker is None else [self.worker])]
 
     def run(self) -> int:
-        """Start all, stay until all have ended. 0: as asked; 1: no node came up."""
+        """Start all, stay until all have ended. 0: as asked; 1: no node came up. Raises TooManyNodes, OSError."""
         if IS_FORKED:
             ready_for_nodes()
         with self._signals(), self._control() as self._server:
@@ -106,6 +111,8 @@ class NetSupervisor:
             self._lock.write(b"")
             for answer in self._down:
                 answer({"down": True})
+        if self._refused is not None:
+            raise self._refused
         return 1 if self._has_failed else 0
 
     # -- the loop
@@ -221,9 +228,22 @@ class NetSupervisor:
             answer(self._said_of(child))
         self._rested_at = monotonic()
         if self._to_start:
+            self._check_room()
             self._after(0, self._start_next)
         elif all(each.state not in ("starting", "stopping") for each in self.nodes.values()):
             self._ready()
+
+    def _check_room(self) -> None:
+        """Once, when the first nodes are up: whether there is memory for the others."""
+        up = [child.pid for child in self.nodes.values() if child.state == "up" and child.pid is not None]
+        if not self._is_bounded or len(up) < _AT_ONCE:
+            return
+        self._is_bounded = False
+        try:
+            check_rest(len(self.nodes) - len(up), up)
+        except TooManyNodes as error:
+            self._refused = error
+            self.end()
 
     def _said_of(self, child: Child) -> dict[str, Any]:
         if child.state != "died":

@@ -57,7 +57,7 @@ _MAX_BLOCK_TIME = 86_400
 @option("--force", is_flag=True, help="Also with more nodes than this machine bears.")
 @option("--verbose", is_flag=True, help="Show all that the nodes say.")
 @option("--child", type=click.Choice(("attached", "detached")), hidden=True, help="Started by another program.")
-def up(data: Path | None, child: str | None, *, detach: bool, verbose: bool, **asked: Any) -> int:
+def up(data: Path | None, child: str | None, *, detach: bool, force: bool, verbose: bool, **asked: Any) -> int:
     """Run a network from a graph on this machine.
 
     A node for each vertex, a connection for each edge and no other. Until Ctrl-C; the next `net up` in that folder goes
@@ -73,12 +73,14 @@ def up(data: Path | None, child: str | None, *, detach: bool, verbose: bool, **a
     from ....devnet.net.building import build, hold_folder
     from ....devnet.running import register
 
-    wishes = _wishes(**asked)
+    wishes = _wishes(force=force, **asked)
     lock = hold_folder(_folder(data))
     try:
         plan = build(lock.path.parent, wishes)
         register(plan.data)
-        return _show(plan, lock, verbose=verbose) if child is None else _serve(plan, lock, child)
+        if child is not None:
+            return _serve(plan, lock, child, is_bounded=not force)
+        return _show(plan, lock, is_verbose=verbose, is_bounded=not force)
     finally:
         lock.release()
 
@@ -131,7 +133,7 @@ def _in_background() -> int:
     return 0
 
 
-def _serve(plan: NetPlan, lock: LockFile, how: str) -> int:
+def _serve(plan: NetPlan, lock: LockFile, how: str, *, is_bounded: bool) -> int:
     """As a child of another program, which is told by one line of JSON on stdout when the network is ready."""
     from ....devnet.net.net_supervisor import NetSupervisor
     from ...main import run
@@ -145,10 +147,10 @@ def _serve(plan: NetPlan, lock: LockFile, how: str) -> int:
         os.close(nothing)
 
     launcher = 0 if how == "attached" else None
-    return NetSupervisor(plan, lock, run, on_ready=ready, launcher=launcher).run()
+    return NetSupervisor(plan, lock, run, on_ready=ready, launcher=launcher, is_bounded=is_bounded).run()
 
 
-def _show(plan: NetPlan, lock: LockFile, *, verbose: bool) -> int:
+def _show(plan: NetPlan, lock: LockFile, *, is_verbose: bool, is_bounded: bool) -> int:
     """In this terminal, until Ctrl-C."""
     from ....devnet.net.foreground import Foreground
     from ....devnet.net.net_supervisor import NetSupervisor
@@ -160,8 +162,8 @@ def _show(plan: NetPlan, lock: LockFile, *, verbose: bool) -> int:
             plan, supervisor.not_up(), ends="Ctrl-C stops all; the next start goes on where this one stopped."
         )
 
-    shown = Foreground([*plan.names, "worker"], sys.stdout, screen, is_verbose=verbose)
-    status = NetSupervisor(plan, lock, run, tell=shown.tell, on_ready=shown.ready).run()
+    shown = Foreground([*plan.names, "worker"], sys.stdout, screen, is_verbose=is_verbose)
+    status = NetSupervisor(plan, lock, run, tell=shown.tell, on_ready=shown.ready, is_bounded=is_bounded).run()
     if shown.lost is not None:
         raise shown.lost
     return status
