@@ -11,8 +11,10 @@ import pytest
 
 from moneyer.node.devnet.lab.experiments import double_spend, eclipse, fork_and_heal, slow_link
 from moneyer.node.devnet.lab.experiments.notebook import Experiment, Networks, Notebook
+from moneyer.node.devnet.lab.lab_list import EXPERIMENTS
 from moneyer.node.devnet.live.live_network import Network
 from moneyer.node.devnet.live.net_pool import NetPool
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -57,5 +59,12 @@ def test_a_node_in_eclipse_believes_the_attacker_until_it_has_one_honest_link(ne
 def test_a_slow_link_makes_blocks_stale(networks: Networks) -> None:
     book = run(slow_link.EXPERIMENT, networks)
     fast, slow = book.facts["rows"]
-    assert fast["delay"] == 0
+    assert fast["ratio"] == 0
     assert slow["stale"] > fast["stale"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_the_page_of_the_experiments_shows_each(experiment: Experiment) -> None:
+    page = (REPOSITORY / "docs" / "experiments.md").read_text("utf-8")
+    assert f"$ moneyer lab run {experiment.name} --seed" in page
+    assert f"](pictures/experiments/{experiment.name}.svg)" in page

@@ -38,11 +38,11 @@ def eclipse(book: Notebook) -> None:
         net.cut("1", "victim")
         net.cut("1", "evil-1")
         net.cut("2", "evil-2")
+        net.wait_for(lambda: len(net["victim"].peers) == len(EVIL), what="the end of the honest link")
         peers = net["victim"].peers
-        book.note(f"The victim has {len(peers)} peers, all is well, it seems. Both are one person's.")
-        book.claim(
-            "every link of the victim leads to the attacker", sorted(peers) == sorted(net[name].url for name in EVIL)
-        )
+        book.note(f"The victim has {len(peers)} peers: all is well, it seems. Both are one person's.")
+        attackers = sorted(net[name].url for name in EVIL)
+        book.claim("every link of the victim leads to the attacker", sorted(peers) == attackers)
 
         book.step("Alice pays Carol 30 coins in the honest network, and Bob, a shop that asks the victim, by evil-1.")
         to_carol = net.send("alice", "carol", "30", node="1").txid
@@ -61,9 +61,9 @@ def eclipse(book: Notebook) -> None:
         book.claim(f"the victim believes in the payment to Bob: {seen} confirmations", seen == 2)
         book.claim("it has never heard of the other chain", standing(net["victim"], to_carol) == NOWHERE)
         book.note(
-            "No rule can help a node that is told only half. What it could notice is the clock: an attacker with a"
+            "No rule can help a node that is told only half. What it could notice is the clock: an attacker with a "
+            "tenth of the hash rate needs ten times as long for a block."
         )
-        book.note("tenth of the hash rate needs ten times as long for a block.")
         notes = {honest[0]: "Alice pays Carol", evil[0]: "Alice pays Bob"}
         scenes = [scene(net, "Eclipsed: the victim knows one chain, the attacker's", notes)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ Networks = Callable[..., AbstractContextManager["Network"]]
 
 PROTOCOL: Final = "docs/protocol.md"
 _INDENT: Final = "   "
+_WIDTH: Final = 100
+"""Columns of a line; a table may be wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,12 @@ class Notebook:
         if self.steps:
             self._say("")
         self.steps.append({"step": text, "notes": [], "tables": [], "rules": []})
-        self._say(f"{len(self.steps)}. {text}")
+        self._write(f"{len(self.steps)}. ", text)
 
     def note(self, text: str) -> None:
         """A sentence on what there is to see."""
         self._at["notes"].append(text)
-        self._say(_INDENT + text)
+        self._write(_INDENT, text)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table: texts stand left, numbers right."""
@@ -117,8 +120,8 @@ class Notebook:
         where = f"{path}.py {function.__qualname__}"
         found = {"rule": sentence, "section": f"{PROTOCOL}, section {section}", "function": where, "code": code}
         self._at["rules"].append(found)
-        self._say(f"{_INDENT}Rule: {sentence}")
-        self._say(f"{_INDENT}      {f'{code}: ' if code else ''}{found['section']}; {where}")
+        self._write(f"{_INDENT}Rule: ", sentence)
+        self._write(f"{_INDENT}      ", f"{f'{code}: ' if code else ''}{found['section']}; {where}")
 
     def picture(self, name: str, svg: str) -> None:
         """A picture; it is written to the folder, where there is one, as `NAME.svg`."""
@@ -136,7 +139,7 @@ class Notebook:
     def claim(self, sentence: str, holds: object) -> None:
         """What the experiment says it shows, and whether this run did."""
         self.claims[sentence] = bool(holds)
-        self._say(f"{_INDENT}{'So' if holds else 'NOT so'}: {sentence}")
+        self._write(f"{_INDENT}{'So' if holds else 'NOT so'}: ", sentence)
 
     @property
     def held(self) -> bool:
@@ -153,6 +156,10 @@ class Notebook:
             "pictures": list(self.pictures),
             "held": self.held,
         }
+
+    def _write(self, start: str, text: str) -> None:
+        for line in textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)):
+            self._say(line)
 
     @property
     def _at(self) -> dict[str, Any]:
