@@ -11,6 +11,7 @@ from ...system.advice import typed
 from ...system.words import joined, nearest, quoted
 from ..holder import FolderToken, holder_of
 from ..net.control import Control
+from ..net.node_logs import log_path
 from .errors import NodeDown, NotMined, UnknownNode
 from .waits import wait_until
 
@@ -99,25 +100,11 @@ class NodeHandle:
 
     @property
     def log_path(self) -> Path:
-        return self._data / "logs" / f"{self.name}.log"
-
-    def log_size(self) -> int:
-        """Bytes that it has printed so far; see `log`."""
-        try:
-            return self.log_path.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return log_path(self._data, self.name)
 
     def log(self, start: int = 0) -> str:
-        """What it has printed, from a `log_size` on; of a long log the end."""
-        try:
-            with self.log_path.open("rb") as file:
-                size = file.seek(0, 2)
-                # A log that is shorter than it was has been begun anew.
-                file.seek(max(start if start <= size else 0, size - _MOST_LOG))
-                return file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+        """What it has printed, from a size of its log on (`printed`); of a long log the end."""
+        return printed_since(self.log_path, start)
 
     # What is done to it
 
@@ -203,3 +190,23 @@ def _unknown_name(who: str, names: list[str]) -> UnknownNode:
     near = nearest(who, names)
     hint = f"did you mean {near}?" if near else f"it has {joined(names, 'and')}"
     return UnknownNode(f"the node's wallet has no {quoted(who)}: {hint}", nearest=near)
+
+
+def printed(path: Path) -> int:
+    """The size of a log, in bytes."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def printed_since(path: Path, start: int) -> str:
+    """What a log has from a size on; at most its end."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            # A log that is shorter than it was has been begun anew.
+            file.seek(max(start if start <= size else 0, size - _MOST_LOG))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from ...core.errors import MoneyerError
+from ..net.node_logs import log_path
 from .live_network import Network
+from .net_node import printed, printed_since
 
 FRESH: Final = "fresh"
 """The name of the snapshot to which a network is reset."""
@@ -28,22 +31,23 @@ class Lent:
     """What one test was lent."""
 
     networks: list[Network] = field(default_factory=list)
-    _log_sizes: dict[tuple[int, str], int] = field(default_factory=dict)
+    _logs: list[tuple[str, Path, int]] = field(default_factory=list)
+    """A title, the file, and its size when it was lent."""
 
     def add(self, network: Network) -> None:
         self.networks.append(network)
-        for node in network:
-            self._log_sizes[id(network), node.name] = node.log_size()
+        which = f" of network {len(self.networks)}" if len(self.networks) > 1 else ""
+        files = {f"node {node.name}": node.log_path for node in network}
+        files["worker"] = log_path(network.data, "worker")
+        self._logs += [(f"moneyer: {name}{which}", path, printed(path)) for name, path in files.items()]
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        """(title, text) of what each node has printed since it was lent; quiet nodes are left out."""
-        for number, network in enumerate(self.networks, 1):
-            which = f" of network {number}" if len(self.networks) > 1 else ""
-            for node in network:
-                text = node.log(self._log_sizes[id(network), node.name])
-                if text:
-                    cut = f"… {len(text) - _LONGEST_LOG} characters before\n" if len(text) > _LONGEST_LOG else ""
-                    yield f"moneyer: node {node.name}{which}", cut + text[-_LONGEST_LOG:]
+        """(title, text) of what each node, and the worker, have printed since; those that were quiet are left out."""
+        for title, path, start in self._logs:
+            text = printed_since(path, start)
+            if text:
+                cut = f"… {len(text) - _LONGEST_LOG} characters before\n" if len(text) > _LONGEST_LOG else ""
+                yield title, cut + text[-_LONGEST_LOG:]
 
 
 class NetPool:
