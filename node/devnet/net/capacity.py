@@ -85,7 +85,7 @@ def bounds() -> list[Bound]:
 
 def check_rest(rest: int, first: Sequence[int]) -> None:
     """Raises TooManyNodes where there is no memory for `rest` more nodes like those that run as these processes."""
-    each, free = memory_of(first), _free_memory()
+    each, free = memory_of(first), free_memory()
     if each is None or free is None or rest * each <= free:
         return
     most = len(first) + free // each
