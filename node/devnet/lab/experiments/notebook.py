@@ -51,8 +51,13 @@ class Notebook:
         is_quick: bool = False,
         networks: Networks | None = None,
     ) -> None:
-        """`say` takes lines. `folder`: where pictures are written. `networks`: instead of new ones for each call."""
+        """`say` takes lines. `folder`: where pictures are written. `networks`: instead of new ones for each call.
+
+        Raises OSError where the folder cannot be made.
+        """
         self._say = say
+        if folder is not None:  # at once, since a run may take minutes
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._networks = networks
         self.is_quick = is_quick
@@ -127,7 +132,6 @@ class Notebook:
         """A picture; it is written to the folder, where there is one, as `NAME.svg`."""
         self.pictures[name] = svg
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"{name}.svg"
             path.write_text(svg, "utf-8")
             self._say(f"{_INDENT}Picture: {path}")

@@ -25,6 +25,8 @@ _HASH_STEP: Final = 72
 """Columns as wide as this show hashes."""
 _BOX: Final = 30
 _PILL: Final = 19
+_LEAST_PILL: Final = 90
+"""Names that are this wide are always written."""
 _NOTE: Final = 14
 """A line of a note."""
 _NOTE_LINES: Final = 2
@@ -226,7 +228,7 @@ def _draw_block(canvas: Canvas, block: TreeBlock, places: _Places, rows: _Row, i
 def _draw_pill(canvas: Canvas, tip: str, names: Sequence[str], places: _Places, rows: _Row) -> None:
     """The names of the nodes whose tip it is, below the block; where they are too many for it, their number."""
     said = f"{'node' if len(names) == 1 else 'nodes'} {', '.join(names)}"
-    if width_of(said, 11) > places.step * 2:
+    if width_of(said, 11) > max(places.step * 2, _LEAST_PILL):
         said = f"{len(names)} nodes" if len(names) > 1 else names[0]
     width = width_of(said, 11) + 12
     block = places.blocks[tip]
