@@ -23,7 +23,7 @@ from ...system import locks
 from ..coinfiles import COIN_FILE, make_once
 from ..devcoin import BLOCK_TIME, development_coin
 from ..net.begin import Begun, NotStarted, begin
-from ..net.building import PortsTaken, Wishes, build, hold_folder
+from ..net.building import NetworkUp, PortsTaken, Wishes, build, hold_folder
 from ..net.capacity import check_capacity
 from ..net.control import ControlRefused, NotRunning
 
@@ -39,6 +39,8 @@ EASY_LIMIT: Final = 0x2000FFFF
 _UNKNOWN: Final = {"MONEYER_STATE": os.devnull}
 """No register (`devnet.running`): what commands a person types should not find a network of a program's own."""
 _OWNER: Final = "owner.lock"
+_NET: Final = "net"
+"""The network's folder within the one that is made."""
 _PORTS: Final = (10_000, 30_000)
 """Where ports are looked for if none are named: below those that Linux gives to outgoing connections (32,768)."""
 _TRIES: Final = 4
@@ -147,17 +149,22 @@ def _made() -> tuple[Path, locks.LockFile]:
     """A folder within a new one that this process holds."""
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    return folder / "net", locks.hold(folder / _OWNER)
+    return folder / _NET, locks.hold(folder / _OWNER)
 
 
 def _sweep() -> None:
     """Remove what processes of this user have left behind that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, locks.Held):
+        with suppress(OSError, locks.Held, NetworkUp):
             known = folder.stat()
             is_old = known.st_uid == os.getuid() and known.st_mtime < time.time() - _YOUNG_SECONDS
             if is_old and (folder / _OWNER).is_file():
-                _remove(folder, locks.hold(folder / _OWNER, tries=1))
+                owner = locks.hold(folder / _OWNER, tries=1)
+                try:
+                    hold_folder(folder / _NET).release()  # takes the socket of a supervisor away that was killed too
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    owner.release()
 
 
 def _remove(folder: Path, owner: locks.LockFile) -> None:
