@@ -9,7 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from moneyer.node.devnet.lab.experiments import double_spend, eclipse, fork_and_heal, slow_link
+from moneyer.node.devnet.lab.experiments import (
+    away,
+    double_spend,
+    eclipse,
+    fork_and_heal,
+    hash_swing,
+    majority,
+    selfish,
+    slow_link,
+)
 from moneyer.node.devnet.lab.experiments.notebook import Experiment, Networks, Notebook
 from moneyer.node.devnet.lab.lab_list import EXPERIMENTS
 from moneyer.node.devnet.live.live_network import Network
@@ -68,3 +77,31 @@ def test_the_page_of_the_experiments_shows_each(experiment: Experiment) -> None:
     page = (REPOSITORY / "docs" / "experiments.md").read_text("utf-8")
     assert f"$ moneyer lab run {experiment.name} --seed" in page
     assert f"](pictures/experiments/{experiment.name}.svg)" in page
+
+
+def test_a_majority_takes_a_confirmed_payment_back(networks: Networks) -> None:
+    book = run(majority.EXPERIMENT, networks)
+    assert (book.facts["height"], book.facts["confirmations"], book.facts["bob"]) == (5, 3, 0)
+    assert {(row["share"], row["confirmations"]) for row in book.facts["rows"]} == {
+        (0.2, 1),
+        (0.2, 6),
+        (0.4, 1),
+        (0.4, 6),
+    }
+
+
+def test_a_selfish_miner_makes_the_work_of_others_stale(networks: Networks) -> None:
+    book = run(selfish.EXPERIMENT, networks)
+    assert book.facts["kept"] <= book.facts["found"]
+    assert book.facts["stale"] > 0
+
+
+def test_a_node_that_was_away_fetches_headers_first(networks: Networks) -> None:
+    book = run(away.EXPERIMENT, networks)
+    assert book.facts["height"] == book.facts["blocks"] + away.KNOWN
+
+
+def test_the_retarget_follows_the_hash_rate_and_refuses_bits_that_are_too_easy(networks: Networks) -> None:
+    book = run(hash_swing.EXPERIMENT, networks)
+    assert book.facts["code"] == "bad_bits"
+    assert book.facts["height"] == hash_swing.WARM_UP + hash_swing.QUICK_PART * len(hash_swing.SWINGS)

@@ -191,18 +191,25 @@ class Ground:
     # sending
 
     def send(self, raw: bytes) -> Answer:
-        """Hand the node a block, as any peer does."""
-        parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
-        try:
-            connection.request("POST", "/p2p/block", raw, {"Content-Type": "application/octet-stream"})
-            with connection.getresponse() as response:
-                said = json.loads(response.read(_MOST_ANSWER))
-                status = response.status
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise NoAnswer(f"{self.url} did not answer: {error}") from None
-        held = said.get("error") if isinstance(said, dict) else None
-        if isinstance(held, dict):
-            details = held.get("details")
-            return Answer(status, str(held.get("code")), str(held.get("message")), dict(details or {}))
-        return Answer(status, str(said.get("status")), "the node took it", {})
+        """Hand the node a block."""
+        return hand_in(self.url, raw)
+
+
+def hand_in(url: str, raw: bytes) -> Answer:
+    """Hand a node a block, as any peer does. Raises NoAnswer."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
+    try:
+        connection.request("POST", "/p2p/block", raw, {"Content-Type": "application/octet-stream"})
+        with connection.getresponse() as response:
+            said = json.loads(response.read(_MOST_ANSWER))
+            status = response.status
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise NoAnswer(f"{url} did not answer: {error}") from None
+    finally:
+        connection.close()
+    held = said.get("error") if isinstance(said, dict) else None
+    if isinstance(held, dict):
+        details = held.get("details")
+        return Answer(status, str(held.get("code")), str(held.get("message")), dict(details or {}))
+    return Answer(status, str(said.get("status")), "the node took it", {})

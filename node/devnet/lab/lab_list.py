@@ -12,15 +12,28 @@ from ...system.words import nearest, quoted
 from .attack_ground import NoGround
 from .attacking import run_attacks
 from .attacks import ATTACKS, Attack
-from .experiments import double_spend, eclipse, fork_and_heal, slow_link
+from .experiments import (
+    away,
+    double_spend,
+    eclipse,
+    fork_and_heal,
+    hash_swing,
+    majority,
+    selfish,
+    slow_link,
+)
 from .experiments.notebook import Experiment, Notebook
 from .lab_entry import Entry, Kind, LabRun
 
 EXPERIMENTS: Final = (
     fork_and_heal.EXPERIMENT,
     double_spend.EXPERIMENT,
+    majority.EXPERIMENT,
+    selfish.EXPERIMENT,
     slow_link.EXPERIMENT,
+    away.EXPERIMENT,
     eclipse.EXPERIMENT,
+    hash_swing.EXPERIMENT,
 )
 
 
