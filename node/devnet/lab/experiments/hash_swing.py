@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from random import Random
 from statistics import fmean
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ....core import codec, pow, rules
 from ..attack_ground import hand_in
 from ..pictures.curve_picture import Panel, Series, curve_picture
 from .notebook import Experiment, Notebook
 from .past_chain import PastChain, hand_all, past_coin
+
+if TYPE_CHECKING:
+    from ...live.live_network import Network
 
 BLOCK_TIME: Final = 60
 LIMIT: Final = 0x203FFFFF
@@ -38,33 +42,17 @@ def hash_swing(book: Notebook) -> None:
     begin = int(time.time()) - 2 * total * BLOCK_TIME
     with (
         past_coin(
-            begin,
-            lambda coin: replace(coin, pow_limit=LIMIT, difficulty_window=WINDOW),
-            BLOCK_TIME,
-            retarget=True,
+            begin, lambda coin: replace(coin, pow_limit=LIMIT, difficulty_window=WINDOW), BLOCK_TIME, retarget=True
         ) as coin_file,
         book.network("line:2", coin=coin_file) as net,
     ):
-        coin = net["1"].client.coin
-        chain = PastChain(coin)
+        chain = PastChain(net["1"].client.coin)
         book.step(
             f"A coin whose blocks should come every {BLOCK_TIME} s. {WARM_UP} blocks bring its difficulty to the "
             "hash rate."
         )
-        clock = float(begin)
-        blocks: list[bytes] = []
-        rate = HASHES / BLOCK_TIME
-
-        def mine(count: int, factor: float) -> None:
-            nonlocal clock
-            for _ in range(count):
-                clock += book.chance.expovariate(rate * factor / chain.work)
-                blocks.append(chain.add(round(clock)))
-
-        mine(WARM_UP, 1.0)
+        blocks = mined(chain, [(WARM_UP, 1.0), *((part, factor) for factor in SWINGS)], begin, book.chance)
         book.step(f"The hash rate swings: {', '.join(f'{factor:g} times' for factor in SWINGS)}, {part} blocks each.")
-        for factor in SWINGS:
-            mine(part, factor)
         rows = part_rows(chain, part)
         book.table(("hash rate", "first 10 blocks", "last half", "difficulty then"), rows)
         book.rule(
@@ -74,25 +62,41 @@ def hash_swing(book: Notebook) -> None:
             code="bad_bits",
         )
         book.note(f"Means in seconds. Right after a swing blocks come too fast or too slowly, for about {WINDOW}.")
-
-        book.step("All blocks are handed to node 1, a real one. Node 2 hears of them from node 1.")
-        hand_all(net["1"], blocks)
-        net.wait_one_tip()
-        book.nodes(net)
-        book.claim("both nodes take every block: the bits are what the rule asks", net["2"].height == total)
-        asked = int(net["1"].client.get("/v1/blocks/next")["bits"], 16)
-        book.claim("for the next block the node asks for the same bits as the builder", asked == chain.context.bits)
-
-        book.step("A block with the easiest bits of this coin, solved for them, is handed in.")
-        cheap = chain.solved(round(clock) + BLOCK_TIME, coin.pow_limit)
-        answer = hand_in(net["1"].url, codec.encode_block(cheap))
-        book.note(f"The node says: {answer.message}")
-        book.claim("it is refused by that rule", answer.code == "bad_bits")
         allowed = BLOCK_TIME * (SIGMAS / (part // 2) ** 0.5 + LAG)
         near = all(abs(row[2] - BLOCK_TIME) <= allowed for row in rows)
         book.claim(f"in the second half of each part blocks come every {BLOCK_TIME} s again, within chance", near)
-        book.fact(height=net["2"].height, code=answer.code, means=[row[2] for row in rows])
+        code = judged(book, net, chain, blocks)
+        book.fact(height=net["2"].height, code=code, means=[row[2] for row in rows])
         book.picture("hash-rate-swing", curve(chain, part))
+
+
+def mined(chain: PastChain, parts: list[tuple[int, float]], begin: int, chance: Random) -> list[bytes]:
+    """Blocks that miners of some hash rate find, one after the other. `parts`: (blocks, times the first hash rate)."""
+    clock, blocks = float(begin), []
+    for count, factor in parts:
+        rate = factor * HASHES / BLOCK_TIME
+        for _ in range(count):
+            clock += chance.expovariate(rate / chain.work)
+            blocks.append(chain.add(round(clock)))
+    return blocks
+
+
+def judged(book: Notebook, net: Network, chain: PastChain, blocks: list[bytes]) -> str:
+    """What real nodes say of the chain, and of a block with bits that are too easy, whose code it gives."""
+    book.step("All blocks are handed to node 1, a real one. Node 2 hears of them from node 1.")
+    hand_all(net["1"], blocks)
+    net.wait_one_tip()
+    book.nodes(net)
+    book.claim("both nodes take every block: the bits are what the rule asks", net["2"].height == len(blocks))
+    asked = int(net["1"].client.get("/v1/blocks/next")["bits"], 16)
+    book.claim("for the next block the node asks for the same bits as the builder", asked == chain.context.bits)
+
+    book.step("A block with the easiest bits of this coin, solved for them, is handed in.")
+    cheap = chain.solved(chain.headers[-1].timestamp + BLOCK_TIME, chain.coin.pow_limit)
+    answer = hand_in(net["1"].url, codec.encode_block(cheap))
+    book.note(f"The node says: {answer.message}")
+    book.claim("it is refused by that rule", answer.code == "bad_bits")
+    return answer.code
 
 
 def part_rows(chain: PastChain, part: int) -> list[tuple[str, float, float, float]]:
