@@ -33,6 +33,16 @@ settings.register_profile("ci", settings.get_profile("here"), derandomize=True, 
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+FIRST = ("net", "web", "worker", "p2p", "cli", "api", "client")
+"""Folders whose files take long, for which several processes of tests begin with them: the last file is a short one."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Among several processes, put the files of FIRST first. With `--no-loadscope-reorder`: it would sort them anew."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: FIRST.index(folder) if (folder := item.path.parent.name) in FIRST else len(FIRST))
+
+
 def vector_file(name: str) -> Path:
     """A file of ../shared/vectors, or of the folder MONEYER_VECTORS.
 

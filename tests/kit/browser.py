@@ -42,6 +42,9 @@ PATIENCE_MS = 20_000
 WIDE, NARROW = (1440, 900), (360, 740)
 """Sizes of a window in CSS pixels: a desktop's, and a small telephone's."""
 
+LOOKS = ((WIDE, False), (NARROW, True))
+"""(size, dark): a page that is looked at in these two is looked at in both sizes and in both themes."""
+
 _ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.*",
     "--disable-dev-shm-usage",  # in a container /dev/shm is small

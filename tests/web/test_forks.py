@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from moneyer.node.core.codec import show, txid
-from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits
 from tests.kit.chains import ChainBuilder
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 
@@ -142,10 +142,7 @@ def test_a_branch_says_where_its_transfers_are_now(node: RunningNode, new_page: 
     expect(page.locator("main")).to_contain_text("no block of that hash")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_tall_tree_is_read_without_javascript_on_a_desk_and_a_telephone(
-    node: RunningNode, new_page: NewPage, dark: bool
-) -> None:
+def test_a_tall_tree_is_read_without_javascript_on_a_desk_and_a_telephone(node: RunningNode, new_page: NewPage) -> None:
     chain = node.chain
     chain.grow(60)
     node.take(chain)
@@ -153,7 +150,7 @@ def test_a_tall_tree_is_read_without_javascript_on_a_desk_and_a_telephone(
         branch = chain.branch(fork, f"side {number}")
         branch.grow(2)
         assert node.take(branch, fork + 1) == ["side_branch"] * 2
-    for width, height in (WIDE, NARROW):
+    for (width, height), dark in LOOKS:
         page = new_page(width, height, base_url=node.url, dark=dark)
         page.goto("/forks?depth=50")
         expect(page.locator(".tree .block.side_branch")).to_have_count(8)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from moneyer.node.core.codec import show
-from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import listener
 from tests.kit.net.peers import HELLO, PeerServer, as_json, hello_of
@@ -125,11 +125,10 @@ def test_a_peer_on_another_branch_has_its_tip_beside_the_tree(node: RunningNode,
         expect(page.locator(".tree .pill").filter(has_text=peer.url.removeprefix("http://"))).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True])
 def test_the_network_is_read_on_a_desk_and_a_telephone_and_without_javascript(
-    node: RunningNode, other: RunningNode, new_page: NewPage, dark: bool
+    node: RunningNode, other: RunningNode, new_page: NewPage
 ) -> None:
-    for width, height in (WIDE, NARROW):
+    for (width, height), dark in LOOKS:
         page = open_network(new_page, node, width=width, height=height, dark=dark)
         expect(page.locator("#graph canvas")).to_have_count(3)
         check_fits(page)

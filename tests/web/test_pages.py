@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.system.shares import EVENT_STREAMS
-from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, rich_coin, running
 from tests.kit.waiting import wait_until
 
@@ -71,7 +71,7 @@ def paths_of(node: RunningNode) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("size", "dark"), [(NARROW, True), (WIDE, False), ((740, 360), False), ((1920, 1080), True)])
+@pytest.mark.parametrize(("size", "dark"), [*LOOKS, ((740, 360), False), ((1920, 1080), True)])
 def test_every_page_fits_reads_well_and_is_open_to_all(
     lively: RunningNode, new_page: NewPage, size: tuple[int, int], dark: bool
 ) -> None:
@@ -80,7 +80,8 @@ def test_every_page_fits_reads_well_and_is_open_to_all(
     for path in paths_of(lively):
         page.goto(lively.url + path)
         check_fits(page)
-        check_axe(page)
+        if (size, dark) in LOOKS:  # the others differ from these in their widths alone
+            check_axe(page)
         assert page.locator("h1").count() == 1, path
 
 
@@ -434,7 +435,8 @@ def test_the_menu_of_a_narrow_screen_shows_where_one_is(lively: RunningNode, new
     page = new_page(*NARROW)
     for path in ("/", "/block/4", "/mining", "/wallet"):
         page.goto(lively.url + path)
-        expect(page.locator(".top nav [aria-current]")).to_be_in_viewport(ratio=1)
+        # Whole but for a part of a pixel: Chromium 156 scrolls by such.
+        expect(page.locator(".top nav [aria-current]")).to_be_in_viewport(ratio=0.99)
 
 
 def test_what_a_page_says_of_a_passing_state_is_asked_for_again(lively: RunningNode, new_page: NewPage) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from moneyer.node.devnet.devcoin import development_coin
 from moneyer.node.wallet.derive import development_key
-from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits
 from tests.kit.chains import key
 from tests.kit.mining.workers import mining
 from tests.kit.running import PASSPHRASE, RunningNode, own_node, running, write_wallet
@@ -32,6 +32,15 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
     """A development node, whose wallet is open to this machine."""
     with running(tmp_path / "node", development_coin(int(time.time()))) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """Such a node for all tests whose requests change nothing on it."""
+    with running(tmp_path_factory.mktemp("untouched") / "node", development_coin(int(time.time()))) as started:
+        yield started
+        assert pool(started) == []
+        assert started.height == 0
 
 
 def address(node: RunningNode, name: str) -> str:
@@ -209,9 +218,9 @@ def test_a_form_that_was_sent_before_a_restart_sends_once(node: RunningNode) -> 
 
 
 @pytest.mark.parametrize("path", ["/wallet/send", "/wallet/pay", "/wallet/mine", "/wallet/contacts", "/wallet/mode"])
-def test_no_other_site_sends_a_form(node: RunningNode, path: str) -> None:
+def test_no_other_site_sends_a_form(untouched: RunningNode, path: str) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://evil.example"}):
-        answer = node.call("POST", path, b"key=page-0123456789abcdef", {**FORM, **headers})
+        answer = untouched.call("POST", path, b"key=page-0123456789abcdef", {**FORM, **headers})
         assert answer.status == 403
 
 
@@ -232,9 +241,9 @@ def test_no_other_site_sends_a_form(node: RunningNode, path: str) -> None:
     ],
 )
 def test_what_no_form_of_these_pages_sends_is_refused_in_a_sentence(
-    node: RunningNode, kind: str, body: bytes, status: int
+    untouched: RunningNode, kind: str, body: bytes, status: int
 ) -> None:
-    answer = node.call("POST", "/wallet/send", body, {**OWN, "Content-Type": kind})
+    answer = untouched.call("POST", "/wallet/send", body, {**OWN, "Content-Type": kind})
     assert answer.status == status
     assert "<h1>That did not work</h1>" in answer.body.decode()
 
@@ -259,12 +268,12 @@ def test_what_no_form_of_these_pages_sends_is_refused_in_a_sentence(
     ids=str,
 )
 def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
-    node: RunningNode, new_page: NewPage, fields: dict[str, str], where: str, sentence: str
+    untouched: RunningNode, new_page: NewPage, fields: dict[str, str], where: str, sentence: str
 ) -> None:
     page = new_page()
     new_page.expect("status of 422")
     typed = {"to": "bob", "amount": "1", "memo": "hello", **fields}
-    fill(page, node, **typed)
+    fill(page, untouched, **typed)
     field = page.locator(f"#{where}")
     expect(page.locator(f"#{where}-problem")).to_contain_text(sentence)
     expect(field).to_have_attribute("aria-invalid", "true")
@@ -272,7 +281,7 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
     for name, value in typed.items():
         expect(page.locator(f"#{name}")).to_have_value(value)
     check_axe(page)
-    assert pool(node) == []
+    assert pool(untouched) == []
 
 
 def test_a_hostile_memo_is_text_on_the_way_and_sent_as_it_was_typed(node: RunningNode, new_page: NewPage) -> None:
@@ -313,8 +322,10 @@ def test_a_link_that_asks_for_coins_fills_the_form(node: RunningNode, new_page: 
         ("to=nobody", 400, "That did not work"),
     ],
 )
-def test_a_code_to_receive_by_takes_what_is_asked_for(node: RunningNode, query: str, status: int, says: str) -> None:
-    answer = node.get(f"/wallet/receive?{query}")
+def test_a_code_to_receive_by_takes_what_is_asked_for(
+    untouched: RunningNode, query: str, status: int, says: str
+) -> None:
+    answer = untouched.get(f"/wallet/receive?{query}")
     assert answer.status == status
     assert says in answer.body.decode()
 
@@ -444,18 +455,15 @@ def test_a_locked_wallet_says_so_and_how_to_unlock_it(tmp_path: Path, new_page: 
         check_axe(page)
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW, (740, 360)], ids=["wide", "narrow", "landscape"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_pages_fit_and_axe_finds_nothing(
-    node: RunningNode, new_page: NewPage, size: tuple[int, int], dark: bool
-) -> None:
-    page = new_page(*size, dark=dark)
+def test_the_pages_fit_and_axe_finds_nothing(node: RunningNode, new_page: NewPage) -> None:
     with mining(node.config.data, "demand"):
         wait_until(lambda: node.get("/v1/mining").json["worker"]["alive"], 30, "the worker to begin")
-        for path in ("/wallet", "/wallet/send", "/wallet/receive?amount=1.5&memo=tea", "/signin"):
-            page.goto(f"{node.url}{path}")
+        for size, dark in (*LOOKS, ((740, 360), False)):
+            page = new_page(*size, dark=dark)
+            for path in ("/wallet", "/wallet/send", "/wallet/receive?amount=1.5&memo=tea", "/signin"):
+                page.goto(f"{node.url}{path}")
+                check_fits(page)
+                check_axe(page)
+            fill(page, node, to=key("stranger").address(node.coin), amount="1", memo="x" * 140)
             check_fits(page)
             check_axe(page)
-        fill(page, node, to=key("stranger").address(node.coin), amount="1", memo="x" * 140)
-        check_fits(page)
-        check_axe(page)
