@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,10 +59,14 @@ class Launched:
     begun: Begun
     owner: locks.LockFile | None
     """Of the folder above `data`, if it was made."""
+    launcher: int = field(default_factory=os.getpid)
+    """The process that started it: one that is forked from that does not end it."""
 
     def end(self) -> None:
-        """End its processes, and remove its folder if it was made for it."""
+        """End its processes, and remove its folder if it was made for it; a second time there is nothing to do."""
         process = self.begun.process
+        if self.launcher != os.getpid() or process.returncode is not None:
+            return
         with suppress(NotRunning, ControlRefused):
             self.begun.control.down()
         if process.stdin is not None:

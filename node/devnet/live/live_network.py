@@ -10,6 +10,7 @@ with Network("ring:6") as net:
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -94,6 +95,7 @@ class Network:
         if self._data is not None:
             return self
         self._launched = launch(self._graph, **self._wishes)
+        weakref.finalize(self, self._launched.end)  # at the latest when this program ends
         self._open(self._launched.data, Client)
         try:
             self.wait_linked()
