@@ -36,6 +36,8 @@ class Real:
 
     blocks: int
     stale: int
+    late: int
+    """Stale blocks that were never a tip: their worker searched on a tip that its node had left already."""
     seconds: float
     arrivals: list[list[float]]
     """Of each block that all nodes took on their main chain: seconds after the first node, in order."""
@@ -68,8 +70,10 @@ def run_real(graph: NetworkGraph) -> Real:
             net.wait_for(lambda: time.monotonic() - began > SECONDS, SECONDS + 60, "the time to mine")
             took = time.monotonic() - began
             stack.close()
-        blocks, stale = counted(data / "net", len(graph.nodes))
-    return Real(blocks, stale, took, arrivals(heard, len(graph.nodes)))
+        every, stale = counted(data / "net", len(graph.nodes))
+    tips = {block_hash for _, _, block_hash in heard}
+    late = sum(block_hash[::-1].hex() not in tips and block_hash.hex() not in tips for block_hash in stale)
+    return Real(len(every), len(stale), late, took, arrivals(heard, len(graph.nodes)))
 
 
 def listen(events: Events, number: int, heard: list[tuple[float, int, str]]) -> None:
@@ -78,8 +82,8 @@ def listen(events: Events, number: int, heard: list[tuple[float, int, str]]) -> 
             heard.append((time.monotonic(), number, event.data["hash"]))
 
 
-def counted(data: Path, nodes: int) -> tuple[int, int]:
-    """Blocks of all nodes' trees, and how many of them are beside the main chain that most have."""
+def counted(data: Path, nodes: int) -> tuple[set[bytes], set[bytes]]:
+    """Blocks of all nodes' trees, and those of them that are beside the main chain that most have."""
     trees: list[set[bytes]] = []
     mains: list[set[bytes]] = []
     for file in sorted(data.glob("*/chain.db")):
@@ -89,7 +93,7 @@ def counted(data: Path, nodes: int) -> tuple[int, int]:
         mains.append({block_hash for block_hash, is_main in rows if is_main})
     assert len(trees) == nodes
     every, main = set[bytes]().union(*trees), max(mains, key=lambda each: sum(each == other for other in mains))
-    return len(every), len(every - main)
+    return every, every - main
 
 
 def arrivals(heard: list[tuple[float, int, str]], nodes: int) -> list[list[float]]:
@@ -103,15 +107,17 @@ def arrivals(heard: list[tuple[float, int, str]], nodes: int) -> list[list[float
 def figures(real: Real, found: Findings, own: float, interval: float) -> list[Figure]:
     rate = real.stale / real.blocks
     error = math.sqrt(max(rate, 1 / real.blocks) * (1 - rate) / real.blocks)
+    timely = (real.stale - real.late) / (real.blocks - real.late)
     half, most = found.levels[0].median or 0.0, found.levels[1].median or 0.0
     return [
         plain("real: blocks", [real.blocks], ""),
         plain("real: seconds a block", [interval], "s"),
         plain("real: a node's own time", [own], "ms"),
         plain("real: stale", [100 * rate], "%"),
+        plain("real: stale without those on a tip that its node had left", [100 * timely], "%"),
         plain("real: standard error", [100 * error], "%"),
         plain("simulated: stale", [100 * found.stale_rate], "%"),
-        plain("difference", [(rate - found.stale_rate) / error], "standard errors"),
+        plain("difference, without those", [(timely - found.stale_rate) / error], "standard errors"),
         plain("formula: stale", [100 * found.expected_stale_rate], "%"),
         plain("real: half of the nodes", [1_000 * median(times[4] for times in real.arrivals)], "ms"),
         plain("simulated: half of the nodes", [1_000 * half * interval], "ms"),
