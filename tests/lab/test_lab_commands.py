@@ -22,3 +22,11 @@ def test_a_name_that_the_lab_has_not_is_answered_by_the_one_that_was_meant() -> 
     refused = moneyer("lab", "show", "mutated-bodie")
     assert refused.returncode == 1
     assert "did you mean mutated-body?" in refused.stderr
+
+
+def test_an_experiment_is_listed_shown_and_told_that_it_takes_no_node() -> None:
+    assert any(each["kind"] == "experiment" for each in asked("lab", "list")["entries"])
+    assert "honest link" in moneyer("lab", "show", "eclipse").stdout
+    refused = moneyer("lab", "run", "eclipse", "--node", "http://127.0.0.1:1")
+    assert refused.returncode == 1
+    assert "leave --node out" in refused.stderr

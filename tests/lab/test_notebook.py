@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core import ledger
-from moneyer.node.devnet.lab.experiments.notebook import Notebook
+from moneyer.node.devnet.lab.experiments.notebook import Experiment, Notebook
+from moneyer.node.devnet.lab.lab_entry import LabRun
+from moneyer.node.devnet.lab.lab_list import run_experiment
 
 
 def test_what_is_written_is_said_line_by_line_and_kept() -> None:
@@ -55,3 +57,19 @@ def test_pictures_are_written_to_the_folder_and_one_that_cannot_be_is_said_befor
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Notebook(print, folder=tmp_path / "file")
+
+
+def test_a_run_of_an_experiment_is_told_what_the_command_was_told(tmp_path: Path) -> None:
+    def act(book: Notebook) -> None:
+        book.fact(seed=book.seed, is_quick=book.is_quick)
+        book.picture("p", "<svg/>")
+        book.claim("it ran", True)
+
+    told = run_experiment(
+        Experiment("trial", "Trial", "Nothing is done.", "Nothing.", act),
+        LabRun(print, folder=tmp_path, seed=5, is_quick=True),
+    )
+    assert told["name"] == "trial"
+    assert told["facts"] == {"seed": 5, "is_quick": True}
+    assert told["held"] is True
+    assert (tmp_path / "p.svg").is_file()
