@@ -167,9 +167,11 @@ def curve_of_shares(book: Notebook) -> None:
             for row in rows
         ],
     )
-    book.note("Formula: Eyal and Sirer, Majority is not enough (2014), equation 8. Followers: in how many of the races")
-    book.note("of two equal branches the honest go on with the selfish one. None do here, as nodes keep what they saw")
-    book.note("first: then it pays from a third of the hash rate on.")
+    book.note(
+        "Formula: Eyal and Sirer, Majority is not enough (2014), equation 8. Followers: in how many of the races of two "
+        "equal branches the honest go on with the selfish one. None do here, as nodes keep what they saw first: then it "
+        "pays from a third of the hash rate on."
+    )
     book.claim(
         f"each share is within {SIGMAS:g} standard errors and {percent(SLACK)} of the formula",
         all(row.is_near for row in rows),
