@@ -117,9 +117,9 @@ def chances(book: Notebook) -> None:
         ],
     )
     book.note(
-        "Formula: the exact count (Rosenfeld 2012; Grunspan and Pérez-Marco 2017), for an attacker who pays when it has "
-        "found a first block in secret. Nakamoto: section 11 of the paper of 2008, which puts a Poisson distribution in "
-        "place of the exact one. From half of the hash rate on the chance is 100 %."
+        "Formula: the exact count (Rosenfeld 2012; Grunspan and Pérez-Marco 2017), for an attacker who pays when it "
+        "has found a first block in secret. Nakamoto: section 11 of the paper of 2008, which puts a Poisson "
+        "distribution in place of the exact one. From half of the hash rate on the chance is 100 %."
     )
     book.claim(f"each rate is within {SIGMAS:g} standard errors and {percent(SLACK)} of the formula", all_near(rows))
     book.fact(

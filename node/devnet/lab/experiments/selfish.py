@@ -168,9 +168,9 @@ def curve_of_shares(book: Notebook) -> None:
         ],
     )
     book.note(
-        "Formula: Eyal and Sirer, Majority is not enough (2014), equation 8. Followers: in how many of the races of two "
-        "equal branches the honest go on with the selfish one. None do here, as nodes keep what they saw first: then it "
-        "pays from a third of the hash rate on."
+        "Formula: Eyal and Sirer, Majority is not enough (2014), equation 8. Followers: in how many of the races of "
+        "two equal branches the honest go on with the selfish one. None do here, as nodes keep what they saw first: "
+        "then it pays from a third of the hash rate on."
     )
     book.claim(
         f"each share is within {SIGMAS:g} standard errors and {percent(SLACK)} of the formula",
