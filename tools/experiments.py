@@ -1,6 +1,7 @@
 """Runs the lab's experiments and writes what they show into docs/experiments.md: python -m tools.experiments [NAME …]
 
-Pictures go to docs/pictures/experiments; what a run prints goes behind its mark in the page. Takes some minutes.
+Pictures go to docs/pictures/experiments; what a run prints goes behind its mark in the page. The record of the same run
+is kept for the experiment's page on a node (`lab_pages`). Takes some minutes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from moneyer.node.devnet.lab.experiments.notebook import Experiment, Notebook
 from moneyer.node.devnet.lab.lab_list import EXPERIMENTS
+
+from .lab_pages import keep_experiment
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "experiments.md"
@@ -30,6 +33,7 @@ def transcript(experiment: Experiment) -> str:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, svg in book.pictures.items():
         (PICTURES / f"{name}.svg").write_text(svg, "utf-8")
+    keep_experiment(experiment, book)
     return "\n".join([f"$ moneyer lab run {experiment.name} --seed {SEED}", *lines])
 
 

@@ -17,6 +17,9 @@ and htmx asks for the page again and changes what differs. Without JavaScript a 
 Static files lie in `static/`, under an address that names the content of all of them: a browser asks once. What is in
 `static/vendor` comes from the npm registry as it was built (`tools/vendor.py`).
 
+`lab/` has records of the lab's runs, written by `tools/experiments.py` and `tools/lab_pages.py`: pages show them, and
+start nothing.
+
 No thread, and one lock (`frame.name_book`). May be called by `node.server`. Within: site > the pages, in rooms of a
 few files each (explorer, network, owner, …) > frame. Read: frame.pages, explorer.home_page, frame.templating,
 static/live.js.

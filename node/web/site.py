@@ -11,7 +11,7 @@ from ..api.http.guard import Environ
 from ..api.parts.answers import Rendered
 from ..api.parts.api_parts import ApiParts
 from ..service import Node
-from . import docs_page, learn_pages  # noqa: F401 - imported for the pages that they register
+from . import docs_page, lab_pages, learn_pages  # noqa: F401 - imported for the pages that they register
 from .explorer import (  # noqa: F401
     account_pages,
     block_pages,

@@ -64,7 +64,7 @@ REST = ("tests/", "bench/", "tools/")
 
 
 def _module(distribution: str) -> str:
-    return distribution.replace("-", "_")
+    return distribution.removesuffix("-py").replace("-", "_")
 
 
 def test_the_program_imports_what_it_declares_and_nothing_else() -> None:
