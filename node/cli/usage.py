@@ -16,6 +16,7 @@ from .options import bound
 
 _FOUND = re.compile(r"""(?:File |Directory |Path )?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^ ]+) """)
 """The refused value at the beginning of a click message: a repr, or a number."""
+_ANYTHING = "text"
 _ABOUT = {
     "URL": "a node's URL, such as http://127.0.0.1:5001",
     "DIR": "a folder",
@@ -28,6 +29,9 @@ _ABOUT = {
     "ID": "a block's height or hash, or `tip`",
     "OLD": "the name that a key has",
     "NEW": "the name that it shall have",
+    "NODE": "the name of a node, as in `moneyer net status`",
+    "NODE…": "the name of a node, as in `moneyer net status`",
+    "A-B…": "the names of an edge's two nodes, such as 1-2",
 }
 """What a value may be, by its name in the help."""
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
@@ -40,7 +44,8 @@ def sentence_of(error: click.UsageError) -> str:
     if isinstance(error, click.exceptions.NoSuchCommand):
         return _unknown("command", error.command_name, _commands(error.ctx), error.ctx)
     if isinstance(error, click.MissingParameter) and error.param is not None:
-        return f"{_label(error.param, error.ctx)} is missing: it must be {_describe(error.param)}"
+        label, kind = _label(error.param, error.ctx), _describe(error.param)
+        return f"{label} is missing" if kind == _ANYTHING else f"{label} is missing: it must be {kind}"
     if isinstance(error, click.BadParameter):
         return _bad_value(error)
     if isinstance(error, click.BadOptionUsage):
@@ -122,7 +127,7 @@ def _describe(param: click.Parameter) -> str:
     names = {"integer": "a whole number", "float": "a number", "boolean": "true or false"}
     if kind.name in names:
         return names[kind.name]
-    return _ABOUT.get(param.metavar or (param.name or "").upper(), "text")
+    return _ABOUT.get(param.metavar or (param.name or "").upper(), _ANYTHING)
 
 
 def _describe_range(kind: click.IntRange | click.FloatRange) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.node.cli.commands.networks.net_look import on_screen
 from tests.kit.commands import asked, talk
 from tests.kit.running import RunningNode, own_node
 
@@ -64,3 +65,11 @@ def test_a_number_for_people_has_neither_16_digits_nor_a_plural_of_one(node: Run
     rows = dict(line.split(maxsplit=1) for line in shown(node, 80, "status") if " " in line)
     assert rows["mempool"].startswith("1 transfer, ")
     assert len(rows["difficulty"]) <= 9
+
+
+def test_a_screen_that_is_drawn_anew_leaves_nodes_out_and_says_what_is_true_of_all() -> None:
+    table = ["node", "1", "2", "3", "4", "", "one tip at height 3,\non 4 nodes", "cut: 1-2"]
+    end = ["", "one tip at height 3,", "on 4 nodes", "cut: 1-2"]
+    assert on_screen(table, 9) == ["node", "1", "2", "3", "4", *end]
+    assert on_screen(table, 7) == ["node", "1", "… and 3 lines more", *end]
+    assert on_screen(table, 3) == ["node", "… and 7 lines more", ""]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moneyer.node.devnet.graph.graph import EdgeSpec, NetworkGraph, NodeSpec
-from moneyer.node.devnet.graph.graph_reading import read_graph
+from moneyer.node.devnet.graph.graph import BadGraph, EdgeSpec, NetworkGraph, NodeSpec
+from moneyer.node.devnet.graph.graph_reading import graph_of, read_graph
 
 GRAPHML = """<?xml version="1.0" encoding="UTF-8"?>
 <graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
@@ -204,3 +204,31 @@ def test_what_networkx_writes_is_read_as_the_same_graph(
         assert {*found.names} == {*graph.names}, name
         if name != "x.edgelist":  # which has no attributes of nodes, as networkx writes it
             assert {*found.nodes} == {*graph.nodes}, name
+
+
+def test_a_program_gives_a_graph_of_networkx_or_a_dict() -> None:
+    drawn = networkx.path_graph(3)
+    drawn.nodes[2]["miner"] = False
+    drawn.edges[0, 1]["latency_ms"] = 300
+    nodes = (NodeSpec("0"), NodeSpec("1"), NodeSpec("2", miner=False))
+    edges = (EdgeSpec("0", "1", latency_ms=300), EdgeSpec("1", "2"))
+    assert graph_of(drawn) == NetworkGraph("the graph of this program", nodes, edges)
+    assert graph_of(drawn.to_directed()).edges == edges
+    assert graph_of({"a": ["b"], "b": ["c"]}).names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (7, "it must be a shape such as ring:6, a file, a graph of networkx or a dict, not 7"),
+        (networkx.grid_2d_graph(2, 2), "a node's name must be text or a whole number, not a list of 2"),
+        (networkx.Graph(), "the graph has no nodes"),
+        (networkx.Graph([("a", "b", {"latency": 3})]), 'there is no attribute "latency": did you mean latency_ms?'),
+        (networkx.Graph([("a", "b", {"latency_ms": {3}})]), "attributes must be text, numbers, true or false"),
+        ({"a": ["b"], "c": ["d"]}, "is not connected"),
+    ],
+)
+def test_what_a_program_gives_is_checked_as_a_file_is(made: Any, words: str) -> None:
+    with pytest.raises(BadGraph, match="the graph of this program") as refused:
+        graph_of(made)
+    assert words in str(refused.value)

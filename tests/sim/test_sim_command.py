@@ -56,7 +56,8 @@ def test_a_bad_scenario_is_refused_in_a_sentence(changes: dict[str, str], said: 
     [
         ("random", "say how many links"),
         ("random:x", "it is written random:20:4"),
-        ("rinq:4", "is no shape: did you mean ring"),
+        ("rinq:4", "is no shape: did you mean ring? The shapes are ring:6,"),
+        ("wheel:4", "is no shape. The shapes are ring:6,"),
         ("star:0", "it has at least 1 node"),
     ],
 )

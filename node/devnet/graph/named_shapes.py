@@ -168,7 +168,7 @@ def parse(text: str) -> Shape | None:
             return None
         near = nearest(kind, KINDS)
         raise BadGraph(
-            f"{quoted(text)} is no shape{f': did you mean {near}?' if near else ''} The shapes are "
+            f"{quoted(text)} is no shape{f': did you mean {near}?' if near else '.'} The shapes are "
             f"{', '.join(each.example for each in KINDS.values())}; a file whose name has a colon is given with its "
             f"folder (./{shown(text, 40)})",
             name=shown(text, 40),

@@ -81,7 +81,7 @@ class Launched:
 
 
 def launch(
-    graph: str | Path | NetworkGraph | None,
+    graph: Any,
     *,
     data: Path | None,
     port: int | None,
@@ -96,22 +96,27 @@ def launch(
     """
     if graph is None and not (data is not None and has_plan(data)):
         graph = USUAL_GRAPH
-    if isinstance(graph, str | Path):
-        from ..graph.graph_reading import read_graph
-
-        graph = read_graph(str(graph), allow_parts=allow_parts, seed=seed)
-    if graph is not None:
-        check_capacity(len(graph.nodes))
+    found = _read(graph, allow_parts, seed)
+    if found is not None:
+        check_capacity(len(found.nodes))
     owner = None
     if data is None:
         data, owner = _made()
-    wanted = Wishes(graph, any_port=port is None, **wishes)
+    wanted = Wishes(found, any_port=port is None, **wishes)
     try:
         return Launched(data, _begun(data, wanted, port, is_made=owner is not None), owner)
     except BaseException:
         if owner is not None:
             _remove(data.parent, owner)
         raise
+
+
+def _read(graph: Any, allow_parts: bool, seed: int | None) -> NetworkGraph | None:
+    from ..graph.graph_reading import graph_of, read_graph
+
+    if isinstance(graph, str | Path):
+        return read_graph(str(graph), allow_parts=allow_parts, seed=seed)
+    return None if graph is None else graph_of(graph, allow_parts=allow_parts)
 
 
 def _begun(data: Path, wanted: Wishes, port: int | None, *, is_made: bool) -> Begun:

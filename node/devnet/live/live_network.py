@@ -46,7 +46,7 @@ class Network:
 
     def __init__(
         self,
-        graph: str | Path | NetworkGraph | None = None,
+        graph: str | Path | NetworkGraph | Mapping[str, Any] | Any = None,
         *,
         data: Path | str | None = None,
         port: int | None = None,
@@ -56,7 +56,8 @@ class Network:
         seed: int | None = None,
         parts: bool = False,
     ) -> None:
-        """`graph`: a shape such as `ring:6`, a file, or a NetworkGraph; None: the one that `data` holds, else `line:3`.
+        """`graph`: a shape such as `ring:6`, a file, a NetworkGraph, a graph of networkx, or a dict such as
+        `{"a": ["b"]}`; None: the one that `data` holds, else `line:3`.
         `data`: its folder; None: one for the time that it runs. `port`: of the first node; None: any that are free.
         `block_time`: seconds, of its coin; 5 unless told. `mining`: whether nodes mine by themselves, so that a block
         comes each `block_time`; else only `mine` makes blocks, which are easy then. `coin`: a coin.toml. `seed`: of

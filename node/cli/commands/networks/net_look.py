@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ def _watch(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
         found = look()
         lines = [json.dumps(found, ensure_ascii=False)] if as_json else _lines(found)
         if in_place:
-            lines = _fitting(lines)
+            lines = on_screen(lines, shutil.get_terminal_size().lines - 1)
             back = f"\x1b[{len(drawn)}A" if drawn else ""
             click.echo(f"{back}\x1b[J" + "\n".join(lines))
         elif lines != drawn:
@@ -81,14 +82,15 @@ def _watch(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
         time.sleep(_EVERY_SECONDS)
 
 
-def _fitting(lines: list[str]) -> list[str]:
-    """As many lines as the terminal has, so that they can be drawn anew in place."""
-    import shutil
-
-    most = max(3, shutil.get_terminal_size().lines - 1)
+def on_screen(text: list[str], most: int) -> list[str]:
+    """Lines as a terminal of so many shows them, to be drawn anew in place: where they are too many, nodes are left
+    out, and what is said of the whole stays. Of `text` some may be several lines, folded to the terminal's width."""
+    most, lines = max(3, most), "\n".join(text).split("\n")
     if len(lines) <= most:
         return lines
-    return [*lines[: most - 1], f"… and {len(lines) - most + 1} lines more"]
+    end = lines[lines.index("") :][: most - 2]
+    rows = most - len(end) - 1
+    return [*lines[:rows], f"… and {len(lines) - len(end) - rows} lines more", *end]
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
