@@ -111,19 +111,25 @@ class NetPlan:
         return [node.name for node, _ in self.edges_of(name)]
 
 
+Hashes = Annotated[float, msgspec.Meta(ge=0, le=1e18)]
+"""A second, of a node's worker."""
+
+
 class _NodeRow(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_NAME)]
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     miner: bool
-    hashes: Annotated[float, msgspec.Meta(ge=0, le=1e18)]
+    hashes: Hashes
     mode: Annotated[str, msgspec.Meta(max_length=_MAX_NAME)] | None
     manual: bool
 
 
-class _EdgeRow(msgspec.Struct, forbid_unknown_fields=True):
+class EdgeRow(msgspec.Struct, forbid_unknown_fields=True):
+    """An edge as the file has it, within the bounds that a node takes (`p2p.peer.link_conditions`)."""
+
     a: str
     b: str
-    latency_ms: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    latency_ms: Annotated[float, msgspec.Meta(ge=0, le=60_000)]
     loss: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     rate: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None
     cut: bool
@@ -134,7 +140,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     graph: Annotated[str, msgspec.Meta(max_length=4_096)]
     mining: bool
     nodes: Annotated[list[_NodeRow], msgspec.Meta(min_length=1, max_length=MAX_NODES)]
-    edges: list[_EdgeRow]
+    edges: list[EdgeRow]
 
 
 _DECODER: Final = msgspec.json.Decoder(_File)

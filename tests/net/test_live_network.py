@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from moneyer.node.cli.main import run
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.devnet.live import edges
 from moneyer.node.devnet.live.live_edges import tell_nodes
+from moneyer.node.devnet.net.control import Control
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(300)
@@ -159,6 +163,48 @@ def test_edges_that_a_killed_restore_has_left_cut_heal(net: Network) -> None:
     net.wait_for(lambda: set(states(net).values()) == {"waiting"})
     assert net.heal() == []
     net.wait_linked()
+
+
+def test_a_node_that_was_killed_in_a_restore_has_its_edges_when_it_is_back(net: Network) -> None:
+    group = Control.find(net.data).status()["nodes"]["3"]["pid"]
+    failed: list[MoneyerError] = []
+
+    def restore() -> None:
+        try:
+            net.restore("new")
+        except MoneyerError as error:
+            failed.append(error)
+
+    os.killpg(group, signal.SIGSTOP)  # it will not answer
+    restoring = Thread(target=restore)
+    restoring.start()
+    net.wait_for(lambda: net["1"].client.get("/v1/peers/conditions")["conditions"])
+    os.killpg(group, signal.SIGKILL)
+    restoring.join(60)
+    assert failed
+    net.start("3")
+    net.wait_linked()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hashes": {"1": -5}}, {"edges": [{"latency_ms": 1e300}]}, {"edges": [{"cut": 1}]}, None]
+)
+def test_a_snapshot_whose_edges_were_changed_by_hand_changes_nothing(net: Network, wrong: Any) -> None:
+    net.snapshot("changed")
+    file = net.data / "snapshots" / "changed" / "edges.json"
+    if wrong is None:
+        file.unlink()
+        os.mkfifo(file)
+    else:
+        held = json.loads(file.read_bytes())
+        held["hashes"] |= wrong.get("hashes", {})
+        held["edges"][0] |= wrong.get("edges", [{}])[0]
+        file.write_text(json.dumps(held))
+    before = net.plan
+    with pytest.raises(errors.BadSnapshot, match=r"edges\.json"):
+        net.restore("changed")
+    assert net.plan == before
+    net.remove_snapshot("changed")
 
 
 def test_a_network_that_runs_is_attached_to_and_goes_on(net: Network) -> None:

@@ -43,7 +43,7 @@ def test_a_plan_that_was_written_is_read_as_it_was(names: list[str], data: st.Da
         PlannedNode(name, 5_000 + number, Path("/net") / name, data.draw(st.booleans()), data.draw(rates), None, False)
         for number, name in enumerate(names)
     )
-    cut = PlannedEdge(names[0], names[1], data.draw(st.floats(0, 1e6)), data.draw(st.floats(0, 0.9)), 7, is_cut=True)
+    cut = PlannedEdge(names[0], names[1], data.draw(st.floats(0, 60_000)), data.draw(st.floats(0, 0.9)), 7, is_cut=True)
     plan = NetPlan(Path("/net"), "a graph: ü", nodes, (cut,), data.draw(st.booleans()))
     assert parsed(plan_json(plan), Path("/net")) == plan
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import requests
 
 from moneyer.node.config import NETWORK_FILE, NETWORK_LOCK
+from moneyer.node.devnet.net import building
 from moneyer.node.devnet.net.begin import begin
 from moneyer.node.devnet.net.control import Control, ControlRefused, NotRunning
 from moneyer.node.network_file import NetPlan, PlannedEdge, PlannedNode, plan_json, read_plan
@@ -161,6 +164,15 @@ def test_what_cannot_be_done_is_said(data: Path) -> None:
             control.ask(wrong)
 
 
+def test_connections_that_ask_nothing_keep_nobody_from_the_supervisor(data: Path) -> None:
+    control = Control.find(data)
+    with ExitStack() as stack:
+        for _ in range(100):
+            idle = stack.enter_context(socket.socket(socket.AF_UNIX))
+            idle.connect(control.socket_path)
+        assert set(control.status()["nodes"]) == {"1", "2", "3"}
+
+
 def test_a_node_that_ends_by_itself_is_shown_and_can_be_started(data: Path) -> None:
     control = Control.find(data)
     os.kill(control.status()["nodes"]["2"]["pid"], signal.SIGKILL)
@@ -186,16 +198,26 @@ def test_a_node_that_cannot_start_says_why_and_the_others_go_on(data: Path, plan
     control.start("3")
 
 
-def test_the_worker_is_started_again_when_it_is_killed(data: Path) -> None:
+def test_a_worker_that_is_killed_is_started_again_until_it_is_given_up(data: Path) -> None:
     control = Control.find(data)
-    first = control.status()["worker"]["pid"]
-    os.kill(first, signal.SIGKILL)
 
-    def again() -> bool:
-        pid = control.status()["worker"]["pid"]
-        return pid not in (None, first)
+    def worker() -> dict[str, Any]:
+        found: dict[str, Any] = control.status()["worker"]
+        return found
 
-    wait_until(again, START, "another worker")
+    killed: int | None = worker()["pid"]
+
+    def replaced() -> bool:
+        return worker()["pid"] not in (None, killed) or "given up" in (worker()["said"] or "")
+
+    while killed is not None:
+        os.kill(killed, signal.SIGKILL)
+        wait_until(replaced, START, "another worker, or none")
+        killed = worker()["pid"]
+    assert "the worker has ended; `" in moneyer("net", "status", "--data", data).stdout
+    assert moneyer("net", "start", "worker", "--data", data).stdout == "the worker is starting\n"
+    assert "the worker runs already" in refusal(moneyer("net", "start", "worker", "--data", data))
+    wait_until(lambda: worker()["state"] == "up", START, "the worker")
 
 
 def test_log_shows_what_a_node_said(data: Path, plan: NetPlan) -> None:
@@ -277,3 +299,18 @@ def test_a_supervisor_that_was_killed_leaves_nothing_that_the_next_one_minds(tmp
     (folder / NETWORK_LOCK).write_text(json.dumps({"pid": 1, "socket": str(tmp_path / "moneyer-net-x" / "control")}))
     with pytest.raises(NotRunning, match="moneyer net up"):
         Control.find(folder)
+    building.hold_folder(folder).release()
+
+
+def test_a_lock_that_was_written_by_hand_takes_nothing_away(tmp_path: Path) -> None:
+    kept = tmp_path / "moneyer-net-photos" / "control"
+    kept.parent.mkdir()
+    kept.write_text("no socket")
+    lock = tmp_path / NETWORK_LOCK
+    lock.write_text(json.dumps({"pid": 1, "socket": str(kept)}))
+    building.hold_folder(tmp_path).release()
+    assert kept.read_text() == "no socket"
+
+    lock.unlink()
+    os.mkfifo(lock)
+    building.hold_folder(tmp_path).release()  # and it does not wait for somebody to write into it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -239,6 +240,10 @@ def test_the_file_says_what_was_written_and_names_what_is_wrong(tmp_path: Path) 
             read_conditions(path)
         assert str(path) in refused.value.message
         assert words in refused.value.message
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadConditions, match="pipe"):  # and it does not wait for somebody to write into it
+        read_conditions(path)
 
 
 def exchange(links: ConditionedLinks, left: float = 20.0) -> None:

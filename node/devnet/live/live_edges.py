@@ -15,7 +15,9 @@ import msgspec
 
 from ...client.errors import NoAnswer
 from ...config import Config
+from ...core.errors import MoneyerError
 from ...p2p.peer.link_conditions import LinkConditions, to_fields, write_conditions
+from ...system.advice import typed
 from ...system.threads import in_threads
 from ...wallet.private_files import locked
 from ..net.plan import link_conditions, read_plan, write_plan
@@ -54,16 +56,35 @@ def change_edges(data: Path, nodes: Sequence[NodeHandle], chosen: Sequence[Plann
 
 
 def tell_nodes(nodes: Sequence[NodeHandle], plan: NetPlan) -> None:
-    """Make these nodes' links what the plan says. Raises NoAnswer for one that runs and does not answer, Refused."""
-    in_threads(lambda node: _tell(node, link_conditions(plan, node.name)), nodes, AT_ONCE)
+    """Make these nodes' links what the plan says: all that can be told, whatever happens with one.
+
+    Raises what the first failed with: NoAnswer for one that runs and does not answer, Refused.
+    """
+
+    def told(node: NodeHandle) -> Exception | None:
+        try:
+            _tell(node, link_conditions(plan, node.name))
+        except (MoneyerError, OSError) as error:
+            return error
+        return None
+
+    for error in in_threads(told, nodes, AT_ONCE):
+        if error is not None:
+            raise error
 
 
 def _tell(node: NodeHandle, conditions: dict[str, LinkConditions]) -> None:
+    failed: NoAnswer | None = None
     if node.is_running:
         try:
             node.client.put(_CONDITIONS, {"conditions": msgspec.to_builtins(to_fields(conditions))})
             return
-        except NoAnswer:
-            if node.is_running:
-                raise
+        except NoAnswer as error:
+            failed = error
+    # Also of one that does not answer: it may be killed next, and starts with what stands there.
     write_conditions(Config(node.folder).links_file, conditions)
+    if failed is not None and node.is_running:
+        raise NoAnswer(
+            f"node {node.name} ({node.url}) does not answer: `moneyer net status` shows how it stands, and "
+            f"`moneyer net log {typed(node.name)}` what it said"
+        ) from failed

@@ -12,7 +12,7 @@ from ...system.words import joined, nearest, quoted
 from ..holder import FolderToken, holder_of
 from ..net.control import Control
 from ..net.node_logs import log_path
-from .errors import NodeDown, NotMined, UnknownNode
+from .errors import NodeDown, NotInTime, NotMined, UnknownNode
 from .waits import wait_until
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ class NodeHandle:
         The blocks are on this node when it returns; `Network.wait_one_tip` waits for the others. Raises NodeDown,
         NotMined where the job failed or took longer.
         """
-        worker = f"a worker that mines for node {self.name} (`moneyer net log worker` shows what it said)"
-        wait_until(lambda: self._ask("GET", "/v1/mining", None)["worker"]["alive"], _WORKER_SECONDS, worker)
+        self._wait_for_worker()
         body: dict[str, Any] = {"blocks": blocks}
         if to is not None:
             body["address"] = self.address(to)
@@ -127,6 +126,18 @@ class NodeHandle:
                 f"node {self.name} mined {done['mined']} of {blocks} blocks: {done['message']}", mined=done["mined"]
             )
         return self._mined(done["last_hash"], blocks)
+
+    def _wait_for_worker(self) -> None:
+        """Raises NotMined where there is none."""
+        what = f"a worker that mines for node {self.name}"
+        try:
+            wait_until(lambda: self._ask("GET", "/v1/mining", None)["worker"]["alive"], _WORKER_SECONDS, what)
+        except NotInTime as error:
+            raise NotMined(
+                f"{error.message}: `moneyer net log worker` shows what it said, and `moneyer net start worker` starts "
+                "one that has ended",
+                mined=0,
+            ) from None
 
     def _job_over(self, job: str) -> dict[str, Any] | None:
         found: dict[str, Any] = self.client.get(f"/v1/jobs/{job}")

@@ -9,15 +9,19 @@ back already would hear of the newer blocks of one that is not.
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ...client.errors import NoAnswer
+from ...core.errors import MoneyerError
+from ...network_file import EdgeRow, Hashes
 from ...system.decoding import prepare
 from ...system.threads import in_threads
 from ...system.words import nearest, quoted
@@ -38,20 +42,11 @@ _RESTORE_SECONDS: Final = 60.0
 """For one node: a chain of a million transfers takes some ten."""
 
 
-class _Edge(msgspec.Struct, forbid_unknown_fields=True):
-    a: str
-    b: str
-    latency_ms: float
-    loss: float
-    rate: int | None
-    cut: bool
-
-
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """`edges.json`. `hashes`: a second, by node."""
+    """`edges.json`, within the bounds of a plan. `hashes`: a second, by node."""
 
-    edges: list[_Edge]
-    hashes: dict[str, float]
+    edges: list[EdgeRow]
+    hashes: dict[str, Hashes]
 
 
 prepare(_Kept)
@@ -67,7 +62,7 @@ def take(data: Path, nodes: Sequence[NodeHandle], name: str) -> dict[str, Any]:
     copies.check_name(name)
     with changing(data) as plan:
         kept = _Kept(
-            [_Edge(each.a, each.b, each.latency_ms, each.loss, each.rate, each.is_cut) for each in plan.edges],
+            [EdgeRow(each.a, each.b, each.latency_ms, each.loss, each.rate, each.is_cut) for each in plan.edges],
             {node.name: node.hashes for node in plan.nodes},
         )
         databases = {node.name: node.folder / _CHAIN for node in nodes}
@@ -89,13 +84,19 @@ def restore(data: Path, nodes: Sequence[NodeHandle], name: str) -> None:
             in_threads(lambda node: _restore_one(node, name), nodes, AT_ONCE)
             write_plan(after)
         except BaseException:
-            tell_nodes([node for node in nodes if node.is_running], plan)
+            with suppress(MoneyerError, OSError):  # what it failed with says more
+                tell_nodes(nodes, plan)  # those that have died too: they would start with every edge cut
             raise
         tell_nodes(nodes, after)
 
 
 def _restore_one(node: NodeHandle, name: str) -> None:
-    node.client.post("/v1/restore", {"snapshot": name}, deadline=_RESTORE_SECONDS)
+    try:
+        node.client.post("/v1/restore", {"snapshot": name}, deadline=_RESTORE_SECONDS)
+    except NoAnswer as error:
+        raise NoAnswer(
+            f"node {node.name} ({node.url}) has not answered: `moneyer net status` shows whether it runs"
+        ) from error
 
 
 def _as_kept(plan: NetPlan, kept: _Kept) -> NetPlan:
@@ -177,6 +178,8 @@ def _read(folder: Path) -> _Kept:
     """Raises BadSnapshot with the file's name."""
     path = folder / EDGES_FILE
     try:
+        if not path.is_file():  # opening a pipe would wait
+            raise FileNotFoundError(errno.ENOENT, "no such file")
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(_MAX_EDGES_FILE), type=_Kept)
     except (OSError, ValueError, RecursionError) as error:

@@ -20,14 +20,15 @@ _LOOK_SECONDS = 3.0
 
 
 def view(plan: NetPlan, nodes: Sequence[NodeHandle]) -> dict[str, Any]:
-    """`data`, `graph`, `height` (the best), `tips` (how many), `parts`, `nodes`, `edges`.
+    """`data`, `graph`, `height` (the best), `tips` (how many), `parts`, `nodes`, `edges`, `worker` (its state).
 
     What a node that does not answer would say is null.
     """
     try:
-        processes = Control.find(plan.data).status()["nodes"]
+        told = Control.find(plan.data).status()
+        processes, worker = told["nodes"], told["worker"]
     except (NotRunning, ControlRefused):
-        processes = {}  # run by honcho, or not at all
+        processes, worker = {}, None  # run by honcho, or not at all
     linked: dict[str, set[str]] = {}
 
     def look(node: NodeHandle) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def view(plan: NetPlan, nodes: Sequence[NodeHandle]) -> dict[str, Any]:
         "tips": len({row["tip"] for row in rows if row["tip"] is not None}),
         "parts": edges.parts(plan),
         "nodes": rows,
+        "worker": None if worker is None else worker["state"],
         "edges": [_edge(edge, states, urls, linked) for edge in plan.edges],
     }
 

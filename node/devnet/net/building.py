@@ -78,7 +78,10 @@ def hold_folder(data: Path) -> locks.LockFile:
 def _remove_old_socket(path: Path) -> None:
     """Of a supervisor that was killed on this folder, which could not remove it."""
     try:
-        held = json.loads(path.read_bytes()[:4_096] or b"null")
+        if not path.is_file():  # opening a pipe would wait
+            return
+        with path.open("rb") as file:
+            held = json.loads(file.read(4_096) or b"null")
     except (OSError, ValueError, RecursionError):
         return
     if isinstance(held, dict) and isinstance(held.get("socket"), str):

@@ -102,6 +102,10 @@ class Control:
                 "its nodes said",
                 reason="no_answer",
             ) from None
+        except BlockingIOError:  # its queue is full
+            raise ControlRefused(
+                f"the network on {self.data} has too many callers at once: try again", reason="busy"
+            ) from None
         except OSError:
             raise NotRunning(f"the network on {self.data} has just ended") from None
         if "error" in answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import shutil
 import socket
@@ -41,6 +40,9 @@ class ControlServer:
         self._listener.listen(_MOST_CLIENTS)
         self._listener.setblocking(False)
         self._clients: dict[socket.socket, bytes] = {}
+        """What each has sent; in the order in which they came."""
+        self._asked: set[socket.socket] = set()
+        """Those whose request is whole, and who wait for its answer."""
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     @property
@@ -60,12 +62,19 @@ class ControlServer:
             client, _ = self._listener.accept()
         except OSError:  # it has gone, or no descriptor is left
             return
-        if len(self._clients) >= _MOST_CLIENTS:
+        if len(self._clients) >= _MOST_CLIENTS and not self._drop_idle():
             client.close()
             return
         client.setblocking(False)
         self._clients[client] = b""
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+
+    def _drop_idle(self) -> bool:
+        """Drop the client that has been connected longest without a whole request, if there is one."""
+        idle = next((client for client in self._clients if client not in self._asked), None)
+        if idle is not None:
+            self._drop(idle)
+        return idle is not None
 
     def _read(self, client: socket.socket) -> None:
         try:
@@ -80,6 +89,7 @@ class ControlServer:
             self._drop(client)
         elif b"\n" in held:
             self._selector.unregister(client)  # one request a connection
+            self._asked.add(client)
             self._take(client, held)
 
     def _take(self, client: socket.socket, line: bytes) -> None:
@@ -102,13 +112,16 @@ class ControlServer:
     def _drop(self, client: socket.socket) -> None:
         if client in self._clients:
             del self._clients[client]
+            self._asked.discard(client)
             with suppress(KeyError, ValueError):
                 self._selector.unregister(client)
             client.close()
 
 
 def remove_leftover(path: str) -> None:
-    """Remove the socket of a supervisor that was killed, and its folder."""
-    folder = Path(path).parent
-    if folder.name.startswith(PREFIX) and os.path.lexists(path):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the socket of a supervisor that was killed, and its folder; nothing else, whatever the path is."""
+    left = Path(path)
+    with suppress(OSError, ValueError):
+        if left.parent.name.startswith(PREFIX) and left.is_socket():
+            left.unlink()
+            left.parent.rmdir()

@@ -181,6 +181,8 @@ class NetSupervisor:
             if child.state == "starting" and child is not self.worker and self._marks[child.name].encode() in line:
                 child.state = "up"
                 self._came_to_rest(child)
+            elif child.state == "starting" and child is self.worker:
+                child.state = "up"
         if is_over and child.reader is not None:
             self.selector.unregister(child.reader)
             child.drop_reader()
@@ -217,7 +219,11 @@ class NetSupervisor:
             return
         self._worker_ends.append(monotonic())
         if len(self._worker_ends) == _MANY and self._worker_ends[-1] - self._worker_ends[0] < _SOON:
-            self._tell(WORKER, f"it has ended {_MANY} times within {_SOON:.0f} s, and is given up".encode())
+            worker.said = (
+                f"it has ended {_MANY} times within {_SOON:.0f} s, and is given up: `moneyer net start {WORKER}` "
+                "starts it"
+            )
+            self._tell(WORKER, worker.said.encode())
             return
         self._tell(WORKER, f"it has ended ({_status(worker.exit)}), and is started again".encode())
         self._after(_AGAIN_SECONDS, lambda: None if self._is_ending or worker.process else self._begin(worker))
@@ -334,6 +340,9 @@ class NetSupervisor:
 
     def _change(self, what: str, name: object, answer: Answer) -> None:
         child = self.nodes.get(name) if isinstance(name, str) else None
+        if name == WORKER and what == "start" and self.worker is not None:
+            self._start_worker(self.worker, answer)
+            return
         if child is None:
             known = ", ".join(list(self.nodes)[:20]) + (", …" if len(self.nodes) > 20 else "")
             answer({"error": "unknown_node", "message": f"there is no node {str(name)[:40]}; there are {known}"})
@@ -355,6 +364,15 @@ class NetSupervisor:
         else:
             child.state = "killed"
             child.kill()
+
+    def _start_worker(self, worker: Child, answer: Answer) -> None:
+        """It is started by itself, unless it was given up."""
+        if worker.process is not None:
+            answer({"error": "node_up", "message": "the worker runs already"})
+            return
+        self._worker_ends.clear()
+        self._begin(worker)
+        answer({"node": WORKER, "state": worker.state})
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -96,6 +96,8 @@ def to_fields(conditions: Mapping[str, LinkConditions]) -> dict[str, LinkFields]
 def read_conditions(path: Path) -> dict[str, LinkConditions]:
     """What a file says, by URL; nothing where there is none. Raises BadConditions, which names file and key."""
     try:
+        if path.is_fifo():  # opening it would wait
+            raise BadConditions(f"{path} is a pipe and no file: remove it")
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:

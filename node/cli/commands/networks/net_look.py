@@ -147,6 +147,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
         yield fitted(f"{found['tips']} tips; the highest is at height {found['height']}")
     if len(found["parts"]) > 1:
         yield fitted(f"{len(found['parts'])} parts: {' / '.join(','.join(part) for part in found['parts'])}")
+    if found["worker"] == "died":
+        yield fitted("nothing mines: the worker has ended; `moneyer net start worker` starts it")
     edges = found["edges"]
     for state, words in (("cut", "cut"), ("waiting", "not linked yet"), ("down", "with an end that does not run")):
         names = [f"{edge['a']}-{edge['b']}" for edge in edges if edge["state"] == state]

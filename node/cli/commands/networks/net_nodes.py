@@ -11,6 +11,7 @@ from ....system.advice import typed
 from ...options import IntRange, as_json, option
 from .net_place import complete_nodes, find_network, find_plan, net_folder
 
+_WORKER = "worker"
 _nodes = click.argument("nodes", metavar="NODE…", nargs=-1, required=True, shell_complete=complete_nodes)
 
 
@@ -21,7 +22,7 @@ _nodes = click.argument("nodes", metavar="NODE…", nargs=-1, required=True, she
 def start(nodes: tuple[str, ...], data: Path | None, json: bool) -> None:
     """Start nodes of a network again.
 
-    They were stopped or killed, or have ended by themselves.
+    They were stopped or killed, or have ended by themselves. `worker` is the network's worker.
 
     \b
     moneyer net start 3
@@ -63,7 +64,7 @@ def _each(what: str, nodes: Iterable[str], data: Path | None, *, as_json: bool) 
     control, answers = Control.find(find_network(data)), []
     for name in nodes:
         answer = control.ask({"do": what, "node": name})
-        said = f"node {name} is {answer['state']}"
+        said = f"{'the worker' if name == _WORKER else f'node {name}'} is {answer['state']}"
         answers.append(answer)
         effect().done(f"{said}: `moneyer net log {typed(name)} --data {typed(control.data)}` shows what it said")
         if not as_json:
@@ -92,8 +93,8 @@ def log(node: str, lines: int, data: Path | None, json: bool) -> None:
     from ...output import print_json
 
     plan = find_plan(data)
-    if node not in (*plan.names, "worker"):
-        near = nearest(node, [*plan.names, "worker"])
+    if node not in (*plan.names, _WORKER):
+        near = nearest(node, [*plan.names, _WORKER])
         hint = f": did you mean {near}?" if near else f": there are {', '.join(plan.names[:20])} and worker"
         raise click.ClickException(f"there is no node {quoted(node)}{hint}")
     said = last_lines(plan.data, node, lines)
