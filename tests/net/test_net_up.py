@@ -279,7 +279,10 @@ def test_in_the_foreground_it_goes_on_until_ctrl_c_and_its_launcher_may_be_kille
 
 
 def test_honcho_runs_the_plain_case_by_the_procfile(tmp_path: Path) -> None:
-    begun = begin(["--graph", "line:2", "--port", str(free_ports(2)), "--data", str(tmp_path / "net")])
+    options = ["--graph", "line:2", "--port", str(free_ports(2)), "--data", str(tmp_path / "net")]
+    far = tmp_path / ("t" * 100)  # too long a path for a socket
+    far.mkdir()
+    begun = begin(options, environment={"TMPDIR": str(far)})
     plan = begun.control.data
     begun.process.stdin.close()  # type: ignore[union-attr]
     begun.process.wait(START)

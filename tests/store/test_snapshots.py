@@ -126,6 +126,14 @@ def test_an_interruption_at_any_moment_leaves_a_whole_snapshot(pair: list[Node],
     assert names(folder.parent) == ["one", "one/a.db", "one/b.db"]
 
 
+def test_what_a_killed_one_has_left_goes_with_the_next_of_whatever_name(pair: list[Node], tmp_path: Path) -> None:
+    left = tmp_path / "snapshots" / ".killed.tmp"
+    left.mkdir(parents=True)
+    (left / "a.db").write_bytes(b"half")
+    take({"a": pair[0].config.data / "chain.db"}, tmp_path / "snapshots" / "next")
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == ["next"]
+
+
 def test_what_cannot_be_copied_is_named_and_no_snapshot_is_made(pair: list[Node], tmp_path: Path) -> None:
     with pytest.raises(StoreRefused, match=r"gone/chain\.db"):
         take({**databases(pair), "gone": tmp_path / "gone" / "chain.db"}, tmp_path / "snapshots" / "one")

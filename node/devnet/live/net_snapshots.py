@@ -143,7 +143,8 @@ def remove(data: Path, name: str) -> None:
     """Delete a snapshot. Raises BadSnapshot where there is none."""
     folder = _found(data, name)
     with changing(data):
-        going = folder.with_name(f".{name}.old")
+        going = folder.with_name(f".{name}.tmp")  # should this be killed, the next snapshot removes it
+        shutil.rmtree(going, ignore_errors=True)
         folder.rename(going)
         shutil.rmtree(going)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import shutil
 import socket
@@ -17,6 +18,8 @@ from .control import MAX_LINE
 PREFIX: Final = "moneyer-net-"
 """Of the folder that holds the socket."""
 _MOST_CLIENTS: Final = 64
+_LONGEST_FOLDER: Final = 70
+"""Bytes: with our folder and the socket's name it stays below 104, which is the least that a system allows."""
 
 Answer = Callable[[dict[str, Any]], None]
 """Sends the answer to one request; called once, now or later."""
@@ -33,7 +36,7 @@ class ControlServer:
     def __init__(self, selector: selectors.BaseSelector, handle: Handler) -> None:
         self._selector = selector
         self._handle = handle
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_folder_of_sockets()))
         self.path = str(self._folder / "control")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.path)
@@ -116,6 +119,12 @@ class ControlServer:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(client)
             client.close()
+
+
+def _folder_of_sockets() -> str:
+    """The folder of temporary files; where its path is too long for a socket's, the system's usual one."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - mkdtemp makes one within
 
 
 def remove_leftover(path: str) -> None:

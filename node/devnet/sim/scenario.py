@@ -139,10 +139,11 @@ class Scenario:
         count = self.nodes if nodes is None else nodes
         need, there = count * a_node + self.blocks * BYTES_A_BLOCK, free_memory()
         if there is not None and need > there:
+            holds = min(MOST_NODES, max(0, int((there - self.blocks * BYTES_A_BLOCK) / a_node)))
             raise BadScenario(
                 f"{count:,} nodes with {degree:,.0f} links each and {self.blocks:,} blocks take some "
-                f"{need / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} GB are free here: that holds some "
-                f"{min(MOST_NODES, max(0, int((there - self.blocks * BYTES_A_BLOCK) / a_node))):,} nodes",
+                f"{need / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} GB are free here: "
+                + (f"that holds some {holds:,} nodes" if holds else "that holds no node with so many blocks"),
                 expected=there,
                 found=round(need),
             )

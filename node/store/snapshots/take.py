@@ -62,7 +62,8 @@ def take(
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with one_at_a_time(folder.parent):
             _mend(folder)
-            shutil.rmtree(making, ignore_errors=True)
+            for left in folder.parent.glob(".*.tmp"):  # of those that were killed
+                shutil.rmtree(left, ignore_errors=True)
             making.mkdir(mode=0o700)
             try:
                 for name, content in beside.items():
