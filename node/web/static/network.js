@@ -11,6 +11,7 @@ import { whileVisible } from "./look.js";
 
 const CROWDED = 16; // from so many nodes on, labels are of one line
 const LABEL = { wide: 122, crowded: 84 }; // room that a label needs, in pixels at full size
+const EDGE = 20; // around the graph, in pixels
 const LEAST_ZOOM = 0.62; // text stays readable; what does not fit is reached by dragging
 const LONGEST = 21;
 
@@ -195,6 +196,12 @@ const cy = cytoscape({
   minZoom: 0.2, maxZoom: 2.5,
 });
 
+/* How far to move what lies from low to high, so that no room stays empty beside what is out of sight. */
+function into(low, high, room) {
+  if (high - low <= room - 2 * EDGE) return (room - low - high) / 2;
+  return low > EDGE ? EDGE - low : high < room - EDGE ? room - EDGE - high : 0;
+}
+
 function fit() {
   cy.resize();
   if (cy.nodes().empty()) return;
@@ -204,6 +211,8 @@ function fit() {
     cy.zoom(zoom);
     const self = cy.nodes("[state = 'self'], [?isSelf]");
     cy.center(zoom === LEAST_ZOOM && self.nonempty() ? self : undefined);
+    const box = cy.elements().renderedBoundingBox();
+    cy.panBy({ x: into(box.x1, box.x2, cy.width()), y: into(box.y1, box.y2, cy.height()) });
   }
 }
 
