@@ -130,6 +130,8 @@ def test_a_group_alone_shows_its_help_once(name: str, capsys: pytest.CaptureFixt
         (["block"], "ID is missing: it must be a block's height or hash, or `tip`"),
         (["net", "kill"], "NODE… is missing: it must be the name of a node"),
         (["net", "cut"], "A-B… is missing: it must be the names of an edge's two nodes, such as 1-2"),
+        (["net", "hashrate", "1", "fast"], '"fast" is no such value: give hashes a second, such as 5000 or 2kH/s'),
+        (["net", "hashrate", "1", "2000GH/s"], '"2000GH/s" is too much: give hashes a second'),
         (["stratum", "--difficulty", "0"], '--difficulty must be a number from 2^-32 to 10^15, not "0"'),
         (["mining", "intreval:5"], "did you mean interval:5?"),
         (["mining", "instnat"], "did you mean instant?"),

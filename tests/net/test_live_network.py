@@ -276,7 +276,7 @@ def test_commands_do_and_say_what_the_calls_do(net: Network, done: Callable[...,
     assert re.search(r"^now .* 2  4 nodes$", done("snapshots"), re.MULTILINE)
     assert done("restore", "now") == "the network is as it was at now\n"
     assert "new" in done("snapshots", "--remove", "now")
-    assert "0 → 500 hashes a second" in done("hashrate", "1", "500")
+    assert "0 → 500 hashes a second" in done("hashrate", "1", "0.5kH/s")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,21 +188,22 @@ def _change(net: Network, change: Callable[[], Sequence[PlannedEdge]], done: str
 
 def _time(text: str) -> float:
     """Milliseconds."""
-    return _measured(text, _TIMES, "a time, such as 300ms or 1.5s")
+    return measured(text, _TIMES, "a time, such as 300ms or 1.5s")
 
 
 def _share(text: str) -> float:
-    return _measured(text, _SHARES, "a share, such as 0.1 or 10%")
+    return measured(text, _SHARES, "a share, such as 0.1 or 10%")
 
 
 def _size(text: str) -> int | None:
     """Bytes a second; None: without a bound."""
     if text.lower() in _NONE:
         return None
-    return round(_measured(text.removesuffix("/s"), _SIZES, "bytes a second, such as 5000, 10kB or none"))
+    return round(measured(text.removesuffix("/s"), _SIZES, "bytes a second, such as 5000, 10kB or none"))
 
 
-def _measured(text: str, units: dict[str, float], what: str) -> float:
+def measured(text: str, units: Mapping[str, float], what: str) -> float:
+    """A number with one of these units (in small letters) behind it. Raises click.UsageError, with `what` it may be."""
     found = _NUMBER.fullmatch(text[:_MOST_DIGITS])
     if found is None or found[2].lower() not in units or len(text) > _MOST_DIGITS:
         raise click.UsageError(f"{quoted(text)} is no such value: give {what}")

@@ -7,12 +7,16 @@ from pathlib import Path
 import click
 
 from ....core.errors import MoneyerError
-from ...options import FloatRange, IntRange, as_json, option
+from ....system.words import quoted
+from ...options import IntRange, as_json, option
+from .net_cuts import measured
 from .net_open import open_network
 from .net_place import complete_nodes, net_folder
 
 _MOST_BLOCKS = 10_000
 _MOST_HASHES = 10**12
+_RATES = {"": 1, "h/s": 1, "kh/s": 10**3, "mh/s": 10**6, "gh/s": 10**9}
+_A_RATE = "hashes a second, such as 5000 or 2kH/s, up to 1000GH/s"
 
 
 @click.command()
@@ -104,24 +108,28 @@ def send(
 
 @click.command()
 @click.argument("node", metavar="NODE", shell_complete=complete_nodes)
-@click.argument("hashes", type=FloatRange(0, _MOST_HASHES), metavar="HASHES")
+@click.argument("hashes", metavar="HASHES")
 @net_folder
 @as_json
-def hashrate(node: str, hashes: float, data: Path | None, json: bool) -> None:
+def hashrate(node: str, hashes: str, data: Path | None, json: bool) -> None:
     """Set how many hashes a second a node of a network spends.
 
-    0 ends its mining. The network's worker follows within a second or two.
+    HASHES a second: 5000, 2kH/s, 1MH/s. 0 ends its mining. The network's worker follows within a second or two.
 
     \b
     moneyer net hashrate 1 5000
+    moneyer net hashrate 1 2kH/s
     """
     from ...exits import effect
     from ...output import print_json
 
+    rate = measured(hashes, _RATES, _A_RATE)
+    if rate > _MOST_HASHES:
+        raise click.UsageError(f"{quoted(hashes)} is too much: give {_A_RATE}")
     net = open_network(data)
-    before = net.hashrate(node, hashes)
+    before = net.hashrate(node, rate)
     effect().done("The hash rate was set: `moneyer net status` shows what the worker measures")
     if json:
-        print_json({"node": node, "before": before, "hashes": hashes})
+        print_json({"node": node, "before": before, "hashes": rate})
         return
-    click.echo(f"node {node}: {before:,.0f} → {hashes:,.0f} hashes a second")
+    click.echo(f"node {node}: {before:,.0f} → {rate:,.0f} hashes a second")
