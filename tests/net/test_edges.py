@@ -33,6 +33,12 @@ def test_an_edge_is_found_from_either_end() -> None:
     assert edges.edge_of(LINE, "c", "b") is edges.edge_of(LINE, "b", "c") is edges.edge_named(LINE, "c-b")
 
 
+def test_a_number_is_the_name_that_it_is_written_as() -> None:
+    plan = plan_of("0 1, 1 2")
+    assert edges.node_of(plan, 1).name == "1"
+    assert named([edges.edge_of(plan, 2, "1")]) == ["1-2"]
+
+
 def test_names_with_hyphens_are_told_apart_by_the_edges_that_there_are() -> None:
     plan = plan_of("new-york san-jose, new york-san")
     assert named([edges.edge_named(plan, "new-york-san-jose")]) == ["new-york-san-jose"]
@@ -70,7 +76,8 @@ def test_the_parts_of_a_network_follow_from_its_cuts() -> None:
     [
         (lambda: edges.node_of(LINE, "e"), r'no node "e" in this network. Its nodes are a, b, c and d'),
         (lambda: edges.node_of(plan_of("london paris"), "lodnon"), r"did you mean london\?"),
-        (lambda: edges.node_of(LINE, 3), r'no node "int"'),
+        (lambda: edges.node_of(LINE, 3), r'no node "3"'),
+        (lambda: edges.node_of(LINE, 3.0), r'no node "float"'),
         (lambda: edges.edge_of(LINE, "a", "c"), "no edge a-c: a is linked with b"),
         (lambda: edges.edge_of(LINE, "a", "a"), "no edge a-a"),
         (lambda: edges.edge_of(plan_of("a b", "lone"), "lone", "a"), "lone has no edge"),
@@ -88,9 +95,9 @@ def test_the_parts_of_a_network_follow_from_its_cuts() -> None:
         (lambda: edges.latency(-1), "from 0 to 60,000"),
         (lambda: edges.latency(float("nan")), "milliseconds"),
         (lambda: edges.loss(1), "a tenth"),
-        (lambda: edges.loss("much"), "not 'much'"),
+        (lambda: edges.loss("much"), 'not "much"'),
         (lambda: edges.rate(3), "bytes a second"),
-        (lambda: edges.rate(True), "not True"),
+        (lambda: edges.rate(True), 'not "True"'),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(do: Callable[[], Any], sentence: str) -> None:

@@ -30,7 +30,11 @@ _NAMES: Final = 12
 
 
 def node_of(plan: NetPlan, name: object) -> PlannedNode:
-    """The node of a name. Raises UnknownNode with the nearest name, or those there are."""
+    """The node of a name; a whole number is the name that it is written as.
+
+    Raises UnknownNode with the nearest name, or those there are.
+    """
+    name = str(name) if type(name) is int else name  # networkx counts its nodes
     found = next((node for node in plan.nodes if node.name == name), None)
     if found is not None:
         return found
