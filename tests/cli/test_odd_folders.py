@@ -62,10 +62,27 @@ ARGUMENTS = {
     "bench mine": ["--seconds", "0.1", "--processes", "1"],
     "completion": ["bash"],
     "worker": ["--engine", "hashlib"],
+    "net draw": ["net.svg"],
+    "net log": ["1"],
+    "net split": ["1", "/", "2"],
+    "net cut": ["1-2"],
+    "net delay": ["1-2", "5ms"],
+    "net loss": ["1-2", "1%"],
+    "net rate": ["1-2", "10kB"],
+    "net start": ["1"],
+    "net stop": ["1"],
+    "net kill": ["1"],
+    "net hashrate": ["1", "100"],
+    "net mine": ["1"],
+    "net send": ["alice", "bob", "1"],
+    "net snapshot": ["monday"],
+    "net restore": ["monday"],
+    "lab run": ["backdate"],
+    "lab attack": ["backdate"],
 }
 """What a command is given besides the folder or the node that is odd."""
 COMMANDS = [(name, command) for name, command in all_commands() if not isinstance(command, click.Group)]
-LASTING = ("up", "node", "worker", "stratum")
+LASTING = ("up", "node", "worker", "stratum", "net up", "net worker")
 """Those that run until they are ended, where nothing is in their way."""
 
 

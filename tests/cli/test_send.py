@@ -108,7 +108,7 @@ def test_a_send_and_the_nodes_own_send_never_replace_each_other(tmp_path: Path) 
     with own_node(data) as node:
         racer = start("send", "alice", "bob", "1", "--fee", "1", "--data", data)
         body = {"sender": "alice", "receiver": "bob", "amount": 1}
-        sent, pause = 0, 0.04
+        sent, pause = 0, 0.005
         while racer.poll() is None:
             assert node.call("POST", "/add_transaction", body, node.bearer).status == 201
             sent += 1

@@ -308,7 +308,14 @@ class SlowToChange(MixedEngine):
         return super().search(header80, target, start_nonce, count)
 
 
-@pytest.mark.parametrize("kind", [MixedEngine, SlowToChange])
+class QuickToChange(MixedEngine):
+    """On a processor that loses nothing by such a change, as a Zen 4 does; wherever this runs."""
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        return None if target == 0 else super().search(header80, target, start_nonce, count)
+
+
+@pytest.mark.parametrize("kind", [QuickToChange, SlowToChange])
 def test_where_changing_between_instructions_is_slow_they_stand_apart(
     kind: type[MixedEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""`moneyer net status · draw`: how the nodes and edges of a network stand, as a table, a picture or a page."""
+"""`moneyer net status` and `moneyer net draw`: how a network stands, as a table, a picture or a page."""
 
 from __future__ import annotations
 
