@@ -8,6 +8,7 @@ nothing is to be done, and the supervisor sleeps until then, or until the databa
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -114,6 +115,20 @@ class Miner:
     def hashrate(self) -> float:
         """Hashes a second, of this process and of the hashing processes; 0 while nothing is searched."""
         return self._meter.rate
+
+    def status(self, processes: int) -> dict[str, object]:
+        """What the API shows of this process as the node's worker. `processes`: that hash for it."""
+        return {
+            "pid": os.getpid(),
+            "engine": self._pool.engine,
+            "hashrate": int(self.hashrate),
+            "mode": str(self.mode),
+            "processes": processes,
+            "searching": self.searching,
+            "blocks": self.offers.blocks,
+            "stale": self.offers.stale,
+            "share": self.share,
+        }
 
     def switch(self, mode: Mode) -> None:
         """Mine by another mode from the next step on."""

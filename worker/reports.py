@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from ..node.core.codec import show
+from ..node.system.locks import LockFile
 
 log = logging.getLogger("moneyer.worker")
 
@@ -23,6 +25,32 @@ _STEP = 0.25
 """Seconds between two counts that are kept."""
 _FRESH = 1.5
 """Seconds for which the newest count stands for the present: reports come several times a second."""
+STATUS_SECONDS = 1.0
+"""Seconds between two writes of a status, at least."""
+
+
+class StatusReport:
+    """What a worker says of itself in its lock file, where the API reads it: written when it has changed."""
+
+    def __init__(self, lock: LockFile) -> None:
+        """`lock`: `worker.lock`, held."""
+        self._lock = lock
+        self._said: dict[str, object] = {}
+        self._said_at = -STATUS_SECONDS
+
+    def say(self, status: dict[str, object]) -> bool:
+        """Write a changed status; False where that has to wait."""
+        if status == self._said:
+            return True
+        if monotonic() - self._said_at < STATUS_SECONDS:
+            return False
+        self._said_at = monotonic()
+        try:
+            self._lock.write(json.dumps(status).encode())
+        except OSError:
+            return False  # a full disk: the lock itself still says that this worker lives
+        self._said = status
+        return True
 
 
 class HashrateMeter:

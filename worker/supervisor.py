@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -33,7 +32,7 @@ from .engines import registry
 from .miner import Miner
 from .pace import Pacer
 from .pool import HasherPool
-from .reports import Pulse
+from .reports import STATUS_SECONDS, Pulse, StatusReport
 from .startup import NODE_SECONDS, NodeWait, is_checked, need_descriptors
 
 log = logging.getLogger("moneyer.worker")
@@ -48,8 +47,6 @@ _SILENT_SECONDS = 3.0
 """Seconds of these before a line says what is waited for."""
 _END_SECONDS = 1.6
 """An orderly end that takes longer (the database is stuck, say) is cut short: a write not committed is no write."""
-_STATUS_SECONDS = 1.0
-"""Seconds between two writes of the status, at least."""
 _LISTEN_SECONDS = 0.5
 """Seconds for which one wait for a commit lasts, at most."""
 
@@ -266,10 +263,8 @@ class _Supervisor:
         self._store = store
         self._pool = pool
         self._miner = miner
-        self._lock = lock
         self._ending = ending
-        self._status: dict[str, object] = {}
-        self._status_at = -_STATUS_SECONDS
+        self._report = StatusReport(lock)
         self._pacer = Pacer(worker.limit, worker.on_battery)
         self._pulse = Pulse()
 
@@ -289,8 +284,9 @@ class _Supervisor:
                 seconds = self._miner.step()
                 if self._miner.searching:
                     self._pulse.say(self._miner.hashrate, self._miner.offers.blocks, self._miner.offers.stale)
-                if not self._write_status() or self._miner.searching:
-                    seconds = min(seconds, _STATUS_SECONDS)
+                said = self._report.say(self._miner.status(self._worker.processes))
+                if not said or self._miner.searching:
+                    seconds = min(seconds, STATUS_SECONDS)
                 if seconds > 0:
                     wait_for_any([self._ending.read_end, *self._pool.waitables()], seconds)
                     self._ending.rest()
@@ -314,29 +310,3 @@ class _Supervisor:
             if version != seen:
                 seen = version
                 self._ending.wake()
-
-    def _write_status(self) -> bool:
-        """Write a changed status into the lock file, where the API reads it; False where that has to wait."""
-        offers = self._miner.offers
-        status: dict[str, object] = {
-            "pid": os.getpid(),
-            "engine": self._pool.engine,
-            "hashrate": int(self._miner.hashrate),
-            "mode": str(self._miner.mode),
-            "processes": self._worker.processes,
-            "searching": self._miner.searching,
-            "blocks": offers.blocks,
-            "stale": offers.stale,
-            "share": self._miner.share,
-        }
-        if status == self._status:
-            return True
-        if monotonic() - self._status_at < _STATUS_SECONDS:
-            return False
-        self._status_at = monotonic()
-        try:
-            self._lock.write(json.dumps(status).encode())
-        except OSError:
-            return False  # a full disk: the lock itself still says that this worker lives
-        self._status = status
-        return True

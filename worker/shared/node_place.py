@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 from ...node.core.errors import MoneyerError
 from ...node.store import mining
@@ -21,7 +18,7 @@ from ...node.system.words import of_system
 from ..config import WorkerConfig
 from ..demand import USUAL_HASHRATE
 from ..miner import Miner
-from ..reports import Trouble
+from ..reports import STATUS_SECONDS, StatusReport, Trouble
 from ..startup import is_checked
 from ..supervisor import first_mode, receiver_of
 from .paced_pool import PacedPool
@@ -36,8 +33,6 @@ _RETRY = 2.0
 """Seconds before a folder that could not be used is tried again."""
 _BUSY_SECONDS = 1.0
 """A database that is locked for longer is tried again later: the other nodes wait meanwhile."""
-_STATUS_SECONDS = 1.0
-"""Seconds between two writes of the status, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +71,6 @@ class _Mining:
             raise
         self.store.on_change = ring
 
-    def status(self) -> dict[str, object]:
-        """What the API shows of the worker, as `worker.supervisor` says it too."""
-        offers = self.miner.offers
-        return {
-            "pid": os.getpid(),
-            "engine": self.pool.engine,
-            "hashrate": int(self.miner.hashrate),
-            "mode": str(self.miner.mode),
-            "processes": 1,
-            "searching": self.miner.searching,
-            "blocks": offers.blocks,
-            "stale": offers.stale,
-            "share": self.miner.share,
-        }
-
     def close(self) -> None:
         """Let go of the database."""
         self.store.on_change = None
@@ -114,8 +94,7 @@ class Place:
         self._has_ended = threading.Event()
         self._watched = False
         self._trouble = Trouble()
-        self._status: dict[str, object] = {}
-        self._status_at = -_STATUS_SECONDS
+        self._report: StatusReport | None = None
         self._hashes, self._total = node.hashes, node.hashes
 
     def ring(self) -> None:
@@ -154,7 +133,7 @@ class Place:
     def close(self) -> None:
         """Let go of the folder; a second time does nothing."""
         mining, self._mining = self._mining, None
-        lock, self._lock = self._lock, None
+        lock, self._lock, self._report = self._lock, None, None
         try:
             if mining is not None:
                 mining.close()
@@ -179,7 +158,7 @@ class Place:
                 return _RETRY
             with suppress(OSError):
                 self._lock.write(b"")  # what the last worker said of itself is not true of this one
-            self._status = {}
+            self._report = StatusReport(self._lock)
         if not is_checked(config):
             return _CHECK_LOOK
         self._mining = _Mining(self.node, self.ring)
@@ -191,24 +170,10 @@ class Place:
 
     def _mine(self, mining: _Mining) -> float:
         seconds = mining.miner.step()
-        if not self._write_status(mining) or mining.miner.searching:
-            seconds = min(seconds, _STATUS_SECONDS)
+        said = self._report is None or self._report.say(mining.miner.status(processes=1))
+        if not said or mining.miner.searching:
+            seconds = min(seconds, STATUS_SECONDS)
         return seconds
-
-    def _write_status(self, mining: _Mining) -> bool:
-        """Write a changed status into the lock file, where the API reads it; False where that has to wait."""
-        status = mining.status()
-        if status == self._status or self._lock is None:
-            return True
-        if monotonic() - self._status_at < _STATUS_SECONDS:
-            return False
-        self._status_at = monotonic()
-        try:
-            self._lock.write(json.dumps(status).encode())
-        except OSError:
-            return False  # a full disk: the lock itself still says that this worker lives
-        self._status = status
-        return True
 
     def _watch(self) -> None:
         """See to it that the end of the node is noticed at once, also where it comes back soon after."""

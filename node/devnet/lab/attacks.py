@@ -67,6 +67,11 @@ def _with(block: Block, number: int, transaction: Coinbase | Transfer) -> list[C
     return [*block.transactions[:number], transaction, *block.transactions[number + 1 :]]
 
 
+def _raised(ground: Ground) -> list[Coinbase | Transfer]:
+    """The honest block's transactions, with Alice's payment of 5 coins made one of 500."""
+    return _with(ground.honest, 1, replace(_transfer(ground.honest, 1), amount=ground.units(500)))
+
+
 class Tamper(Attack):
     name = "tamper"
     title = "Tamper with a block"
@@ -77,8 +82,7 @@ class Tamper(Attack):
     code, stage, rule = "bad_merkle_root", 4, rules.check_merkle_root
 
     def make(self, ground: Ground) -> Block:
-        paid = replace(_transfer(ground.honest, 1), amount=ground.units(500))
-        return Block(ground.honest.header, tuple(_with(ground.honest, 1, paid)))
+        return Block(ground.honest.header, tuple(_raised(ground)))
 
 
 class TamperRoot(Attack):
@@ -91,7 +95,7 @@ class TamperRoot(Attack):
     code, stage, rule = "high_hash", 2, rules.check_proof_of_work
 
     def make(self, ground: Ground) -> Block:
-        body = tuple(_with(ground.honest, 1, replace(_transfer(ground.honest, 1), amount=ground.units(500))))
+        body = tuple(_raised(ground))
         root = codec.merkle_root([codec.txid(each) for each in body])
         header = replace(ground.honest.header, merkle_root=root)
         return Block(replace(header, nonce=ground.unsolved(header)), body)
@@ -107,8 +111,7 @@ class TamperWork(Attack):
     code, stage, rule = "bad_signature", 5, ledger.bad_signature
 
     def make(self, ground: Ground) -> Block:
-        paid = replace(_transfer(ground.honest, 1), amount=ground.units(500))
-        return ground.solved(ground.honest, _with(ground.honest, 1, paid))
+        return ground.solved(ground.honest, _raised(ground))
 
 
 class NoWork(Attack):

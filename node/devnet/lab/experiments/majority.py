@@ -9,8 +9,9 @@ from ....core import rules
 from ...graph.graph import EdgeSpec, NetworkGraph, NodeSpec
 from ..pictures.curve_picture import Panel, Series, curve_picture
 from ..pictures.tree_picture import tree_picture
+from .attacked_sim import attacked
 from .block_scenes import NOWHERE, scene, standing, status_of
-from .notebook import Experiment, Notebook
+from .notebook import Experiment, Notebook, percent
 
 if TYPE_CHECKING:
     from ...sim.findings import Attack
@@ -102,7 +103,11 @@ def chances(book: Notebook) -> None:
     if book.is_quick:
         shares, depths, blocks = SHARES[1::2], DEPTHS[::3], QUICK_BLOCKS
     book.step("With less than half of the hash rate it is a gamble. Simulated, on a virtual clock:")
-    rows = [Row(share, depth, race(share, depth, blocks, book.seed)) for share in shares for depth in depths]
+    rows = [
+        Row(share, depth, attacked(share, blocks, book.seed, confirmations=depth))
+        for share in shares
+        for depth in depths
+    ]
     book.table(
         ("share", "confirmations", "attempts", "successes", "rate", "formula", "Nakamoto"),
         [
@@ -121,7 +126,10 @@ def chances(book: Notebook) -> None:
         "has found a first block in secret. Nakamoto: section 11 of the paper of 2008, which puts a Poisson "
         "distribution in place of the exact one. From half of the hash rate on the chance is 100 %."
     )
-    book.claim(f"each rate is within {SIGMAS:g} standard errors and {percent(SLACK)} of the formula", all_near(rows))
+    book.claim(
+        f"each rate is within {SIGMAS:g} standard errors and {percent(SLACK)} of the formula",
+        all(row.is_near for row in rows),
+    )
     book.fact(
         rows=[
             {"share": row.share, "confirmations": row.confirmations, "rate": row.attack.rate, "n": row.attack.attempts}
@@ -129,30 +137,6 @@ def chances(book: Notebook) -> None:
         ]
     )
     book.picture("majority-attack", curve(rows, depths))
-
-
-def all_near(rows: list[Row]) -> bool:
-    return all(row.is_near for row in rows)
-
-
-def race(share: float, confirmations: int, blocks: int, seed: int) -> Attack:
-    """An attacker who tries again and again, among honest nodes whose links take next to no time."""
-    from ...sim.scenario import Scenario
-    from ...sim.simulate import simulate
-
-    scenario = Scenario(
-        nodes=4,
-        graph="complete",
-        block_time=600,
-        latency="constant:1ms",
-        blocks=blocks,
-        seed=seed % 2**32,
-        attacker=share,
-        confirmations=confirmations,
-    )
-    attack = simulate(scenario).attack
-    assert attack is not None  # noqa: S101 - the scenario has an attacker
-    return attack
 
 
 def curve(rows: list[Row], depths: tuple[int, ...]) -> str:
@@ -168,10 +152,6 @@ def curve(rows: list[Row], depths: tuple[int, ...]) -> str:
         series.append(Series(f"{name}, simulated", dots, has_line=False, has_dots=True))
     panel = Panel("chance that the payment is taken back", series, is_percent=True)
     return curve_picture("51 % attack", "the attacker's share of the hash rate", [panel], x_is_percent=True)
-
-
-def percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
 
 
 EXPERIMENT = Experiment(

@@ -39,6 +39,11 @@ class Experiment:
     act: Callable[[Notebook], None]
 
 
+def percent(share: float) -> str:
+    """A share as people read it: `37.5 %`."""
+    return f"{share * 100:.1f} %"
+
+
 class Notebook:
     """One run of an experiment. What is written is also said, line by line, while it runs."""
 

@@ -9,8 +9,9 @@ from ....core import rules
 from ...graph.graph import EdgeSpec, NetworkGraph, NodeSpec
 from ..pictures.curve_picture import Panel, Series, curve_picture
 from ..pictures.tree_picture import tree_picture
+from .attacked_sim import attacked
 from .block_scenes import scene
-from .notebook import Experiment, Notebook
+from .notebook import Experiment, Notebook, percent
 
 if TYPE_CHECKING:
     from ...live.live_network import Network
@@ -152,7 +153,7 @@ def curve_of_shares(book: Notebook) -> None:
     book.step("From which share of the hash rate on does it pay? Simulated, on a virtual clock:")
     rows = []
     for share in shares:
-        attack = mine_selfishly(share, blocks, book.seed)
+        attack = attacked(share, blocks, book.seed, strategy="selfish")
         rows.append(Row(attack, selfish_revenue(share, attack.followers or 0.0)))
     book.table(
         ("hash rate", "of the chain", "formula", "followers", "pays"),
@@ -182,26 +183,6 @@ def curve_of_shares(book: Notebook) -> None:
     book.picture("selfish-mining", curve(rows))
 
 
-def mine_selfishly(share: float, blocks: int, seed: int) -> Attack:
-    """A selfish miner among honest nodes whose links take next to no time."""
-    from ...sim.scenario import Scenario
-    from ...sim.simulate import simulate
-
-    scenario = Scenario(
-        nodes=4,
-        graph="complete",
-        block_time=600,
-        latency="constant:1ms",
-        blocks=blocks,
-        seed=seed % 2**32,
-        attacker=share,
-        strategy="selfish",
-    )
-    attack = simulate(scenario).attack
-    assert attack is not None  # noqa: S101 - the scenario has an attacker
-    return attack
-
-
 def curve(rows: list[Row]) -> str:
     """What it gets over what it has, beside the formula and honest mining."""
     from ...sim.closed_forms import selfish_revenue
@@ -222,10 +203,6 @@ def curve(rows: list[Row]) -> str:
         is_percent=True,
     )
     return curve_picture("Selfish mining", "share of the hash rate", [panel], x_is_percent=True)
-
-
-def percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
 
 
 EXPERIMENT = Experiment(

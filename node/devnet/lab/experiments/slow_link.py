@@ -14,7 +14,7 @@ from ...sim.simulate import simulate
 from ..pictures.curve_picture import Panel, Series, curve_picture
 from ..pictures.tree_picture import tree_picture
 from .block_scenes import scene
-from .notebook import Experiment, Notebook
+from .notebook import Experiment, Notebook, percent
 
 if TYPE_CHECKING:
     from ...live.live_network import Network
@@ -164,10 +164,6 @@ def curve(rows: list[Row]) -> str:
     ]
     panel = Panel("share of blocks that are stale", series, is_percent=True)
     return curve_picture("A slow link and stale blocks", "delay of the link, in intervals between blocks", [panel])
-
-
-def percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
 
 
 EXPERIMENT = Experiment(
