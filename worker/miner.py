@@ -92,6 +92,8 @@ class Miner:
         self._seen: Snapshot | None = None
         self.work: Work | None = None
         """What is searched now."""
+        self._has_submitted = False
+        """Whether the last step handed a block to the chain."""
         self._work_version = -1
         """`data_version` that the present template is known to fit (or: at which there was nothing to mine)."""
         self._works: OrderedDict[int, Work] = OrderedDict()
@@ -108,8 +110,9 @@ class Miner:
 
     @property
     def searching(self) -> bool:
-        """Whether a template is searched now."""
-        return self.work is not None
+        """Whether a template is searched now, or was until a block of it went to the chain in the last step: what
+        follows on it is looked at in the next, at once."""
+        return self.work is not None or self._has_submitted
 
     @property
     def hashrate(self) -> float:
@@ -182,6 +185,7 @@ class Miner:
                 self._timer.see(self._seen.tip_hash, lambda: last_timestamps(self._store))
         if self.offers.waiting:
             return self._submit(self._seen)
+        self._has_submitted = False
         rests = (self.share == 0 or self.has_jobs_only) and self._seen.job is None
         if rests or not wants_block(self.mode, self._seen, self._timer):
             self._drop()
@@ -201,7 +205,7 @@ class Miner:
 
     def _submit(self, seen: Snapshot) -> float:
         accepted = self.offers.submit(seen.tip_hash)
-        self.work, self._seen = None, None
+        self.work, self._seen, self._has_submitted = None, None, accepted
         if not accepted:
             self._retry_at = monotonic() + RETRY
         return 0
