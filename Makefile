@@ -25,7 +25,7 @@ run: .venv/.ready-run
 	@exec $(BIN)/python tools/foreground.py $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not crash and not fuzz" $(TESTS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not crash and not fuzz" $(TESTS)
 
 test-crash: .venv/.ready-dev
 	$(BIN)/pytest -m crash $(TESTS)

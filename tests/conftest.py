@@ -33,7 +33,7 @@ settings.register_profile("ci", settings.get_profile("here"), derandomize=True, 
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-FIRST = ("net", "web", "worker", "p2p", "cli", "api", "client")
+FIRST = ("lab", "net", "web", "worker", "p2p", "cli", "api", "client")
 """Folders whose files take long, for which several processes of tests begin with them: the last file is a short one."""
 
 
