@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from ..core.codec import sighash
-from ..core.signing import verify_many
-from ..core.types import Transfer
+from ..core.signing import signature_checks, verify_many
+from ..core.types import Spend
 
 _CORES = os.cpu_count() or 1
 """Asked once: the system opens a file to answer."""
@@ -22,9 +21,14 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_CORES, thread_name_prefix="signatures")
 
 
-def verify_signatures(chain_id: bytes, transfers: Sequence[Transfer]) -> list[bool]:
-    """Whether each transfer's signature is its sender's on this chain, in order."""
-    checks = [(transfer.public_key, sighash(chain_id, transfer), transfer.signature) for transfer in transfers]
+def verify_signatures(chain_id: bytes, spends: Sequence[Spend]) -> list[bool]:
+    """Whether each spend's signatures are its sender's on this chain, in order; they passed the checks in isolation."""
+    of_each = [signature_checks(chain_id, spend) for spend in spends]
+    found = iter(_verify([check for checks in of_each for check in checks]))
+    return [all([next(found) for _ in checks]) for checks in of_each]
+
+
+def _verify(checks: list[tuple[bytes, bytes, bytes]]) -> list[bool]:
     parts = min(_CORES, len(checks) // _LEAST)
     if parts < 2:
         return verify_many(checks)

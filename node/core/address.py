@@ -13,7 +13,7 @@ from operator import getitem, xor
 from typing import Final
 
 from .errors import BadAddress, quoted
-from .types import KEY_KIND, PAYLOAD_SIZE
+from .types import KEY_KIND, PAYLOAD_SIZE, POLICY_KIND
 
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE = {symbol: value for value, symbol in enumerate(_CHARSET)}
@@ -90,9 +90,15 @@ def payloads_beginning(hrp: str, text: str) -> tuple[bytes, bytes] | None:
     return found[0], found[1]
 
 
+_LAST_KIND: Final = {1: KEY_KIND, 2: POLICY_KIND}
+"""The highest kind of address in use, by the coin's rules."""
+
+
 @lru_cache(maxsize=4_096)
-def decode_address(hrp: str, text: str) -> bytes:
+def decode_address(hrp: str, text: str, rules: int) -> bytes:
     """The 33-byte payload of an address of this coin. Raises BadAddress with the first thing that is wrong.
+
+    `rules`: the coin's: under rules 1 every address is a key's.
 
     Right ones are kept: to decode one takes 30 µs, half of what a node spends on telling its balance.
     """
@@ -118,7 +124,7 @@ def decode_address(hrp: str, text: str) -> bytes:
     if not _is_whole(prefix, symbols):
         raise _none("it has a typing error, its checksum does not fit", text)
     data = [_VALUE[symbol] for symbol in symbols]
-    return _payload(data[:-_CHECKSUM_SIZE], text)
+    return _payload(data[:-_CHECKSUM_SIZE], text, _LAST_KIND[rules])
 
 
 def _none(why: str, text: str) -> BadAddress:
@@ -142,12 +148,15 @@ def _is_whole(prefix: str, symbols: str) -> bool:
     return _polymod(_expand(prefix) + [_VALUE[symbol] for symbol in symbols]) == _BECH32M
 
 
-def _payload(data: list[int], text: str) -> bytes:
-    if data[0] != KEY_KIND:
-        raise BadAddress(f"addresses of kind {data[0]} are reserved", expected=KEY_KIND, found=data[0])
+def _payload(data: list[int], text: str, last_kind: int) -> bytes:
+    if data[0] > last_kind:
+        why = f"addresses of kind {data[0]} are reserved"
+        if data[0] == POLICY_KIND:
+            why = "this is the address of a contract, and this coin has none: it has rules 1"
+        raise BadAddress(why, expected=last_kind, found=data[0])
     number = 0
     for value in data[1:]:
         number = number << 5 | value
     if number & 15:
         raise BadAddress("the address has padding that is not zero", found=text)
-    return bytes([KEY_KIND]) + (number >> 4).to_bytes(PAYLOAD_SIZE - 1, "big")
+    return bytes(data[:1]) + (number >> 4).to_bytes(PAYLOAD_SIZE - 1, "big")

@@ -24,7 +24,7 @@ NOBODY = bytes([KEY_KIND]) + bytes(PAYLOAD_SIZE - 1)
 
 @dataclass(frozen=True)
 class Coin:
-    """The 16 fields of `coin.toml`, checked by `node.core.coinfile`. Amounts in base units, times in seconds."""
+    """The fields of `coin.toml`, checked by `node.core.coinfile`. Amounts in base units, times in seconds."""
 
     name: str
     symbol: str
@@ -44,10 +44,15 @@ class Coin:
     max_supply: int = MAX_MONEY
     premine: tuple[tuple[str, int], ...] = field(default=())
     """(address, base units) in order."""
+    rules: int = 1
+    """1, or 2: assets and contracts. A coin keeps its rules for ever (docs/changing-rules.md)."""
 
     def as_json(self) -> dict[str, Any]:
-        """Exactly the object that `coin_digest` hashes; also the shape of `GET /v1/coin`."""
-        return {
+        """Exactly the object that `coin_digest` hashes; also the shape of `GET /v1/coin`.
+
+        It has a key `rules` only where they are not 1: a coin made before there were others keeps its digest.
+        """
+        return ({} if self.rules == 1 else {"rules": self.rules}) | {
             "name": self.name,
             "symbol": self.symbol,
             "hrp": self.hrp,
@@ -80,7 +85,7 @@ class Coin:
         """Block 0. Same fields, same block: no proof of work is asked of it."""
         transactions = (
             Coinbase(0, NOBODY, 0, self.coin_digest),
-            *(Coinbase(0, decode_address(self.hrp, address), amount, b"") for address, amount in self.premine),
+            *(Coinbase(0, self.payload(address), amount, b"") for address, amount in self.premine),
         )
         root = merkle_root([codec.txid(transaction) for transaction in transactions])
         return Block(Header(1, bytes(32), root, self.timestamp, self.pow_limit, 0), transactions)
@@ -128,7 +133,7 @@ class Coin:
 
     def payload(self, address: str) -> bytes:
         """The 33-byte payload of an address. Raises BadAddress."""
-        return decode_address(self.hrp, address)
+        return decode_address(self.hrp, address, self.rules)
 
     def next_bits(self, window: Sequence[pow.TimedBits], height: int) -> int:
         """The bits that the block at `height` must carry; `window` as in `pow.next_bits`."""

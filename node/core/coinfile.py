@@ -13,7 +13,7 @@ from . import codec, pow
 from .coin import Coin
 from .errors import BadAddress, BadAmount, BadBits, BadCoin, quoted
 from .money import format_amount, parse_amount
-from .types import MAX_MONEY
+from .types import LATEST_RULES, MAX_MONEY
 
 MAX_COIN_BYTES = 4_000_000
 """A larger file is refused before it is parsed. Room for the premine rows that a genesis of 1 MB holds."""
@@ -179,6 +179,7 @@ def _build(fields: Mapping[str, Any], spelling: type[_Toml] | type[_Json]) -> Co
         halving_interval=_whole(get("halving_interval", 0), "halving_interval", 0, 2**32 - 1),
         max_supply=spelling.amount(get("max_supply"), "max_supply", decimals) if "max_supply" in fields else MAX_MONEY,
         premine=_premine(get("premine", ()), decimals, spelling),
+        rules=_whole(get("rules", 1), "rules", 1, LATEST_RULES),
     )
     _check_premine(coin)
     return coin
@@ -275,6 +276,8 @@ def coin_to_toml(coin: Coin) -> str:
         about(f"halving_interval = {coin.halving_interval}", "blocks between halvings of the reward, 0: never"),
         f"max_supply = {coins(coin.max_supply)}",
     ]
+    if coin.rules != 1:  # an older node refuses a field that it does not know, and can run coins of rules 1
+        lines.append(about(f"rules = {coin.rules}", "2: assets and contracts"))
     for address, amount in coin.premine:
         lines += ["", "[[premine]]", f"address = {quoted(address)}", f"amount = {coins(amount)}"]
     return "\n".join(lines) + "\n"

@@ -115,6 +115,34 @@ class InsufficientFunds(RuleError):
     code = "insufficient_funds"
 
 
+class BadAsset(RuleError):
+    code = "bad_asset"
+
+
+class BadWitness(RuleError):
+    code = "bad_witness"
+
+
+class Locked(RuleError):
+    code = "locked"
+
+
+class UnknownAsset(RuleError):
+    code = "unknown_asset"
+
+
+class NotIssuer(RuleError):
+    code = "not_issuer"
+
+
+class OverMaxSupply(RuleError):
+    code = "over_max_supply"
+
+
+class InsufficientAsset(RuleError):
+    code = "insufficient_asset"
+
+
 class BadCoinbaseHeight(RuleError):
     code = "bad_coinbase_height"
 

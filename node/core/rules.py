@@ -7,15 +7,17 @@ with what was expected and found; none returns a verdict. `node.chain.pipeline` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from . import pow
 from .codec import merkle_root, show
 from .coin import Coin
 from .errors import (
     BadAmount,
+    BadAsset,
     BadBits,
     BadMemo,
     BadMerkleRoot,
@@ -23,6 +25,7 @@ from .errors import (
     BadSender,
     BadSequence,
     BadVersion,
+    BadWitness,
     BlockTooLarge,
     ExtraCoinbase,
     HighHash,
@@ -33,10 +36,25 @@ from .errors import (
     TimeTooOld,
     WrongGenesis,
 )
-from .types import HEADER_SIZE, KEY_KIND, MAX_MEMO, MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
-
-RULES_VERSION: Final = 1
-"""The version of the rules of consensus that stand here; a coin keeps its own for ever (docs/changing-rules.md)."""
+from .policy import check_exactly_enough, check_preimages, decode_witness, payload_of_policy
+from .types import (
+    COIN_ASSET,
+    HEADER_SIZE,
+    KEY_KIND,
+    MAX_MEMO,
+    MAX_MONEY,
+    POLICY_KIND,
+    SIGNATURE_SIZE,
+    Block,
+    Burn,
+    Coinbase,
+    Header,
+    Issue,
+    Mint,
+    Spend,
+    Transaction,
+    Transfer,
+)
 
 ROLLABLE_VERSION_BITS = 0x1FFFE000
 """Bits 13-28, free for miners (BIP320)."""
@@ -189,66 +207,143 @@ def check_one_coinbase(transactions: Sequence[Transaction]) -> None:
         raise ExtraCoinbase("the block has more than one coinbase")
 
 
-def check_receiver(transaction: Transaction) -> None:
-    """Only key accounts exist (kind 0): money sent to a reserved kind could be claimed by later rules."""
-    if transaction.receiver[0] != KEY_KIND:
-        raise BadReceiver("the receiver is of a reserved kind", expected=KEY_KIND, found=transaction.receiver[0])
+MAX_DECIMALS = 8
+"""Of an asset, as of a coin."""
+MAX_SYMBOL = 12
+"""Characters of an asset's symbol, each of `A-Z0-9`."""
+MAX_NAME = 64
+"""Bytes of UTF-8 in an asset's name."""
+_KINDS = {1: (KEY_KIND,), 2: (KEY_KIND, POLICY_KIND)}
+"""Kinds of address that are in use, by the coin's rules: money sent to a reserved kind could be claimed by later ones."""
+_SYMBOL = re.compile(rb"[A-Z0-9]{1,12}")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def check_sender(transfer: Transfer) -> None:
-    """Only a key can sign."""
-    if transfer.sender[0] != KEY_KIND:
-        raise BadSender("the sender is of a reserved kind", expected=KEY_KIND, found=transfer.sender[0])
+def check_receiver(transaction: Transaction, coin_rules: int) -> None:
+    """The receiver is of a kind in use."""
+    kinds = _KINDS[coin_rules]
+    if transaction.receiver[0] not in kinds and not isinstance(transaction, Burn):
+        raise BadReceiver("the receiver is of a reserved kind", expected=max(kinds), found=transaction.receiver[0])
+
+
+def check_sender(spend: Spend, coin_rules: int) -> None:
+    """Only a key can sign a transfer; a policy spends by versions 2 to 5."""
+    kinds = (KEY_KIND,) if isinstance(spend, Transfer) else _KINDS[coin_rules]
+    if spend.sender[0] not in kinds:
+        raise BadSender(
+            "the sender is of a kind that cannot send this", expected=max(kinds), found=spend.sender[0]
+        )
 
 
 def check_amount(transaction: Transaction) -> None:
-    """A transfer: 1 <= amount and amount + fee <= MAX_MONEY. A coinbase: amount <= MAX_MONEY."""
+    """1 <= amount and amount + fee <= MAX_MONEY where the coin moves; assets and fees each by themselves.
+
+    A coinbase: amount <= MAX_MONEY. An issue: 1 <= max_supply <= MAX_MONEY and amount <= max_supply.
+    """
     if isinstance(transaction, Coinbase):
         if transaction.amount > MAX_MONEY:
             raise BadAmount("the coinbase is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=transaction.amount)
         return
-    if transaction.amount < 1:
-        raise BadAmount("a transfer moves at least 1 base unit", expected="at least 1", found=transaction.amount)
+    if isinstance(transaction, Issue):
+        _check_issue_amounts(transaction)
+    elif transaction.amount < 1:
+        raise BadAmount("at least 1 unit is moved", expected="at least 1", found=transaction.amount)
+    # As text: a u64, and still more the sum of two, is more than a JSON encoder takes for a number.
     if transaction.cost > MAX_MONEY:
-        # As text: the sum of two u64 is more than a JSON encoder takes for a number.
         raise BadAmount("amount + fee is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(transaction.cost))
+    if transaction.amount > MAX_MONEY:
+        raise BadAmount("the amount is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(transaction.amount))
 
 
-def check_memo(transfer: Transfer) -> None:
-    """At most MAX_MEMO bytes of UTF-8, so that every reader can show it."""
-    if len(transfer.memo) > MAX_MEMO:
-        raise BadMemo("the memo is too long", expected=f"at most {MAX_MEMO} bytes", found=len(transfer.memo))
+def _check_issue_amounts(issue: Issue) -> None:
+    if not 1 <= issue.max_supply <= MAX_MONEY:
+        raise BadAmount(
+            "an asset's max_supply is at least 1 and at most MAX_MONEY",
+            expected=f"1 to {MAX_MONEY}",
+            found=str(issue.max_supply),
+        )
+    if issue.amount > issue.max_supply:
+        raise BadAmount(
+            "an issue gives no more than max_supply", expected=f"at most {issue.max_supply}", found=str(issue.amount)
+        )
+
+
+def check_asset(spend: Spend) -> None:
+    """A mint or a burn is not of the coin; an issue's decimals, symbol and name can be shown."""
+    if isinstance(spend, Mint | Burn) and spend.asset == COIN_ASSET:
+        raise BadAsset("the coin itself can't be minted or burned", found=spend.asset.hex())
+    if not isinstance(spend, Issue):
+        return
+    if spend.decimals > MAX_DECIMALS:
+        raise BadAsset("the asset has too many decimals", expected=f"at most {MAX_DECIMALS}", found=spend.decimals)
+    if not _SYMBOL.fullmatch(spend.symbol):
+        raise BadAsset("an asset's symbol is 1 to 12 of A-Z and 0-9", expected="1 to 12 of A-Z0-9")
+    if not 1 <= len(spend.name) <= MAX_NAME:
+        raise BadAsset(
+            "an asset's name has 1 to 64 bytes of UTF-8", expected=f"1 to {MAX_NAME} bytes", found=len(spend.name)
+        )
     try:
-        transfer.memo.decode()
+        name = spend.name.decode()
+    except UnicodeDecodeError:
+        raise BadAsset("the asset's name is not UTF-8") from None
+    if _CONTROL.search(name):
+        raise BadAsset("the asset's name has a control character", found=ascii(name)[1:-1])
+
+
+def check_memo(spend: Spend) -> None:
+    """At most MAX_MEMO bytes of UTF-8, so that every reader can show it."""
+    if len(spend.memo) > MAX_MEMO:
+        raise BadMemo("the memo is too long", expected=f"at most {MAX_MEMO} bytes", found=len(spend.memo))
+    try:
+        spend.memo.decode()
     except UnicodeDecodeError:
         raise BadMemo("the memo is not UTF-8") from None
 
 
-def check_sequence_range(transfer: Transfer) -> None:
+def check_sequence_range(spend: Spend) -> None:
     """A sequence stays an exact JSON number."""
-    if transfer.sequence > MAX_MONEY:
-        raise BadSequence("the sequence is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=transfer.sequence)
+    if spend.sequence > MAX_MONEY:
+        raise BadSequence("the sequence is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(spend.sequence))
 
 
-def check_transaction_in_isolation(transaction: Transaction) -> None:
-    """What a transaction shows by itself; the mempool asks the same of a transfer."""
-    check_receiver(transaction)
+def check_witness(spend: Spend) -> None:
+    """All of a witness but its signatures and times: its form, its policy, and that the leaves are exactly enough."""
+    if isinstance(spend, Transfer):
+        return
+    if spend.sender[0] == KEY_KIND:
+        if len(spend.witness) != SIGNATURE_SIZE:
+            raise BadWitness(
+                "the witness of a key is its signature", expected=f"{SIGNATURE_SIZE} bytes", found=len(spend.witness)
+            )
+        return
+    raw_policy, shape, items = decode_witness(spend.witness)
+    if payload_of_policy(raw_policy) != spend.sender:
+        raise BadWitness("the policy is not the one of the sender's address", expected=spend.sender[1:].hex())
+    check_preimages(shape, items)
+    check_exactly_enough(shape, [item.index for item in items])
+
+
+def check_transaction_in_isolation(transaction: Transaction, coin_rules: int) -> None:
+    """What a transaction shows by itself; the mempool asks the same of a spend. `coin_rules`: the coin's, 1 or 2."""
+    check_receiver(transaction, coin_rules)
     if isinstance(transaction, Coinbase):
         check_amount(transaction)
         return
-    check_sender(transaction)
+    check_sender(transaction, coin_rules)
     check_amount(transaction)
+    check_asset(transaction)
     check_memo(transaction)
     check_sequence_range(transaction)
+    check_witness(transaction)
 
 
-def check_body_in_isolation(block: Block, txids: Sequence[bytes]) -> None:
-    """Stage 4. `txids`: of `block.transactions`, in order."""
+def check_body_in_isolation(block: Block, txids: Sequence[bytes], coin_rules: int) -> None:
+    """Stage 4. `txids`: of `block.transactions`, in order. `coin_rules`: the coin's, 1 or 2."""
     check_not_mutated(txids)
     check_merkle_root(block.header, txids)
     check_one_coinbase(block.transactions)
     for transaction in block.transactions:
-        check_transaction_in_isolation(transaction)
+        check_transaction_in_isolation(transaction, coin_rules)
 
 
 # which chain counts

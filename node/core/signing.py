@@ -13,8 +13,9 @@ from btclib_secp256k1 import ssa, xonly
 from .codec import sighash
 from .coin import Coin
 from .errors import BadAddress, BadAmount, BadReceiver, BadSequence
+from .policy import Key, chosen_of, decode_witness
 from .rules import check_transaction_in_isolation
-from .types import KEY_KIND, PAYLOAD_SIZE, Transfer
+from .types import KEY_KIND, LATEST_RULES, PAYLOAD_SIZE, POLICY_KIND, SIGNATURE_SIZE, Spend, Transfer
 
 _KEPT_KEYS: Final = 4_096
 """Keys that are kept as points, about 1 MB. To compute the point is a fifth of a check, and senders come again."""
@@ -61,6 +62,22 @@ def verify_many(checks: Iterable[tuple[bytes, bytes, bytes]]) -> list[bool]:
     return [verify(*check) for check in checks]
 
 
+def signature_checks(chain_id: bytes, spend: Spend) -> list[tuple[bytes, bytes, bytes]]:
+    """Each (key, digest, signature) that a spend must pass; of a policy one for each key that is named, maybe none.
+
+    The spend passed the checks in isolation.
+    """
+    key = spend.sender[1:]
+    if isinstance(spend, Transfer):
+        return [(key, sighash(chain_id, spend), spend.signature)]
+    if spend.sender[0] == KEY_KIND:
+        return [(key, sighash(chain_id, spend), spend.witness)]
+    _, shape, items = decode_witness(spend.witness)
+    digest = sighash(chain_id, spend, chosen_of(shape, [item.index for item in items]))
+    leaves = [(shape.leaves[item.index], item.data) for item in items]
+    return [(leaf.key, digest, data) for leaf, data in leaves if isinstance(leaf, Key)]
+
+
 def payload_of_key(key: bytes) -> bytes:
     """The 33-byte payload of a 32-byte x-only public key: what the key's address holds, on every coin."""
     return bytes([KEY_KIND]) + key
@@ -72,11 +89,14 @@ def payload_of(secret: bytes) -> bytes:
 
 
 def is_payable(payload: bytes) -> bool:
-    """Whether a payload is of a kind in use and its key is on the curve, so that somebody can have its secret.
+    """Whether a payload is of a kind that a coin can have and, of a key, on the curve: somebody can have its secret.
 
-    Consensus looks at the kind only: whatever is paid to a key off the curve is lost.
+    Consensus looks at the kind only: whatever is paid to a key off the curve is lost. Of a contract's address nobody
+    can tell whether there is a policy behind it. Whether this coin has such addresses is its rules' affair.
     """
-    return len(payload) == PAYLOAD_SIZE and payload[0] == KEY_KIND and is_on_curve(payload[1:])
+    if len(payload) != PAYLOAD_SIZE:
+        return False
+    return payload[0] == POLICY_KIND or (payload[0] == KEY_KIND and is_on_curve(payload[1:]))
 
 
 def payable(coin: Coin, address: str) -> bytes:
@@ -111,6 +131,23 @@ def sign_transfer(
         raise BadAmount("an amount is at least 1 base unit and a fee at least 0", found=min(amount, fee))
     if sequence < 0:
         raise BadSequence("a sequence is at least 0", expected=0, found=sequence)
-    unsigned = Transfer(payload_of(secret), receiver, amount, fee, sequence, memo, signature=bytes(64))
-    check_transaction_in_isolation(unsigned)
+    unsigned = Transfer(payload_of(secret), receiver, amount, fee, sequence, memo, signature=bytes(SIGNATURE_SIZE))
+    check_transaction_in_isolation(unsigned, LATEST_RULES)
     return replace(unsigned, signature=sign(secret, sighash(chain_id, unsigned), aux_rand))
+
+
+def sign_spend(secret: bytes, chain_id: bytes, unsigned: Spend, *, aux_rand: bytes) -> Spend:
+    """A spend of the secret's own account, signed for one chain. `unsigned`: its signature or witness is replaced.
+
+    Raises the rule's error for what no node would take: nothing of the kind gets signed. ValueError for the spend of
+    another account.
+    """
+    if unsigned.sender != payload_of(secret):
+        raise ValueError("a spend is signed by its sender's secret")
+    if isinstance(unsigned, Transfer):
+        blank: Spend = replace(unsigned, signature=bytes(SIGNATURE_SIZE))
+    else:
+        blank = replace(unsigned, witness=bytes(SIGNATURE_SIZE))
+    check_transaction_in_isolation(blank, LATEST_RULES)
+    signature = sign(secret, sighash(chain_id, blank), aux_rand)
+    return replace(blank, signature=signature) if isinstance(blank, Transfer) else replace(blank, witness=signature)

@@ -1,17 +1,17 @@
-"""From ready transfers to an unsolved block."""
+"""From ready spends to an unsolved block."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from . import codec
 from .codec import merkle_root
 from .coin import Coin
 from .errors import NoTimestamp, RuleError
-from .ledger import apply_transfer
-from .types import HEADER_SIZE, MAX_EXTRA, Account, Block, Coinbase, Header, Transaction, Transfer
+from .ledger import BlockContext, Ledger, apply_spend
+from .types import HEADER_SIZE, MAX_EXTRA, Block, Coinbase, Header, Spend, Transaction
 
 _COUNT_SIZE = 5  # CompactSize of any count that fits a block
 _LAST_SECOND = 2**32 - 1
@@ -28,55 +28,55 @@ class Parent:
     next_bits: int
 
 
-FEE_RATE_SCALE = 100_000
-"""Two rates f/s and g/t that differ do so by 1/(s·t) at least, and no valid transfer has over 296 bytes
-(296² < 100,000): rounding never makes them equal. The highest, 2**53 · 100,000 / 156, fits a signed 64-bit column."""
+FEE_RATE_SCALE = 25_000_000
+"""Two rates f/s and g/t that differ do so by 1/(s·t) at least, and no valid spend has over 4,968 bytes
+(4,968² < 25,000,000): rounding never makes them equal."""
+MAX_FEE_RATE = 2**63 - 1
+"""What a column holds. Fees of more than 360,000 million base units a byte count as equal."""
 
 
-def fee_rate(transfer: Transfer) -> int:
-    """Base units a hundred thousand bytes, rounded down: what orders the mempool and a block."""
-    return rate_of(transfer.fee, codec.transaction_size(transfer))
+def fee_rate(spend: Spend) -> int:
+    """Base units per 25 million bytes, rounded down: what orders the mempool and a block."""
+    return rate_of(spend.fee, codec.transaction_size(spend))
 
 
 def rate_of(fee: int, size: int) -> int:
-    """The same of a transfer of `size` bytes."""
-    return fee * FEE_RATE_SCALE // size
+    """The same of a spend of `size` bytes."""
+    return min(fee * FEE_RATE_SCALE // size, MAX_FEE_RATE)
 
 
-def select_transfers(ready: Iterable[Transfer], accounts: Mapping[bytes, Account], room: int) -> list[Transfer]:
-    """Ready transfers by fee per byte into at most `room` bytes, never breaking a sender's order.
+def select_spends(ready: Iterable[Spend], ledger: Ledger, room: int, context: BlockContext) -> list[Spend]:
+    """Ready spends by fee per byte into at most `room` bytes, never breaking a sender's order.
 
-    `ready` is in order of arrival (which breaks ties) and each sender's are in order of sequence; `accounts` holds
-    their confirmed state. One that does not apply takes its sender's later ones with it.
+    `ready` is in order of arrival (which breaks ties) and each sender's are in order of sequence; `ledger` holds
+    their confirmed state, and is not changed. One that does not apply takes its sender's later ones with it.
     """
-    queues: dict[bytes, list[tuple[int, Transfer]]] = {}
-    for arrival, transfer in enumerate(ready):
-        queues.setdefault(transfer.sender, []).append((arrival, transfer))
+    queues: dict[bytes, list[tuple[int, Spend]]] = {}
+    for arrival, spend in enumerate(ready):
+        queues.setdefault(transfer.sender, []).append((arrival, spend))
     heap: list[tuple[int, int, bytes, int]] = []
 
     def offer(sender: bytes, index: int) -> None:
         if index < len(queues[sender]):
-            arrival, transfer = queues[sender][index]
-            heapq.heappush(heap, (-fee_rate(transfer), arrival, sender, index))
+            arrival, spend = queues[sender][index]
+            heapq.heappush(heap, (-fee_rate(spend), arrival, sender, index))
 
     for sender in queues:
         offer(sender, 0)
-    view = dict(accounts)
-    chosen: list[Transfer] = []
+    view = ledger.copy()
+    chosen: list[Spend] = []
     while heap:
         _, _, sender, index = heapq.heappop(heap)
-        transfer = queues[sender][index][1]
-        size = codec.transaction_size(transfer)
+        spend = queues[sender][index][1]
+        size = codec.transaction_size(spend)
         if size > room:
             continue
         try:
-            apply_transfer(view, transfer)
+            apply_spend(view, transfer, context)
         except RuleError:
             continue
-        chosen.append(transfer)
+        chosen.append(spend)
         room -= size
-        if room < codec.TRANSFER_BASE:
-            break
         offer(sender, index + 1)
     return chosen
 
@@ -113,8 +113,8 @@ def timestamp_on(parent: Parent, now: int) -> int:
 def build_template(
     coin: Coin,
     parent: Parent,
-    ready: Iterable[Transfer],
-    accounts: Mapping[bytes, Account],
+    ready: Iterable[Spend],
+    ledger: Ledger,
     *,
     receiver: bytes,
     now: int,
@@ -125,32 +125,33 @@ def build_template(
     `extra`: at most 100 bytes, and not 17. `now`: whole Unix seconds. The timestamp may lie beyond `clock_tolerance`
     on a chain that runs ahead of the clock: the miner waits then. Raises NoTimestamp.
     """
-    transfers = select_transfers(ready, accounts, room_for_transfers(coin))
-    return assemble(coin, parent, transfers, receiver=receiver, now=now, extra=extra)
+    context = BlockContext(coin.chain_id, parent.height + 1, lambda: parent.median_time_past)
+    spends = select_spends(ready, ledger, room_for_spends(coin), context)
+    return assemble(coin, parent, spends, receiver=receiver, now=now, extra=extra)
 
 
-def room_for_transfers(coin: Coin) -> int:
-    """Bytes that a template leaves to transfers."""
+def room_for_spends(coin: Coin) -> int:
+    """Bytes that a template leaves to what is behind the coinbase."""
     return coin.max_block_bytes - HEADER_SIZE - _COUNT_SIZE - codec.COINBASE_BASE - MAX_EXTRA
 
 
 def assemble(
     coin: Coin,
     parent: Parent,
-    transfers: Sequence[Transfer],
+    spends: Sequence[Spend],
     *,
     receiver: bytes,
     now: int,
     extra: bytes,
     txids: Sequence[bytes] | None = None,
 ) -> Block:
-    """`build_template` with transfers that are chosen already, and apply in this order. `txids`: theirs, if known."""
+    """`build_template` with spends that are chosen already, and apply in this order. `txids`: theirs, if known."""
     timestamp = timestamp_on(parent, now)
     height = parent.height + 1
-    reward = coin.subsidy(height) + sum(transfer.fee for transfer in transfers)
+    reward = coin.subsidy(height) + sum(spend.fee for spend in spends)
     coinbase = Coinbase(height, receiver, reward, _checked(extra))
-    transactions: tuple[Transaction, ...] = (coinbase, *transfers)
-    leaves = [codec.txid(coinbase), *(map(codec.txid, transfers) if txids is None else txids)]
+    transactions: tuple[Transaction, ...] = (coinbase, *spends)
+    leaves = [codec.txid(coinbase), *(map(codec.txid, spends) if txids is None else txids)]
     header = Header(
         version=1,
         prev_hash=parent.block_hash,

@@ -15,10 +15,20 @@ MAX_MEMO = 140
 """Bytes of UTF-8 in a transfer's memo."""
 
 HASH_SIZE = 32
+SIGNATURE_SIZE = 64
 HEADER_SIZE = 80
 PAYLOAD_SIZE = 33
 KEY_KIND = 0
-"""The one kind of address there is: a BIP340 x-only public key."""
+"""An address of this kind holds a BIP340 x-only public key."""
+
+POLICY_KIND = 1
+"""Under rules 2: an address that holds the hash of a policy (`node.core.policy`). All other kinds are reserved."""
+
+COIN_ASSET = bytes(HASH_SIZE)
+"""What a payment names as its asset where it moves the coin itself."""
+
+LATEST_RULES = 2
+"""The newest rules that this program knows; a coin keeps its own for ever (docs/changing-rules.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,103 @@ class Transfer:
         return self.amount + self.fee
 
     @property
-    def public_key(self) -> bytes:
-        """The sender's 32-byte x-only key."""
-        return self.sender[1:]
+    def coin_amount(self) -> int:
+        """What the receiver gets of the coin, base units."""
+        return self.amount
 
 
-Transaction = Coinbase | Transfer
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What transactions of versions 2 to 5 have in common (rules 2). `sequence` is one count an account, with transfers."""
+
+    sender: bytes
+    """33-byte payload: a key, or a policy."""
+    fee: int
+    """Base units of the coin that the miner of the block gets."""
+    sequence: int
+    memo: bytes
+    """Up to `MAX_MEMO` bytes of UTF-8, public for ever."""
+    witness: bytes
+    """Of a key: its signature, 64 bytes. Of a policy: the policy, and the leaves of it that are met."""
+
+    @property
+    def coin_amount(self) -> int:
+        """What the receiver gets of the coin, base units."""
+        return 0
+
+    @property
+    def cost(self) -> int:
+        """What leaves the sender's balance of the coin, base units."""
+        return self.fee
+
+
+@dataclass(frozen=True, slots=True)
+class Payment(Envelope):
+    """Version 2: moves units of an asset, or of the coin, from one account to another."""
+
+    receiver: bytes
+    """33-byte payload."""
+    asset: bytes
+    """32-byte id; `COIN_ASSET` for the coin."""
+    amount: int
+    """Units that the receiver gets."""
+
+    @property
+    def coin_amount(self) -> int:
+        """What the receiver gets of the coin, base units."""
+        return self.amount if self.asset == COIN_ASSET else 0
+
+    @property
+    def cost(self) -> int:
+        """What leaves the sender's balance of the coin, base units."""
+        return self.coin_amount + self.fee
+
+
+@dataclass(frozen=True, slots=True)
+class Issue(Envelope):
+    """Version 3: makes an asset, and gives `amount` of it to the receiver. The sender is its issuer for ever."""
+
+    receiver: bytes
+    amount: int
+    """Units, 0 or more, that count as minted."""
+    max_supply: int
+    """Minting stops there, for ever; burning makes no room."""
+    decimals: int
+    """Units of the asset in one of it = 10**decimals. For people; no rule uses it."""
+    symbol: bytes
+    """1 to 12 of `A-Z0-9`; not unique."""
+    name: bytes
+    """1 to 64 bytes of UTF-8; not unique."""
+    content: bytes
+    """SHA-256 of a document or picture, or 32 zero bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mint(Envelope):
+    """Version 4: the issuer makes more of an asset, up to its `max_supply`."""
+
+    asset: bytes
+    receiver: bytes
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Burn(Envelope):
+    """Version 5: units of an asset that the sender holds cease to be."""
+
+    asset: bytes
+    amount: int
+
+    @property
+    def receiver(self) -> bytes:
+        """Nobody else is touched: the sender."""
+        return self.sender
+
+
+Spend = Transfer | Payment | Issue | Mint | Burn
+"""What an account signs: every transaction but a coinbase. Where rules 1 are meant it is a transfer."""
+
+Transaction = Coinbase | Spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +193,11 @@ class Block:
 
     header: Header
     transactions: tuple[Transaction, ...]
-    """The coinbase, then transfers, in the order in which they apply."""
+    """The coinbase, then what accounts signed, in the order in which it applies."""
 
 
 class Account(NamedTuple):
-    """Confirmed state of a payload; `sequence` counts its confirmed transfers and is the next one's number."""
+    """Confirmed state of a payload; `sequence` counts its confirmed transactions and is the next one's number."""
 
     balance: int
     sequence: int

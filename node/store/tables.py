@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 SUM_MASK = 2**63 - 1
@@ -143,6 +143,54 @@ account_history = Table(
 )
 """Main chain only: which transactions touched an account."""
 
+assets = Table(
+    "assets",
+    metadata,
+    Column("asset_number", Integer, primary_key=True),  # in the order of issue
+    Column("asset", LargeBinary, nullable=False),  # its id
+    Column("issuer", LargeBinary, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("decimals", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("max_supply", BigInteger, nullable=False),
+    Column("minted", BigInteger, nullable=False),
+    Column("burned", BigInteger, nullable=False),
+    Column("height", Integer, nullable=False),  # of the block with its issue
+    UniqueConstraint("asset"),
+    _size("asset", 32),
+    _size("issuer", 33),
+    _size("content", 32),
+    _money("max_supply"),
+    CheckConstraint("minted BETWEEN 0 AND max_supply AND burned BETWEEN 0 AND minted", name="supply"),
+    CheckConstraint("decimals BETWEEN 0 AND 8", name="decimals"),
+    Index("ix_assets_issuer", "issuer", "asset_number"),
+    Index("ix_assets_symbol", "symbol", "asset_number"),
+)
+"""Rules 2: the assets of the main chain. One that was undone has no row."""
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("account_id", Integer, primary_key=True),
+    Column("asset_number", Integer, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    CheckConstraint(f"amount BETWEEN 1 AND {MAX_MONEY}", name="amount"),
+    Index("ix_holdings_asset_number", "asset_number", "amount", "account_id"),
+    sqlite_with_rowid=False,
+)
+"""Confirmed state at the tip: units of assets that accounts hold. A holding of 0 has no row."""
+
+asset_history = Table(
+    "asset_history",
+    metadata,
+    Column("asset_number", Integer, primary_key=True),
+    Column("height", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Main chain only: which transactions issued, moved, minted or burned an asset."""
+
 mempool = Table(
     "mempool",
     metadata,
@@ -158,6 +206,13 @@ mempool = Table(
     Column("ready", Boolean, nullable=False),  # else waiting behind a gap
     Column("raw", LargeBinary, nullable=False),
     Column("head", Boolean, nullable=False, server_default=text("0")),  # its sequence is the sender's confirmed one
+    # Rules 2. `asset`: of what it moves, mints or burns; NULL for the coin, and for an issue.
+    Column("asset", LargeBinary),
+    Column("asset_amount", BigInteger, nullable=False, server_default=text("0")),  # leaves the sender's holding
+    Column("mints", BigInteger, nullable=False, server_default=text("0")),
+    # The greatest height and median_time_past that it asks of its block, 0 for none.
+    Column("lock_height", BigInteger, nullable=False, server_default=text("0")),
+    Column("lock_time", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("txid"),
     UniqueConstraint("sender", "sequence"),
     _size("txid", 32),
@@ -165,6 +220,10 @@ mempool = Table(
     _size("receiver", 33),
     _money("cost"),
     _money("fee"),
+    _money("asset_amount"),
+    _money("mints"),
+    CheckConstraint("asset IS NULL OR length(asset) = 32", name="asset_size"),
+    CheckConstraint("lock_height >= 0 AND lock_time >= 0", name="locks"),
     CheckConstraint("size = length(raw)", name="size"),
     Index("ix_mempool_eviction", "ready", "fee_rate", "arrived"),
     Index("ix_mempool_receiver_cost", "receiver", "cost", "fee"),
@@ -177,6 +236,17 @@ Index(
     mempool.c.fee_rate.desc(),
     mempool.c.arrived,
     sqlite_where=text("head = 1"),
+)
+
+Index(
+    "ix_mempool_asset",
+    *(mempool.c.asset, mempool.c.sender, mempool.c.asset_amount, mempool.c.mints),
+    sqlite_where=text("asset IS NOT NULL"),
+)
+Index(
+    "ix_mempool_locks",
+    *(mempool.c.lock_height, mempool.c.lock_time),
+    sqlite_where=text("lock_height > 0 OR lock_time > 0"),
 )
 
 mempool_totals = Table(
