@@ -198,7 +198,7 @@ class Advance:
                 chainstate.condemn(self._conn, step.block_hash, error.code)
                 self._error = self._error or error
                 break
-            self._touched.update(transfer.sender for transfer in ledger.transfers_of(block))
+            self._touched.update(transfer.sender for transfer in ledger.spends_of(block))
             reached = step
         state.save()
         return reached
@@ -279,7 +279,7 @@ class Prepared:
             block = self._find(block_hash)
             if block is None:
                 continue
-            waiting[block_hash] = ledger.transfers_of(block)
+            waiting[block_hash] = ledger.spends_of(block)
             count += len(waiting[block_hash])
             if count >= _VERIFIED_AT_ONCE:
                 self._verify_all(waiting)
@@ -319,7 +319,7 @@ class Prepared:
     def signatures_of(self, row: TreeBlock, block: Block) -> list[bool]:
         """Whether each transfer's signature is valid; once connected, they are for ever."""
         if row.status == blocks.CONNECTED:
-            return [True] * len(ledger.transfers_of(block))
+            return [True] * len(ledger.spends_of(block))
         return self._verified[row.block_hash]
 
     def _foresee(self, conn: Connection) -> tuple[list[bytes], list[bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core import codec
-from ..core.template import Parent, assemble, room_for_transfers
+from ..core.template import Parent, assemble, room_for_spends
 from ..core.types import Block, Transfer
 from ..store import blocks
 from ..store.engine import Store
@@ -44,14 +44,14 @@ class TemplateMaker:
         with self._store.read() as conn:
             tip = blocks.tip(conn)
             context = self._ancestry.context_after(conn, tip.block_hash)
-            txids = [each.txid for each in order.best(conn, room_for_transfers(coin))]
+            txids = [each.txid for each in order.best(conn, room_for_spends(coin))]
             known = self._decoded
             fresh = order.raws(conn, [txid for txid in txids if txid not in known])
         damaged = [txid for txid, raw in fresh.items() if not entries.is_whole(txid, raw)]
         if damaged:
             settle.drop_damaged(self._store, damaged)
             return self.make(receiver, now, extra)
-        decoded = {txid: known.get(txid) or codec.decode_transfer(fresh[txid]) for txid in txids}
+        decoded = {txid: known.get(txid) or codec.decode_spend(fresh[txid]) for txid in txids}
         self._decoded = decoded
         parent = Parent(tip.block_hash, tip.height, context.median_time_past, context.bits)
         transfers = list(decoded.values())

@@ -212,7 +212,7 @@ class _Replay:
 
     def _apply(self, block: Block, height: int) -> int:
         """How many transfers it has."""
-        transfers = ledger.transfers_of(block)
+        transfers = ledger.spends_of(block)
         ledger.apply_block(
             self._accounts,
             block,
@@ -228,7 +228,7 @@ class _Replay:
         waiting = list(entries.stored(self._conn))
         for row in waiting:
             try:
-                transfer = codec.decode_transfer(row.raw)
+                transfer = codec.decode_spend(row.raw)
             except RuleError as error:
                 raise ChainBroken(f"a waiting transfer is damaged: {error}", height=height) from error
             size = len(row.raw)
@@ -244,7 +244,7 @@ class _Replay:
                 raise ChainBroken("whether a waiting transfer is ready is noted wrongly", height=height)
             if row.head != (transfer.sequence == state.sequence):
                 raise ChainBroken("whether a waiting transfer is its sender's next is noted wrongly", height=height)
-        transfers = [codec.decode_transfer(row.raw) for row in waiting]
+        transfers = [codec.decode_spend(row.raw) for row in waiting]
         if not all(verify_signatures(self._coin.chain_id, transfers)):
             raise ChainBroken("a waiting transfer's signature is wrong", height=height)
         if entries.totals(self._conn) != (len(waiting), sum(row.size for row in waiting)):

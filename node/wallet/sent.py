@@ -50,7 +50,7 @@ def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
         held = msgspec.json.decode(read_private(path, _MAX_FILE), type=_Sent)
         if (held.key, held.chain_id) != (key, chain_id.hex()):
             raise WalletUnreadable(f"{path} is of another coin or key: was it copied here? Move it away")
-        return codec.decode_transfer(bytes.fromhex(held.raw))
+        return codec.decode_spend(bytes.fromhex(held.raw))
     except WalletMissing:
         return None
     except (msgspec.MsgspecError, ValueError, Malformed):

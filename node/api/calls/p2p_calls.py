@@ -219,7 +219,7 @@ def take_transactions(node: Node, call: Call[None, bytes]) -> wire.TransactionsA
     caller = Caller(call.sender, call.remote)
     try:
         with node.mempool.computing:
-            transfers = codec.decode_transfers(call.body)
+            transfers = codec.decode_spends(call.body)
             node.gossip.heard_transfers(caller, transfers)
     except Malformed as error:
         node.peers.offenders.sent_transfers(call.remote, [error.code])

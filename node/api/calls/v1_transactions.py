@@ -92,7 +92,7 @@ def memo_bytes(memo: str) -> bytes:
 def decode_raw(raw: bytes) -> Transfer:
     """Bytes as one transfer. Raises MalformedTransfer (400: unlike a block's, these were not understood at all)."""
     try:
-        return codec.decode_transfer(raw)
+        return codec.decode_spend(raw)
     except Malformed as error:
         raise MalformedTransfer(error.message, **error.details) from None
 

@@ -190,7 +190,7 @@ def is_whole(txid: bytes, raw: bytes) -> bool:
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> MempoolRow:
-    return MempoolRow(row.txid, codec.decode_transfer(row.raw), row.size, bool(row.ready), row.arrived)
+    return MempoolRow(row.txid, codec.decode_spend(row.raw), row.size, bool(row.ready), row.arrived)
 
 
 def _rows(conn: Connection, statement: Select[*tuple[Any, ...]], **values: object) -> list[MempoolRow]:

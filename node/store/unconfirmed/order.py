@@ -1,6 +1,6 @@
 """The mempool in two orders: as transfers came, for those that follow it, and as they pay, for a block's template.
 
-Both go by indexes, so that no pool is too large for them. `node.core.template.select_transfers` makes the second
+Both go by indexes, so that no pool is too large for them. `node.core.template.select_spends` makes the second
 choice in memory; a test holds the two equal.
 """
 
@@ -115,7 +115,7 @@ def by_fee_rate(conn: Connection, limit: int) -> list[MempoolRow]:
     """Ready and waiting, most fee per byte first, of equals the oldest."""
     rows = _BEST_ROWS.rows(conn, most=limit, others=limit - 1)
     return [
-        MempoolRow(txid, codec.decode_transfer(raw), size, bool(ready), arrived)
+        MempoolRow(txid, codec.decode_spend(raw), size, bool(ready), arrived)
         for txid, raw, size, ready, arrived in rows
         if is_whole(txid, raw)
     ]
