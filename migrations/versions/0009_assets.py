@@ -78,6 +78,7 @@ def _create_assets() -> None:
     )
     op.create_index("ix_assets_issuer", "assets", ["issuer", "asset_number"], unique=False)
     op.create_index("ix_assets_symbol", "assets", ["symbol", "asset_number"], unique=False)
+    op.create_index("ix_assets_issuer_symbol", "assets", ["issuer", "symbol", "asset_number"], unique=False)
 
 
 def _create_holdings() -> None:

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
-from itertools import groupby
-from operator import itemgetter
 
-from sqlalchemy import Connection, Integer, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Integer, bindparam, func, select
 
-from ..core import codec
 from ..core.types import NO_ACCOUNT, Account
 from .backends.engines import Among, Query
-from .errors import StoreDamaged
-from .tables import account_history, accounts, blocks, bodies
-from .transactions import Confirmed, Place, cut, part_with
+from .tables import account_history, accounts
+from .transactions import Confirmed, HistoryPages, Place
 
 _ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
 _STATES = Among(select(accounts.c.payload, accounts.c.balance, accounts.c.sequence), accounts.c.payload)
-_when = (account_history.c.height, account_history.c.position)
-_page = (
-    select(*_when, part_with(account_history.c.position).label("first"), blocks.c.joined)
-    .add_columns(blocks.c.block_hash, blocks.c.header)
-    .select_from(account_history)
-    .join(blocks, (blocks.c.height == account_history.c.height) & blocks.c.main_chain)
-    .where(
-        account_history.c.account_id
-        == select(accounts.c.account_id).where(accounts.c.payload == bindparam("payload")).scalar_subquery(),
-        tuple_(*_when) < tuple_(bindparam("height", type_=Integer), bindparam("position", type_=Integer)),
-    )
-    .order_by(*(column.desc() for column in _when))
-    .limit(bindparam("at_most", type_=Integer))
-)
-_PAGE = Query(_page)
-_block_and_part = itemgetter(0, 2, 4, 5)
-_on_page = _page.subquery()
-_wanted = select(_on_page.c.height, _on_page.c.first, _on_page.c.joined).distinct().subquery()
-_PARTS = Query(
-    select(_wanted.c.height, _wanted.c.first, bodies.c.offsets, bodies.c.body)
-    .join_from(_wanted, bodies, (bodies.c.joined == _wanted.c.joined) & (bodies.c.first == _wanted.c.first))
-    .order_by(_wanted.c.height.desc(), _wanted.c.first.desc())
+_HISTORY = HistoryPages(
+    account_history,
+    account_history.c.account_id
+    == select(accounts.c.account_id).where(accounts.c.payload == bindparam("payload")).scalar_subquery(),
 )
 _RICHEST = Query(
     select(accounts.c.payload, accounts.c.balance, accounts.c.sequence)
@@ -48,8 +25,6 @@ _RICHEST = Query(
     .limit(bindparam("at_most", type_=Integer))
 )
 _LAST_ID = Query(select(func.max(accounts.c.account_id)))
-_NEWEST = Place(2**32, 0)
-"""Younger than every transaction: heights have 32 bits on the wire."""
 
 
 def account(conn: Connection, payload: bytes) -> Account:
@@ -65,25 +40,8 @@ def states(conn: Connection, payloads: Iterable[bytes]) -> dict[bytes, Account]:
 
 
 def history(conn: Connection, payload: bytes, before: Place | None, limit: int) -> list[Confirmed]:
-    """The transactions that touch an account, newest first, those older than `before`.
-
-    Two statements: where they stand, and each part of a body in which one does, once and one at a time.
-    Raises StoreDamaged.
-    """
-    height, position = before or _NEWEST
-    asked = {"payload": payload, "height": height, "position": position, "at_most": limit}
-    found = []
-    with closing(_PARTS.rows(conn, **asked)) as parts:
-        for block_and_part, rows in groupby(list(_PAGE.rows(conn, **asked)), _block_and_part):
-            height, first, block_hash, header = block_and_part
-            part = next(parts, None)
-            if part is None or part[:2] != (height, first):
-                raise StoreDamaged(f"the database has no body for the block at height {height}")
-            timestamp = codec.timestamp_of(header)
-            places = [Place(height, position) for _, position, *_ in rows]
-            raws = cut(places, *part[1:])
-            found += [Confirmed(place, block_hash, timestamp, raw) for place, raw in zip(places, raws, strict=True)]
-    return found
+    """The transactions that touch an account, newest first, those older than `before`. Raises StoreDamaged."""
+    return _HISTORY.page(conn, before, limit, payload=payload)
 
 
 def all_history(conn: Connection) -> Iterator[tuple[bytes, int, int]]:

@@ -166,6 +166,7 @@ assets = Table(
     CheckConstraint("decimals BETWEEN 0 AND 8", name="decimals"),
     Index("ix_assets_issuer", "issuer", "asset_number"),
     Index("ix_assets_symbol", "symbol", "asset_number"),
+    Index("ix_assets_issuer_symbol", "issuer", "symbol", "asset_number"),
 )
 """Rules 2: the assets of the main chain. One that was undone has no row."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from struct import unpack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, ScalarSelect, Table, bindparam, func, select, tuple_
 
 from ..core import codec
 from ..core.errors import Malformed
@@ -39,6 +42,60 @@ def part_with(position: ColumnElement[int]) -> ScalarSelect[int]:
     """A condition: the part of a block's body that holds the transaction at `position`."""
     found = select(func.max(_other.c.first)).where(_other.c.joined == blocks.c.joined, _other.c.first <= position)
     return found.correlate_except(_other).scalar_subquery()
+
+
+_NEWEST = Place(2**32, 0)
+"""Younger than every transaction: heights have 32 bits on the wire."""
+_block_and_part = itemgetter(0, 2, 4, 5)
+
+
+class HistoryPages:
+    """Pages of a history: a table of places (height, position) of the main chain's transactions, by what they touch."""
+
+    def __init__(self, history: Table, is_meant: ColumnElement[bool]) -> None:
+        """`is_meant`: which rows of `history`, by parameters that `page` is given."""
+        when = (history.c.height, history.c.position)
+        page = (
+            select(*when, part_with(history.c.position).label("first"), blocks.c.joined)
+            .add_columns(blocks.c.block_hash, blocks.c.header)
+            .select_from(history)
+            .join(blocks, (blocks.c.height == history.c.height) & blocks.c.main_chain)
+            .where(
+                is_meant,
+                tuple_(*when) < tuple_(bindparam("height", type_=Integer), bindparam("position", type_=Integer)),
+            )
+            .order_by(*(column.desc() for column in when))
+            .limit(bindparam("at_most", type_=Integer))
+        )
+        on_page = page.subquery()
+        wanted = select(on_page.c.height, on_page.c.first, on_page.c.joined).distinct().subquery()
+        self._page = Query(page)
+        self._parts = Query(
+            select(wanted.c.height, wanted.c.first, bodies.c.offsets, bodies.c.body)
+            .join_from(wanted, bodies, (bodies.c.joined == wanted.c.joined) & (bodies.c.first == wanted.c.first))
+            .order_by(wanted.c.height.desc(), wanted.c.first.desc())
+        )
+
+    def page(self, conn: Connection, before: Place | None, limit: int, **values: Any) -> list[Confirmed]:
+        """The newest transactions, those older than `before`, at most `limit`.
+
+        Two statements: where they stand, and each part of a body in which one does, once and one at a time.
+        Raises StoreDamaged.
+        """
+        height, position = before or _NEWEST
+        asked = {"height": height, "position": position, "at_most": limit, **values}
+        found = []
+        with closing(self._parts.rows(conn, **asked)) as parts:
+            for block_and_part, rows in groupby(list(self._page.rows(conn, **asked)), _block_and_part):
+                height, first, block_hash, header = block_and_part
+                part = next(parts, None)
+                if part is None or part[:2] != (height, first):
+                    raise StoreDamaged(f"the database has no body for the block at height {height}")
+                timestamp = codec.timestamp_of(header)
+                places = [Place(height, position) for _, position, *_ in rows]
+                raws = cut(places, *part[1:])
+                found += [Confirmed(place, block_hash, timestamp, raw) for place, raw in zip(places, raws, strict=True)]
+        return found
 
 
 _is_it = transactions.c.shown_txid == bindparam("shown_txid")
