@@ -225,12 +225,12 @@ class Chain:
     def _open_body(self, raw: bytes, header: Header, block_hash: bytes, parent: TreeBlock) -> NewBlock | Refused:
         """Stage 4. A failure that the header commits to is to be remembered."""
         try:
-            block, txids = open_body(raw, header)
+            block, txids = open_body(raw, header, self.coin)
         except RuleError as error:
             return Refused(error)
         new = NewBlock(block, block_hash, raw[HEADER_SIZE:], parent.height + 1, _work(header, parent), txids)
         try:
-            rules.check_body_in_isolation(block, txids)
+            rules.check_body_in_isolation(block, txids, self.coin.rules)
         except RuleError as error:
             return Refused(error, None if error.code in NOT_THE_HEADERS_FAULT else new)
         self.ancestry.remember(block_hash, header, new.height)
@@ -296,7 +296,7 @@ class Chain:
         """
         header = codec.decode_header(raw[:HEADER_SIZE])
         try:
-            _, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:])
+            _, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:], rules=self.coin.rules)
             rules.check_not_mutated(txids)  # the root alone doesn't tell (CVE-2012-2459)
             rules.check_merkle_root(header, txids)
         except RuleError:

@@ -21,7 +21,7 @@ from ..core import ledger
 from ..core.codec import show
 from ..core.errors import RULES, InvalidParent, Malformed, MoneyerError, RuleError
 from ..core.rules import Route, route
-from ..core.types import Block, Transfer
+from ..core.types import Block, Spend
 from ..store import blocks, chainstate, mining
 from ..store.chainstate import ChainState, Leaving, NewBlock, sum_up
 from ..store.engine import Store
@@ -155,6 +155,8 @@ class Advance:
         self._touched: set[bytes] = set()
         """Accounts that lost money or sent some; and of blocks that were tried in between, which does no harm."""
         self._gone = 0
+        self._undone: set[bytes] = set()
+        """Assets that were undone; some may have come back with the blocks of the new chain."""
 
     def to_best(self) -> _Joined:
         """Connect the best chain there is. Raises _SignaturesMissing, and then nothing must be committed."""
@@ -198,7 +200,7 @@ class Advance:
                 chainstate.condemn(self._conn, step.block_hash, error.code)
                 self._error = self._error or error
                 break
-            self._touched.update(transfer.sender for transfer in ledger.spends_of(block))
+            self._touched.update([spend.sender for spend in ledger.spends_of(block)])
             reached = step
         state.save()
         return reached
@@ -206,11 +208,12 @@ class Advance:
     def _disconnect(self, state: ChainState, height: int, hashes: Sequence[bytes]) -> None:
         """Take the last blocks off the main chain, newest first. `height`: of the first of them."""
         while hashes:
-            leaving = self._prepared.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn))
+            leaving = self._prepared.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn), self._coin.chain_id)
             height -= len(leaving.hashes)
             state.disconnect(leaving, height + 1)
             self._touched.update(leaving.effect.balances)
-            self._gone += leaving.transfers
+            self._gone += leaving.spends
+            self._undone |= leaving.effect.assets.issued
             hashes = hashes[len(leaving.hashes) :]
 
     def _route(self, here: TreeBlock, there: TreeBlock) -> Route[bytes]:
@@ -264,7 +267,7 @@ class Prepared:
         self.verify(connect)
         self._leaving = []
         while disconnect and sum(len(each.txids) for each in self._leaving) < _MOST_LEAVING:
-            self._leaving.append(sum_up(disconnect, self._store.read))
+            self._leaving.append(sum_up(disconnect, self._store.read, self._store.coin.chain_id))
             disconnect = disconnect[len(self._leaving[-1].hashes) :]
 
     def leaving(self, hashes: Sequence[bytes]) -> Leaving | None:
@@ -273,7 +276,7 @@ class Prepared:
 
     def verify(self, block_hashes: Sequence[bytes]) -> None:
         """Verify the signatures in these blocks, outside any transaction."""
-        waiting: dict[bytes, list[Transfer]] = {}
+        waiting: dict[bytes, list[Spend]] = {}
         count = 0
         for block_hash in block_hashes:
             block = self._find(block_hash)
@@ -286,9 +289,9 @@ class Prepared:
                 waiting, count = {}, 0
         self._verify_all(waiting)
 
-    def _verify_all(self, waiting: dict[bytes, list[Transfer]]) -> None:
-        transfers = [transfer for of_block in waiting.values() for transfer in of_block]
-        results = iter(verify_signatures(self._store.coin.chain_id, transfers) if transfers else ())
+    def _verify_all(self, waiting: dict[bytes, list[Spend]]) -> None:
+        spends = [spend for of_block in waiting.values() for spend in of_block]
+        results = iter(verify_signatures(self._store.coin.chain_id, spends) if spends else ())
         for block_hash, of_block in waiting.items():
             self._verified[block_hash] = list(islice(results, len(of_block)))
 

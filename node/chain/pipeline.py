@@ -38,9 +38,9 @@ def open_block(raw: bytes, coin: Coin) -> tuple[Header, bytes]:
     return codec.decode_header(raw[:HEADER_SIZE]), sha256d(raw[:HEADER_SIZE])
 
 
-def open_body(raw: bytes, header: Header) -> tuple[Block, list[bytes]]:
+def open_body(raw: bytes, header: Header, coin: Coin) -> tuple[Block, list[bytes]]:
     """What stage 4 looks at: the block of a header, from the whole block's bytes, and its txids. Raises Malformed."""
-    transactions, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:])
+    transactions, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:], rules=coin.rules)
     return Block(header, transactions), txids
 
 

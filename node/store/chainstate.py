@@ -18,9 +18,13 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, literal, sel
 from ..core import codec, ledger
 from ..core.coin import Coin
 from ..core.errors import InvalidParent
-from ..core.ledger import Effect, coinbase_of, fees_of
-from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Header, Transfer
+from ..core.assets import asset_of
+from ..core.ledger import BlockContext, Effect, Ledger, Touched, coinbase_of, fees_of
+from ..core.pow import median_time_past
+from ..core.rules import MEDIAN_SPAN
+from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Coinbase, Header, Transfer
 from . import blocks
+from .assets.asset_state import AssetState
 from .backends.engines import Among, Many, Query, Values
 from .blocks import CONNECTED, INVALID, STORED
 from .tables import SUM_MASK, account_history, accounts, bodies, transactions
@@ -215,25 +219,28 @@ class Leaving:
     effect: Effect = field(default_factory=Effect)
 
     @property
-    def transfers(self) -> int:
+    def spends(self) -> int:
+        """How many they are."""
         return len(self.txids) - len(self.hashes)
 
-    def add(self, conn: Connection, block_hash: bytes) -> None:
+    def add(self, conn: Connection, block_hash: bytes, chain_id: bytes) -> None:
         """The block below the last one."""
-        coinbase, coinbase_txid, transfers = blocks.outline(conn, block_hash)
+        coinbase, coinbase_txid, spends = blocks.outline(conn, block_hash)
         self.hashes.append(block_hash)
         self.txids.append(coinbase_txid)
-        self.txids.extend([transfer.txid for transfer in transfers])
-        self.effect.add(coinbase, transfers)
+        self.txids.extend([spend.txid for spend in spends])
+        self.effect.add(chain_id, coinbase, spends)
 
 
-def sum_up(hashes: Sequence[bytes], reading: Callable[[], AbstractContextManager[Connection]]) -> Leaving:
+def sum_up(
+    hashes: Sequence[bytes], reading: Callable[[], AbstractContextManager[Connection]], chain_id: bytes
+) -> Leaving:
     """The first of `hashes`, as many as are not too many. `reading`: a connection for some of them."""
     leaving = Leaving()
     for start in range(0, len(hashes), _BLOCKS_AT_ONCE):
         with reading() as conn:
             for block_hash in hashes[start : start + _BLOCKS_AT_ONCE]:
-                leaving.add(conn, block_hash)
+                leaving.add(conn, block_hash, chain_id)
         if len(leaving.txids) >= MOST_TRANSACTIONS:
             break
     leaving.txids.sort(key=lambda txid: txid[::-1])  # in the order of their rows
@@ -282,6 +289,7 @@ class ChainState:
         """What the rows hold, of `_accounts`."""
         self._numbers: dict[bytes, int] = {}
         self._next_number: int | None = None
+        self._assets = AssetState(conn)
         self._clear()
 
     def _clear(self) -> None:
@@ -300,28 +308,43 @@ class ChainState:
         self, block: Block, block_hash: bytes, height: int, signatures: Sequence[bool], txids: Sequence[bytes]
     ) -> None:
         """Connect a stored block behind the tip. Raises the rule's error, and the block has then no effect."""
-        payloads = ledger.payloads_of(block)
-        view = self._view(payloads)
+        touched = ledger.touched_by(block, self._coin.chain_id)
+        before = self._view(touched)
+        after = before.copy()
         subsidy = self._coin.subsidy(height)
-        ledger.apply_block(view, block, height=height, subsidy=subsidy, signatures=signatures)
-        self._connect(view, payloads, block, block_hash, height, txids)
+        context = BlockContext(self._coin.chain_id, height, lambda: self._median_time_past(block.header.prev_hash))
+        ledger.apply_block(after, block, context, subsidy=subsidy, signatures=signatures)
+        ledger.check_block_invariants(before, after, subsidy)
+        self._connect(after, touched, block, block_hash, height, txids)
+
+    def _median_time_past(self, parent_hash: bytes) -> int:
+        """Of a child of a block of the tree, Unix seconds."""
+        timestamps: list[int] = []
+        while len(timestamps) < MEDIAN_SPAN:
+            row = blocks.by_hash(self._conn, parent_hash)
+            if row is None:  # below genesis
+                break
+            timestamps.append(row.header.timestamp)
+            parent_hash = row.header.prev_hash
+        return median_time_past(timestamps[::-1])
 
     def connect_genesis(self) -> None:
         genesis = self._coin.genesis
-        payloads = ledger.payloads_of(genesis)
-        view = self._view(payloads)
+        touched = ledger.touched_by(genesis, self._coin.chain_id)
+        view = self._view(touched)
         ledger.apply_genesis(view, genesis)
         txids = [codec.txid(transaction) for transaction in genesis.transactions]
-        self._connect(view, payloads, genesis, self._coin.chain_id, 0, txids)
+        self._connect(view, touched, genesis, self._coin.chain_id, 0, txids)
 
     def disconnect(self, leaving: Leaving, lowest: int) -> None:
         """Exact inverse of `connect`, for the last blocks. `lowest`: height of the last of these."""
-        payloads = leaving.effect.balances.keys()
-        view = self._view(payloads)
+        touched = leaving.effect.touched
+        view = self._view(touched)
         ledger.undo(view, leaving.effect)
-        self._keep(view, payloads)
+        self._keep(view, touched)
         self._old_tx += [(txid[::-1],) for txid in leaving.txids]
-        self._old_history.update([self._numbers[payload] for payload in payloads])
+        self._old_history.update([self._numbers[payload] for payload in touched.payloads])
+        self._assets.disconnected(touched.assets, lowest)
         self._lowest = lowest
         self._disconnected += leaving.hashes
         self._save_if_many()
@@ -330,6 +353,7 @@ class ChainState:
         """Write what was done since the last time."""
         conn = self._conn
         self._save_accounts()
+        self._assets.save(self._numbers)
         # In the order of their keys: neighbours share a page of the index.
         _DELETE_TX.run(conn, sorted(self._old_tx))
         _DELETE_HISTORY.run(conn, [(number, self._lowest) for number in sorted(self._old_history)])
@@ -339,37 +363,48 @@ class ChainState:
         set_main_chain(conn, self._connected, True)
         self._clear()
 
-    def _view(self, payloads: Iterable[bytes]) -> dict[bytes, Account]:
-        """A copy of the accounts that a block touches."""
+    def _view(self, touched: Touched) -> Ledger:
+        """A copy of what blocks touch."""
+        payloads = touched.payloads
         missing = [payload for payload in payloads if payload not in self._accounts]
         for payload, number, balance, sequence in _LOAD_ACCOUNTS.rows(self._conn, missing):
             self._numbers[payload] = number
             self._accounts[payload] = self._stored[payload] = Account(balance, sequence)
-        return {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
+        view = {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
+        if not touched.assets:
+            return Ledger(view)
+        return Ledger(view, *self._assets.view(touched.assets, touched.holdings, self._numbers))
 
-    def _keep(self, view: dict[bytes, Account], payloads: Collection[bytes]) -> None:
+    def _keep(self, view: Ledger, touched: Touched) -> None:
         # One that left the view is (0, 0) now; its row stays, for its number.
-        self._accounts.update((payload, view.get(payload, NO_ACCOUNT)) for payload in payloads)
-        self._touched.update(payloads)
+        accounts = view.accounts
+        self._accounts.update((payload, accounts.get(payload, NO_ACCOUNT)) for payload in touched.payloads)
+        self._touched.update(touched.payloads)
+        self._assets.keep(view, touched)
 
     def _connect(
         self,
-        view: dict[bytes, Account],
-        payloads: set[bytes],
+        view: Ledger,
+        touched: Touched,
         block: Block,
         block_hash: bytes,
         height: int,
         txids: Sequence[bytes],
     ) -> None:
-        self._keep(view, payloads)
-        self._number(payloads)
+        self._keep(view, touched)
+        self._number(touched.payloads)
         numbers = self._numbers
         self._new_tx += [(txid[::-1], height, position) for position, txid in enumerate(txids)]
         for position, transaction in enumerate(block.transactions):
             receiver = numbers[transaction.receiver]
             self._new_history.append((receiver, height, position))
-            if isinstance(transaction, Transfer) and transaction.sender != transaction.receiver:
+            if isinstance(transaction, Coinbase):
+                continue
+            if transaction.sender != transaction.receiver:
                 self._new_history.append((numbers[transaction.sender], height, position))
+            asset = None if isinstance(transaction, Transfer) else asset_of(self._coin.chain_id, transaction)
+            if asset is not None:
+                self._assets.connected(asset, height, position)
         self._connected.append(block_hash)
         self._save_if_many()
 
@@ -398,5 +433,5 @@ class ChainState:
 
     def _save_if_many(self) -> None:
         waiting = self._new_tx, self._new_history, self._old_tx, self._old_history
-        if sum(map(len, waiting)) > _MOST_ROWS:
+        if sum(map(len, waiting)) + self._assets.waiting > _MOST_ROWS:
             self.save()

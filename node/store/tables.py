@@ -241,7 +241,7 @@ Index(
 
 Index(
     "ix_mempool_asset",
-    *(mempool.c.asset, mempool.c.sender, mempool.c.asset_amount, mempool.c.mints),
+    *(mempool.c.sender, mempool.c.asset, mempool.c.asset_amount, mempool.c.mints),
     sqlite_where=text("asset IS NOT NULL"),
 )
 Index(

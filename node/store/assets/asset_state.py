@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import chain
+from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ...core.assets import Asset, Holding
+from ...core.ledger import Ledger, Touched
 from ..backends.engines import Among, Many, Query, Values
-from ..tables import accounts, asset_history, holdings
+from ..tables import asset_history, holdings
 from ..tables import assets as table
 
 _NEXT_NUMBER = Query(select(func.coalesce(func.max(table.c.asset_number), 0) + 1))
@@ -21,9 +21,9 @@ _LOAD_ASSETS = Among(
     table.c.asset,
 )
 _LOAD_HOLDING = Query(
-    select(holdings.c.amount)
-    .join_from(holdings, accounts, accounts.c.account_id == holdings.c.account_id)
-    .where(accounts.c.payload == bindparam("payload"), holdings.c.asset_number == bindparam("number"))
+    select(holdings.c.amount).where(
+        holdings.c.account_id == bindparam("account_id"), holdings.c.asset_number == bindparam("asset_number")
+    )
 )
 _INSERT_ASSET = Many(
     insert(table),
@@ -33,8 +33,8 @@ _INSERT_ASSET = Many(
 _UPDATE_ASSET = Many(
     update(table)
     .where(table.c.asset_number == bindparam("which"))
-    .values(minted=bindparam("new_minted"), burned=bindparam("new_burned")),
-    *("new_minted", "new_burned", "which"),
+    .values(minted=bindparam("new_minted"), burned=bindparam("new_burned"), height=bindparam("new_height")),
+    *("new_minted", "new_burned", "new_height", "which"),
 )
 _DELETE_ASSET = Many(delete(table).where(table.c.asset_number == bindparam("gone")), "gone")
 _INSERT_HOLDING = Many(insert(holdings), "account_id", "asset_number", "amount")
@@ -75,12 +75,14 @@ class AssetState:
         self._old_history: dict[bytes, int] = {}
         """Assets that disconnected blocks touched: the lowest height of these."""
 
-    def view(self, touched: Collection[bytes], keys: Collection[Holding]) -> tuple[dict[bytes, Asset], dict[Holding, int]]:
-        """A copy of the assets and holdings that blocks touch."""
+    def view(
+        self, touched: Collection[bytes], keys: Collection[Holding], account_ids: Mapping[bytes, int]
+    ) -> tuple[dict[bytes, Asset], dict[Holding, int]]:
+        """A copy of the assets and holdings that blocks touch. `account_ids`: by payload, of all that have a row."""
         self._load(touched)
         for key in keys:
             if key not in self._holdings:
-                self._holdings[key] = self._stored_holdings[key] = self._amount(key)
+                self._holdings[key] = self._stored_holdings[key] = self._amount(key, account_ids)
         assets = {asset: state for asset in touched if (state := self._assets[asset]) is not None}
         return assets, {key: amount for key in keys if (amount := self._holdings[key])}
 
@@ -91,24 +93,19 @@ class AssetState:
             self._numbers[asset] = number
             self._assets[asset] = self._stored[asset] = Asset(issuer, symbol.encode(), name.encode(), *rest)
 
-    def _amount(self, key: Holding) -> int:
+    def _amount(self, key: Holding, account_ids: Mapping[bytes, int]) -> int:
         payload, asset = key
-        number = self._numbers.get(asset)
-        row = None if number is None else _LOAD_HOLDING.one(self._conn, payload=payload, number=number)
+        if asset not in self._stored or payload not in account_ids:
+            return 0
+        row = _LOAD_HOLDING.one(self._conn, account_id=account_ids[payload], asset_number=self._numbers[asset])
         return row[0] if row else 0
 
-    def keep(
-        self,
-        assets: Mapping[bytes, Asset],
-        amounts: Mapping[Holding, int],
-        touched: Collection[bytes],
-        keys: Collection[Holding],
-    ) -> None:
-        """What `view` gave, as blocks left it. One that left the views is no more."""
-        self._assets.update((asset, assets.get(asset)) for asset in touched)
-        self._touched.update(touched)
-        self._holdings.update((key, amounts.get(key, 0)) for key in keys)
-        self._touched_holdings.update(keys)
+    def keep(self, view: Ledger, touched: Touched) -> None:
+        """What `view` gave, as blocks left it. An asset or a holding that left the view is no more."""
+        self._assets.update((asset, view.assets.get(asset)) for asset in touched.assets)
+        self._touched.update(touched.assets)
+        self._holdings.update((key, view.holdings.get(key, 0)) for key in touched.holdings)
+        self._touched_holdings.update(touched.holdings)
 
     def connected(self, asset: bytes, height: int, position: int) -> None:
         """A transaction of a connected block touched an asset."""
@@ -134,12 +131,12 @@ class AssetState:
         """Rows that `save` will write, about."""
         return len(self._new_history) + len(self._touched_holdings)
 
-    def save(self, account_numbers: Callable[[bytes], int]) -> None:
-        """Write what was done since the last time. `account_numbers`: the `account_id` of a payload."""
+    def save(self, account_ids: Mapping[bytes, int]) -> None:
+        """Write what was done since the last time. `account_ids`: by payload, of all that were touched."""
         if not self._touched:
             return
         conn = self._conn
-        self._save_holdings(account_numbers)
+        self._save_holdings(account_ids)
         # History before assets: one that is gone keeps its number until then.
         old = [(self._numbers[asset], lowest) for asset, lowest in self._old_history.items() if asset in self._stored]
         _DELETE_HISTORY.run(conn, sorted(old))
@@ -158,7 +155,7 @@ class AssetState:
                 new.append(self._row(asset, state))
                 self._stored[asset] = state
             elif state is not None and state != stored:
-                changed.append((state.minted, state.burned, self._numbers[asset]))
+                changed.append((state.minted, state.burned, state.height, self._numbers[asset]))
                 self._stored[asset] = state
         _DELETE_ASSET.run(self._conn, gone)
         _UPDATE_ASSET.run(self._conn, changed)
@@ -168,14 +165,14 @@ class AssetState:
         terms = (state.symbol.decode(), state.name.decode(), state.decimals, state.content, state.max_supply)
         return (self._number(asset), asset, state.issuer, *terms, state.minted, state.burned, state.height)
 
-    def _save_holdings(self, account_numbers: Callable[[bytes], int]) -> None:
+    def _save_holdings(self, account_ids: Mapping[bytes, int]) -> None:
         new, changed, gone = [], [], []
         for key in self._touched_holdings:
             payload, asset = key
             amount, stored = self._holdings[key], self._stored_holdings[key]
             if amount == stored:
                 continue
-            row = (account_numbers(payload), self._number(asset))
+            row = (account_ids[payload], self._number(asset))
             if not amount:
                 gone.append(row)
             elif stored:
