@@ -60,7 +60,10 @@ _LAST_VERSION: Final = {1: TRANSFER_VERSION, 2: _BURN_VERSION}
 """The highest version of a transaction, by the coin's rules."""
 _LEAST_SPEND: Final = {1: TRANSFER_BASE, 2: _ENVELOPE.size + _BURN.size + 3}
 _TEXTS: Final = 255 + 255
-MAX_SPEND: Final = {1: MAX_TRANSFER, 2: _ENVELOPE.size + _ISSUE.size + 1 + _CONTENT_SIZE + _TEXTS + 1 + 255 + 2 + 2**16 - 1}
+MAX_SPEND: Final = {
+    1: MAX_TRANSFER,
+    2: _ENVELOPE.size + _ISSUE.size + 1 + _CONTENT_SIZE + _TEXTS + 1 + 255 + 2 + 2**16 - 1,
+}
 """No spend that decodes is longer, in bytes, by the coin's rules. The longest valid one of rules 2 has 4,968."""
 INNER_NODE_SIZE: Final = 64
 """Bytes that no transaction may have: it could pass for an inner node of a Merkle tree."""
@@ -366,9 +369,7 @@ def decode_body(raw: bytes) -> tuple[Transaction, ...]:
     return tuple([transaction for transaction, _, _ in _split(raw)])
 
 
-def decode_body_and_txids(
-    raw: bytes, *, rules: int = LATEST_RULES
-) -> tuple[tuple[Transaction, ...], list[bytes]]:
+def decode_body_and_txids(raw: bytes, *, rules: int = LATEST_RULES) -> tuple[tuple[Transaction, ...], list[bytes]]:
     """The same with their txids, for which nothing is encoded anew: a value has one encoding, so these bytes are it.
 
     `rules`: as of `decode_transaction`.

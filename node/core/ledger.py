@@ -172,9 +172,7 @@ def apply_spend(ledger: Ledger, spend: Spend, context: BlockContext) -> None:
     accounts[spend.sender] = Account(account.balance - spend.cost, account.sequence + 1)
     _credit(accounts, spend.receiver, spend.coin_amount)
     if isinstance(spend, Envelope):
-        apply_to_assets(
-            ledger.assets, ledger.holdings, spend, chain_id=context.chain_id, height=context.height
-        )
+        apply_to_assets(ledger.assets, ledger.holdings, spend, chain_id=context.chain_id, height=context.height)
 
 
 def _credit(accounts: Accounts, payload: bytes, amount: int) -> None:

@@ -1,9 +1,9 @@
 """Policies: who may spend from an address of kind 1, after when, against which secret (`docs/protocol.md`, rules 2).
 
-A policy is a tree of leaves (a key, a hash, a height, a time) and thresholds (k of n). The address commits to its bytes;
-a spend shows them, and names the leaves that it meets. Here stand the trees, their one encoding, the witness in which a
-spend names its leaves, and the rule that these are exactly enough. Signatures and the clock are judged elsewhere
-(`signing.signature_checks`, `ledger.check_locks`): nothing here depends on a block.
+A policy is a tree of leaves (a key, a hash, a height, a time) and thresholds (k of n). The address commits to its
+bytes; a spend shows them, and names the leaves that it meets. Here stand the trees, their one encoding, the witness in
+which a spend names its leaves, and the rule that these are exactly enough. Signatures and the clock are judged
+elsewhere (`signing.signature_checks`, `ledger.check_locks`): nothing here depends on a block.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ Leaf = Key | Hash | AfterHeight | AfterTime
 Policy = Leaf | Threshold
 
 
-class Item(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Item:
     """A leaf that a witness names. `data`: a key's signature (64 bytes), a hash's preimage (32), else nothing."""
 
     index: int
@@ -235,7 +236,9 @@ def encode_witness(raw_policy: bytes, items: Sequence[Item]) -> bytes:
 def decode_witness(witness: bytes) -> tuple[bytes, Shape, list[Item]]:
     """A policy's bytes, the policy, and the items that a witness of kind 1 holds. Raises BadWitness."""
     if len(witness) < 2:
-        raise BadWitness("the witness is cut short", expected="a policy and the leaves that are met", found=len(witness))
+        raise BadWitness(
+            "the witness is cut short", expected="a policy and the leaves that are met", found=len(witness)
+        )
     end = 2 + int.from_bytes(witness[:2], "little")
     if end >= len(witness):
         raise BadWitness("the witness is cut short within its policy", expected=f"over {end} bytes", found=len(witness))
@@ -254,7 +257,8 @@ def _items(witness: bytes, at: int, leaves: Sequence[Leaf]) -> list[Item]:
         index, at = witness[at], at + 1
         if not last < index < len(leaves):
             raise BadWitness(
-                "the leaves of a witness are named once each, in order", expected=f"{last + 1} to {len(leaves) - 1}",
+                "the leaves of a witness are named once each, in order",
+                expected=f"{last + 1} to {len(leaves) - 1}",
                 found=index,
             )
         size = _data_size(leaves[index])
@@ -299,9 +303,9 @@ def check_exactly_enough(shape: Shape, named: Sequence[int]) -> None:
 
 def check_preimages(shape: Shape, items: Sequence[Item]) -> None:
     """Each named hash has its preimage: 32 bytes, of which the SHA-256 (one pass) is the leaf's. Raises BadWitness."""
-    for index, data in items:
-        leaf = shape.leaves[index]
-        if isinstance(leaf, Hash) and sha256(data).digest() != leaf.digest:
+    for item in items:
+        leaf = shape.leaves[item.index]
+        if isinstance(leaf, Hash) and sha256(item.data).digest() != leaf.digest:
             raise BadWitness("a preimage does not have the hash of its leaf", expected=leaf.digest.hex())
 
 
@@ -343,9 +347,7 @@ def _choices(node: Policy, first: int, met: Mapping[int, bool]) -> Iterator[tupl
     yield from _of_children(list(zip(node.children, starts, strict=True)), node.k, met)
 
 
-def _of_children(
-    children: list[tuple[Policy, int]], wanted: int, met: Mapping[int, bool]
-) -> Iterator[tuple[int, ...]]:
+def _of_children(children: list[tuple[Policy, int]], wanted: int, met: Mapping[int, bool]) -> Iterator[tuple[int, ...]]:
     if not wanted:
         yield ()
         return

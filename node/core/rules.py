@@ -214,7 +214,7 @@ MAX_SYMBOL = 12
 MAX_NAME = 64
 """Bytes of UTF-8 in an asset's name."""
 _KINDS = {1: (KEY_KIND,), 2: (KEY_KIND, POLICY_KIND)}
-"""Kinds of address that are in use, by the coin's rules: money sent to a reserved kind could be claimed by later ones."""
+"""Kinds of address in use, by the coin's rules: money sent to a reserved kind could be claimed by later ones."""
 _SYMBOL = re.compile(rb"[A-Z0-9]{1,12}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -230,9 +230,7 @@ def check_sender(spend: Spend, coin_rules: int) -> None:
     """Only a key can sign a transfer; a policy spends by versions 2 to 5."""
     kinds = (KEY_KIND,) if isinstance(spend, Transfer) else _KINDS[coin_rules]
     if spend.sender[0] not in kinds:
-        raise BadSender(
-            "the sender is of a kind that cannot send this", expected=max(kinds), found=spend.sender[0]
-        )
+        raise BadSender("the sender is of a kind that cannot send this", expected=max(kinds), found=spend.sender[0])
 
 
 def check_amount(transaction: Transaction) -> None:

@@ -53,7 +53,7 @@ def select_spends(ready: Iterable[Spend], ledger: Ledger, room: int, context: Bl
     """
     queues: dict[bytes, list[tuple[int, Spend]]] = {}
     for arrival, spend in enumerate(ready):
-        queues.setdefault(transfer.sender, []).append((arrival, spend))
+        queues.setdefault(spend.sender, []).append((arrival, spend))
     heap: list[tuple[int, int, bytes, int]] = []
 
     def offer(sender: bytes, index: int) -> None:
@@ -72,7 +72,7 @@ def select_spends(ready: Iterable[Spend], ledger: Ledger, room: int, context: Bl
         if size > room:
             continue
         try:
-            apply_spend(view, transfer, context)
+            apply_spend(view, spend, context)
         except RuleError:
             continue
         chosen.append(spend)

@@ -95,13 +95,14 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What transactions of versions 2 to 5 have in common (rules 2). `sequence` is one count an account, with transfers."""
+    """What transactions of versions 2 to 5 have in common (rules 2)."""
 
     sender: bytes
     """33-byte payload: a key, or a policy."""
     fee: int
     """Base units of the coin that the miner of the block gets."""
     sequence: int
+    """Of its sender: one count over all versions, transfers too."""
     memo: bytes
     """Up to `MAX_MEMO` bytes of UTF-8, public for ever."""
     witness: bytes
