@@ -13,7 +13,6 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_from_json
-from moneyer.node.core.rules import RULES_VERSION
 from moneyer.node.p2p.peer import wire
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from moneyer.node.system.shares import CALLBACKS
@@ -46,7 +45,7 @@ def test_a_hello_tells_who_a_node_is(asked: Asked) -> None:
     assert (hello.protocol, hello.chain_id, hello.url) == (1, show(node.coin.chain_id), node.url)
     assert (hello.height, hello.tip, hello.claimed_work) == (12, show(node.chain.tip_hash), node.chain.work)
     assert hello.agent.startswith("moneyer/")
-    assert node.get("/p2p/hello").json["rules"] == hello.rules == RULES_VERSION
+    assert node.get("/p2p/hello").json["rules"] == hello.rules == node.coin.rules
     assert client.hello().node_id == hello.node_id
 
 
@@ -94,7 +93,7 @@ def test_transfers_are_taken_and_refused_one_by_one(fresh: RunningNode) -> None:
     answer = client.push_transactions(b"".join(map(codec.encode_transaction, [good[0], poor, *good[1:], good[0]])))
     assert answer.accepted == 4
     assert [(each.txid, each.code) for each in answer.rejected] == [(show(codec.txid(poor)), "insufficient_funds")]
-    assert sorted(each.sequence for each in codec.decode_transfers(client.mempool())) == [0, 1, 2]
+    assert sorted(each.sequence for each in codec.decode_spends(client.mempool())) == [0, 1, 2]
     client.close()
 
 

@@ -78,7 +78,7 @@ def test_amounts_are_exact_numbers_of_coins(rich: RunningNode) -> None:
     assert answer.status == 201, answer.body
     held = rich.get("/v1/mempool").json["transactions"][0]
     assert (held["amount"], held["fee"]) == (1, 11)
-    signed = codec.decode_transfer(rich.get("/p2p/mempool").body)
+    signed = codec.decode_spend(rich.get("/p2p/mempool").body)
     rich.extend(transfers=[signed])
     told = rich.get("/get_chain?from=2").body
     assert b'"amount":0.000001,"fee":0.000011' in told

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from moneyer.node.core import codec, ledger, signing
+from moneyer.node.core import codec, ledger
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.types import NO_ACCOUNT, Account, Block, Transfer
-from tests.kit.chains import Key, block_on, transfer
+from moneyer.node.core.ledger import Accounts, BlockContext, Ledger
+from moneyer.node.core.types import NO_ACCOUNT, Block, Transfer
+from tests.kit.chains import Key, are_signed, block_on, transfer
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,12 @@ class Place:
     block: Block
     height: int
     joined: int
-    accounts: dict[bytes, Account]
+    ledger: Ledger
+    """After the block."""
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.ledger.accounts
 
     @property
     def block_hash(self) -> bytes:
@@ -33,24 +39,29 @@ class Model:
         self.coin = coin
         self.people = people
         self.random = random
-        accounts: dict[bytes, Account] = {}
-        ledger.apply_genesis(accounts, coin.genesis)
-        self.tip = Place(coin.genesis, 0, 0, accounts)
+        state = Ledger({})
+        ledger.apply_genesis(state, coin.genesis)
+        self.tip = Place(coin.genesis, 0, 0, state)
         self.recent = [self.tip]
         """Where the next block may stand."""
         self.made = 0
 
-    def transfers(self, accounts: dict[bytes, Account], count: int) -> list[Transfer]:
-        """Valid ones, one after the other; `accounts` is changed as they do."""
+    def context(self, parent: Place) -> BlockContext:
+        """Of a block on this one; no spend of this model names a time."""
+        return BlockContext(self.coin.chain_id, parent.height + 1, lambda: 0)
+
+    def transfers(self, parent: Place, count: int) -> list[Transfer]:
+        """Valid ones, one after the other, for a block on this one."""
+        state, context = parent.ledger.copy(), self.context(parent)
         made = []
         for _ in range(count):
             sender, receiver = self.random.choice(self.people), self.random.choice(self.people)
-            account = accounts.get(sender.payload, NO_ACCOUNT)
+            account = state.accounts.get(sender.payload, NO_ACCOUNT)
             if account.balance:
                 amount = self.random.randint(1, min(account.balance, 5000))
                 fee = self.random.randint(0, min(account.balance - amount, 50))
                 made.append(transfer(self.coin, sender, receiver, amount, fee, account.sequence))
-                ledger.apply_transfer(accounts, made[-1])
+                ledger.apply_spend(state, made[-1], context)
         return made
 
     def block(self, parent: Place, transfers: Sequence[Transfer]) -> Block:
@@ -78,13 +89,11 @@ class Model:
 
     def accepted(self, parent: Place, block: Block) -> str:
         """The block joins the tree: what the node must answer."""
-        accounts = dict(parent.accounts)
-        for each in ledger.transfers_of(block):
-            assert signing.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
+        state, signatures = parent.ledger.copy(), are_signed(self.coin, block)
+        assert all(signatures)
         subsidy = self.coin.subsidy(parent.height + 1)
-        signatures = [True] * (len(block.transactions) - 1)
-        ledger.apply_block(accounts, block, height=parent.height + 1, subsidy=subsidy, signatures=signatures)
-        place = Place(block, parent.height + 1, self.made, accounts)
+        ledger.apply_block(state, block, self.context(parent), subsidy=subsidy, signatures=signatures)
+        place = Place(block, parent.height + 1, self.made, state)
         self.recent = [*self.recent[-5:], place]
         if place.height <= self.tip.height:
             return "side_branch"

@@ -190,7 +190,7 @@ def test_the_bookkeeping_of_signatures_is_linear_in_a_branchs_length(
             looks += 1
             return super().__len__()
 
-    monkeypatch.setattr(ledger, "transfers_of", lambda block: Counted())
+    monkeypatch.setattr(ledger, "spends_of", lambda block: Counted())
     Prepared(node.store, {each.block_hash: each for each in new}).verify([each.block_hash for each in new])
     assert len(new) <= looks <= 3 * len(new)
 

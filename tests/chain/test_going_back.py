@@ -124,7 +124,7 @@ def test_who_follows_the_mempool_misses_nothing_after_it_went_back(node: Whole) 
     node.service.go_back(file)
     assert node.pool() == {}
     node.mempool.accept_transfer(second)
-    assert [codec.decode_transfer(each.raw) for each in relay.in_pool_after(seen)] == [second]
+    assert [codec.decode_spend(each.raw) for each in relay.in_pool_after(seen)] == [second]
 
 
 def test_a_block_that_was_being_pushed_is_not_the_tip_any_more(node: Whole) -> None:

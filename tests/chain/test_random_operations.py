@@ -40,7 +40,7 @@ class Run:
 
     def extend(self) -> int:
         tip = self.model.tip
-        self.offer(tip, self.model.block(tip, self.model.transfers(dict(tip.accounts), self.random.randint(0, 3))))
+        self.offer(tip, self.model.block(tip, self.model.transfers(tip, self.random.randint(0, 3))))
         return 1
 
     def fork(self) -> int:
@@ -48,7 +48,7 @@ class Run:
         parent = self.random.choice(self.model.recent)
         count = self.random.choice((1, 1, 2, 3, 4))
         for _ in range(count):
-            transfers = self.model.transfers(dict(parent.accounts), self.random.randint(0, 3))
+            transfers = self.model.transfers(parent, self.random.randint(0, 3))
             self.offer(parent, self.model.block(parent, transfers))
             parent = self.model.recent[-1]
         return count
@@ -59,7 +59,7 @@ class Run:
         parent = self.model.tip if is_bad else self.random.choice(self.model.recent)
         raws = []
         for _ in range(self.random.randint(1, 6)):
-            block = self.model.block(parent, self.model.transfers(dict(parent.accounts), self.random.randint(0, 3)))
+            block = self.model.block(parent, self.model.transfers(parent, self.random.randint(0, 3)))
             self.model.accepted(parent, block)
             parent = self.model.recent[-1]
             raws.append(codec.encode_block(block))
@@ -97,8 +97,7 @@ class Run:
 
     def send(self) -> int:
         """Transfers that may or may not apply: some too dear, some ahead, some twice."""
-        state = dict(self.model.tip.accounts)
-        sent = self.model.transfers(state, self.random.randint(4, 12))
+        sent = self.model.transfers(self.model.tip, self.random.randint(4, 12))
         self.random.shuffle(sent)
         self.node.mempool.accept_transfers(sent + sent[:1])
         return len(sent) + 1

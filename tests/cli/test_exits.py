@@ -312,7 +312,7 @@ def test_a_payment_with_a_key_is_made_once_however_often_it_is_asked_for(own: Ru
     first = repeat(own, amount="900")
     assert "are missing" in refusal(moneyer(*send(own, amount="900")))
     assert repeat(own, amount="900") == first
-    own.extend(transfers=[codec.decode_transfer(own.get("/p2p/mempool").body)])
+    own.extend(transfers=[codec.decode_spend(own.get("/p2p/mempool").body)])
     assert repeat(own, "--wait", amount="900")["status"] == "confirmed"
     assert own.get(f"/v1/accounts/{first['receiver']}").json["balance"] == RICH + 900_000_000
     assert own.get(f"/v1/accounts/{first['sender']}").json["sequence"] == 1

@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from moneyer.node.core import codec, ledger, pow, rules, signing
+from moneyer.node.core import codec, pow, rules
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import NOT_THE_HEADERS_FAULT, InvalidParent, RuleError
+from moneyer.node.core.ledger import (
+    BlockContext,
+    Ledger,
+    apply_block,
+    apply_genesis,
+    check_block_invariants,
+    undo_block,
+)
 from moneyer.node.core.rules import route
-from moneyer.node.core.types import HEADER_SIZE, Account, Block
+from moneyer.node.core.types import HEADER_SIZE, Block
+from tests.kit.chains import are_signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +52,19 @@ class PureNode:
     coin: Coin
     tree: dict[bytes, Entry] = field(default_factory=dict)
     invalid: dict[bytes, RuleError] = field(default_factory=dict)
-    accounts: dict[bytes, Account] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=lambda: Ledger({}))
     tip: bytes = b""
 
     def __post_init__(self) -> None:
         genesis = self.coin.genesis
         self.tip = self.coin.chain_id
         self.tree[self.tip] = Entry(genesis, Tip(self.tip, 0, 0, 0))
-        ledger.apply_genesis(self.accounts, genesis)
+        apply_genesis(self.ledger, genesis)
 
     def copy(self) -> PureNode:
         """One that goes its own way."""
         other = PureNode(self.coin)
-        other.tree, other.invalid, other.accounts = dict(self.tree), dict(self.invalid), dict(self.accounts)
+        other.tree, other.invalid, other.ledger = dict(self.tree), dict(self.invalid), self.ledger.copy()
         other.tip = self.tip
         return other
 
@@ -77,8 +86,9 @@ class PureNode:
         parent = self.tree[header.prev_hash].tip
         rules.check_header_in_context(header, self.context(header.prev_hash), self.coin, now)
         try:
-            block = codec.decode_block(raw)
-            rules.check_body_in_isolation(block, [codec.txid(transaction) for transaction in block.transactions])
+            transactions, txids = codec.decode_body_and_txids(raw[HEADER_SIZE:], rules=self.coin.rules)
+            block = Block(header, transactions)
+            rules.check_body_in_isolation(block, txids, self.coin.rules)
         except RuleError as error:
             if error.code not in NOT_THE_HEADERS_FAULT:
                 self.invalid[block_hash] = error
@@ -97,12 +107,12 @@ class PureNode:
             (target.block_hash, target.height),
             lambda block_hash: self.tree[block_hash].block.header.prev_hash,
         )
-        accounts = dict(self.accounts)
+        state = self.ledger.copy()
         for block_hash in way.disconnect:
-            ledger.undo_block(accounts, self.tree[block_hash].block)
+            undo_block(state, self.tree[block_hash].block, self.coin.chain_id)
         for number, block_hash in enumerate(way.connect):
             try:
-                self._connect(accounts, self.tree[block_hash])
+                self._connect(state, self.tree[block_hash])
             except RuleError as error:
                 self.invalid[block_hash] = error
                 for below in way.connect[number + 1 :]:
@@ -110,20 +120,22 @@ class PureNode:
                 for bad in way.connect[number:]:
                     del self.tree[bad]
                 raise
-        self.accounts, self.tip = accounts, target.block_hash
+        self.ledger, self.tip = state, target.block_hash
         return "reorganized" if way.disconnect else "extended"
 
-    def _connect(self, accounts: dict[bytes, Account], entry: Entry) -> None:
-        transfers = ledger.transfers_of(entry.block)
-        digests = [codec.sighash(self.coin.chain_id, transfer) for transfer in transfers]
-        checks = [(each.public_key, digest, each.signature) for each, digest in zip(transfers, digests, strict=True)]
-        ledger.apply_block(
-            accounts,
+    def _connect(self, state: Ledger, entry: Entry) -> None:
+        """Apply the block, and hold both invariants of what it touched, as the node does."""
+        parent = self.context(entry.block.header.prev_hash)
+        subsidy = self.coin.subsidy(parent.height)
+        before = state.copy()
+        apply_block(
+            state,
             entry.block,
-            height=entry.tip.height,
-            subsidy=self.coin.subsidy(entry.tip.height),
-            signatures=signing.verify_many(checks),
+            BlockContext(self.coin.chain_id, parent.height, lambda: parent.median_time_past),
+            subsidy=subsidy,
+            signatures=are_signed(self.coin, entry.block),
         )
+        check_block_invariants(before, state, subsidy)
 
     def context(self, parent: bytes) -> rules.HeaderContext:
         """What the ancestors ask of a header on `parent`."""

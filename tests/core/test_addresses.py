@@ -38,9 +38,9 @@ OTHER = encode_address("other", key("alice").payload)
 )
 def test_the_first_thing_that_is_wrong_is_said(text: str, why: str) -> None:
     with pytest.raises(BadAddress) as refused:
-        decode_address("easy", text)
+        decode_address("easy", text, 1)
     assert refused.value.message == why
 
 
 def test_an_address_in_either_case_is_one() -> None:
-    assert decode_address("easy", ALICE) == decode_address("easy", ALICE.upper()) == key("alice").payload
+    assert decode_address("easy", ALICE, 1) == decode_address("easy", ALICE.upper(), 1) == key("alice").payload

@@ -35,16 +35,16 @@ plans = st.lists(st.tuples(person, moves), min_size=1, max_size=8)
 
 def draw_transfers(chain: ChainBuilder, wanted: list[tuple[int, int, int, int]]) -> list[Transfer]:
     """Transfers that apply one after the other, each a share of what its sender then has."""
-    accounts = dict(chain.accounts)
+    state = chain.ledger.copy()
     made = []
     for sender, receiver, amount_share, fee_share in wanted:
-        account = accounts.get(PEOPLE[sender].payload, NO_ACCOUNT)
+        account = state.accounts.get(PEOPLE[sender].payload, NO_ACCOUNT)
         amount = max(1, account.balance * amount_share // 100)
         if amount > account.balance:
             continue
         fee = (account.balance - amount) * fee_share // 100
         each = transfer(chain.coin, PEOPLE[sender], PEOPLE[receiver], amount, fee, account.sequence)
-        ledger.apply_transfer(accounts, each)
+        ledger.apply_spend(state, each, chain.next_context)
         made.append(each)
     return made
 
@@ -75,7 +75,7 @@ def test_a_chain_keeps_all_its_money_and_can_be_taken_back_to_genesis(
         assert without_none(chain.accounts)
         history.append(dict(chain.accounts))
     for height in range(chain.height, 0, -1):
-        ledger.undo_block(chain.accounts, chain.blocks[height])
+        ledger.undo_block(chain.ledger, chain.blocks[height], chain.coin.chain_id)
         assert chain.accounts == history[height - 1]
 
 
@@ -83,7 +83,7 @@ def test_a_coinbase_of_nothing_makes_no_account() -> None:
     chain = ChainBuilder(easy_coin(reward=0))
     chain.add(receiver=DAVE)
     assert chain.accounts == {}
-    ledger.undo_block(chain.accounts, chain.tip)
+    ledger.undo_block(chain.ledger, chain.tip, chain.coin.chain_id)
     assert chain.accounts == {}
 
 
@@ -98,7 +98,7 @@ def test_a_transfer_to_oneself_costs_only_its_fee() -> None:
     before = dict(chain.accounts)
     chain.add([chain.transfer(ALICE, ALICE, 7, fee=3)])
     assert chain.account(ALICE) == Account(7, 1)
-    ledger.undo_block(chain.accounts, chain.tip)
+    ledger.undo_block(chain.ledger, chain.tip, chain.coin.chain_id)
     assert chain.accounts == before
 
 
@@ -111,7 +111,7 @@ def test_a_transfer_may_spend_what_an_earlier_one_paid_but_not_the_blocks_own_co
         chain.branch(0, "own coinbase").add([transfer(chain.coin, DAVE, BOB, 1)], receiver=DAVE)
     chain.add([paid, spent])
     assert chain.account(CAROL) == Account(10, 0)
-    ledger.undo_block(chain.accounts, chain.tip)
+    ledger.undo_block(chain.ledger, chain.tip, chain.coin.chain_id)
     assert chain.accounts == {ALICE.payload: Account(10, 0)}
 
 
@@ -133,7 +133,7 @@ def test_the_code_is_that_of_the_first_transfer_that_fails() -> None:
         block = chain.next_block(transfers)
         with pytest.raises(error):
             ledger.apply_block(
-                dict(chain.accounts), block, height=1, subsidy=chain.coin.subsidy(1), signatures=signatures
+                chain.ledger.copy(), block, chain.next_context, subsidy=chain.coin.subsidy(1), signatures=signatures
             )
 
 
@@ -144,7 +144,9 @@ def test_a_coinbase_names_its_height_and_mints_exactly_subsidy_and_fees() -> Non
 
     def apply(changed: Coinbase) -> None:
         other = rebuild(block, (changed, *block.transactions[1:]))
-        ledger.apply_block(dict(chain.accounts), other, height=1, subsidy=chain.coin.subsidy(1), signatures=[True])
+        ledger.apply_block(
+            chain.ledger.copy(), other, chain.next_context, subsidy=chain.coin.subsidy(1), signatures=[True]
+        )
 
     assert coinbase.amount == chain.coin.reward + 5
     apply(coinbase)
@@ -224,11 +226,12 @@ def test_a_reorg_leaves_what_a_replay_of_the_winner_gives(
     }
     heights = {codec.block_hash(block.header): h for chain in (loser, winner) for h, block in enumerate(chain.blocks)}
     way = route((loser.tip_hash, loser.height), (winner.tip_hash, winner.height), lambda h: blocks[h].header.prev_hash)
-    accounts = dict(loser.accounts)
+    state = loser.ledger.copy()
     for block_hash in way.disconnect:
-        ledger.undo_block(accounts, blocks[block_hash])
+        ledger.undo_block(state, blocks[block_hash], loser.coin.chain_id)
     for block_hash in way.connect:
         block, at = blocks[block_hash], heights[block_hash]
         signatures = [True] * (len(block.transactions) - 1)
-        ledger.apply_block(accounts, block, height=at, subsidy=winner.coin.subsidy(at), signatures=signatures)
-    assert accounts == winner.accounts
+        context = ledger.BlockContext(winner.coin.chain_id, at, lambda: 0)
+        ledger.apply_block(state, block, context, subsidy=winner.coin.subsidy(at), signatures=signatures)
+    assert state == winner.ledger

@@ -31,7 +31,7 @@ from moneyer.node.core.errors import (
     TimeTooOld,
 )
 from moneyer.node.core.money import format_amount, parse_amount
-from moneyer.node.core.types import MAX_MONEY, Coinbase, Header, Transaction
+from moneyer.node.core.types import MAX_MONEY, Coinbase, Header, Transaction, Transfer
 from tests.core import strategies as values
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 
@@ -41,6 +41,7 @@ PROTOCOL_CODES = set(
     "block_too_large malformed bad_version bad_bits high_hash wrong_genesis invalid_parent time_too_old "  # noqa: SIM905
     "time_too_new mutated bad_merkle_root no_coinbase extra_coinbase bad_receiver bad_sender bad_amount bad_memo "
     "bad_sequence bad_signature insufficient_funds bad_coinbase_height bad_coinbase_amount "
+    "bad_asset bad_witness locked unknown_asset not_issuer over_max_supply insufficient_asset "
     "sequence_gap fee_too_low mempool_full too_deep".split()
 )
 
@@ -106,7 +107,7 @@ def test_a_transfer_at_the_edges_is_good() -> None:
         {"memo": "é".encode() * 70},
         {"memo": b"\0"},
     ):
-        rules.check_transaction_in_isolation(replace(GOOD, **changes))
+        rules.check_transaction_in_isolation(replace(GOOD, **changes), 1)
 
 
 @pytest.mark.parametrize(
@@ -127,22 +128,22 @@ def test_a_transfer_at_the_edges_is_good() -> None:
 )
 def test_a_transfer_over_the_edge_is_refused(changes: dict[str, object], error: type[RuleError]) -> None:
     with pytest.raises(error):
-        rules.check_transaction_in_isolation(replace(GOOD, **changes))  # type: ignore[arg-type]
+        rules.check_transaction_in_isolation(replace(GOOD, **changes), 1)  # type: ignore[arg-type]
 
 
 @given(values.transactions)
 def test_what_an_error_tells_can_be_sent_as_json(transaction: Transaction) -> None:
     try:
-        rules.check_transaction_in_isolation(transaction)
+        rules.check_transaction_in_isolation(transaction, 2)
     except RuleError as error:
         msgspec.json.encode({"message": error.message, "details": error.details})
 
 
 def test_a_coinbase_may_hold_nothing_and_all_money_and_no_more() -> None:
     for amount in (0, MAX_MONEY):
-        rules.check_transaction_in_isolation(Coinbase(1, GOOD.receiver, amount, b""))
+        rules.check_transaction_in_isolation(Coinbase(1, GOOD.receiver, amount, b""), 1)
     with pytest.raises(BadAmount):
-        rules.check_transaction_in_isolation(Coinbase(1, GOOD.receiver, MAX_MONEY + 1, b""))
+        rules.check_transaction_in_isolation(Coinbase(1, GOOD.receiver, MAX_MONEY + 1, b""), 1)
 
 
 def test_every_bit_of_a_signed_transfer_counts() -> None:
@@ -151,16 +152,17 @@ def test_every_bit_of_a_signed_transfer_counts() -> None:
         changed = bytearray(raw)
         changed[bit // 8] ^= 1 << bit % 8
         try:
-            other = codec.decode_transfer(bytes(changed))
+            other = codec.decode_spend(bytes(changed))
         except Malformed:
             continue
-        assert not signing.verify(other.public_key, codec.sighash(COIN.chain_id, other), other.signature), bit
+        assert isinstance(other, Transfer)
+        assert not all(signing.verify_many(signing.signature_checks(COIN.chain_id, other))), bit
 
 
 @pytest.mark.parametrize("size", [0, 31, 33, 64, 65])
 def test_a_key_of_another_length_is_none(size: int) -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
-    prefix = (b"\x02" + GOOD.public_key + bytes(32))[:size]
+    prefix = (b"\x02" + GOOD.sender[1:] + bytes(32))[:size]
     assert not signing.verify(prefix, digest, GOOD.signature)
     assert not signing.is_on_curve(prefix)
     assert not signing.is_secret(bytes([1]) * size)
@@ -169,12 +171,12 @@ def test_a_key_of_another_length_is_none(size: int) -> None:
 @pytest.mark.parametrize("size", [0, 63, 65])
 def test_a_signature_of_another_length_is_none(size: int) -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
-    assert not signing.verify(GOOD.public_key, digest, (GOOD.signature + b"\0")[:size])
+    assert not signing.verify(GOOD.sender[1:], digest, (GOOD.signature + b"\0")[:size])
 
 
 def test_verifying_many_tells_of_each() -> None:
     digest = codec.sighash(COIN.chain_id, GOOD)
-    good = (GOOD.public_key, digest, GOOD.signature)
+    good = (GOOD.sender[1:], digest, GOOD.signature)
     assert signing.verify_many([good, (b"\xff" * 32, digest, GOOD.signature), good]) == [True, False, True]
 
 
@@ -218,7 +220,7 @@ def test_an_address_with_a_letter_that_only_looks_like_ascii_is_refused() -> Non
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     for candidate in (text, "easy1" + text, "1" + text):
         with pytest.raises(BadAddress):
-            decode_address("easy", candidate)
+            decode_address("easy", candidate, 2)
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=20, unique=True))

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from moneyer.node.core import codec, ledger, rules, template
 from moneyer.node.core.errors import NoTimestamp
+from moneyer.node.core.ledger import BlockContext, Ledger
 from moneyer.node.core.types import MAX_MONEY, NO_ACCOUNT, Account, Transfer
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 
 PEOPLE = [key(name) for name in ("alice", "bob", "carol")]
 MINER = key("miner")
+CONTEXT = BlockContext(bytes(32), 1, lambda: 0)
 
 
 def unsigned(sender: int, sequence: int, amount: int, fee: int, memo: int = 0) -> Transfer:
@@ -40,16 +42,16 @@ def test_what_is_selected_applies_fits_and_keeps_each_senders_order(
 ) -> None:
     ready, accounts = pool
     before = dict(accounts)
-    chosen = template.select_transfers(ready, accounts, room)
+    chosen = template.select_spends(ready, Ledger(accounts), room, CONTEXT)
     assert accounts == before
     assert sum(map(codec.transaction_size, chosen)) <= room
     assert len(set(map(codec.txid, chosen))) == len(chosen)
-    view = dict(accounts)
+    view = Ledger(accounts)
     for each in chosen:
-        ledger.apply_transfer(view, each)
+        ledger.apply_spend(view, each, CONTEXT)
     for person in PEOPLE:
         sequences = [each.sequence for each in chosen if each.sender == person.payload]
-        first = accounts[person.payload].sequence
+        first = before[person.payload].sequence
         assert sequences == list(range(first, first + len(sequences)))
 
 
@@ -60,7 +62,7 @@ def test_with_room_and_money_all_is_taken_and_each_is_the_best_that_its_senders_
     queues = [[unsigned(sender, n, 1, fee) for n, fee in enumerate(each)] for sender, each in enumerate(fees)]
     ready = [each for queue in queues for each in queue]
     accounts = {person.payload: Account(10_000, 0) for person in PEOPLE}
-    chosen = template.select_transfers(ready, accounts, 100_000)
+    chosen = template.select_spends(ready, Ledger(accounts), 100_000, CONTEXT)
     assert sorted(map(codec.txid, chosen)) == sorted(map(codec.txid, ready))
     for each in chosen:
         heads = [queue[0] for queue in queues if queue]
@@ -90,24 +92,24 @@ def test_a_full_pool_makes_a_block_within_the_size_that_solves_the_rules() -> No
     ready = [transfer(coin, person, MINER, 5, fee=n, sequence=n) for n in range(40) for person in PEOPLE]
     parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
     made = template.build_template(
-        coin, parent, ready, chain.accounts, receiver=MINER.payload, now=coin.timestamp + 5, extra=b"first"
+        coin, parent, ready, chain.ledger, receiver=MINER.payload, now=coin.timestamp + 5, extra=b"first"
     )
     again = template.with_extra(made, bytes(100))
     for block in (made, again):
         raw = codec.encode_block(block)
         rules.check_size(len(raw), coin)
         txids = [codec.txid(transaction) for transaction in block.transactions]
-        rules.check_body_in_isolation(codec.decode_block(raw), txids)
+        rules.check_body_in_isolation(codec.decode_block(raw), txids, coin.rules)
         chain.branch(0, "template").append(block)
     assert len(codec.encode_block(again)) > 10_000 - codec.TRANSFER_BASE - 10
-    assert ledger.transfers_of(made) == ledger.transfers_of(again)
+    assert ledger.spends_of(made) == ledger.spends_of(again)
     assert made.header.merkle_root != again.header.merkle_root
 
 
 def test_an_empty_pool_makes_a_block_that_pays_the_subsidy() -> None:
     chain = ChainBuilder(easy_coin())
     parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
-    made = template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=b"x")
+    made = template.build_template(chain.coin, parent, [], Ledger({}), receiver=MINER.payload, now=0, extra=b"x")
     assert made.header.timestamp == chain.median_time_past + 1  # the clock is behind
     chain.append(made)
     assert chain.account(MINER) == Account(chain.coin.reward, 0)
@@ -118,19 +120,19 @@ def test_an_empty_pool_makes_a_block_that_pays_the_subsidy() -> None:
 def test_an_extra_that_no_node_would_decode_is_refused_at_once(length: int) -> None:
     chain = ChainBuilder(easy_coin())
     parent = template.Parent(chain.tip_hash, 0, chain.median_time_past, chain.next_bits)
-    made = template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=b"")
+    made = template.build_template(chain.coin, parent, [], Ledger({}), receiver=MINER.payload, now=0, extra=b"")
     with pytest.raises(ValueError, match="17"):
         template.with_extra(made, bytes(length))
     with pytest.raises(ValueError, match="17"):
-        template.build_template(chain.coin, parent, [], {}, receiver=MINER.payload, now=0, extra=bytes(length))
+        template.build_template(chain.coin, parent, [], Ledger({}), receiver=MINER.payload, now=0, extra=bytes(length))
 
 
 def test_a_transfer_that_fits_to_the_byte_is_taken_and_one_byte_less_is_too_little() -> None:
     each = unsigned(0, 0, 1, 1, memo=3)
     accounts = {each.sender: Account(10, 0)}
     size = codec.transaction_size(each)
-    assert template.select_transfers([each], accounts, size) == [each]
-    assert template.select_transfers([each], accounts, size - 1) == []
+    assert template.select_spends([each], Ledger(accounts), size, CONTEXT) == [each]
+    assert template.select_spends([each], Ledger(accounts), size - 1, CONTEXT) == []
 
 
 LAST_SECOND = 2**32 - 1
@@ -140,7 +142,7 @@ LAST_SECOND = 2**32 - 1
 def at(now: int, median_time_past: int) -> int:
     """The timestamp of a template."""
     parent = template.Parent(bytes(32), 7, median_time_past, 0x207FFFFF)
-    block = template.build_template(easy_coin(), parent, [], {}, receiver=MINER.payload, now=now, extra=b"")
+    block = template.build_template(easy_coin(), parent, [], Ledger({}), receiver=MINER.payload, now=now, extra=b"")
     assert codec.decode_block(codec.encode_block(block)) == block
     return block.header.timestamp
 

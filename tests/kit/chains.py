@@ -9,14 +9,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from moneyer.node.core import codec, ledger, pow, signing
 from moneyer.node.core.address import encode_address
 from moneyer.node.core.codec import merkle_root
 from moneyer.node.core.coin import Coin
+from moneyer.node.core.ledger import Accounts, BlockContext, Ledger
+from moneyer.node.core.policy import (
+    Hash,
+    Item,
+    Policy,
+    chosen_of,
+    decode_policy,
+    encode_policy,
+    encode_witness,
+    payload_of_policy,
+)
+from moneyer.node.core.policy import Key as KeyLeaf
 from moneyer.node.core.rules import MEDIAN_SPAN
-from moneyer.node.core.types import KEY_KIND, NO_ACCOUNT, Account, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core.types import (
+    COIN_ASSET,
+    KEY_KIND,
+    NO_ACCOUNT,
+    Account,
+    Block,
+    Burn,
+    Coinbase,
+    Header,
+    Issue,
+    Mint,
+    Payment,
+    Spend,
+    Transaction,
+    Transfer,
+)
 
 EASY_BITS = 0x207FFFFF
 """Every second hash solves a block."""
@@ -69,9 +96,14 @@ def payload_of(who: Key | bytes) -> bytes:
     return who if isinstance(who, bytes) else who.payload
 
 
-def sign(coin: Coin, transfer: Transfer, signer: Key) -> Transfer:
-    """The transfer with `signer`'s signature, whoever its sender is."""
-    return replace(transfer, signature=signing.sign(signer.secret, codec.sighash(coin.chain_id, transfer), ZERO_AUX))
+SpendT = TypeVar("SpendT", bound=Spend)
+
+
+def sign(coin: Coin, spend: SpendT, signer: Key) -> SpendT:
+    """The spend with `signer`'s signature, whoever its sender is."""
+    signature = signing.sign(signer.secret, codec.sighash(coin.chain_id, spend), ZERO_AUX)
+    changes: dict[str, Any] = {"signature" if isinstance(spend, Transfer) else "witness": signature}
+    return replace(spend, **changes)
 
 
 def transfer(
@@ -86,6 +118,106 @@ def transfer(
     """A signed transfer; amounts in base units. No rule is checked, so that bad ones can be made too."""
     unsigned = Transfer(sender.payload, payload_of(receiver), amount, fee, sequence, memo, bytes(64))
     return sign(coin, unsigned, sender)
+
+
+def pay(
+    coin: Coin,
+    sender: Key,
+    receiver: Key | bytes,
+    amount: int,
+    asset: bytes = COIN_ASSET,
+    fee: int = 0,
+    sequence: int = 0,
+    memo: bytes = b"",
+) -> Payment:
+    """A signed payment (rules 2), of the coin unless `asset` says otherwise. As `transfer`, no rule is checked."""
+    return sign(coin, Payment(sender.payload, fee, sequence, memo, b"", payload_of(receiver), asset, amount), sender)
+
+
+def issue(
+    coin: Coin,
+    sender: Key,
+    amount: int = 0,
+    max_supply: int = 1_000,
+    *,
+    receiver: Key | bytes | None = None,
+    fee: int = 0,
+    sequence: int = 0,
+    memo: bytes = b"",
+    decimals: int = 0,
+    symbol: bytes = b"TICKET",
+    name: bytes = b"Ticket",
+    content: bytes = bytes(32),
+) -> Issue:
+    """A signed issue, its first units to the sender unless `receiver` says otherwise. Id: `codec.asset_id`."""
+    paid = payload_of(receiver or sender)
+    terms = (amount, max_supply, decimals, symbol, name, content)
+    return sign(coin, Issue(sender.payload, fee, sequence, memo, b"", paid, *terms), sender)
+
+
+def mint(
+    coin: Coin,
+    sender: Key,
+    asset: bytes,
+    amount: int,
+    *,
+    receiver: Key | bytes | None = None,
+    fee: int = 0,
+    sequence: int = 0,
+) -> Mint:
+    """A signed mint, to the sender unless `receiver` says otherwise."""
+    return sign(
+        coin, Mint(sender.payload, fee, sequence, b"", b"", asset, payload_of(receiver or sender), amount), sender
+    )
+
+
+def burn(coin: Coin, sender: Key, asset: bytes, amount: int, *, fee: int = 0, sequence: int = 0) -> Burn:
+    """A signed burn."""
+    return sign(coin, Burn(sender.payload, fee, sequence, b"", b"", asset, amount), sender)
+
+
+def contract(policy: Policy) -> bytes:
+    """The payload of a policy's address."""
+    return payload_of_policy(encode_policy(policy))
+
+
+EnvelopeT = TypeVar("EnvelopeT", bound=Payment | Issue | Mint | Burn)
+
+
+def meet(
+    coin: Coin,
+    spend: EnvelopeT,
+    policy: Policy,
+    named: Iterable[int],
+    signers: Iterable[Key] = (),
+    preimage: bytes = b"",
+) -> EnvelopeT:
+    """The spend of a policy's account with a witness that names these leaves.
+
+    `signers`: sign where their keys are named; a named key of nobody among them gets 64 zero bytes. `preimage`: of
+    every hash that is named. Whether the leaves are enough is not checked.
+    """
+    shape = decode_policy(encode_policy(policy))
+    leaves = sorted(named)
+    digest = codec.sighash(coin.chain_id, spend, chosen_of(shape, leaves))
+    secrets = {signer.payload[1:]: signer.secret for signer in signers}
+    items = []
+    for index in leaves:
+        leaf, data = shape.leaves[index], b""
+        if isinstance(leaf, KeyLeaf):
+            secret = secrets.get(leaf.key)
+            data = bytes(64) if secret is None else signing.sign(secret, digest, ZERO_AUX)
+        elif isinstance(leaf, Hash):
+            data = preimage
+        items.append(Item(index, data))
+    return replace(spend, witness=encode_witness(encode_policy(policy), items))
+
+
+def are_signed(coin: Coin, block: Block) -> list[bool]:
+    """Of each spend of a block, whether all its signatures are right: what `ledger.apply_block` asks for."""
+    return [
+        all(signing.verify_many(signing.signature_checks(coin.chain_id, spend))) for spend in ledger.spends_of(block)
+    ]
 
 
 def mine(block: Block) -> Block:
@@ -109,7 +241,7 @@ def block_on(
     coin: Coin,
     parent: Header,
     height: int,
-    transfers: Sequence[Transfer] = (),
+    transfers: Sequence[Spend] = (),
     receiver: Key | bytes | None = None,
     timestamp: int | None = None,
     *,
@@ -136,7 +268,7 @@ def block_on(
 
 
 class ChainBuilder:
-    """A valid chain in memory from genesis on, with its accounts; `branch` grows others from it.
+    """A valid chain in memory from genesis on, with its ledger; `branch` grows others from it.
 
     `blocks[h]` is the block at height h. `name` stands in each coinbase's `extra`, so that two branches never make the
     same block.
@@ -146,8 +278,19 @@ class ChainBuilder:
         self.coin = coin
         self.name = name
         self.blocks: list[Block] = [coin.genesis]
-        self.accounts: dict[bytes, Account] = {}
-        ledger.apply_genesis(self.accounts, coin.genesis)
+        self.ledger = Ledger({})
+        ledger.apply_genesis(self.ledger, coin.genesis)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Of the ledger: payload -> account."""
+        return self.ledger.accounts
+
+    @property
+    def next_context(self) -> BlockContext:
+        """Of the block that follows the tip."""
+        median = self.median_time_past
+        return BlockContext(self.coin.chain_id, self.height + 1, lambda: median)
 
     @property
     def height(self) -> int:
@@ -190,7 +333,7 @@ class ChainBuilder:
 
     def next_block(
         self,
-        transfers: Sequence[Transfer] = (),
+        transfers: Sequence[Spend] = (),
         receiver: Key | bytes | None = None,
         timestamp: int | None = None,
         **changes: Any,
@@ -204,20 +347,14 @@ class ChainBuilder:
 
     def append(self, block: Block) -> Block:
         """Add a block that `next_block` made. Raises the ledger's errors, and is then unusable."""
-        height = self.height + 1
-        signatures = [
-            signing.verify(each.public_key, codec.sighash(self.coin.chain_id, each), each.signature)
-            for each in ledger.transfers_of(block)
-        ]
-        ledger.apply_block(
-            self.accounts, block, height=height, subsidy=self.coin.subsidy(height), signatures=signatures
-        )
+        subsidy, signatures = self.coin.subsidy(self.height + 1), are_signed(self.coin, block)
+        ledger.apply_block(self.ledger, block, self.next_context, subsidy=subsidy, signatures=signatures)
         self.blocks.append(block)
         return block
 
     def add(
         self,
-        transfers: Sequence[Transfer] = (),
+        transfers: Sequence[Spend] = (),
         receiver: Key | bytes | None = None,
         timestamp: int | None = None,
         **changes: Any,

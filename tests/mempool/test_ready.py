@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.template import select_transfers
+from moneyer.node.core.ledger import BlockContext, Ledger
+from moneyer.node.core.template import select_spends
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import accounts
 from moneyer.node.store.unconfirmed import entries as rows
@@ -75,7 +76,9 @@ def by_memory(node: Node, room: int) -> list[bytes]:
         queues.setdefault(each.sender, []).append(each)
     # In order of arrival, but each sender's in sequence: a replaced one takes the place of those behind it.
     places = sorted((order[codec.txid(each)], each.sender) for each in ready)
-    return [codec.txid(each) for each in select_transfers([queues[who].pop(0) for _, who in places], state, room)]
+    in_order = [queues[who].pop(0) for _, who in places]
+    context = BlockContext(COIN.chain_id, 1, lambda: 0)
+    return [codec.txid(each) for each in select_spends(in_order, Ledger(state), room, context)]
 
 
 @pytest.mark.parametrize("ahead", [(32, 4, 1), (2, 1)])

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.core.codec import unshow
-from moneyer.node.core.ledger import transfers_of
-from moneyer.node.core.types import Block, Transfer
+from moneyer.node.core.ledger import spends_of
+from moneyer.node.core.types import Block, Spend
 from moneyer.node.store import accounts, blocks
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import mempool, transactions
@@ -96,7 +96,7 @@ class World:
         node = self.members[number].node
         chain = self.chain_to(state_of(self.stores[number]).tip, name)
         for _ in range(count):
-            pool = codec.decode_transfers(node.get("/p2p/mempool").body)
+            pool = codec.decode_spends(node.get("/p2p/mempool").body)
             block = chain.add(_in_order(chain, pool))
             self.blocks[chain.tip_hash] = block
             assert node.push(codec.encode_block(block)).json["status"] == "extended"
@@ -134,7 +134,7 @@ class World:
         return state_of(self.stores[number]).tip
 
 
-def _in_order(chain: ChainBuilder, pool: Sequence[Transfer]) -> list[Transfer]:
+def _in_order(chain: ChainBuilder, pool: Sequence[Spend]) -> list[Spend]:
     """Those that a block on `chain` can take, each sender's in sequence. Everyone here has money for all of theirs."""
     following = {payload: account.sequence for payload, account in chain.accounts.items()}
     taken = []
@@ -205,7 +205,7 @@ def live_through(folder: Path, seed: int, rounds: int) -> None:
             assert state_of(store).confirmed >= here.acknowledged
             assert state_of(store).pool == frozenset()
         assert verify_chain(here.stores[0]).transfers == len(here.acknowledged)
-        paid = sum(len(transfers_of(block)) for block in here.chain_to(last.tip, "paid").blocks)
+        paid = sum(len(spends_of(block)) for block in here.chain_to(last.tip, "paid").blocks)
         assert paid == len(here.acknowledged) > rounds
 
 

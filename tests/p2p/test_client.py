@@ -37,7 +37,7 @@ def test_blocks_and_transfers_are_handed_over(serve: Serve, chain: ChainBuilder)
     client = PeerClient(server.url)
     assert client.push_block(chain.raw[0]) == "extended"
     assert client.push_transactions(codec.encode_transaction(paid)).rejected[0].code == "insufficient_funds"
-    assert codec.decode_transfers(client.mempool()) == [paid, paid]
+    assert codec.decode_spends(client.mempool()) == [paid, paid]
     assert client.peers().peers == ["http://127.0.0.1:5001"]
     client.connect("http://127.0.0.1:5002", chain.coin.chain_id, "node-id-1")
     assert server.bodies("/p2p/block") == [chain.raw[0]]

@@ -61,7 +61,7 @@ def test_a_client_understands_a_real_node(nodes: list[RunningNode]) -> None:
     good, bad = chain.transfer(ALICE, BOB, 5), chain.transfer(BOB, ALICE, 2**50)
     answer = client.push_transactions(codec.encode_transaction(good) + codec.encode_transaction(bad))
     assert (answer.accepted, [each.code for each in answer.rejected]) == (1, ["insufficient_funds"])
-    assert codec.decode_transfers(client.mempool()) == [good]
+    assert codec.decode_spends(client.mempool()) == [good]
     client.connect(two.url, COIN.chain_id, "a-node-of-two")
     assert client.peers().peers == [two.url]
     with pytest.raises(Refused) as refused:

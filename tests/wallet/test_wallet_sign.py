@@ -21,9 +21,9 @@ def test_a_signed_transfer_verifies_on_its_own_chain_only() -> None:
     transfer = sign_transfer(ALICE.secret, CHAIN, BOB.payload, 5, 1, 0, "für dich".encode())
     assert (transfer.sender, transfer.receiver) == (ALICE.payload, BOB.payload)
     assert (transfer.amount, transfer.fee, transfer.sequence) == (5, 1, 0)
-    assert verify(transfer.public_key, sighash(CHAIN, transfer), transfer.signature)
-    assert not verify(transfer.public_key, sighash(bytes(32), transfer), transfer.signature)
-    assert not verify(transfer.public_key, sighash(CHAIN, replace(transfer, amount=6)), transfer.signature)
+    assert verify(transfer.sender[1:], sighash(CHAIN, transfer), transfer.signature)
+    assert not verify(transfer.sender[1:], sighash(bytes(32), transfer), transfer.signature)
+    assert not verify(transfer.sender[1:], sighash(CHAIN, replace(transfer, amount=6)), transfer.signature)
 
 
 def test_keys_of_either_parity_sign() -> None:

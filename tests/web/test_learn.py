@@ -192,7 +192,7 @@ def test_a_signature_fits_one_payment_of_one_key_on_one_chain(page: Page, node: 
     amount = page.get_by_label("Amount, coins").first
     page.get_by_role("button", name="Sign with Ann’s key").click()
     expect(verdict(page)).to_contain_text("The signature fits")
-    signed = codec.decode_transfer(bytes.fromhex(page.locator("#bytes").inner_text()))
+    signed = codec.decode_spend(bytes.fromhex(page.locator("#bytes").inner_text()))
     assert (signed.amount, signed.memo) == (5_000_000, b"for the bicycle")
     amount.fill("5000")
     expect(verdict(page)).to_contain_text("does not fit: amount changed after Ann had signed")
@@ -224,9 +224,8 @@ def test_the_signature_of_the_lesson_is_one_that_the_node_takes(page: Page, node
     expect(page.locator("#ann")).to_contain_text("easy1q")
     page.get_by_role("button", name="Sign with Ann’s key").click()
     raw = page.locator("#bytes").inner_text()
-    transfer = codec.decode_transfer(bytes.fromhex(raw))
-    digest = codec.sighash(node.coin.chain_id, transfer)
-    assert signing.verify(transfer.public_key, digest, transfer.signature)
+    transfer = codec.decode_spend(bytes.fromhex(raw))
+    assert all(signing.verify_many(signing.signature_checks(node.coin.chain_id, transfer)))
     assert page.locator("#ann").inner_text() == encode_address("easy", transfer.sender)
 
 

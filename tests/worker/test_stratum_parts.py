@@ -12,6 +12,7 @@ import pytest
 from moneyer.node.chain.next_block import Template
 from moneyer.node.core import codec
 from moneyer.node.core.codec import sha256d
+from moneyer.node.core.ledger import Ledger
 from moneyer.node.core.pow import hash_number
 from moneyer.node.core.template import Parent, build_template
 from moneyer.node.core.types import Account, Coinbase
@@ -35,7 +36,7 @@ def template_with(transfers: int) -> Template:
     coin = easy_coin(premine=[(ALICE, 10**6)])
     parent = Parent(sha256(b"parent").digest(), 6, 1_700_000_000, coin.pow_limit)
     ready = [transfer(coin, ALICE, BOB, 1, fee=1, sequence=number) for number in range(transfers)]
-    state = {ALICE.payload: Account(10**6, 0)}
+    state = Ledger({ALICE.payload: Account(10**6, 0)})
     block = build_template(coin, parent, ready, state, receiver=bytes(33), now=1_700_000_100, extra=bytes(EXTRA_SIZE))
     return Template(block, parent, tuple(codec.txid(each) for each in block.transactions[1:]))
 

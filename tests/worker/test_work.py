@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moneyer.node.core import codec
+from moneyer.node.core.ledger import Ledger
 from moneyer.node.core.template import Parent, build_template
 from moneyer.node.core.types import Block, Coinbase
 from moneyer.node.store.mining import BadMode, Kind, Mode, parse_mode
@@ -19,7 +20,7 @@ def template() -> Block:
     coin = easy_coin()
     parent = Parent(coin.chain_id, 0, coin.timestamp, coin.pow_limit)
     return build_template(
-        coin, parent, [], {}, receiver=key("miner").payload, now=coin.timestamp + 9, extra=new_extra()
+        coin, parent, [], Ledger({}), receiver=key("miner").payload, now=coin.timestamp + 9, extra=new_extra()
     )
 
 

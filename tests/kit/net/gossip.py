@@ -107,7 +107,7 @@ def blocks_told(server: PeerServer) -> list[bytes]:
 
 def transfers_told(server: PeerServer) -> list[str]:
     """Txids that the server was sent, in order."""
-    batches = [codec.decode_transfers(body) for body in server.bodies("/p2p/transactions")]
+    batches = [codec.decode_spends(body) for body in server.bodies("/p2p/transactions")]
     return [show(codec.txid(transfer)) for batch in batches for transfer in batch]
 
 
