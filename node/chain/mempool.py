@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -17,12 +18,14 @@ from sqlalchemy import Connection
 
 from ..core import codec, ledger, rules
 from ..core.codec import show
-from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap
+from ..core.assets import check_holding, check_issuer, check_max_supply
+from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap, UnknownAsset
 from ..core.template import fee_rate
-from ..core.types import NO_ACCOUNT, Account, Transfer
-from ..store import accounts
+from ..core.types import NO_ACCOUNT, Account, Burn, Mint, Payment, Spend, Transfer
+from ..store import accounts, blocks
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
+from ..store.unconfirmed import claims
 from ..store.unconfirmed import entries as rows
 from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
 from ..store.unconfirmed.intake import Intake
@@ -38,6 +41,10 @@ MAX_GAP = 64
 MAX_OF_SENDER = 5_000
 """Sequences from a sender's confirmed one on that the pool keeps: nearly a block of 1 MB full. What changes the state
 of all that wait behind one transfer, as its eviction does, then takes less than 0.1 s of the write lock."""
+
+FEE_PORTION = 512
+"""Bytes: the least fee, and the base unit by which a replacement pays more, are asked for each that was begun. Every
+transfer of version 1 has one."""
 
 AT_ONCE = 500
 """Transfers that one commit takes at most, so that no block waits long behind them: some 25 ms of processor."""
@@ -63,7 +70,7 @@ class _Wanted:
     """A transfer that is offered. `is_signed`: it is in the pool or confirmed, so its signature was checked before."""
 
     txid: bytes
-    transfer: Transfer
+    transfer: Spend
     replace: bool = True
     is_signed: bool = False
 
@@ -119,7 +126,7 @@ class Mempool:
         time, and the more of them want to, the longer everybody else waits for each turn."""
 
     def accept_transfer(
-        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
+        self, transfer: Spend, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
     ) -> Accepted:
         """Take a signed transfer; durable when this returns. Raises RuleError, PolicyError or StoreUnavailable.
 
@@ -127,7 +134,7 @@ class Mempool:
         `look` is held while this computes, and not while it waits for the write. Raises what `look` does.
         """
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
-        rules.check_transaction_in_isolation(transfer)
+        rules.check_transaction_in_isolation(transfer, self.coin.rules)
         try:
             accepted = self._accept_one(wanted, look)
         except RuleError:
@@ -165,14 +172,14 @@ class Mempool:
                     answers.append(_verdict(error))
         return answers
 
-    def accept_transfers(self, transfers: Sequence[Transfer]) -> list[_Answer]:
+    def accept_transfers(self, transfers: Sequence[Spend]) -> list[_Answer]:
         """Take several in one commit; answers in their order, an error for each that was refused.
 
         Blocks wait for that commit, so a caller gives at most `AT_ONCE` at a time.
         """
         with self.computing:
             problems: list[_Answer | None] = [
-                _problem_of(rules.check_transaction_in_isolation, each) for each in transfers
+                _problem_of(rules.check_transaction_in_isolation, each, self.coin.rules) for each in transfers
             ]
             wanted = [_Wanted(codec.txid(transfer), transfer) for transfer in transfers]
         whole = [each for each, problem in zip(wanted, problems, strict=True) if problem is None]
@@ -194,11 +201,11 @@ class Mempool:
         return [next(checked) if isinstance(each, _Wanted) else each for each in foreseen]
 
     def check_transfer(
-        self, transfer: Transfer, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
+        self, transfer: Spend, *, replace: bool = True, look: AbstractContextManager[object] = _ANY_LOOK
     ) -> Accepted:
         """Answers as `accept_transfer` would, and changes nothing."""
         wanted = _Wanted(codec.txid(transfer), transfer, replace)
-        rules.check_transaction_in_isolation(transfer)
+        rules.check_transaction_in_isolation(transfer, self.coin.rules)
         known = self._look_at(wanted, look, asks=True)
         if known is not None:
             return known
@@ -228,7 +235,7 @@ class Mempool:
             view = rows.view(conn, transfer.sender, transfer.sequence, wanted.txid)
             known = _known(wanted.txid, view)
             if known is None:
-                self._check(transfer, view, replace=wanted.replace)
+                self._check(transfer, view, conn, replace=wanted.replace)
                 self._check_room(conn, transfer, view)
         return known
 
@@ -239,11 +246,11 @@ class Mempool:
         """
         transfer = wanted.transfer
         known = before.get(transfer.sender) or self.senders.get(transfer.sender)
-        if known is None or not known.takes(transfer):
+        if known is None or not known.takes(transfer) or claims.claim_of(transfer) != claims.NO_CLAIM:
             return False
         view = known.view(self.senders.pool_bytes)
         try:
-            self._check(transfer, view, replace=wanted.replace)
+            self._check(transfer, view, None, replace=wanted.replace)
         except RuleError:
             return False
         if self._is_full(transfer, view, 0):
@@ -293,7 +300,7 @@ class Mempool:
         if known is not None:
             return known if is_sure else replace(wanted, is_signed=True)
         if is_sure:
-            self._check(transfer, view, replace=wanted.replace)
+            self._check(transfer, view, conn, replace=wanted.replace)
             self._check_room(conn, transfer, view)
         return wanted
 
@@ -313,7 +320,7 @@ class Mempool:
                 self._signatures.put(each.txid, False)
         return [None if verdicts[each.txid] else _verdict(ledger.bad_signature()) for each in wanted]
 
-    def take(self, intake: Intake, txid: bytes, transfer: Transfer, *, replace: bool = True) -> Accepted:
+    def take(self, intake: Intake, txid: bytes, transfer: Spend, *, replace: bool = True) -> Accepted:
         """Policy, within a write transaction, for a transfer that passed every check on its own.
 
         Raises RuleError or PolicyError, and nothing has changed then.
@@ -322,7 +329,8 @@ class Mempool:
         known = _known(txid, view)
         if known is not None:
             return known
-        self._check(transfer, view, replace=replace)
+        conn = None if isinstance(transfer, Transfer) else intake.seeing(transfer.sender)
+        self._check(transfer, view, conn, replace=replace)
         is_ready = transfer.sequence <= view.run_end
         is_full = self._is_full(transfer, view, intake.size)
         if is_full:
@@ -347,8 +355,11 @@ class Mempool:
             intake.recount()
         return Accepted(txid, READY if is_ready else WAITING, known=False)
 
-    def _check(self, transfer: Transfer, view: rows.SenderView, *, replace: bool) -> None:
-        """Checks sequence and funds against the account and its transfers in the pool. Raises RuleError."""
+    def _check(self, transfer: Spend, view: rows.SenderView, conn: Connection | None, *, replace: bool) -> None:
+        """Checks stage 5, in its order, against the account and what it has in the pool. Raises RuleError.
+
+        `conn` sees all of the sender's that is in the pool; None where the spend claims nothing but the coin.
+        """
         _check_sequence(transfer, view)
         if not replace and view.slot_txid is not None:
             raise BadSequence(
@@ -356,17 +367,41 @@ class Mempool:
                 expected=view.run_end,
                 found=transfer.sequence,
             )
+        asset = None if conn is None else self._check_claim(conn, transfer)
         self._check_fee(transfer, view)
         self._check_funds(transfer, view)
+        if asset is not None and isinstance(transfer, Payment | Burn):
+            check_holding(transfer, asset.held - asset.pool_amount)
 
-    def _check_fee(self, transfer: Transfer, view: rows.SenderView) -> None:
-        least = self._store.config.min_fee
+    def _check_claim(self, conn: Connection, spend: Spend) -> claims.AssetView | None:
+        """Checks heights and times against the next block, and that the asset is there and a mint of it allowed.
+
+        Returns what is known of the asset, if the spend is of one. Raises RuleError.
+        """
+        claim = claims.claim_of(spend)
+        if any(claim.locks):
+            tip = blocks.tip(conn)
+            median = partial(blocks.median_time_past_of, conn, tip.block_hash)
+            ledger.check_locks(spend, ledger.BlockContext(self.coin.chain_id, tip.height + 1, median))
+        if claim.asset is None:
+            return None
+        view = claims.view(conn, spend.sender, claim.asset, spend.sequence)
+        if view is None:
+            raise UnknownAsset("there is no confirmed asset of this id", found=claim.asset.hex())
+        if isinstance(spend, Mint):
+            check_issuer(spend, view.issuer)
+            check_max_supply(spend, view.room - view.pool_mints)
+        return view
+
+    def _check_fee(self, transfer: Spend, view: rows.SenderView) -> None:
+        portions = -(-codec.transaction_size(transfer) // FEE_PORTION)
+        least = self._store.config.min_fee * portions
         if transfer.fee < least:
             raise FeeTooLow(
                 f"this node asks a fee of at least {self.coin.in_coins(least)}", expected=least, found=transfer.fee
             )
         if view.slot_txid is not None:
-            least = max(view.slot_fee + 1, -(-view.slot_fee * 11 // 10))
+            least = max(view.slot_fee + portions, -(-view.slot_fee * 11 // 10))
             if transfer.fee < least:
                 raise FeeTooLow(
                     f"another transfer has sequence {transfer.sequence}: "
@@ -376,12 +411,12 @@ class Mempool:
                     replaces=show(view.slot_txid),
                 )
 
-    def _check_funds(self, transfer: Transfer, view: rows.SenderView) -> None:
+    def _check_funds(self, transfer: Spend, view: rows.SenderView) -> None:
         free = view.account.balance - (view.pool_cost - view.slot_cost)
         if transfer.cost > free:
             raise self._unfunded(transfer, view.account.balance, free)
 
-    def _unfunded(self, transfer: Transfer, balance: int, free: int) -> InsufficientFunds:
+    def _unfunded(self, transfer: Spend, balance: int, free: int) -> InsufficientFunds:
         has, spendable, cost = map(self.coin.in_coins, (balance, free, transfer.cost))
         return InsufficientFunds(
             f"the sender has {has} confirmed, of which {spendable} are not spoken for; amount and fee are {cost}",
@@ -389,11 +424,11 @@ class Mempool:
             found=transfer.cost,
         )
 
-    def _is_full(self, transfer: Transfer, view: rows.SenderView, size: int) -> bool:
+    def _is_full(self, transfer: Spend, view: rows.SenderView, size: int) -> bool:
         """Whether another transfer must be evicted for this one. `size`: bytes not in the pool's totals yet."""
         return view.pool_bytes + size + codec.transaction_size(transfer) > self._store.config.mempool_bytes
 
-    def _check_room(self, conn: Connection, transfer: Transfer, view: rows.SenderView) -> None:
+    def _check_room(self, conn: Connection, transfer: Spend, view: rows.SenderView) -> None:
         """Raises MempoolFull where the transfer itself would be the first to go. Everything added is inserted."""
         if view.slot_txid is not None or not self._is_full(transfer, view, 0):
             return
@@ -402,7 +437,7 @@ class Mempool:
         if first is not None and (is_ready, fee_rate(transfer)) <= (first.ready, first.fee_rate):
             raise _full()
 
-    def _make_room(self, conn: Connection, txid: bytes, newcomer: Transfer) -> list[Victim]:
+    def _make_room(self, conn: Connection, txid: bytes, newcomer: Spend) -> list[Victim]:
         """Evict until the pool fits. Raises MempoolFull where the newcomer, or what it stands on, would have to go."""
         evicted = []
         for victim in self._victims(conn):
@@ -422,9 +457,9 @@ class Mempool:
             yield victim
 
 
-def _problem_of(check: Callable[[T], None], subject: T) -> RuleError | None:
+def _problem_of(check: Callable[[T, int], None], subject: T, coin_rules: int) -> RuleError | None:
     try:
-        check(subject)
+        check(subject, coin_rules)
     except RuleError as error:
         return _verdict(error)
     return None
@@ -449,7 +484,7 @@ def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:
     return Accepted(txid, CONFIRMED, known=True) if view.is_confirmed else None
 
 
-def _check_sequence(transfer: Transfer, view: rows.SenderView) -> None:
+def _check_sequence(transfer: Spend, view: rows.SenderView) -> None:
     if transfer.sequence < view.account.sequence:
         raise BadSequence(
             f"the sender's sequence {transfer.sequence} is used: the next one is {view.account.sequence}",

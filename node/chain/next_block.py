@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..core import codec
 from ..core.template import Parent, assemble, room_for_spends
-from ..core.types import Block, Transfer
+from ..core.types import Block, Spend
 from ..store import blocks
 from ..store.engine import Store
 from ..store.unconfirmed import entries, order
@@ -31,7 +31,7 @@ class TemplateMaker:
     def __init__(self, store: Store, ancestry: Ancestry) -> None:
         self._store = store
         self._ancestry = ancestry
-        self._decoded: dict[bytes, Transfer] = {}
+        self._decoded: dict[bytes, Spend] = {}
         """By txid."""
 
     def make(self, receiver: bytes, now: int, extra: bytes) -> Template:
@@ -44,7 +44,8 @@ class TemplateMaker:
         with self._store.read() as conn:
             tip = blocks.tip(conn)
             context = self._ancestry.context_after(conn, tip.block_hash)
-            txids = [each.txid for each in order.best(conn, room_for_spends(coin))]
+            best = order.best(conn, room_for_spends(coin), codec.least_spend(coin.rules))
+            txids = [each.txid for each in best]
             known = self._decoded
             fresh = order.raws(conn, [txid for txid in txids if txid not in known])
         damaged = [txid for txid, raw in fresh.items() if not entries.is_whole(txid, raw)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -21,12 +21,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from ..core.codec import Outline, show
+from ..core.policy import Locks
 from ..core.types import NO_ACCOUNT, Account
 from ..store import accounts, blocks
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
+from ..store.unconfirmed import claims, eviction
 from ..store.unconfirmed import entries as rows
-from ..store.unconfirmed import eviction
+from ..store.unconfirmed.claims import Claim
 from .mempool import MAX_OF_SENDER
 
 BACK_AT_ONCE = 2_000
@@ -76,7 +78,10 @@ def after_tip_change(conn: Connection, mempool_bytes: int, pool: rows.PoolState,
         rows.set_returning(conn, list(dict.fromkeys(marked)))
     if pool.count:
         rows.remove(conn, rows.used(conn, change.touched))
-        for sender in rows.overdrawn(conn, change.touched):
+        doubtful = {*rows.overdrawn(conn, change.touched), *claims.uncovered(conn, change.touched)}
+        if change.disconnected:  # only then a height or a time that had come may be to come again
+            doubtful.update([sender for _, sender in claims.locked(conn, *_next_block(conn))])
+        for sender in doubtful:
             _settle(conn, {sender: []})
         rows.set_heads(conn, change.touched)
         for sender, sequence in rows.unblocked(conn, change.touched):
@@ -189,9 +194,13 @@ def put_back(conn: Connection, part: dict[bytes, list[_Back]], mempool_bytes: in
 def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
     """Give senders their transfers back, drop what their confirmed state no longer allows, mark the rest.
 
-    A returned transfer goes before what its sender sent after it: both are there when money is counted.
+    A returned transfer goes before what its sender sent after it: both are there when money is counted. What is locked
+    again goes, and does not come back: a heavier chain may be lower, or its clock behind.
     """
     states = accounts.states(conn, part)
+    claimed = claims.of_senders(conn, part)
+    upcoming = _next_block(conn)
+    locked = {arrived for arrived, _ in claims.locked(conn, *upcoming)}
     pooled: dict[bytes, list[rows.Waiting]] = {}
     for waiting in rows.waiting_of(conn, part):
         pooled.setdefault(waiting.sender, []).append(waiting)
@@ -199,8 +208,10 @@ def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
     changes: list[tuple[int, bool]] = []
     new: list[tuple[_Back, bool]] = []
     for sender, of_sender in part.items():
-        merged = _merged(pooled.get(sender, ()), of_sender)
-        for each, is_ready in _verdicts(states.get(sender, NO_ACCOUNT), merged):
+        gone += [each.arrived for each in pooled.get(sender, ()) if each.arrived in locked]
+        kept = [each for each in pooled.get(sender, ()) if each.arrived not in locked]
+        merged = _merged(kept, [each for each in of_sender if not _is_locked(each.transfer, upcoming)], claimed)
+        for each, is_ready in _verdicts(states.get(sender, NO_ACCOUNT), claims.Purse(conn, sender), merged):
             if isinstance(each, _Back):
                 if is_ready is not None:
                     new.append((each, is_ready))
@@ -214,26 +225,51 @@ def _settle(conn: Connection, part: dict[bytes, list[_Back]]) -> None:
     rows.add_many(conn, [(each.transfer, is_ready) for each, is_ready in new])
 
 
-def _merged(pooled: Iterable[rows.Waiting], back: Iterable[_Back]) -> list[tuple[int, int, rows.Waiting | _Back]]:
-    """(sequence, cost, which), in order of sequence; what took a slot meanwhile keeps it."""
-    slots: dict[int, tuple[int, int, rows.Waiting | _Back]] = {
-        each.transfer.sequence: (each.transfer.sequence, each.transfer.amount + each.transfer.fee, each)
-        for each in back
-    }
-    slots.update((each.sequence, (each.sequence, each.cost, each)) for each in pooled)
+class _Slot(NamedTuple):
+    """What stands at one sequence of a sender. `cost`: of the coin, base units."""
+
+    sequence: int
+    cost: int
+    claim: Claim
+    which: rows.Waiting | _Back
+
+
+def _merged(pooled: Iterable[rows.Waiting], back: Iterable[_Back], claimed: Mapping[int, Claim]) -> list[_Slot]:
+    """In order of sequence; what took a slot meanwhile keeps it."""
+    slots: dict[int, _Slot] = {}
+    for each in back:
+        outline = each.transfer
+        cost = outline.coin_amount + outline.fee
+        slots[outline.sequence] = _Slot(outline.sequence, cost, claims.claim_of_outline(outline), each)
+    for waiting in pooled:
+        claim = claimed.get(waiting.arrived, claims.NO_CLAIM)
+        slots[waiting.sequence] = _Slot(waiting.sequence, waiting.cost, claim, waiting)
     return [slots[sequence] for sequence in sorted(slots)]
 
 
 def _verdicts(
-    account: Account, merged: Iterable[tuple[int, int, rows.Waiting | _Back]]
+    account: Account, purse: claims.Purse, merged: Iterable[_Slot]
 ) -> Iterator[tuple[rows.Waiting | _Back, bool | None]]:
     """Whether each is ready, or waits; None where it has to go."""
     left, following = account.balance, account.sequence
-    for sequence, cost, each in merged:
-        if not account.sequence <= sequence < account.sequence + MAX_OF_SENDER or cost > left:
+    for sequence, cost, claim, each in merged:
+        is_in_reach = account.sequence <= sequence < account.sequence + MAX_OF_SENDER
+        if not is_in_reach or cost > left or not purse.take(claim):
             yield each, None
             continue
         left -= cost
         is_ready = sequence == following
         following += is_ready
         yield each, is_ready
+
+
+def _is_locked(outline: Outline, upcoming: Locks) -> bool:
+    """Whether a spend is not valid yet in the block that would follow the tip."""
+    locks = claims.claim_of_outline(outline).locks
+    return locks.height > upcoming.height or locks.time > upcoming.time
+
+
+def _next_block(conn: Connection) -> Locks:
+    """Height and median_time_past of the block that would follow the tip."""
+    tip = blocks.tip(conn)
+    return Locks(tip.height + 1, blocks.median_time_past_of(conn, tip.block_hash))

@@ -94,16 +94,15 @@ def check_asset_known(asset: bytes, assets: Assets) -> Asset:
     return known
 
 
-def check_issuer(mint: Mint, asset: Asset) -> None:
-    """Only who issued an asset mints more of it."""
-    if mint.sender != asset.issuer:
+def check_issuer(mint: Mint, issuer: bytes) -> None:
+    """Only the account that issued an asset mints more of it. `issuer`: its payload."""
+    if mint.sender != issuer:
         raise NotIssuer("only the issuer of an asset may mint more of it", found=mint.sender.hex())
 
 
-def check_max_supply(mint: Mint, asset: Asset) -> None:
-    """What is ever minted stays within the issue's `max_supply`; burning makes no room."""
-    if asset.minted + mint.amount > asset.max_supply:
-        room = asset.max_supply - asset.minted
+def check_max_supply(mint: Mint, room: int) -> None:
+    """What is ever minted stays within the issue's `max_supply`; burning makes no room. `room`: max_supply - minted."""
+    if mint.amount > room:
         raise OverMaxSupply(
             f"the asset has room for {room} more units, the mint makes {mint.amount}",
             expected=f"at most {room}",
@@ -127,8 +126,8 @@ def check_asset_rules(spend: Payment | Issue | Mint | Burn, assets: Assets) -> N
         return
     asset = check_asset_known(spend.asset, assets)
     if isinstance(spend, Mint):
-        check_issuer(spend, asset)
-        check_max_supply(spend, asset)
+        check_issuer(spend, asset.issuer)
+        check_max_supply(spend, asset.max_supply - asset.minted)
 
 
 def apply_to_assets(

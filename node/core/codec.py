@@ -59,6 +59,8 @@ _PAYMENT_VERSION, _ISSUE_VERSION, _MINT_VERSION, _BURN_VERSION = range(2, 6)
 _LAST_VERSION: Final = {1: TRANSFER_VERSION, 2: _BURN_VERSION}
 """The highest version of a transaction, by the coin's rules."""
 _LEAST_SPEND: Final = {1: TRANSFER_BASE, 2: _ENVELOPE.size + _BURN.size + 3}
+SHORTEST_SPEND: Final = min(_LEAST_SPEND.values())
+"""Bytes: no spend of any coin that decodes is shorter."""
 _TEXTS: Final = 255 + 255
 MAX_SPEND: Final = {
     1: MAX_TRANSFER,

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Integer, Select, bindparam, func, select, tex
 from ..core import codec
 from ..core.codec import show
 from ..core.errors import Malformed
+from ..core.pow import median_time_past
+from ..core.rules import MEDIAN_SPAN
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
 from .backends.engines import Among, Query
 from .errors import StoreDamaged
@@ -148,6 +150,18 @@ def tip_id(conn: Connection) -> TipId:
     if row is None:
         raise StoreDamaged("the main chain has no block, not even genesis")
     return TipId(*row)
+
+
+def median_time_past_of(conn: Connection, block_hash: bytes) -> int:
+    """Of a child of this block of the tree: the median of the last up to 11 timestamps, Unix seconds."""
+    timestamps: list[int] = []
+    while len(timestamps) < MEDIAN_SPAN:
+        row = by_hash(conn, block_hash)
+        if row is None:  # below genesis
+            break
+        timestamps.append(row.header.timestamp)
+        block_hash = row.header.prev_hash
+    return median_time_past(timestamps)
 
 
 def tip(conn: Connection) -> BlockRow:

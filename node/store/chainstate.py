@@ -20,8 +20,6 @@ from ..core.coin import Coin
 from ..core.errors import InvalidParent
 from ..core.assets import asset_of
 from ..core.ledger import BlockContext, Effect, Ledger, Touched, coinbase_of, fees_of
-from ..core.pow import median_time_past
-from ..core.rules import MEDIAN_SPAN
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Coinbase, Header, Transfer
 from . import blocks
 from .assets.asset_state import AssetState
@@ -312,21 +310,11 @@ class ChainState:
         before = self._view(touched)
         after = before.copy()
         subsidy = self._coin.subsidy(height)
-        context = BlockContext(self._coin.chain_id, height, lambda: self._median_time_past(block.header.prev_hash))
+        prev_hash = block.header.prev_hash
+        context = BlockContext(self._coin.chain_id, height, lambda: blocks.median_time_past_of(self._conn, prev_hash))
         ledger.apply_block(after, block, context, subsidy=subsidy, signatures=signatures)
         ledger.check_block_invariants(before, after, subsidy)
         self._connect(after, touched, block, block_hash, height, txids)
-
-    def _median_time_past(self, parent_hash: bytes) -> int:
-        """Of a child of a block of the tree, Unix seconds."""
-        timestamps: list[int] = []
-        while len(timestamps) < MEDIAN_SPAN:
-            row = blocks.by_hash(self._conn, parent_hash)
-            if row is None:  # below genesis
-                break
-            timestamps.append(row.header.timestamp)
-            parent_hash = row.header.prev_hash
-        return median_time_past(timestamps[::-1])
 
     def connect_genesis(self) -> None:
         genesis = self._coin.genesis

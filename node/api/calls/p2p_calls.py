@@ -16,7 +16,6 @@ from ...chain.outcomes import Extended, Orphan, Reorganized
 from ...core import codec
 from ...core.codec import show, show_work, unshow
 from ...core.errors import Malformed, RuleError
-from ...core.rules import RULES_VERSION
 from ...p2p.gossip.gossip import Caller
 from ...p2p.peer import wire
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
@@ -80,7 +79,7 @@ def hello(node: Node, call: Call[None, None]) -> wire.Hello:
         agent=agent(),
         url=own_url(node.config),
         symbol=node.coin.symbol,
-        rules=RULES_VERSION,
+        rules=node.coin.rules,
     )
 
 
@@ -219,7 +218,7 @@ def take_transactions(node: Node, call: Call[None, bytes]) -> wire.TransactionsA
     caller = Caller(call.sender, call.remote)
     try:
         with node.mempool.computing:
-            transfers = codec.decode_spends(call.body)
+            transfers = codec.decode_spends(call.body, rules=node.coin.rules)
             node.gossip.heard_transfers(caller, transfers)
     except Malformed as error:
         node.peers.offenders.sent_transfers(call.remote, [error.code])
@@ -251,7 +250,7 @@ def take_transactions(node: Node, call: Call[None, bytes]) -> wire.TransactionsA
 def send_mempool(node: Node, call: Call[None, None]) -> bytes:
     parts, size = [], 0
     with node.store.read() as conn:
-        for raw in order.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.TRANSFER_BASE):
+        for raw in order.raws_by_fee_rate(conn, wire.MAX_MEMPOOL_BYTES // codec.least_spend(node.coin.rules)):
             size += len(raw)
             if size > wire.MAX_MEMPOOL_BYTES:
                 break

@@ -174,15 +174,18 @@ def split_blocks(body: bytes, asked: int, max_block_bytes: int) -> list[bytes | 
     return blocks
 
 
-def split_transfers(body: bytes, most: int) -> Iterator[list[Transfer]]:
-    """Decodes transfers that stand end to end, up to `most` at a time and only when asked for. Raises BadAnswer."""
+def split_transfers(body: bytes, most: int, coin_rules: int) -> Iterator[list[Spend]]:
+    """Decodes transfers that stand end to end, up to `most` at a time and only when asked for. Raises BadAnswer.
+
+    `coin_rules`: the coin's, 1 or 2.
+    """
     at = 0
     while at < len(body):
-        part: list[Transfer] = []
+        part: list[Spend] = []
         try:
             while at < len(body) and len(part) < most:
-                transaction, at = codec.decode_transaction(body, at)
-                if not isinstance(transaction, Transfer):
+                transaction, at = codec.decode_transaction(body, at, rules=coin_rules)
+                if isinstance(transaction, Coinbase):
                     raise Malformed("a coinbase cannot stand alone")
                 part.append(transaction)
         except Malformed:

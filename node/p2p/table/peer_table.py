@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 
 from ...config import Config
 from ...core.codec import show
-from ...core.rules import RULES_VERSION
 from ...store import meta
 from ...store import peers as table
 from ...store.engine import Store
@@ -295,11 +294,12 @@ class PeerTable:
         started = time.monotonic()
         hello = client.hello()
         latency_ms = round((time.monotonic() - started) * 1000)
-        if hello.rules != RULES_VERSION:
+        own_rules = self.store.coin.rules
+        if hello.rules != own_rules:
             raise OtherRules(
-                f"that node judges blocks by rules {hello.rules}, this node by rules {RULES_VERSION}: a coin keeps its "
+                f"that node judges blocks by rules {hello.rules}, this node by rules {own_rules}: a coin keeps its "
                 "rules, so a node of other rules runs another coin and can't be a peer",
-                expected=RULES_VERSION,
+                expected=own_rules,
                 found=hello.rules,
             )
         if hello.chain_id != self._chain_id:

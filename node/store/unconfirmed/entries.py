@@ -25,12 +25,13 @@ from sqlalchemy import (
 from ...core import codec
 from ...core.codec import sha256d
 from ...core.template import rate_of
-from ...core.types import HASH_SIZE, Account, Transfer
+from ...core.types import HASH_SIZE, Account, Spend
 from .. import meta
 from ..backends.engines import Among, Many, Query
 from ..errors import StoreDamaged
 from ..tables import accounts, mempool, mempool_totals, transactions
 from ..tables import meta as meta_rows
+from .claims import claim_of_outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class MempoolRow:
     """A transfer that waits for a block. `size` in bytes; `arrived` orders by arrival."""
 
     txid: bytes
-    transfer: Transfer
+    transfer: Spend
     size: int
     ready: bool
     arrived: int
@@ -128,6 +129,7 @@ _STATE = Query(
 _INSERT = Many(
     insert(mempool),
     *("txid", "sender", "sequence", "receiver", "cost", "fee", "fee_rate", "size", "ready", "raw", "head"),
+    *("asset", "asset_amount", "mints", "lock_height", "lock_time"),
 )
 _REMOVE = Among(delete(mempool).returning(mempool.c.size), mempool.c.txid)
 _REMOVE_NUMBERED = Among(delete(mempool).returning(mempool.c.size), mempool.c.arrived)
@@ -259,6 +261,11 @@ class StoredTransfer:
     ready: bool
     raw: bytes
     head: bool
+    asset: bytes | None
+    asset_amount: int
+    mints: int
+    lock_height: int
+    lock_time: int
 
 
 _STORED = select(*(mempool.c[each.name] for each in fields(StoredTransfer)))
@@ -330,7 +337,7 @@ def _hashes_in(raw: object) -> list[bytes]:
     return [raw[start : start + HASH_SIZE] for start in range(0, len(raw), HASH_SIZE)] if raw else []
 
 
-def add(conn: Connection, txid: bytes, transfer: Transfer, *, ready: bool) -> None:
+def add(conn: Connection, txid: bytes, transfer: Spend, *, ready: bool) -> None:
     add_many(conn, [(codec.outline(transfer, txid), ready)])
 
 
@@ -343,11 +350,14 @@ def add_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool]]) -> Non
 def insert_many(conn: Connection, new: Sequence[tuple[codec.Outline, bool, bool]]) -> None:
     """`add_many` where it is known whether each is its sender's head: (transfer, ready, head)."""
     values, added = [], 0
-    for (txid, sender, receiver, amount, fee, sequence, raw), is_ready, is_head in new:
+    for each, is_ready, is_head in new:
+        txid, sender, receiver, amount, fee, sequence, raw, _ = each
         size = len(raw)
         added += size
         paying = (amount + fee, fee, rate_of(fee, size))
-        values.append((txid, sender, sequence, receiver, *paying, size, is_ready, raw, is_head))
+        claim = claim_of_outline(each)
+        claims = (claim.asset, claim.amount, claim.mints, *claim.locks)
+        values.append((txid, sender, sequence, receiver, *paying, size, is_ready, raw, is_head, *claims))
     if values:
         _INSERT.run(conn, values)
         grow(conn, len(values), added)

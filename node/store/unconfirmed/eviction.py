@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
 
-from ...core.codec import TRANSFER_BASE
+from ...core.codec import SHORTEST_SPEND
 from ..backends.engines import Many, Query
 from ..tables import mempool
 from .entries import grow, remove_numbered, totals
@@ -106,7 +106,7 @@ def shrink(conn: Connection, most: int) -> None:
 def _evict_waiting(conn: Connection, over: int) -> int:
     """Evict the worst of what waits until `over` bytes are free, some at a time: nothing depends on these. Returns the
     bytes that are free now; 0 where nothing waits."""
-    most = min(_TOGETHER, over // TRANSFER_BASE + 1)
+    most = min(_TOGETHER, over // SHORTEST_SPEND + 1)
     rows = sorted(_WAITING.rows(conn, most=most, others=most - 1), key=lambda row: (row[1], -row[0]))
     free = 0
     gone: list[int] = []

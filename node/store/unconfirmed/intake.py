@@ -7,7 +7,7 @@ from types import TracebackType
 from sqlalchemy import Connection
 
 from ...core import codec
-from ...core.types import Transfer
+from ...core.types import Spend
 from . import entries
 from .entries import SenderView
 from .senders import SenderIndex
@@ -40,7 +40,7 @@ class Intake:
         else:
             self._index.forget()
 
-    def add(self, txid: bytes, transfer: Transfer, *, ready: bool, head: bool) -> None:
+    def add(self, txid: bytes, transfer: Spend, *, ready: bool, head: bool) -> None:
         """Queue a transfer for `insert`: its (sender, sequence) is free, and it makes no waiting transfer ready.
 
         `head`: its sequence is the sender's confirmed one.
@@ -50,17 +50,21 @@ class Intake:
         self._index.move_on(transfer.sender, transfer.cost, ready=ready)
         self.size += codec.transaction_size(transfer)
 
-    def view(self, txid: bytes, transfer: Transfer) -> SenderView:
+    def view(self, txid: bytes, transfer: Spend) -> SenderView:
         """What policy needs to know of a transfer's sender, with everything that was added."""
         sender = transfer.sender
         known = self._index.get(sender)
         if known is not None and known.takes(transfer):
             return known.view(self._index.pool_bytes)
-        conn = self.insert() if sender in self._senders else self._conn
+        conn = self.seeing(sender)
         pool_cost = None if known is None else known.pool_cost
         view = entries.view(conn, sender, transfer.sequence, txid, pool_cost=pool_cost)
         self._index.put(sender, view)
         return view
+
+    def seeing(self, sender: bytes) -> Connection:
+        """The connection, on which a query sees everything of this sender that was added."""
+        return self.insert() if sender in self._senders else self._conn
 
     def spend(self, sender: bytes, cost: int) -> None:
         """What `sender` has in the pool was changed by statements, and costs that much more (or less).

@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 from ...core import codec
-from ...core.codec import TRANSFER_BASE
 from ..accounts import states
 from ..backends.engines import Among, Query
 from ..tables import mempool
+from .claims import Claim, Purse
 from .entries import MempoolRow, is_whole
 
 
@@ -127,7 +127,7 @@ def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
 
 
 class Candidate(NamedTuple):
-    """A row of the mempool. `cost`: amount + fee, base units; `size` in bytes."""
+    """A row of the mempool. `cost`: of the coin, amount + fee, base units; `size` in bytes; the last three: `claims`."""
 
     txid: bytes
     sender: bytes
@@ -136,6 +136,9 @@ class Candidate(NamedTuple):
     fee_rate: int
     size: int
     arrived: int
+    asset: bytes | None
+    asset_amount: int
+    mints: int
 
 
 _COLUMNS = tuple(mempool.c[name] for name in Candidate._fields)
@@ -200,25 +203,30 @@ class _Runs:
         return following if following.sequence == each.sequence + 1 else None
 
 
-def best(conn: Connection, room: int) -> list[Candidate]:
+def best(conn: Connection, room: int, least: int) -> list[Candidate]:
     """Selects transfers for `room` bytes of a block: each time the best-paying one that its sender's order allows.
 
-    Of equals the first to arrive. None without those of its sender before it, and none that the confirmed balance does
-    not cover.
+    Of equals the first to arrive. None without those of its sender before it, and none that is not covered by what is
+    confirmed, balance or assets. `least`: bytes that every transfer of the coin has (`codec.least_spend`).
     """
-    most = room // TRANSFER_BASE
+    most = room // least
     heads = [Candidate(*row) for row in _HEADS.rows(conn, most=most)]
     runs = _Runs(conn, heads, most)
     left = {sender: account.balance for sender, account in states(conn, {head.sender for head in heads}).items()}
+    purses: dict[bytes, Purse] = {}
     heap = [(-head.fee_rate, head.arrived, head) for head in heads]  # in order, so it is a heap
     chosen = []
     while heap:
         each = heapq.heappop(heap)[2]
         if each.size > room or each.cost > left.get(each.sender, 0):
             continue
+        if each.asset is not None:
+            purse = purses.setdefault(each.sender, Purse(conn, each.sender))
+            if not purse.take(Claim(each.asset, each.asset_amount, each.mints)):
+                continue
         chosen.append(each)
         room -= each.size
-        if room < TRANSFER_BASE:
+        if room < least:
             break
         left[each.sender] -= each.cost
         following = runs.after(each)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from ...core.types import Account, Transfer
+from ...core.types import Account, Spend
 from ..backends.engines import execute
 from .entries import SenderView
 
@@ -32,7 +32,7 @@ class Known(NamedTuple):
     run_end: int | None
     """The sequence behind the sender's unbroken ready run, where it has nothing else in the pool; else None."""
 
-    def takes(self, transfer: Transfer) -> bool:
+    def takes(self, transfer: Spend) -> bool:
         """Whether a transfer is the next of the run, so that `view` is its view."""
         return self.run_end == transfer.sequence
 
