@@ -154,7 +154,7 @@ def _index_mempool() -> None:
     op.create_index(
         "ix_mempool_asset",
         "mempool",
-        ["asset", "sender", "asset_amount", "mints"],
+        ["sender", "asset", "asset_amount", "mints"],
         unique=False,
         sqlite_where=sa.text("asset IS NOT NULL"),
     )
