@@ -43,7 +43,7 @@ from .. import meta
 from ..backends.engines import open_to_look, refusing
 from ..errors import Fault, StoreDamaged, damaged, note
 from ..meta import NODE_ID_SIZE
-from ..tables import accounts, blocks, bodies, mempool, metadata, transactions
+from ..tables import accounts, asset_history, assets, blocks, bodies, holdings, mempool, metadata, transactions
 from ..unconfirmed import entries as mempool_rows
 from . import genesis
 
@@ -110,6 +110,7 @@ def check_sums(conn: Connection, coin: Coin) -> None:
     """Checks that tables agree: counts, links and sums. Raises StoreDamaged."""
     _check_chain(conn)
     _check_money(conn, coin)
+    _check_assets(conn)
     _check_rest(conn)
 
 
@@ -201,6 +202,31 @@ def _check_money(conn: Connection, coin: Coin) -> None:
     total, issued = account_rows.total(conn), coin.issued(block_rows.tip(conn).height)
     if total != issued:
         raise StoreDamaged(f"balances sum to {total} base units, {issued} were issued")
+
+
+def _check_assets(conn: Connection) -> None:
+    """Holdings are of an account and of an asset, and those of each asset sum to minted - burned, within max_supply."""
+    of_none: Select[int] = (
+        select(literal_column("1"))
+        .select_from(holdings.outerjoin(accounts, accounts.c.account_id == holdings.c.account_id))
+        .outerjoin(assets, assets.c.asset_number == holdings.c.asset_number)
+        .where(or_(accounts.c.account_id.is_(None), assets.c.asset_number.is_(None)))
+    )
+    if conn.execute(of_none.limit(1)).first():
+        raise StoreDamaged("a holding is of an account, or of an asset, that there is not")
+    known: Select[int] = select(literal_column("1")).where(assets.c.asset_number == asset_history.c.asset_number)
+    if conn.execute(select(literal_column("1")).select_from(asset_history).where(~known.exists()).limit(1)).first():
+        raise StoreDamaged("a history is of an asset that there is not")
+    held = (
+        select(func.coalesce(func.sum(holdings.c.amount), 0))
+        .where(holdings.c.asset_number == assets.c.asset_number)
+        .scalar_subquery()
+    )
+    is_odd = or_(held != assets.c.minted - assets.c.burned, assets.c.minted > assets.c.max_supply)
+    odd = conn.execute(select(assets.c.asset, held, assets.c.minted, assets.c.burned).where(is_odd).limit(1)).first()
+    if odd is not None:
+        asset, found, minted, burned = odd
+        raise StoreDamaged(f"holdings of asset {asset.hex()} sum to {found}; minted were {minted}, burned {burned}")
 
 
 def _check_rest(conn: Connection) -> None:
