@@ -1,5 +1,5 @@
 """Reads cost what they answer with, and not what there is: counted in SQLite's own steps, on 500,000 transfers,
-60,000 blocks and 190,000 waiting transfers that all pay the same."""
+60,000 blocks, 190,000 waiting transfers that all pay the same, 100,000 assets and as many holders of one of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 from moneyer.node.config import Config
 from moneyer.node.core.codec import sha256d
 from moneyer.node.store import accounts, blocks, transactions
+from moneyer.node.store.assets import asset_pages
+from moneyer.node.store.assets.asset_pages import Holder
 from moneyer.node.store.engine import Store
 from moneyer.node.store.explore import digits, series, tree
 from moneyer.node.store.explore.tree import Leaves
@@ -24,7 +26,7 @@ from tests.kit.chains import easy_coin
 
 T = TypeVar("T")
 
-BLOCKS, FULL, PER_BLOCK, WAITING = 60_000, 100, 5_000, 190_000
+BLOCKS, FULL, PER_BLOCK, WAITING, ASSETS = 60_000, 100, 5_000, 190_000, 100_000
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {} - 1) "
 HASH = "CAST(printf('%032d', {}) AS BLOB)"
 
@@ -43,8 +45,20 @@ FILL = (
     "INSERT INTO accounts SELECT 900, CAST(printf('%033d', 7) AS BLOB), 1, 0",
     NUMBERS.format(FULL * PER_BLOCK)
     + f"INSERT INTO account_history SELECT 900, {BLOCKS - FULL} + i / {PER_BLOCK}, i % {PER_BLOCK} FROM n",
+    "INSERT INTO asset_history SELECT 7, height, position FROM account_history WHERE account_id = 900",
+    # Two issuers and three symbols in turn. One account holds all of them, and everyone one of them.
+    NUMBERS.format(ASSETS)
+    + f"INSERT INTO assets SELECT i + 1, {HASH.format('i + 1')}, CAST(printf('%033d', i % 2) AS BLOB), 'S' || (i % 3),"
+    f" 'Asset', 0, zeroblob(32), {10**9}, {10**9}, 0, i / 2 FROM n",
+    NUMBERS.format(ASSETS)
+    + "INSERT INTO accounts SELECT i + 1000, CAST(printf('%033d', i + 1000) AS BLOB), 0, 0 FROM n",
+    NUMBERS.format(ASSETS) + "INSERT INTO holdings SELECT i + 1000, 7, i % 500 + 1 FROM n",
+    NUMBERS.format(ASSETS) + "INSERT INTO holdings SELECT 900, i + 1, 3 FROM n",
 )
-INSERT_WAITING = "INSERT INTO mempool VALUES (?, ?, ?, ?, zeroblob(33), 2, 1, 5, 155, ?, ?, 0)"
+INSERT_WAITING = (
+    "INSERT INTO mempool (arrived, txid, sender, sequence, receiver, cost, fee, fee_rate, size, ready, raw)"
+    " VALUES (?, ?, ?, ?, zeroblob(33), 2, 1, 5, 155, ?, ?)"
+)
 
 
 def waiting() -> Iterator[tuple[int, bytes, bytes, int, int, bytes]]:
@@ -95,12 +109,29 @@ PAGE = 1000
 BUSY = b"%033d" % 7
 """The account that all transfers touch."""
 MIDDLE = Place(BLOCKS - FULL // 2, PER_BLOCK // 2)
+HELD = b"%032d" % 7
+"""The asset that all transfers touch, and that all accounts hold."""
+MIDDLE_HOLDER = Holder(ASSETS // 2, b"", 250)
 
 READS: dict[str, Callable[[Connection], Any]] = {
     "a history": lambda conn: accounts.history(conn, BUSY, None, PAGE),
     "a history from its middle": lambda conn: accounts.history(conn, BUSY, MIDDLE, PAGE),
     "a page of blocks": lambda conn: blocks.newest_first(conn, None, PAGE),
     "a page of blocks from the middle": lambda conn: blocks.newest_first(conn, BLOCKS // 2, PAGE),
+    "all assets": lambda conn: asset_pages.newest(conn, PAGE),
+    "assets of an issuer, from the middle": lambda conn: asset_pages.newest(
+        conn, PAGE, before=ASSETS // 2, issuer=b"%033d" % 1
+    ),
+    "assets of a symbol, from the middle": lambda conn: asset_pages.newest(conn, PAGE, before=ASSETS // 2, symbol="S1"),
+    "assets of an issuer and a symbol": lambda conn: asset_pages.newest(
+        conn, PAGE, before=ASSETS // 2, issuer=b"%033d" % 1, symbol="S1"
+    ),
+    "holders": lambda conn: asset_pages.holders(conn, HELD, PAGE),
+    "holders from the middle": lambda conn: asset_pages.holders(conn, HELD, PAGE, MIDDLE_HOLDER),
+    "what an account holds": lambda conn: asset_pages.held(conn, BUSY, PAGE),
+    "what an account holds, from the middle": lambda conn: asset_pages.held(conn, BUSY, PAGE, ASSETS // 2),
+    "an asset's history": lambda conn: asset_pages.history(conn, HELD, None, PAGE),
+    "an asset's history from its middle": lambda conn: asset_pages.history(conn, HELD, MIDDLE, PAGE),
     "the mempool by fee rate": lambda conn: list(order.raws_by_fee_rate(conn, PAGE)),
 }
 
@@ -137,6 +168,16 @@ def test_one_transaction_costs_one(store: Store) -> None:
     assert found is not None
     assert found.place == Place(BLOCKS - FULL + 50, 77)
     assert taken <= 300
+
+
+def test_one_asset_and_one_holding_cost_one(store: Store) -> None:
+    found, taken = steps(store, lambda conn: asset_pages.get(conn, HELD))
+    assert found is not None
+    assert (found.number, found.issuer, found.symbol) == (7, b"%033d" % 0, "S0")
+    held, more = steps(store, lambda conn: asset_pages.holding(conn, b"%033d" % (1_000 + 77), HELD))
+    assert held == 78
+    assert taken <= 300
+    assert more <= 300
 
 
 def test_the_tips_of_a_tree_that_was_seen_cost_what_joined_since(store: Store) -> None:

@@ -6,15 +6,16 @@ import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import accounts, blocks, mining, transactions
+from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.explore import digits, series, tree
 from moneyer.node.store.explore.tree import Leaves
 from moneyer.node.store.unconfirmed import entries, eviction, order
-from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.chains import ChainBuilder, burn, easy_coin, issue, key, mint, pay, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import plan, statements
 
 ALICE, BOB = key("alice"), key("bob")
-COIN = easy_coin(premine=[(ALICE, 10**6)])
+COIN = easy_coin(premine=[(ALICE, 10**6)], rules=2)
 SMALL = ("mempool_totals",)
 """Tables of one row."""
 
@@ -29,6 +30,7 @@ def use(node: Node) -> None:
     node.offer_all(chain.raw[:2])
     node.chain.accept_blocks(chain.raw[2:], NOW)
     node.chain.accept_blocks(side.raw, NOW)
+    use_assets(node, side)
     waiting = side.transfer(ALICE, BOB, 5, 2)
     node.mempool.accept_transfer(waiting)
     node.chain.template(BOB.payload, NOW, b"")
@@ -63,6 +65,40 @@ def use(node: Node) -> None:
         entries.of_sender(conn, ALICE.payload)
         entries.incoming(conn, ALICE.payload)
         mining.next_open(conn)
+
+
+def use_assets(node: Node, chain: ChainBuilder) -> None:
+    """An issue, a payment, a mint and a burn, two of them by way of the pool; a reorg of all; and what pages ask."""
+    start = chain.account(ALICE).sequence
+    made = issue(COIN, ALICE, 100, sequence=start)
+    asset = codec.asset_id(COIN.chain_id, made)
+    rival = chain.branch(chain.height, "rival")
+    for spend in (
+        made,
+        pay(COIN, ALICE, BOB, 10, asset, 1, start + 1),
+        mint(COIN, ALICE, asset, 5, fee=1, sequence=start + 2),
+        burn(COIN, ALICE, asset, 5, fee=1, sequence=start + 3),
+    ):
+        if spend is not made:
+            node.mempool.accept_transfer(spend)
+        node.chain.template(BOB.payload, NOW, b"")
+        node.offer(chain.add([spend]))
+    with node.store.read() as conn:
+        assert asset_pages.get(conn, asset)
+        assert asset_pages.newest(conn, 3)
+        assert asset_pages.newest(conn, 3, issuer=ALICE.payload)
+        assert asset_pages.newest(conn, 3, symbol="TICKET")
+        assert asset_pages.newest(conn, 3, issuer=ALICE.payload, symbol="TICKET")
+        first, *_ = asset_pages.holders(conn, asset, 3)
+        assert len(asset_pages.holders(conn, asset, 3, first)) == 1
+        assert len(asset_pages.history(conn, asset, None, 5)) == 4
+        assert asset_pages.held(conn, BOB.payload, 3)
+        assert asset_pages.holding(conn, BOB.payload, asset) == 10
+    rival.add([made])
+    rival.grow(4)
+    node.chain.accept_blocks(rival.raw, NOW)
+    chain.blocks, chain.ledger = rival.blocks, rival.ledger
+    assert node.tip_hash == chain.tip_hash
 
 
 @pytest.fixture
