@@ -20,7 +20,7 @@ from moneyer.node.core.ledger import (
     undo_block,
 )
 from moneyer.node.core.rules import route
-from moneyer.node.core.types import HEADER_SIZE, Block
+from moneyer.node.core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block
 from tests.kit.chains import are_signed
 
 
@@ -125,17 +125,25 @@ class PureNode:
 
     def _connect(self, state: Ledger, entry: Entry) -> None:
         """Apply the block, and hold both invariants of what it touched, as the node does."""
-        parent = self.context(entry.block.header.prev_hash)
-        subsidy = self.coin.subsidy(parent.height)
+        context = self.block_context(entry.block.header.prev_hash)
+        subsidy = self.coin.subsidy(context.height)
         before = state.copy()
         apply_block(
             state,
             entry.block,
-            BlockContext(self.coin.chain_id, parent.height, lambda: parent.median_time_past),
+            context,
             subsidy=subsidy,
             signatures=are_signed(self.coin, entry.block),
         )
         check_block_invariants(before, state, subsidy)
+
+    def block_context(self, parent: bytes) -> BlockContext:
+        """What stage 5 asks of a block on `parent`."""
+        context = self.context(parent)
+        return BlockContext(self.coin.chain_id, context.height, lambda: context.median_time_past)
+
+    def account(self, payload: bytes) -> Account:
+        return self.ledger.accounts.get(payload, NO_ACCOUNT)
 
     def context(self, parent: bytes) -> rules.HeaderContext:
         """What the ancestors ask of a header on `parent`."""

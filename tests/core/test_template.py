@@ -70,20 +70,43 @@ def test_with_room_and_money_all_is_taken_and_each_is_the_best_that_its_senders_
         next(queue for queue in queues if queue and queue[0] == each).pop(0)
 
 
-@given(st.integers(0, MAX_MONEY), st.integers(0, 140), st.integers(0, MAX_MONEY), st.integers(0, 140))
-def test_fee_rates_compare_as_the_exact_fractions_do(fee: int, memo: int, other_fee: int, other_memo: int) -> None:
-    one, two = unsigned(0, 0, 1, fee, memo), unsigned(0, 0, 1, other_fee, other_memo)
-    exact = fee * codec.transaction_size(two) - other_fee * codec.transaction_size(one)
-    rounded = template.fee_rate(one) - template.fee_rate(two)
-    assert (exact > 0) == (rounded > 0)
-    assert (exact < 0) == (rounded < 0)
-    assert template.fee_rate(one) < 2**63
+LEAST, LARGEST = codec.TRANSFER_BASE, 4_968
+"""Bytes of valid spends."""
+sizes = st.integers(LEAST, LARGEST)
+capped = template.MAX_FEE_RATE // template.FEE_RATE_SCALE
+"""Base units a byte, from which on rates count as equal."""
 
 
-def test_fee_rates_that_differ_least_are_told_apart() -> None:
-    sizes = range(codec.TRANSFER_BASE, codec.TRANSFER_BASE + 141)
-    cheap = {size: template.fee_rate(unsigned(0, 0, 1, 1, size - codec.TRANSFER_BASE)) for size in sizes}
-    assert len(set(cheap.values())) == len(sizes)
+@given(st.integers(0, MAX_MONEY), sizes, st.integers(0, MAX_MONEY), sizes)
+def test_fee_rates_compare_as_the_exact_fractions_do_up_to_what_a_column_holds(
+    fee: int, size: int, other_fee: int, other_size: int
+) -> None:
+    exact = fee * other_size - other_fee * size
+    rounded = template.rate_of(fee, size) - template.rate_of(other_fee, other_size)
+    if min(fee // size, other_fee // other_size) < capped:
+        assert (exact > 0) == (rounded > 0)
+        assert (exact < 0) == (rounded < 0)
+    else:
+        assert abs(rounded) < template.FEE_RATE_SCALE
+    assert 0 <= template.rate_of(fee, size) < 2**63
+
+
+@given(st.integers(1, 10**12), sizes, sizes)
+def test_the_fractions_that_lie_closest_are_told_apart(fee: int, size: int, other_size: int) -> None:
+    """Of two sizes, fees that differ by as little as fees can: 1 over the product of the sizes."""
+    other_fee = fee * other_size // size
+    for near in (other_fee, other_fee + 1):
+        exact = fee * other_size - near * size
+        rounded = template.rate_of(fee, size) - template.rate_of(near, other_size)
+        if fee // size < capped - 1:
+            assert (exact > 0, exact < 0) == (rounded > 0, rounded < 0)
+
+
+def test_the_rate_of_a_spend_is_its_fee_over_its_bytes() -> None:
+    each = unsigned(0, 0, 1, 7, memo=3)
+    assert template.fee_rate(each) == template.rate_of(7, codec.TRANSFER_BASE + 3)
+    rates = {template.rate_of(1, size) for size in range(LEAST, LARGEST + 1)}
+    assert len(rates) == LARGEST + 1 - LEAST
 
 
 def test_a_full_pool_makes_a_block_within_the_size_that_solves_the_rules() -> None:
