@@ -122,7 +122,7 @@ def depth_of(policy: Policy) -> int:
 def encode_policy(policy: Policy) -> bytes:
     """The bytes of a policy, in pre-order. Raises BadWitness for one that `decode_policy` would refuse."""
     try:
-        raw = b"".join(_encoded(policy))
+        raw = b"".join(_encoded(policy, 1))
     except (struct.error, ValueError) as error:
         raise BadWitness(f"this policy cannot be encoded: {error}") from None
     if decode_policy(raw).policy != policy:
@@ -130,7 +130,9 @@ def encode_policy(policy: Policy) -> bytes:
     return raw
 
 
-def _encoded(policy: Policy) -> Iterator[bytes]:
+def _encoded(policy: Policy, depth: int) -> Iterator[bytes]:
+    if depth > MAX_DEPTH:  # before Python's own stack ends
+        raise BadWitness("the policy is too deep", expected=f"at most {MAX_DEPTH} levels")
     match policy:
         case Key(key):
             yield bytes([_KEY_TAG]) + key
@@ -143,7 +145,7 @@ def _encoded(policy: Policy) -> Iterator[bytes]:
         case Threshold(k, children):
             yield bytes([_THRESHOLD_TAG, k, len(children)])
             for child in children:
-                yield from _encoded(child)
+                yield from _encoded(child, depth + 1)
 
 
 @lru_cache(maxsize=_KEPT_POLICIES)

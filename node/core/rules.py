@@ -219,6 +219,12 @@ _SYMBOL = re.compile(rb"[A-Z0-9]{1,12}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
+def check_version_known(transaction: Transaction, coin_rules: int) -> None:
+    """Under rules 1 there are coinbases and transfers only. Bytes of others do not decode; fields are checked here."""
+    if coin_rules == 1 and not isinstance(transaction, Transfer | Coinbase):
+        raise Malformed("unknown transaction version: this coin has rules 1", expected="0 to 1")
+
+
 def check_receiver(transaction: Transaction, coin_rules: int) -> None:
     """The receiver is of a kind in use."""
     kinds = _KINDS[coin_rules]
@@ -323,6 +329,7 @@ def check_witness(spend: Spend) -> None:
 
 def check_transaction_in_isolation(transaction: Transaction, coin_rules: int) -> None:
     """What a transaction shows by itself; the mempool asks the same of a spend. `coin_rules`: the coin's, 1 or 2."""
+    check_version_known(transaction, coin_rules)
     check_receiver(transaction, coin_rules)
     if isinstance(transaction, Coinbase):
         check_amount(transaction)
