@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from moneyer.node.core.address import encode_address
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.types import MAX_MONEY, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core.policy import MAX_DEPTH, AfterHeight, AfterTime, Hash, Key, Leaf, Policy, Threshold
+from moneyer.node.core.types import (
+    MAX_MONEY,
+    Block,
+    Burn,
+    Coinbase,
+    Header,
+    Issue,
+    Mint,
+    Payment,
+    Spend,
+    Transaction,
+    Transfer,
+)
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
@@ -31,8 +46,46 @@ transfers = st.builds(
     memo=st.binary(max_size=255),
     signature=st.binary(min_size=64, max_size=64),
 )
-transactions: st.SearchStrategy[Transaction] = st.one_of(coinbases, transfers)
+_common: dict[str, Any] = {
+    "sender": payloads,
+    "fee": u64,
+    "sequence": u64,
+    "memo": st.binary(max_size=255),
+    "witness": st.binary(max_size=300) | st.binary(min_size=64, max_size=64),
+}
+short_texts = st.binary(max_size=255)
+payments = st.builds(Payment, **_common, receiver=payloads, asset=hashes, amount=u64)
+issues = st.builds(
+    Issue,
+    **_common,
+    receiver=payloads,
+    amount=u64,
+    max_supply=u64,
+    decimals=st.integers(0, 255),
+    symbol=short_texts,
+    name=short_texts,
+    content=hashes,
+)
+mints = st.builds(Mint, **_common, asset=hashes, receiver=payloads, amount=u64)
+burns = st.builds(Burn, **_common, asset=hashes, amount=u64)
+envelopes: st.SearchStrategy[Payment | Issue | Mint | Burn] = st.one_of(payments, issues, mints, burns)
+spends: st.SearchStrategy[Spend] = st.one_of(transfers, envelopes)
+transactions: st.SearchStrategy[Transaction] = st.one_of(coinbases, spends)
 blocks = st.builds(Block, header=headers, transactions=st.lists(transactions, max_size=4).map(tuple))
+
+leaves: st.SearchStrategy[Leaf] = st.one_of(
+    st.builds(Key, hashes), st.builds(Hash, hashes), st.builds(AfterHeight, u32), st.builds(AfterTime, u32)
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn, depth: int = 1, leaves: st.SearchStrategy[Leaf] = leaves) -> Policy:
+    """Trees of up to four levels and few children, most of them valid; a key may stand twice."""
+    if depth == MAX_DEPTH or draw(st.integers(0, depth)):
+        return draw(leaves)
+    children = draw(st.lists(policies(depth + 1, leaves), min_size=2, max_size=5))
+    return Threshold(draw(st.integers(1, len(children))), tuple(children))
+
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
 _odd = st.text(st.sampled_from("\x00\x07\b\t\n\f\r\x1b\x7f\x80\x85\u2028\ufeff\"'\\#[]= 𝄞éa"), min_size=1, max_size=64)
@@ -45,7 +98,9 @@ def coins(draw: st.DrawFn) -> Coin:
     retarget = draw(st.booleans())
     block_time = draw(st.integers(2 if retarget else 1, 86400))
     keys_ = draw(st.lists(st.binary(min_size=32, max_size=32), max_size=4, unique=True))
-    rows = tuple((encode_address(hrp, b"\0" + each), draw(st.integers(1, 10**12))) for each in keys_)
+    rules = draw(st.sampled_from([1, 2]))
+    kinds = st.sampled_from([b"\0", b"\1"][:rules])
+    rows = tuple((encode_address(hrp, draw(kinds) + each), draw(st.integers(1, 10**12))) for each in keys_)
     message = draw(_texts | _odd | st.just(""))
     return Coin(
         name=draw(_texts | _odd),
@@ -64,4 +119,5 @@ def coins(draw: st.DrawFn) -> Coin:
         halving_interval=draw(st.integers(0, 2**32 - 1)),
         max_supply=draw(st.integers(sum(amount for _, amount in rows), MAX_MONEY)),
         premine=rows,
+        rules=rules,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,19 @@ from hypothesis import strategies as st
 
 from moneyer.node.core import codec
 from moneyer.node.core.errors import Malformed
-from moneyer.node.core.types import HEADER_SIZE, Block, Coinbase, Header, Transaction, Transfer
+from moneyer.node.core.types import (
+    HEADER_SIZE,
+    Block,
+    Burn,
+    Coinbase,
+    Header,
+    Issue,
+    Mint,
+    Payment,
+    Spend,
+    Transaction,
+    Transfer,
+)
 from tests.core import strategies as values
 
 
@@ -25,8 +36,11 @@ def canonical(raw: bytes, decode: Callable[[bytes], object], encode: Callable[..
     return True
 
 
-def encode_transfers(transfers: list[Transfer]) -> bytes:
-    return b"".join(map(codec.encode_transaction, transfers))
+VERSIONS = [bytes([version]) for version in range(7)]
+
+
+def encode_spends(spends: list[Spend]) -> bytes:
+    return b"".join(map(codec.encode_transaction, spends))
 
 
 @given(values.headers)
@@ -43,6 +57,14 @@ def test_a_transaction_comes_back_and_its_size_is_known(transaction: Transaction
     assert codec.transaction_size(transaction) == len(raw) != 64
 
 
+@given(st.binary(max_size=20), values.transactions, st.binary(max_size=20))
+def test_a_transaction_is_found_at_its_offset_and_ends_where_it_ends(
+    before: bytes, transaction: Transaction, behind: bytes
+) -> None:
+    raw = codec.encode_transaction(transaction)
+    assert codec.decode_transaction(before + raw + behind, len(before)) == (transaction, len(before) + len(raw))
+
+
 @given(st.one_of(values.transactions.map(codec.encode_transaction), st.binary(max_size=400)), st.data())
 def test_a_transfers_fields_are_those_of_the_decoded_one_and_nothing_else_has_any(
     raw: bytes, data: st.DataObject
@@ -50,12 +72,42 @@ def test_a_transfers_fields_are_those_of_the_decoded_one_and_nothing_else_has_an
     end = data.draw(st.integers(max(0, len(raw) - 70), len(raw) + 2))
     for each in (raw, (raw + b"xx")[:end]):
         try:
-            wanted = codec.decode_spend(each)
+            wanted = codec.decode_spend(each, rules=1)
         except Malformed:
             with pytest.raises(Malformed):
                 codec.transfer_fields(each)
         else:
             assert Transfer(*codec.transfer_fields(each)) == wanted
+
+
+@given(values.envelopes)
+def test_under_rules_1_there_are_no_other_versions(envelope: Payment | Issue | Mint | Burn) -> None:
+    raw = codec.encode_transaction(envelope)
+    assert codec.decode_spend(raw, rules=2) == envelope
+    for decode in (codec.decode_transaction, codec.decode_spend, codec.decode_spends):
+        with pytest.raises(Malformed, match="unknown transaction version"):
+            decode(raw, rules=1)
+    with pytest.raises(Malformed, match="unknown transaction version"):
+        codec.decode_body_and_txids(codec.encode_count(1) + raw, rules=1)
+
+
+@given(values.spends)
+def test_no_spend_is_shorter_or_longer_than_the_bounds_of_its_rules(spend: Spend) -> None:
+    size = codec.transaction_size(spend)
+    assert codec.least_spend(2) <= size <= codec.MAX_SPEND[2]
+    if isinstance(spend, Transfer):
+        assert codec.least_spend(1) <= size <= codec.MAX_SPEND[1]
+
+
+def test_the_bounds_are_those_of_the_shortest_and_the_longest_that_decode() -> None:
+    shortest = Burn(bytes(33), 0, 0, b"", b"", bytes(32), 0)
+    longest = Issue(
+        bytes(33), 0, 0, bytes(255), bytes(2**16 - 1), bytes(33), 0, 0, 0, bytes(255), bytes(255), bytes(32)
+    )
+    assert codec.least_spend(2) == codec.transaction_size(shortest) == 93
+    assert codec.MAX_SPEND[2] == codec.transaction_size(longest)
+    for each in (shortest, longest):
+        assert codec.decode_spend(codec.encode_transaction(each)) == each
 
 
 @given(values.headers)
@@ -75,30 +127,31 @@ def test_a_bodys_txids_are_those_of_its_transactions(block: Block) -> None:
     assert txids == [codec.txid(transaction) for transaction in transactions]
 
 
-@given(values.coinbases, st.lists(values.transfers, max_size=4))
-def test_a_bodys_outline_says_what_its_transactions_do(coinbase: Coinbase, transfers: list[Transfer]) -> None:
-    found, coinbase_txid, outlines = codec.outline_body(codec.encode_body((coinbase, *transfers)))
+@given(values.coinbases, st.lists(values.spends, max_size=4))
+def test_a_bodys_outline_says_what_its_transactions_do(coinbase: Coinbase, spends: list[Spend]) -> None:
+    found, coinbase_txid, outlines = codec.outline_body(codec.encode_body((coinbase, *spends)))
     assert (found, coinbase_txid) == (coinbase, codec.txid(coinbase))
-    assert [codec.decode_spend(each.raw) for each in outlines] == transfers
-    for each, transfer in zip(outlines, transfers, strict=True):
-        assert each[:-2] == (codec.txid(transfer), *astuple(transfer)[:5])
-        assert each.envelope is None
+    assert outlines == [codec.outline(spend, codec.txid(spend)) for spend in spends]
+    for each, spend in zip(outlines, spends, strict=True):
+        assert codec.decode_spend(each.raw) == spend
+        assert each[1:6] == (spend.sender, spend.receiver, spend.coin_amount, spend.fee, spend.sequence)
+        assert each.envelope == (None if isinstance(spend, Transfer) else spend)
 
 
-@given(values.coinbases, st.lists(values.transfers, min_size=1, max_size=3), st.data())
+@given(values.coinbases, st.lists(values.spends, min_size=1, max_size=3), st.data())
 def test_a_body_that_is_cut_off_or_goes_on_has_no_outline(
-    coinbase: Coinbase, transfers: list[Transfer], data: st.DataObject
+    coinbase: Coinbase, spends: list[Spend], data: st.DataObject
 ) -> None:
-    raw = codec.encode_body((coinbase, *transfers))
+    raw = codec.encode_body((coinbase, *spends))
     end = data.draw(st.integers(0, len(raw) - 1))
-    for damaged in (raw[:end], raw + b"x", codec.encode_body((*transfers, coinbase))):
+    for damaged in (raw[:end], raw + b"x", codec.encode_body((*spends, coinbase))):
         with pytest.raises(Malformed):
             codec.outline_body(damaged)
 
 
-@given(st.lists(values.transfers, max_size=4))
-def test_transfers_end_to_end_come_back(transfers: list[Transfer]) -> None:
-    assert codec.decode_spends(encode_transfers(transfers)) == transfers
+@given(st.lists(values.spends, max_size=4))
+def test_spends_end_to_end_come_back(spends: list[Spend]) -> None:
+    assert codec.decode_spends(encode_spends(spends)) == spends
 
 
 @given(values.blocks, st.binary(min_size=1, max_size=40))
@@ -111,9 +164,9 @@ def test_a_block_cut_anywhere_or_followed_by_anything_is_malformed(block: Block,
         codec.decode_block(raw + tail)
 
 
-@given(values.transfers, st.binary(min_size=1, max_size=40))
-def test_a_transfer_cut_anywhere_or_followed_by_anything_is_malformed(transfer: Transfer, tail: bytes) -> None:
-    raw = codec.encode_transaction(transfer)
+@given(values.spends, st.binary(min_size=1, max_size=40))
+def test_a_spend_cut_anywhere_or_followed_by_anything_is_malformed(spend: Spend, tail: bytes) -> None:
+    raw = codec.encode_transaction(spend)
     for end in range(len(raw)):
         with pytest.raises(Malformed):
             codec.decode_spend(raw[:end])
@@ -122,7 +175,7 @@ def test_a_transfer_cut_anywhere_or_followed_by_anything_is_malformed(transfer: 
 
 
 @given(values.coinbases)
-def test_a_coinbase_is_no_transfer(coinbase: Coinbase) -> None:
+def test_a_coinbase_is_no_spend(coinbase: Coinbase) -> None:
     raw = codec.encode_transaction(coinbase)
     with pytest.raises(Malformed):
         codec.decode_spend(raw)
@@ -163,12 +216,12 @@ def test_a_count_without_its_transactions_is_malformed_at_once(count: int) -> No
         codec.decode_body(codec.encode_count(count))
 
 
-@given(st.binary(max_size=400))
+@given(st.binary(max_size=400) | st.builds(bytes.__add__, st.sampled_from(VERSIONS), st.binary(max_size=400)))
 def test_any_bytes_are_malformed_or_canonical(raw: bytes) -> None:
     canonical(raw, codec.decode_body, codec.encode_body)
     canonical(raw, codec.decode_block, codec.encode_block)
     canonical(raw, codec.decode_spend, codec.encode_transaction)
-    canonical(raw, codec.decode_spends, encode_transfers)
+    canonical(raw, codec.decode_spends, encode_spends)
     canonical(raw, codec.decode_header, codec.encode_header)
 
 
