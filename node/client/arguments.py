@@ -13,7 +13,7 @@ from ..core.coin import Coin
 from ..core.errors import BadAmount
 from ..core.money import format_amount, parse_amount
 from ..core.signing import is_payable, payload_of
-from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Transfer
+from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Envelope, Transfer
 from .errors import BadArgument
 
 _MOST_SECONDS = 1e9
@@ -114,14 +114,14 @@ def receiver(value: object, coin: Coin) -> bytes:
     raise _bad("receiver", f"an address as text, or the {PAYLOAD_SIZE} bytes of its payload", value)
 
 
-def encoded(transfer: object) -> bytes:
+def encoded(spend: object) -> bytes:
     """The bytes of a signed transfer."""
     try:
-        if isinstance(transfer, Transfer):
-            return codec.encode_transaction(transfer)
+        if isinstance(spend, Transfer | Envelope):
+            return codec.encode_transaction(spend)  # type: ignore[arg-type] # an envelope is one of its four kinds
     except (struct.error, TypeError, ValueError, AttributeError, OverflowError):
         pass
-    raise _bad("transfer", "a signed Transfer, as `Sent.transfer` has it", transfer)
+    raise _bad("transfer", "a signed Transfer, as `Sent.transfer` has it", spend)
 
 
 def _bad(name: str, expected: str, found: object) -> BadArgument:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..core import codec
 from ..core.errors import Malformed
-from ..core.types import Transfer
+from ..core.types import Spend
 from ..system.decoding import prepare
 from .errors import WalletMissing, WalletUnreadable
 from .private_files import read_private, write_private
@@ -22,8 +22,8 @@ from .private_files import read_private, write_private
 FOLDER = "sent"
 MAX_KEY = 200
 """Bytes of UTF-8 of a key: some four times a UUID's, and room for words."""
-_MAX_FILE = 8_192
-"""Bytes of one file; a transfer has some 300, in hex twice that."""
+_MAX_FILE = 32_768
+"""Bytes of one file; a transaction has 5,000 at most, in hex twice that."""
 
 
 class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +40,7 @@ class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 prepare(_Sent)
 
 
-def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
+def recall(data: Path, key: str, chain_id: bytes) -> Spend | None:
     """The transfer that was signed under `key`; None for a new key. The caller holds `locked(data)`.
 
     Raises WalletUnreadable for a damaged file, or one of another chain: that must not count as a new key.
@@ -60,7 +60,7 @@ def recall(data: Path, key: str, chain_id: bytes) -> Transfer | None:
         ) from None
 
 
-def keep(data: Path, key: str, chain_id: bytes, transfer: Transfer) -> None:
+def keep(data: Path, key: str, chain_id: bytes, transfer: Spend) -> None:
     """Store `transfer` under `key`; it is on the disk when this returns. Raises OSError.
 
     The caller holds `locked(data)`.

@@ -44,7 +44,7 @@ from ..shapes.tutorial import (
 )
 from .tutorial_wallet import FirstUse, find_or_make, give_first_coins, send
 from .v1_mining import await_job, await_worker, create_job
-from .v1_transactions import memo_bytes
+from ..parts.spend_bodies import memo_bytes
 
 CHAIN_LIMIT: Final = 1_000
 """Blocks in an answer unless asked."""

@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from ...core import codec
 from ...core.codec import show, show_work
-from ...core.types import HEADER_SIZE, Transfer
+from ...core.types import HEADER_SIZE, Coinbase
 from ...service import Node
 from ...store import blocks, transactions
 from ...store.blocks import INVALID, BlockRow
@@ -134,7 +134,7 @@ def next_block(node: Node, call: Call[None, None]) -> NextBlock:
     template = call.parts.templates.base().template
     coinbase, *transfers = template.block.transactions
     sizes = [codec.transaction_size(each) for each in transfers]
-    fees = [each.fee for each in transfers if isinstance(each, Transfer)]
+    fees = [each.fee for each in transfers if not isinstance(each, Coinbase)]
     rates = [fee / size for fee, size in zip(fees, sizes, strict=True)]
     count = codec.encode_count(len(template.block.transactions))
     return NextBlock(

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any, Final
 
 from msgspec.structs import asdict
 
 from ...core import codec
 from ...core.address import encode_address
+from ...core.assets import asset_of
 from ...core.codec import sha256d, show, show_work
 from ...core.coin import Coin
-from ...core.types import Coinbase, Transaction
+from ...core.policy import decode_witness
+from ...core.types import (
+    POLICY_KIND,
+    Burn,
+    Coinbase,
+    Envelope,
+    Issue,
+    Mint,
+    Payment,
+    Transaction,
+    Transfer,
+)
 from ...p2p.gossip.links import LinkSnapshot
 from ...store import transactions
 from ...store.blocks import BlockRow
@@ -134,17 +147,18 @@ def transaction_view(
     """`place`: (block hash as shown, height, position) of a transaction in a block, `timestamp` that block's."""
     block_hash, height, position = place or (None, None, None)
     coinbase = transaction if isinstance(transaction, Coinbase) else None
-    transfer = None if isinstance(transaction, Coinbase) else transaction
+    spend = None if isinstance(transaction, Coinbase) else transaction
+    receiver = None if isinstance(transaction, Burn) else address(coin, transaction.receiver)
     return TransactionView(
         txid=show(txid),
-        kind="coinbase" if transfer is None else "transfer",
-        sender=None if transfer is None else address(coin, transfer.sender),
-        receiver=address(coin, transaction.receiver),
+        kind=_KINDS[type(transaction)],
+        sender=None if spend is None else address(coin, spend.sender),
+        receiver=receiver,
         amount=transaction.amount,
-        fee=0 if transfer is None else transfer.fee,
-        sequence=None if transfer is None else transfer.sequence,
-        memo=None if transfer is None else transfer.memo.decode(),
-        signature=None if transfer is None else transfer.signature.hex(),
+        fee=0 if spend is None else spend.fee,
+        sequence=None if spend is None else spend.sequence,
+        memo=None if spend is None else spend.memo.decode(),
+        signature=spend.signature.hex() if isinstance(spend, Transfer) else None,
         size=codec.transaction_size(transaction),
         status=status,
         block_hash=block_hash,
@@ -153,7 +167,39 @@ def transaction_view(
         timestamp=timestamp,
         confirmations=confirmations,
         extra=None if coinbase is None else coinbase.extra.hex(),
+        **(_envelope_fields(coin, transaction) if isinstance(transaction, Envelope) else {}),
     )
+
+
+_KINDS: Final[dict[type[Transaction], str]] = {
+    Coinbase: "coinbase",
+    Transfer: "transfer",
+    Payment: "payment",
+    Issue: "issue",
+    Mint: "mint",
+    Burn: "burn",
+}
+_VERSIONS: Final[dict[type[Transaction], int]] = {Payment: 2, Issue: 3, Mint: 4, Burn: 5}
+
+
+def _envelope_fields(coin: Coin, spend: Payment | Issue | Mint | Burn) -> dict[str, Any]:
+    """The fields of a `TransactionView` that only versions 2 to 5 have."""
+    asset = asset_of(coin.chain_id, spend)
+    found: dict[str, Any] = {
+        "version": _VERSIONS[type(spend)],
+        "asset": None if asset is None else asset.hex(),
+        "witness": spend.witness.hex(),
+        "policy": decode_witness(spend.witness)[0].hex() if spend.sender[0] == POLICY_KIND else None,
+    }
+    if isinstance(spend, Issue):
+        found |= {
+            "symbol": spend.symbol.decode(),
+            "name": spend.name.decode(),
+            "decimals": spend.decimals,
+            "content": spend.content.hex(),
+            "max_supply": spend.max_supply,
+        }
+    return found
 
 
 def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .fields import Address, Bits, Count, Hash, Hex, Json, Units
 from .mining import WorkerStatus
@@ -134,12 +134,16 @@ class BlockPage(Struct):
 
 
 class TransactionView(Struct):
-    """`kind` is `coinbase` (then sender, sequence, memo and signature are null) or `transfer`."""
+    """`kind` is `coinbase` (then sender, sequence, memo and signature are null) or `transfer`; under rules 2 also
+    `payment`, `issue`, `mint`, `burn`: these have a `version`, a `witness` and an `asset`, and no signature.
+
+    `amount`: base units of the coin, or units of `asset` where it is not null. A burn has no receiver.
+    """
 
     txid: Hash
     kind: str
     sender: Address | None
-    receiver: Address
+    receiver: Address | None
     amount: Units
     fee: Units
     sequence: Count | None
@@ -154,6 +158,19 @@ class TransactionView(Struct):
     """Of the block."""
     confirmations: Count
     extra: Hex | None = None
+    version: Count | UnsetType = UNSET
+    """This and what follows: only of versions 2 to 5."""
+    asset: Hex | None | UnsetType = UNSET
+    """The id of the asset that is issued, moved, minted or burned; null: the coin."""
+    witness: Hex | UnsetType = UNSET
+    policy: Hex | None | UnsetType = UNSET
+    """The sender's policy, where it is a contract: see `POST /v1/policies/decode`."""
+    symbol: str | UnsetType = UNSET
+    """This and what follows: only of an issue."""
+    name: str | UnsetType = UNSET
+    decimals: Count | UnsetType = UNSET
+    content: Hex | UnsetType = UNSET
+    max_supply: Units | UnsetType = UNSET
 
 
 class BlockStanding(BlockSummary):
@@ -225,9 +242,13 @@ class Submitted(Struct):
 
 
 class Checked(Struct):
+    """`height`, `time`: of `locked`, the greatest that the spend asks of its block; 0 where it asks for none."""
+
     accepted: bool
     code: str | None
     message: str
+    height: Count | UnsetType = UNSET
+    time: Count | UnsetType = UNSET
 
 
 class PoolPage(Struct):

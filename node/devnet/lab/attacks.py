@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from ...core import codec, ledger, pow, rules
-from ...core.types import Block, Coinbase, Transfer
+from ...core.types import Block, Coinbase, Transaction, Transfer
 from .attack_ground import Ground
 
 
@@ -62,12 +62,12 @@ def _coinbase(block: Block) -> Coinbase:
     return ledger.coinbase_of(block)
 
 
-def _with(block: Block, number: int, transaction: Coinbase | Transfer) -> list[Coinbase | Transfer]:
+def _with(block: Block, number: int, transaction: Transaction) -> list[Transaction]:
     """The block's transactions, with another one in one's place."""
     return [*block.transactions[:number], transaction, *block.transactions[number + 1 :]]
 
 
-def _raised(ground: Ground) -> list[Coinbase | Transfer]:
+def _raised(ground: Ground) -> list[Transaction]:
     """The honest block's transactions, with Alice's payment of 5 coins made one of 500."""
     return _with(ground.honest, 1, replace(_transfer(ground.honest, 1), amount=ground.units(500)))
 

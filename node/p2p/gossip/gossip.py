@@ -13,7 +13,7 @@ from ...chain.mempool import Mempool
 from ...config import Config
 from ...core import codec
 from ...core.codec import sha256d
-from ...core.types import HEADER_SIZE, Transfer
+from ...core.types import HEADER_SIZE, Spend
 from ...system.shares import Shares
 from ..lan import FoundNode
 from ..peer.errors import PeerError
@@ -150,7 +150,7 @@ class Gossip:
         for link in self._links_of(caller):
             link.has_blocks(hashes)
 
-    def heard_transfers(self, caller: Caller, transfers: list[Transfer]) -> None:
+    def heard_transfers(self, caller: Caller, transfers: list[Spend]) -> None:
         """A peer sent these, so they are not sent back."""
         links = self._links_of(caller)
         if links:

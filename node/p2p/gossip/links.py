@@ -16,7 +16,7 @@ from ...chain.pipeline import TreeBlock
 from ...core import codec
 from ...core.codec import unshow
 from ...core.errors import RuleError
-from ...core.types import Transfer
+from ...core.types import Spend
 from ...store.errors import StoreUnavailable
 from ...store.unconfirmed import order
 from ...system.network import Address, unmapped
@@ -132,7 +132,7 @@ class Link:
         """Whether the peer has taken this node's URL, and so can call here."""
         self._pool_at = 0.0
         self._hello_at = self._noted_at = self._asked_peers_at = self._tell_at = self._look_at = 0.0
-        self._incoming: Iterator[list[Transfer]] | None = None
+        self._incoming: Iterator[list[Spend]] | None = None
         """What is left to take in of the mempool that the peer sent."""
         self._stopped = threading.Event()
         self._wake = threading.Event()
@@ -363,10 +363,10 @@ class Link:
         # A peer that can't call this node can't send transfers either, so it is asked again and again.
         again = _POOL_SECONDS if len(raw) < _SMALL_POOL else _LARGE_POOL_SECONDS
         self._pool_at = float("inf") if self._told else time.monotonic() + again
-        self._incoming = wire.split_transfers(raw, AT_ONCE)
+        self._incoming = wire.split_transfers(raw, AT_ONCE, self._peers.store.coin.rules)
         return True
 
-    def _take_some(self, incoming: Iterator[list[Transfer]]) -> bool:
+    def _take_some(self, incoming: Iterator[list[Spend]]) -> bool:
         """Decode one part of the peer's mempool and take it in. Raises BadAnswer at what no node passes on."""
         part = next(incoming, None)
         if part is None:

@@ -16,7 +16,7 @@ from msgspec import Meta
 from ...core import codec
 from ...core.codec import show
 from ...core.errors import Malformed
-from ...core.types import HEADER_SIZE, Transfer
+from ...core.types import HEADER_SIZE, Coinbase, Spend
 from ...system.decoding import prepare
 from .errors import BadAnswer, NewerProtocol
 

@@ -22,9 +22,19 @@ SECONDS: Final = 600.0
 """Short, for an address may be shared by many (a proxy, a router), and a faulty node may be mended."""
 MAX_HOSTS: Final = 4_000
 """Addresses that are remembered, the latest."""
-NO_TRANSFER: Final = frozenset({"bad_receiver", "bad_sender", "bad_amount", "bad_memo", "bad_signature", "malformed"})
+NO_TRANSFER: Final = frozenset(
+    {
+        *("bad_receiver", "bad_sender", "bad_amount", "bad_asset", "bad_memo", "bad_witness", "bad_signature"),
+        "malformed",
+    }
+)
 """Codes of what is wrong with a transfer whatever the chain and the mempool, so that no node passes it on."""
-UNPAYABLE: Final = frozenset({"bad_sequence", "insufficient_funds"})
+UNPAYABLE: Final = frozenset(
+    {
+        *("bad_sequence", "insufficient_funds", "insufficient_asset"),
+        *("locked", "unknown_asset", "not_issuer", "over_max_supply"),
+    }
+)
 """Codes that depend on the tip. An honest node passes on a few such transfers when its tip is another one, or a reorg
 has just taken their money; it does not pass on thousands."""
 UNPAYABLE_PENALTY: Final = 0.01
