@@ -208,7 +208,9 @@ class Advance:
     def _disconnect(self, state: ChainState, height: int, hashes: Sequence[bytes]) -> None:
         """Take the last blocks off the main chain, newest first. `height`: of the first of them."""
         while hashes:
-            leaving = self._prepared.leaving(hashes) or sum_up(hashes, lambda: nullcontext(self._conn), self._coin.chain_id)
+            leaving = self._prepared.leaving(hashes) or sum_up(
+                hashes, lambda: nullcontext(self._conn), self._coin.chain_id
+            )
             height -= len(leaving.hashes)
             state.disconnect(leaving, height + 1)
             self._touched.update(leaving.effect.balances)

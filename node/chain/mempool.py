@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from ..core import codec, ledger, rules
-from ..core.codec import show
 from ..core.assets import check_holding, check_issuer, check_max_supply
+from ..core.codec import show
 from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap, UnknownAsset
 from ..core.template import fee_rate
 from ..core.types import NO_ACCOUNT, Account, Burn, Mint, Payment, Spend, Transfer

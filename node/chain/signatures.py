@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 
 from ..core.signing import signature_checks, verify_many
 from ..core.types import Spend
@@ -25,7 +26,7 @@ def verify_signatures(chain_id: bytes, spends: Sequence[Spend]) -> list[bool]:
     """Whether each spend's signatures are its sender's on this chain, in order; they passed the checks in isolation."""
     of_each = [signature_checks(chain_id, spend) for spend in spends]
     found = iter(_verify([check for checks in of_each for check in checks]))
-    return [all([next(found) for _ in checks]) for checks in of_each]
+    return [all(list(islice(found, len(checks)))) for checks in of_each]  # a list: every verdict is taken
 
 
 def _verify(checks: list[tuple[bytes, bytes, bytes]]) -> list[bool]:

@@ -17,7 +17,7 @@ from ..core.coin import Coin
 from ..core.coinfile import coin_from_json
 from ..core.errors import BadCoin
 from ..core.signing import payload_of, sign_transfer
-from ..core.types import Transfer
+from ..core.types import Spend
 from . import arguments
 from .errors import NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from .events import PATIENCE, Events
@@ -45,7 +45,7 @@ class Sent:
     txid: str
     status: str
     """`ready`, or `waiting` for one of a lower sequence."""
-    transfer: Transfer
+    transfer: Spend
     """As it was signed; amounts in base units."""
 
 
@@ -163,7 +163,7 @@ class Client:
             pool["transactions"], pool["bytes"], size, max_block_bytes=self.coin.max_block_bytes, least=least
         )
 
-    def submit(self, transfer: Transfer, *, replace: bool = True) -> Sent:
+    def submit(self, transfer: Spend, *, replace: bool = True) -> Sent:
         """Hand over a signed transfer; one that is known already is no error.
 
         `replace`: whether it may take the place of a waiting one with its sequence, for a higher fee. Raises Unanswered
@@ -205,7 +205,7 @@ class Client:
         *,
         fee: Amount | None = None,
         memo: str = "",
-        signed: Callable[[Transfer], None] | None = None,
+        signed: Callable[[Spend], None] | None = None,
     ) -> Sent:
         """Sign with `secret` and submit, with the sender's next sequence; never replaces a transfer that waits.
 

@@ -8,7 +8,7 @@ and with it accounts, the index of transactions and the histories. Balances are 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from struct import pack
@@ -16,9 +16,9 @@ from struct import pack
 from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 
 from ..core import codec, ledger
+from ..core.assets import asset_of
 from ..core.coin import Coin
 from ..core.errors import InvalidParent
-from ..core.assets import asset_of
 from ..core.ledger import BlockContext, Effect, Ledger, Touched, coinbase_of, fees_of
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Coinbase, Header, Transfer
 from . import blocks

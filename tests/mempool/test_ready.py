@@ -9,7 +9,7 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.ledger import BlockContext, Ledger
 from moneyer.node.core.template import select_spends
-from moneyer.node.core.types import Transfer
+from moneyer.node.core.types import Spend
 from moneyer.node.store import accounts
 from moneyer.node.store.unconfirmed import entries as rows
 from moneyer.node.store.unconfirmed import order as selection
@@ -21,7 +21,7 @@ PEOPLE = [key(f"person {i}") for i in range(6)]
 COIN = easy_coin(premine=[(who, 10**6) for who in PEOPLE])
 
 
-def pay(node: Node, sender: Key, sequence: int, fee: int, memo: bytes = b"") -> Transfer:
+def pay(node: Node, sender: Key, sequence: int, fee: int, memo: bytes = b"") -> Spend:
     made = transfer(node.coin, sender, PEOPLE[0], 1, fee, sequence, memo)
     assert node.mempool.accept_transfer(made).status == "ready"
     return made
@@ -31,7 +31,7 @@ def chosen(node: Node, count: int) -> list[tuple[Key, int]]:
     """(sender, sequence) of what a template with room for so many would take, in the order of its block."""
     by_payload = {who.payload: who for who in PEOPLE}
     with node.store.read() as conn:
-        best = selection.best(conn, count * codec.TRANSFER_BASE)
+        best = selection.best(conn, count * codec.TRANSFER_BASE, codec.TRANSFER_BASE)
     return [(by_payload[each.sender], each.sequence) for each in best]
 
 
@@ -71,7 +71,7 @@ def by_memory(node: Node, room: int) -> list[bytes]:
         state = accounts.everyone(conn)
     order = {codec.txid(each): number for number, each in enumerate(ready)}
     ready.sort(key=lambda each: each.sequence)
-    queues: dict[bytes, list[Transfer]] = {}
+    queues: dict[bytes, list[Spend]] = {}
     for each in ready:
         queues.setdefault(each.sender, []).append(each)
     # In order of arrival, but each sender's in sequence: a replaced one takes the place of those behind it.
@@ -98,7 +98,7 @@ def test_the_choice_by_indexes_is_the_one_in_memory(
             node.mempool.accept_transfers([sent])
         for room in (300, 1_000, 3_000, 50_000):
             with node.store.read() as conn:
-                best = [each.txid for each in selection.best(conn, room)]
+                best = [each.txid for each in selection.best(conn, room, codec.TRANSFER_BASE)]
             assert best == by_memory(node, room), (turn, room)
         if turn % 4 == 3:
             chain = chain.branch(chain.height - 2, f"fork {turn}")

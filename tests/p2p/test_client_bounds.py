@@ -48,7 +48,7 @@ def test_a_pool_of_more_than_any_node_hands_out_is_left(serve: Serve) -> None:
 def test_of_a_pool_no_more_is_decoded_than_is_taken() -> None:
     coin, alice, bob = easy_coin(), key("alice"), key("bob")
     good = codec.encode_transaction(transfer(coin, alice, bob, 5))
-    parts = split_transfers(good * 7 + b"\xff", 3)
+    parts = split_transfers(good * 7 + b"\xff", 3, 1)
     assert [len(next(parts)) for _ in range(2)] == [3, 3]
     with pytest.raises(BadAnswer):
         next(parts)

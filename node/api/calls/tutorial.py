@@ -24,6 +24,7 @@ from ...system.shares import BLOCK_WAITS, CHAIN_CHECKS, DEAR_READS, PEER_WAITS, 
 from ...system.text import shown
 from ..endpoint import Call, Reply, endpoint
 from ..http.errors import BadField, JobFailed, MissingFields, NoNode, conflict
+from ..parts.spend_bodies import memo_bytes
 from ..shapes.fields import encode
 from ..shapes.render import address
 from ..shapes.tutorial import (
@@ -44,7 +45,6 @@ from ..shapes.tutorial import (
 )
 from .tutorial_wallet import FirstUse, find_or_make, give_first_coins, send
 from .v1_mining import await_job, await_worker, create_job
-from ..parts.spend_bodies import memo_bytes
 
 CHAIN_LIMIT: Final = 1_000
 """Blocks in an answer unless asked."""

@@ -27,6 +27,7 @@ from .v1_blocks import Limit
 TRANSFER_LIMIT = 1_000_000
 """Bytes of a submitted transfer's JSON: more than any has, so that a wrong one is told what is wrong with it."""
 
+
 class PoolQuery(Struct):
     limit: Limit = field(default=100)
 

@@ -1,4 +1,4 @@
-"""A signed transaction as a request's JSON: its bytes in hex, or its fields. Every version that the coin's rules have."""
+"""A signed transaction as a request's JSON: its bytes in hex, or its fields. Every version of the coin's rules."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _HIGHEST_RULES: Final = max(codec.MAX_SPEND)
 class SpendBody(Struct, forbid_unknown_fields=True):
     """A signed transaction: `raw` alone (its bytes in hex), or the fields of its `version` (1 where it is not named).
 
-    1: sender, receiver, amount, fee, sequence, signature. 2 (payment): sender, receiver, amount, fee, sequence, witness,
-    and asset unless it is the coin. 3 (issue): sender, receiver, amount, max_supply, symbol, name, fee, sequence,
-    witness, and decimals and content. 4 (mint): sender, asset, receiver, amount, fee, sequence, witness. 5 (burn):
-    sender, asset, amount, fee, sequence, witness. All may have a memo. Amounts in base units, bytes in hex.
+    1: sender, receiver, amount, fee, sequence, signature. 2 (payment): sender, receiver, amount, fee, sequence,
+    witness, and asset unless it is the coin. 3 (issue): sender, receiver, amount, max_supply, symbol, name, fee,
+    sequence, witness, and decimals and content. 4 (mint): sender, asset, receiver, amount, fee, sequence, witness.
+    5 (burn): sender, asset, amount, fee, sequence, witness. All may have a memo. Amounts in base units, bytes in hex.
     """
 
     raw: Annotated[str, Meta(max_length=2 * codec.MAX_SPEND[_HIGHEST_RULES])] | UnsetType = UNSET
@@ -35,7 +35,7 @@ class SpendBody(Struct, forbid_unknown_fields=True):
     fee: Number | UnsetType = UNSET
     sequence: Number | UnsetType = UNSET
     signature: _Text | UnsetType = UNSET
-    asset: _Text | None | UnsetType = UNSET
+    asset: _Text | UnsetType | None = UNSET
     """An asset's id; null: the coin."""
     max_supply: Number | UnsetType = UNSET
     symbol: _Text | UnsetType = UNSET

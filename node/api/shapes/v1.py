@@ -160,10 +160,10 @@ class TransactionView(Struct):
     extra: Hex | None = None
     version: Count | UnsetType = UNSET
     """This and what follows: only of versions 2 to 5."""
-    asset: Hex | None | UnsetType = UNSET
+    asset: Hex | UnsetType | None = UNSET
     """The id of the asset that is issued, moved, minted or burned; null: the coin."""
     witness: Hex | UnsetType = UNSET
-    policy: Hex | None | UnsetType = UNSET
+    policy: Hex | UnsetType | None = UNSET
     """The sender's policy, where it is a contract: see `POST /v1/policies/decode`."""
     symbol: str | UnsetType = UNSET
     """This and what follows: only of an issue."""

@@ -23,7 +23,7 @@ from ..place import complete_names
 
 if TYPE_CHECKING:
     from ...client.client import Sent
-    from ...core.types import Transfer
+    from ...core.types import Spend
     from ..place import Place
     from ..waiting import Confirming
 
@@ -159,7 +159,7 @@ class _Order:
         self.sender_name, self.receiver_name = sender, receiver
         self.sender = self._own(sender)
         self.receiver = place.payload(receiver)
-        self.signed: Transfer | None = None
+        self.signed: Spend | None = None
         """The transfer once it is signed; from then on it may have been sent."""
 
     def _own(self, who: str) -> bytes:
@@ -208,7 +208,7 @@ class _Order:
         """Sign and submit; the transfer is stored under `key` before it is sent."""
         from ...wallet.sent import keep
 
-        def signed(transfer: Transfer) -> None:
+        def signed(transfer: Spend) -> None:
             if key is not None:
                 keep(folder, key, self.coin.chain_id, transfer)
             self._may_be_sent(transfer)
@@ -245,7 +245,7 @@ class _Order:
                 "transfer of the same sender came first. It was not paid; send it with another key"
             ) from None
 
-    def _means(self, kept: Transfer) -> bool:
+    def _means(self, kept: Spend) -> bool:
         """Whether this order is the one that was signed."""
         same = (kept.sender, kept.receiver, kept.amount, kept.memo) == (
             self.sender,
@@ -255,7 +255,7 @@ class _Order:
         )
         return same and self.given_fee in (None, kept.fee)
 
-    def _may_be_sent(self, transfer: Transfer) -> None:
+    def _may_be_sent(self, transfer: Spend) -> None:
         self.signed, txid = transfer, txid_of(transfer)
         effect().is_now(
             UNKNOWN,
@@ -335,7 +335,7 @@ class _Order:
         )
         click.echo(f"txid {sent.txid}")
 
-    def report(self, transfer: Transfer, status: str) -> dict[str, Any]:
+    def report(self, transfer: Spend, status: str) -> dict[str, Any]:
         """The order and its transfer for `--json`, by the API's keys."""
         txid = txid_of(transfer)
         return {
@@ -351,7 +351,7 @@ class _Order:
         }
 
 
-def txid_of(transfer: Transfer) -> str:
+def txid_of(transfer: Spend) -> str:
     from ...core import codec
     from ...core.codec import show
 

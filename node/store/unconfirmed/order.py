@@ -127,7 +127,7 @@ def raws_by_fee_rate(conn: Connection, limit: int) -> Iterator[bytes]:
 
 
 class Candidate(NamedTuple):
-    """A row of the mempool. `cost`: of the coin, amount + fee, base units; `size` in bytes; the last three: `claims`."""
+    """A row of the mempool. `cost`: amount + fee of the coin, base units; `size` in bytes; the last three: `Claim`."""
 
     txid: bytes
     sender: bytes

@@ -10,7 +10,7 @@ from ...api.http.errors import NotFound
 from ...core import codec
 from ...core.codec import TRANSFER_BASE, show
 from ...core.errors import BadSequence, RuleError
-from ...core.types import Transfer
+from ...core.types import Spend
 from ...wallet.errors import KeyUsed
 from ...wallet.private_files import locked
 from ...wallet.sent import forget, keep, recall
@@ -31,7 +31,7 @@ class Payment:
     memo: bytes
 
     @classmethod
-    def of(cls, transfer: Transfer) -> Payment:
+    def of(cls, transfer: Spend) -> Payment:
         return cls(transfer.sender, transfer.receiver, transfer.amount, transfer.fee, transfer.memo)
 
 
@@ -123,7 +123,7 @@ def sent_before(visit: Visit[object], key: str) -> Sent | None:
     return Sent(txid, Payment.of(kept), arrived=True)
 
 
-def _again(visit: Visit[object], payment: Payment, kept: Transfer) -> str:
+def _again(visit: Visit[object], payment: Payment, kept: Spend) -> str:
     txid = show(codec.txid(kept))
     if payment != Payment.of(kept):
         raise KeyUsed(

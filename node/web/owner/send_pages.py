@@ -18,10 +18,10 @@ from msgspec.structs import asdict, replace
 from ...api.calls.explore.v1_search import names_of
 from ...api.calls.v1_accounts import HistoryQuery, history
 from ...api.calls.v1_mining import mining_view
-from ...api.parts.spend_bodies import memo_bytes
 from ...api.endpoint import Form
 from ...api.http.errors import BadField
 from ...api.http.errors import status_of as http_status_of
+from ...api.parts.spend_bodies import memo_bytes
 from ...core.coin import Coin
 from ...core.errors import BadAddress, MoneyerError
 from ...core.money import format_amount, parse_amount
