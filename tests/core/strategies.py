@@ -26,7 +26,8 @@ from moneyer.node.core.types import (
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 hashes = st.binary(min_size=32, max_size=32)
-payloads = st.binary(min_size=33, max_size=33)
+kinds = st.sampled_from([b"\0", b"\0", b"\1", b"\2", b"\xff"])
+payloads = st.builds(bytes.__add__, kinds, hashes)
 
 headers = st.builds(Header, version=u32, prev_hash=hashes, merkle_root=hashes, timestamp=u32, bits=u32, nonce=u32)
 coinbases = st.builds(
