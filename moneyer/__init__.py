@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .node.client.client import Client, Sent
     from .node.client.events import Events
     from .node.client.sse import Event
-    from .node.core.money import format_amount, parse_amount
+    from .node.core.coin import format_amount, parse_amount
     from .node.devnet.live.live_network import Network
     from .node.devnet.live.net_node import NodeHandle
     from .node.wallet.keystore import open_wallet
@@ -56,9 +56,9 @@ _FOUND_IN = {
     "Network": "node.devnet.live.live_network",
     "NodeHandle": "node.devnet.live.net_node",
     "Sent": "node.client.client",
-    "format_amount": "node.core.money",
+    "format_amount": "node.core.coin",
     "open_wallet": "node.wallet.keystore",
-    "parse_amount": "node.core.money",
+    "parse_amount": "node.core.coin",
 }
 
 

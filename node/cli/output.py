@@ -192,7 +192,7 @@ def number(value: object) -> str:
 
 def coins(units: int, decimals: int, symbol: str = "", *, group: bool = False) -> str:
     """An amount for people; `group`: with a comma at every thousand."""
-    from ..core.money import format_amount
+    from ..core.coin import format_amount
 
     text = format_amount(units, decimals)
     if group:

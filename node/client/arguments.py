@@ -9,9 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from ..core import codec
-from ..core.coin import Coin
+from ..core.coin import Coin, format_amount, parse_amount
 from ..core.errors import BadAmount
-from ..core.money import format_amount, parse_amount
 from ..core.signing import is_payable, payload_of
 from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Envelope, Transfer
 from .errors import BadArgument

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import codec, pow
-from .coin import Coin
+from .coin import Coin, format_amount, parse_amount
 from .errors import BadAddress, BadAmount, BadBits, BadCoin, quoted
-from .money import format_amount, parse_amount
 from .types import LATEST_RULES, MAX_MONEY
 
 MAX_COIN_BYTES = 4_000_000

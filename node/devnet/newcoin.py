@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..core import pow
-from ..core.coin import Coin
+from ..core.coin import Coin, parse_amount
 from ..core.coinfile import coin_from_json
 from ..core.errors import BadCoin
-from ..core.money import parse_amount
 from ..core.types import MAX_MONEY
 from ..system.text import is_visible, shown
 from ..system.words import quoted

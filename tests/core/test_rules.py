@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from moneyer.node.core import codec, pow, rules, signing
 from moneyer.node.core.address import decode_address
 from moneyer.node.core.codec import merkle_branch, merkle_root, merkle_root_of_branch, show, unshow
+from moneyer.node.core.coin import format_amount, parse_amount
 from moneyer.node.core.errors import (
     NOT_THE_HEADERS_FAULT,
     RULES,
@@ -30,7 +31,6 @@ from moneyer.node.core.errors import (
     TimeTooNew,
     TimeTooOld,
 )
-from moneyer.node.core.money import format_amount, parse_amount
 from moneyer.node.core.types import MAX_MONEY, Coinbase, Header, Transaction, Transfer
 from tests.core import strategies as values
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer

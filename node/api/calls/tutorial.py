@@ -11,8 +11,8 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct
 
 from ...core.codec import show
+from ...core.coin import parse_amount
 from ...core.errors import BadAmount, RuleError
-from ...core.money import parse_amount
 from ...p2p.peer.errors import PeerError
 from ...p2p.peer.urls import MAX_URL, parse_peer_url
 from ...p2p.sync.sync import ReplaceOutcome

@@ -13,8 +13,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from ...core import codec
 from ...core.codec import show
-from ...core.coin import Coin
-from ...core.money import format_amount
+from ...core.coin import Coin, format_amount
 from ...core.types import Block, Coinbase, Transaction
 from .fields import Count, Hash
 from .render import address

@@ -372,8 +372,8 @@ def _checked_memo(memo: str) -> str:
 
 def _amount(text: str, what: str, decimals: int) -> int:
     """Base units of an amount in coins. Raises UsageError."""
+    from ...core.coin import parse_amount
     from ...core.errors import BadAmount
-    from ...core.money import parse_amount
 
     try:
         return parse_amount(text, decimals)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ...core.coin import Coin
-from ...core.money import format_amount
+from ...core.coin import Coin, format_amount
 from ...system.text import shown
 from . import drawings
 from .static_files import StaticFiles

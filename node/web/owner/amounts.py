@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.coin import Coin
+from ...core.coin import Coin, format_amount, parse_amount
 from ...core.errors import BadAmount
-from ...core.money import format_amount, parse_amount
 
 _MINUS = "-\N{MINUS SIGN}\N{EN DASH}"
 

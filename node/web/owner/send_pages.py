@@ -22,9 +22,8 @@ from ...api.endpoint import Form
 from ...api.http.errors import BadField
 from ...api.http.errors import status_of as http_status_of
 from ...api.parts.spend_bodies import memo_bytes
-from ...core.coin import Coin
+from ...core.coin import Coin, format_amount, parse_amount
 from ...core.errors import BadAddress, MoneyerError
-from ...core.money import format_amount, parse_amount
 from ...core.signing import payable
 from ...system.shares import DEAR_READS, WRITES
 from ...system.words import nearest, quoted

@@ -15,8 +15,8 @@ from ...api.endpoint import Form
 from ...api.http.errors import BadField, NotFound
 from ...api.shapes.mining import Job
 from ...api.shapes.v1 import AccountView
+from ...core.coin import format_amount
 from ...core.errors import MoneyerError
-from ...core.money import format_amount
 from ...core.signing import payable
 from ...core.types import MAX_MEMO
 from ...store import mining
