@@ -193,7 +193,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_wallet(path: Path) -> None
 def test_a_name_is_never_an_address(name: str) -> None:
     assert check_name(name) == name
     with pytest.raises(BadAddress):
-        decode_address("m", name)
+        decode_address("m", name, 2)
     assert len(name) < len(encode_address("m", bytes(33))) <= MAX_ADDRESS
 
 

@@ -61,7 +61,7 @@ def test_what_no_node_would_take_is_not_signed(
         sign_transfer(ALICE.secret, CHAIN, BOB.payload, amount, fee, sequence, memo)
 
 
-@pytest.mark.parametrize("receiver", [b"", bytes(32), b"\x01" + bytes(32), bytes(34)])
+@pytest.mark.parametrize("receiver", [b"", bytes(32), b"\x02" + bytes(32), bytes(34)])
 def test_a_receiver_that_is_no_payload_is_not_paid(receiver: bytes) -> None:
     with pytest.raises(BadReceiver):
         sign_transfer(ALICE.secret, CHAIN, receiver, 1, 0, 0)
