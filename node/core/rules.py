@@ -307,7 +307,7 @@ def check_memo(spend: Spend) -> None:
 def check_sequence_range(spend: Spend) -> None:
     """A sequence stays an exact JSON number."""
     if spend.sequence > MAX_MONEY:
-        raise BadSequence("the sequence is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(spend.sequence))
+        raise BadSequence("the sequence is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=spend.sequence)
 
 
 def check_witness(spend: Spend) -> None:

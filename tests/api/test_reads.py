@@ -17,7 +17,7 @@ from moneyer.node.api.parts.chain_cache import MerkleTrees
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import branch_in, merkle_branch, merkle_levels, show
-from moneyer.node.core.types import Transaction, Transfer
+from moneyer.node.core.types import LATEST_RULES, Transaction, Transfer
 from moneyer.node.service import Node
 from moneyer.node.store import chainstate
 from moneyer.node.store.opening.check import root_of
@@ -64,8 +64,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
     seen: list[Transaction] = []
     really, fields_of = codec.decode_transaction, codec.transfer_fields
 
-    def counting(raw: bytes, offset: int = 0) -> tuple[Transaction, int]:
-        found = really(raw, offset)
+    def counting(raw: bytes, offset: int = 0, *, rules: int = LATEST_RULES) -> tuple[Transaction, int]:
+        found = really(raw, offset, rules=rules)
         seen.append(found[0])
         return found
 
