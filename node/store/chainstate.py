@@ -287,7 +287,8 @@ class ChainState:
         """What the rows hold, of `_accounts`."""
         self._numbers: dict[bytes, int] = {}
         self._next_number: int | None = None
-        self._assets = AssetState(conn)
+        self._assets: AssetState | None = None
+        """Once a block touched an asset."""
         self._clear()
 
     def _clear(self) -> None:
@@ -332,7 +333,8 @@ class ChainState:
         self._keep(view, touched)
         self._old_tx += [(txid[::-1],) for txid in leaving.txids]
         self._old_history.update([self._numbers[payload] for payload in touched.payloads])
-        self._assets.disconnected(touched.assets, lowest)
+        if self._assets is not None:
+            self._assets.disconnected(touched.assets, lowest)
         self._lowest = lowest
         self._disconnected += leaving.hashes
         self._save_if_many()
@@ -341,7 +343,8 @@ class ChainState:
         """Write what was done since the last time."""
         conn = self._conn
         self._save_accounts()
-        self._assets.save(self._numbers)
+        if self._assets is not None:
+            self._assets.save(self._numbers)
         # In the order of their keys: neighbours share a page of the index.
         _DELETE_TX.run(conn, sorted(self._old_tx))
         _DELETE_HISTORY.run(conn, [(number, self._lowest) for number in sorted(self._old_history)])
@@ -361,6 +364,8 @@ class ChainState:
         view = {payload: self._accounts[payload] for payload in payloads if payload in self._accounts}
         if not touched.assets:
             return Ledger(view)
+        if self._assets is None:
+            self._assets = AssetState(self._conn)
         return Ledger(view, *self._assets.view(touched.assets, touched.holdings, self._numbers))
 
     def _keep(self, view: Ledger, touched: Touched) -> None:
@@ -368,7 +373,8 @@ class ChainState:
         accounts = view.accounts
         self._accounts.update((payload, accounts.get(payload, NO_ACCOUNT)) for payload in touched.payloads)
         self._touched.update(touched.payloads)
-        self._assets.keep(view, touched)
+        if self._assets is not None:
+            self._assets.keep(view, touched)
 
     def _connect(
         self,
@@ -390,9 +396,10 @@ class ChainState:
                 continue
             if transaction.sender != transaction.receiver:
                 self._new_history.append((numbers[transaction.sender], height, position))
-            asset = None if isinstance(transaction, Transfer) else asset_of(self._coin.chain_id, transaction)
-            if asset is not None:
-                self._assets.connected(asset, height, position)
+            if self._assets is not None and not isinstance(transaction, Transfer):
+                asset = asset_of(self._coin.chain_id, transaction)
+                if asset is not None:
+                    self._assets.connected(asset, height, position)
         self._connected.append(block_hash)
         self._save_if_many()
 
@@ -421,5 +428,5 @@ class ChainState:
 
     def _save_if_many(self) -> None:
         waiting = self._new_tx, self._new_history, self._old_tx, self._old_history
-        if sum(map(len, waiting)) + self._assets.waiting > _MOST_ROWS:
+        if sum(map(len, waiting)) + (self._assets.waiting if self._assets else 0) > _MOST_ROWS:
             self.save()
