@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from moneyer.node.core import codec, pow, signing
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.rules import MEDIAN_SPAN
-from moneyer.node.core.types import Block, Transfer
+from moneyer.node.core.types import Block, Spend, Transfer
 from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
 from moneyer.node.store.unconfirmed import entries
@@ -83,7 +84,7 @@ class Line:
         """Of the last block made."""
         return self._height
 
-    def add(self, transfers: list[Transfer] | None = None) -> Block:
+    def add(self, transfers: Sequence[Spend] | None = None) -> Block:
         """The next block, valid as long as the transfers are."""
         self._height += 1
         bits = self.coin.next_bits(list(self._recent), self._height)
@@ -93,7 +94,7 @@ class Line:
         self._recent.append(pow.TimedBits(block.header.timestamp, block.header.bits))
         return block
 
-    def raws(self, count: int, transfers: list[Transfer] | None = None) -> list[bytes]:
+    def raws(self, count: int, transfers: Sequence[Spend] | None = None) -> list[bytes]:
         """`count` encoded blocks that share `transfers` evenly, in order."""
         waiting = transfers or []
         share = len(waiting) // count
