@@ -31,6 +31,7 @@ from moneyer.node.core.types import Account, Block
 from moneyer.node.p2p.sync.sync import Sync
 from moneyer.node.p2p.table.peer_table import PeerTable
 from moneyer.node.store import accounts, blocks
+from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.blocks import BlockRow
 from moneyer.node.store.engine import Store
 from moneyer.node.store.peers import PeerRow
@@ -186,7 +187,7 @@ class Node(AnyNode):
 
 
 def dump(conn: Connection) -> dict[str, Any]:
-    """The chain, its accounts and the mempool as values that can be compared."""
+    """The chain, its accounts and assets and the mempool as values that can be compared."""
     history = select(account_table.c.payload, account_history.c.height, account_history.c.position).join_from(
         account_history, account_table, account_history.c.account_id == account_table.c.account_id
     )
@@ -196,6 +197,9 @@ def dump(conn: Connection) -> dict[str, Any]:
         "accounts": accounts.everyone(conn),
         "transactions": sorted(map(tuple, conn.execute(select(transactions)))),
         "history": sorted(map(tuple, conn.execute(history))),
+        "assets": asset_pages.everything(conn),
+        "holdings": asset_pages.all_holdings(conn),
+        "asset_history": sorted(asset_pages.all_history(conn)),
         "mempool": sorted(map(tuple, conn.execute(select(mempool_table)))),
         "mempool_totals": mempool_rows.totals(conn),
     }
