@@ -16,6 +16,7 @@ from sqlalchemy import inspect, text
 from moneyer import migrations
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.config import Config
+from moneyer.node.core import codec
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store import blocks
 from moneyer.node.store.backends.driver import driver
@@ -24,6 +25,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.opening import check, migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION
+from moneyer.node.store.unconfirmed import entries
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, bytes_of, made, template
 from tests.kit.nodes import NOW, Node
@@ -200,7 +202,7 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(tmp_path: Path, newer
 
 
 def old_file(folder: Path, revision: str) -> None:
-    """Turns the database of `folder` into one of an older schema: 0001, in which bodies were whole, or 0005."""
+    """Turns the database of `folder` into one of an older schema: 0001, in which bodies were whole, 0005 or 0008."""
     database, old = folder / "chain.db", folder / "old.db"
     old.touch(mode=0o600)
     engine = open_engine(old, write=True)
@@ -210,13 +212,16 @@ def old_file(folder: Path, revision: str) -> None:
     with closing(driver.connect(str(old), isolation_level=None)) as connection:
         connection.execute("ATTACH ? AS new", (str(database),))
         connection.create_function("reversed", 1, lambda raw: raw[::-1])
-        connection.execute(
-            "INSERT INTO main.transactions SELECT reversed(shown_txid), height, position FROM new.transactions"
-        )
+        txid = "shown_txid" if revision == "0008" else "reversed(shown_txid)"
+        connection.execute(f"INSERT INTO main.transactions SELECT {txid}, height, position FROM new.transactions")
         tables = ["blocks", "accounts", "account_history", "mempool", "mempool_totals", "meta"]
         for table in [*tables, *(["bodies"] if revision != "0001" else [])]:
             columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+        # Rates were by a hundred thousand bytes. Numbers that were given stay so, also of transfers that have left.
+        connection.execute("UPDATE main.mempool SET fee_rate = fee * 100000 / size")
+        connection.execute("DELETE FROM main.sqlite_sequence")
+        connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM new.sqlite_sequence")
         if revision == "0001":
             _join_bodies(connection)
         connection.execute("DETACH new")
@@ -300,15 +305,56 @@ def test_sums_digits_and_txids_of_an_older_file_are_those_of_a_new_one(tmp_path:
     node.store.close()
 
 
-def test_an_upgrade_from_the_last_schema_that_is_killed_leaves_it_whole_and_is_done_by_the_next_start(
-    tmp_path: Path,
+def filled(folder: Path) -> Node:
+    """A node on `folder` with a pool in which numbers are missing, also the last ones, and some wait behind a gap."""
+    node = branched(folder, 0)
+    with node.store.read() as conn:
+        start = entries.view(conn, BOB.payload, 0).run_end
+    for number in (*range(12), *range(13, 20)):
+        node.mempool.accept_transfer(transfer(COIN, BOB, ALICE, 1, 1 + 7 * number, start + number, b"m" * number))
+    node.mempool.accept_transfer(transfer(COIN, BOB, ALICE, 1, 500, start + 5))  # in the place of another
+    last = transfer(COIN, BOB, ALICE, 1, 9, start + 40)
+    node.mempool.accept_transfer(last)
+    node.store.write(lambda conn: entries.remove(conn, [codec.txid(last)]))
+    return node
+
+
+def given(node: Node) -> int:
+    """The last arrival number that was given."""
+    with node.store.read() as conn:
+        return int(conn.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'mempool'")).scalar_one())
+
+
+@pytest.mark.parametrize("revision", ["0005", "0008"])
+def test_a_pool_of_an_older_file_keeps_its_rows_and_their_numbers_and_its_rates_are_by_the_new_scale(
+    tmp_path: Path, revision: str
 ) -> None:
-    node = branched(made(tmp_path), 0)
+    node = filled(made(tmp_path))
+    before, last = node.dump(), given(node)
+    node.store.close()
+    numbers = [row[0] for row in before["mempool"]]
+    assert max(numbers) < last
+    assert len(numbers) < max(numbers)
+    old_file(tmp_path / "made", revision)
+    node = Node(tmp_path / "made", COIN)
+    assert node.dump() == before
+    assert given(node) == last
+    verify_chain(node.store)
+    node.mempool.accept_transfer(transfer(COIN, BOB, ALICE, 1, 9, node.account(BOB).sequence + 50))
+    assert given(node) == last + 1
+    node.store.close()
+
+
+@pytest.mark.parametrize("revision", ["0005", "0008"])
+def test_an_upgrade_from_an_older_schema_that_is_killed_leaves_it_whole_and_is_done_by_the_next_start(
+    tmp_path: Path, revision: str
+) -> None:
+    node = filled(made(tmp_path))
     before, added = node.dump(), sums(node)
     node.store.close()
-    old_file(tmp_path / "made", "0005")
+    old_file(tmp_path / "made", revision)
     ends = set()
-    for step in count(1, 13):
+    for step in count(1, 13 if revision == "0005" else 7):
         folder = tmp_path / str(step)
         shutil.copytree(tmp_path / "made", folder)
         with children(Child(open_and_die, folder, COIN, None, step)) as (child,):
@@ -322,7 +368,7 @@ def test_an_upgrade_from_the_last_schema_that_is_killed_leaves_it_whole_and_is_d
         node.store.close()
         assert verified(folder / "chain.db")[0] == SCHEMA_REVISION
         shutil.rmtree(folder)
-    assert ends == {"0005", SCHEMA_REVISION}
+    assert ends == {revision, SCHEMA_REVISION}
 
 
 def rows_of(node: Node) -> list[tuple[blocks.BlockRow, bytes]]:
