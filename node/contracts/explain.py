@@ -67,9 +67,10 @@ def in_words(policy: Policy, coin: Coin, moment: Moment, name_of: NameOf = lambd
 
 def _left(policy: Policy, moment: Moment, come: Sequence[Lock]) -> Policy | bool:
     """What is left to be met when all that has come at this moment, and `come`, is true, and other locks are not."""
+    added = set(come)
 
     def truth(leaf: Leaf) -> bool | None:
-        return (moment.has_come(leaf) or leaf in come) if isinstance(leaf, AfterHeight | AfterTime) else None
+        return (moment.has_come(leaf) or leaf in added) if isinstance(leaf, AfterHeight | AfterTime) else None
 
     return reduced(policy, truth)
 
@@ -84,13 +85,12 @@ def _openings(policy: Policy, coin: Coin, moment: Moment, name_of: NameOf) -> li
     for count, lock in enumerate(order, 1):
         come = order[:count]
         left = _left(policy, moment, come)
-        old, before = _ways(before), left
+        old, before = set(_ways(before)), left
         new = [way for way in _ways(left) if way not in old]
         if not new:
             continue
         clock = [each for each in come if type(each) is type(lock)]
-        alone = _ways(_left(policy, moment, clock))
-        needed = clock if all(way in alone for way in new) else come
+        needed = clock if len(clock) == len(come) or set(new) <= set(_ways(_left(policy, moment, clock))) else come
         found.append(
             Opening(
                 height=max([each.height for each in needed if isinstance(each, AfterHeight)], default=0),

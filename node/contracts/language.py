@@ -181,8 +181,6 @@ class _Parser:
 
     def _not_here(self, token: _Token) -> BadPolicy:
         """The error of a token that can't follow a part that is complete."""
-        if token.kind == "end":
-            return self._wrong('the text ends before its bracket: ")" is missing', token.at)
         if token.kind == ")":
             return self._wrong('this ")" closes no bracket', token.at)
         if token.kind == ",":
