@@ -64,8 +64,8 @@ READY_MADE: Final[Mapping[str, ReadyMade]] = {
             "Half of a trade without trust: the receiver takes the money by showing a secret, or the sender has it"
             " back later.",
             "Who claims, claims well before the time: from then on both ways are open, and the secret is public once"
-            " it was used. The other half, on the other chain, has to open much later or earlier (docs/contracts.md)."
-            " A secret is used once.",
+            " it was used. Of the two halves the one that is paid first, by whoever made the secret, has the later"
+            " time, by far. A secret is used once.",
         ),
     )
 }
