@@ -9,7 +9,7 @@ from random import Random
 from moneyer.node.core import codec, ledger
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.ledger import Accounts, BlockContext, Ledger
-from moneyer.node.core.types import NO_ACCOUNT, Block, Transfer
+from moneyer.node.core.types import NO_ACCOUNT, Block, Spend
 from tests.kit.chains import Key, are_signed, block_on, transfer
 
 
@@ -50,10 +50,10 @@ class Model:
         """Of a block on this one; no spend of this model names a time."""
         return BlockContext(self.coin.chain_id, parent.height + 1, lambda: 0)
 
-    def transfers(self, parent: Place, count: int) -> list[Transfer]:
+    def transfers(self, parent: Place, count: int) -> Sequence[Spend]:
         """Valid ones, one after the other, for a block on this one."""
         state, context = parent.ledger.copy(), self.context(parent)
-        made = []
+        made: list[Spend] = []
         for _ in range(count):
             sender, receiver = self.random.choice(self.people), self.random.choice(self.people)
             account = state.accounts.get(sender.payload, NO_ACCOUNT)
@@ -64,7 +64,7 @@ class Model:
                 ledger.apply_spend(state, made[-1], context)
         return made
 
-    def block(self, parent: Place, transfers: Sequence[Transfer]) -> Block:
+    def block(self, parent: Place, transfers: Sequence[Spend]) -> Block:
         """A valid block on any place of the tree."""
         self.made += 1
         miner, extra = self.random.choice(self.people), self.made.to_bytes(8, "little")

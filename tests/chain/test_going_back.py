@@ -18,9 +18,11 @@ from moneyer.node.service import Node as Service
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.snapshots.take import take
 from tests.chain.model import Place
-from tests.chain.test_random_operations import COIN, PEOPLE, Run
+from tests.chain.test_random_operations import COINS, PEOPLE, Run
 from tests.kit.chains import ChainBuilder, transfer
 from tests.kit.nodes import NOW, Node, place_coin
+
+COIN = COINS[2]
 
 ROUNDS = 10
 OPERATIONS = 15

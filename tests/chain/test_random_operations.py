@@ -1,4 +1,4 @@
-"""10,000 operations at random, each held against a model; money is never made nor lost."""
+"""Thousands of operations at random, each held against a model; neither money nor assets are made or lost."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from sqlalchemy import func, select
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.core.errors import RuleError
-from moneyer.node.core.types import Block
+from moneyer.node.core.types import NO_ACCOUNT, Block
 from moneyer.node.store import accounts
+from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.tables import mempool
+from moneyer.node.store.unconfirmed import claims
 from tests.chain.model import Model, Place
+from tests.chain.model_of_all_versions import ModelOfAllVersions
 from tests.kit.chains import block_on, easy_coin, key, mine
 from tests.kit.nodes import NOW, Node, OpenNode
 
-OPERATIONS = 10_000
 PEOPLE = [key(f"person {number}") for number in range(6)]
-COIN = easy_coin(premine=[(person, 100_000) for person in PEOPLE[:4]], reward=1000, halving_interval=400)
+RICH = [(person, 100_000) for person in PEOPLE[:4]]
+MODELS: dict[int, type[Model]] = {1: Model, 2: ModelOfAllVersions}
+COINS = {rules: easy_coin(premine=RICH, reward=1000, halving_interval=400, rules=rules) for rules in MODELS}
+"""By rules."""
 
 
 class Run:
@@ -28,8 +33,9 @@ class Run:
 
     def __init__(self, node: Node, seed: int) -> None:
         self.node = node
+        self.coin = node.coin
         self.random = Random(seed)
-        self.model = Model(COIN, PEOPLE, self.random)
+        self.model = MODELS[self.coin.rules](self.coin, PEOPLE, self.random)
         self.statuses: dict[str, int] = {}
 
     def offer(self, parent: Place, block: Block) -> None:
@@ -80,7 +86,7 @@ class Run:
         block, code = self.model.bad_block(parent)
         if parent is not tip:
             assert self.node.offer(block).status == "side_branch"
-            block = block_on(COIN, block.header, tip.height + 1, extra=self.random.randbytes(8))
+            block = block_on(self.coin, block.header, tip.height + 1, extra=self.random.randbytes(8))
         with pytest.raises(RuleError) as refused:
             self.node.offer(block)
         assert refused.value.code == code
@@ -97,7 +103,7 @@ class Run:
 
     def send(self) -> int:
         """Transfers that may or may not apply: some too dear, some ahead, some twice."""
-        sent = self.model.transfers(self.model.tip, self.random.randint(4, 12))
+        sent = list(self.model.transfers(self.model.tip, self.random.randint(4, 12)))
         self.random.shuffle(sent)
         self.node.mempool.accept_transfers(sent + sent[:1])
         return len(sent) + 1
@@ -105,18 +111,25 @@ class Run:
     def look(self) -> None:
         tip = self.model.tip
         with self.node.store.read() as conn:
-            assert accounts.total(conn) == COIN.issued(tip.height)
+            assert accounts.total(conn) == self.coin.issued(tip.height)
             costs = select(mempool.c.sender, func.sum(mempool.c.cost)).group_by(mempool.c.sender)
             for sender, cost in conn.execute(costs):
-                assert cost <= tip.accounts[sender].balance
+                assert cost <= tip.accounts.get(sender, NO_ACCOUNT).balance
+            assert asset_pages.everything(conn) == tip.ledger.assets
+            assert asset_pages.all_holdings(conn) == tip.ledger.holdings
+            assert claims.uncovered(conn, [sender for (sender,) in conn.execute(select(mempool.c.sender))]) == set()
         assert self.node.tip_hash == tip.block_hash
         assert self.node.accounts() == {who: state for who, state in tip.accounts.items() if any(state)}
 
 
-def test_ten_thousand_random_operations_keep_all_money(memory_folder: Path, open_node: OpenNode) -> None:
-    run = Run(open_node(COIN, memory_folder, min_fee=0, mempool_bytes=8_000), seed=2026)
+@pytest.mark.parametrize(("rules", "operations"), [(1, 3_000), (2, 10_000)])
+def test_random_operations_keep_all_money_and_all_assets(
+    rules: int, operations: int, memory_folder: Path, open_node: OpenNode
+) -> None:
+    coin = COINS[rules]
+    run = Run(open_node(coin, memory_folder, min_fee=0, mempool_bytes=8_000), seed=2026)
     done = 0
-    while done < OPERATIONS:
+    while done < operations:
         operation = run.random.choices(
             (run.extend, run.fork, run.batch, run.bad_block, run.mine_template, run.send), (20, 18, 8, 6, 14, 60)
         )[0]
@@ -124,10 +137,10 @@ def test_ten_thousand_random_operations_keep_all_money(memory_folder: Path, open
         run.look()
         if run.random.random() < 0.004:
             run.node.store.close()
-            run.node = open_node(COIN, memory_folder, min_fee=0, mempool_bytes=8_000)
+            run.node = open_node(coin, memory_folder, min_fee=0, mempool_bytes=8_000)
             run.look()
-    assert run.statuses["reorganized"] > 50
-    assert run.statuses["side_branch"] > 50
+    assert run.statuses["reorganized"] > operations // 200
+    assert run.statuses["side_branch"] > operations // 200
     verified = verify_chain(run.node.store)
     assert verified.height == run.model.tip.height
-    assert verified.transfers > 500
+    assert verified.transfers > operations // 20
