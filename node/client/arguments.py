@@ -86,6 +86,11 @@ def whole(value: object, name: str, low: int, high: int) -> int:
     raise _bad(name, f"a whole number from {low} to {high}", value)
 
 
+def most(value: object) -> int | None:
+    """How many of a list are wanted; None for all."""
+    return None if value is None else whole(value, "limit", 0, 2**63)
+
+
 def seconds(value: object, name: str) -> float:
     """Seconds, 0 or more."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:

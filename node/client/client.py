@@ -22,7 +22,7 @@ from . import arguments
 from .errors import NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from .events import PATIENCE, Events
 from .transport import DEADLINE, MAX_ANSWER, Credential, Transport
-from .walks import follow_blocks, walk_blocks
+from .walks import follow_blocks, walk_blocks, walk_pages
 
 DEFAULT_URL = "http://127.0.0.1:5001"
 TYPICAL_SIZE = 220
@@ -101,19 +101,39 @@ class Client:
 
     def history(self, address: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Confirmed transactions that touch an address, newest first; pages are fetched as they are needed."""
-        account = _segment(address, "address")
-        return self._history(account, None if limit is None else arguments.whole(limit, "limit", 0, 2**63))
+        path = f"/v1/accounts/{_segment(address, 'address')}/transactions"
+        return walk_pages(self._object, path, "transactions", arguments.most(limit))
 
-    def _history(self, account: str, left: int | None) -> Iterator[dict[str, Any]]:
-        before = ""
-        while left is None or left > 0:
-            count = 100 if left is None else min(left, 100)
-            page = self._object(f"/v1/accounts/{account}/transactions?limit={count}{before}")
-            yield from page["transactions"]
-            if not page["next"]:
-                return
-            left = None if left is None else left - len(page["transactions"])
-            before = f"&before={quote(str(page['next']), safe='')}"
+    def account_assets(self, address: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """What an address holds of assets: `asset`, `symbol`, `decimals`, `amount` in units, in the order of issue.
+
+        Anybody can send anybody assets, so there may be many. These calls about assets raise Refused (404) where the
+        coin has rules 1.
+        """
+        path = f"/v1/accounts/{_segment(address, 'address')}/assets"
+        return walk_pages(self._object, path, "assets", arguments.most(limit), cursor="after")
+
+    def assets(
+        self, *, issuer: str | None = None, symbol: str | None = None, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Assets, the newest first; of one issuer (an address), or of one symbol. Only `id` tells two apart."""
+        wanted = {"issuer": issuer, "symbol": symbol}
+        asked = {name: arguments.text(text, name) for name, text in wanted.items() if text is not None}
+        return walk_pages(self._object, "/v1/assets", "assets", arguments.most(limit), **asked)
+
+    def asset(self, asset: str) -> dict[str, Any]:
+        """One asset by its id. Raises Refused (404) where the main chain has none."""
+        return self._object(f"/v1/assets/{_segment(asset, 'asset')}")
+
+    def holders(self, asset: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Who holds an asset, the largest first: `address`, and `amount` in units."""
+        path = f"/v1/assets/{_segment(asset, 'asset')}/holders"
+        return walk_pages(self._object, path, "holders", arguments.most(limit))
+
+    def asset_transactions(self, asset: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Confirmed transactions that issued, moved, minted or burned an asset, newest first."""
+        path = f"/v1/assets/{_segment(asset, 'asset')}/transactions"
+        return walk_pages(self._object, path, "transactions", arguments.most(limit))
 
     def transaction(self, txid: str) -> dict[str, Any]:
         """A transaction, confirmed or in the mempool. Raises Refused (404) for one that the node does not know."""

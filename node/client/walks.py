@@ -1,16 +1,19 @@
-"""The main chain as an iterator that survives reorgs."""
+"""Lists of a node as iterators: what has pages, and the main chain, which survives reorgs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from .errors import ClientError
 from .events import Events, passes
 
 _PAGE = 500
 """Blocks of one request."""
+_ROWS = 100
+"""Rows of one request, of what has pages."""
 _PAUSE = 0.5
 """Seconds before a node that could not answer is asked again."""
 _REMEMBERED = 2_000
@@ -27,6 +30,29 @@ class Source(Protocol):
     def get(self, path: str) -> Any: ...
 
     def events(self, *, patience: float) -> Events: ...
+
+
+def walk_pages(
+    fetch: Callable[[str], dict[str, Any]],
+    path: str,
+    key: str,
+    left: int | None,
+    *,
+    cursor: str = "before",
+    **query: str,
+) -> Iterator[dict[str, Any]]:
+    """What a paged call lists under `key`; pages are fetched as they are needed.
+
+    `left`: how many at most, None for all; `cursor`: the parameter that takes a page's `next`; `query`: the others.
+    """
+    while left is None or left > 0:
+        count = _ROWS if left is None else min(left, _ROWS)
+        page = fetch(f"{path}?{urlencode({'limit': count, **query})}")
+        yield from page[key]
+        if page["next"] is None:
+            return
+        left = None if left is None else left - len(page[key])
+        query[cursor] = str(page["next"])
 
 
 def walk_blocks(client: Source, start: int) -> Iterator[BlockSummary]:

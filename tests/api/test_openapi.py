@@ -19,8 +19,9 @@ from moneyer.node.api.app import build_app
 from moneyer.node.api.endpoint import ENDPOINTS
 from moneyer.node.config import Config
 from moneyer.node.service import Node
+from tests.kit.chains import issue
 from tests.kit.nodes import place_coin
-from tests.kit.running import RunningNode, rich_coin, running
+from tests.kit.running import ALICE, RunningNode, rich_coin, running
 
 SETTINGS = settings(
     max_examples=20,
@@ -51,8 +52,9 @@ CHECKED = [
 
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    with running(tmp_path_factory.mktemp("lively") / "node") as node:
-        node.extend()
+    coin = rich_coin(rules=2)
+    with running(tmp_path_factory.mktemp("lively") / "node", coin) as node:
+        node.extend(transfers=[issue(coin, ALICE, 5)])
         yield node
 
 
@@ -86,6 +88,8 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         POST /p2p/transactions, GET /p2p/mempool, GET /v1/mining, POST /v1/mining, GET /v1/mining/template,
         POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, GET /v1/rich, GET /v1/network,
         GET /v1/network/graph, POST /v1/sessions,
+        GET /v1/assets, GET /v1/assets/{asset}, GET /v1/assets/{asset}/holders, GET /v1/assets/{asset}/transactions,
+        GET /v1/accounts/{address}/assets,
         POST /v1/session, DELETE /v1/session, GET /v1/peers/conditions, PUT /v1/peers/conditions, POST /v1/restore
     """
     wanted = {tuple(each.split()) for each in named.split(",")}

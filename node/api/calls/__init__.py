@@ -6,7 +6,7 @@
 v1_status (status, health, metrics, the coin), v1_blocks, v1_transactions (the mempool too), v1_accounts, v1_peers,
 v1_events, v1_mining (jobs, the mode), v1_templates (mining tools) · p2p_calls: what nodes ask each other ·
 tutorial, and tutorial_wallet: its sends and first coins · identify: what a path or body may name · rooms of their own:
-explore/ (the chain in figures, search) and lab/ (what only a node of an experiment does).
+assets/ (coins of rules 2), explore/ (the chain in figures, search), lab/ (what only a node of an experiment does).
 
 `app` imports each file, and so registers its endpoints. Handlers run in many threads at once and keep nothing: what is
 kept is in `call.parts`. They raise typed errors, which `http.errors` answers. A call that waits for a block or

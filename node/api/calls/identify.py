@@ -29,6 +29,13 @@ def parse_hash(text: str, field: str) -> bytes:
     return unshow(text)
 
 
+def parse_asset(text: str) -> bytes:
+    """An asset's id: plain hex, not turned round as hashes of blocks are. Raises BadField."""
+    if not _HASH.fullmatch(text):
+        raise BadField("an asset's id is 64 hex digits", field="asset", expected="64 hex digits", found=text[:80])
+    return bytes.fromhex(text)
+
+
 def find_block(conn: Connection, text: str) -> BlockRow:
     """A block by its hash, or the main chain's by its height. Raises BadField, NotFound."""
     if _HEIGHT.fullmatch(text):

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from ...service import Node
 from ...store import accounts, blocks
+from ...store.assets import asset_pages
 from ...store.transactions import Place
 from ...store.unconfirmed import entries
 from ...system.shares import DEAR_READS
 from ..endpoint import Call, OfChain, endpoint
 from ..http.errors import BadField
 from ..shapes.explore import Rich, RichAccount
-from ..shapes.render import address
+from ..shapes.render import address, held_asset
 from ..shapes.v1 import AccountView, History, Pending
 from .v1_blocks import Limit
 from .v1_transactions import confirmed_view
 
 _CURSOR = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})", re.ASCII)
+_SHOWN = 20
+"""Assets in the answer about an account: anybody can send it any number of them."""
 
 
 class HistoryQuery(Struct):
@@ -37,11 +40,14 @@ def show_account(node: Node, call: Call[None, None]) -> AccountView:
     with node.store.read() as conn:
         view = entries.view(conn, payload, 0)
         incoming = entries.incoming(conn, payload)
+        held = asset_pages.held(conn, payload, _SHOWN + 1) if node.coin.rules > 1 else None
     return AccountView(
         address=address(node.coin, payload),
         balance=view.account.balance,
         sequence=view.account.sequence,
         pending=Pending(incoming, view.pool_cost, view.run_end),
+        assets=UNSET if held is None else [held_asset(each) for each in held[:_SHOWN]],
+        more=UNSET if held is None else len(held) > _SHOWN,
     )
 
 
@@ -57,7 +63,7 @@ def show_account(node: Node, call: Call[None, None]) -> AccountView:
 def history(node: Node, call: Call[HistoryQuery, None]) -> OfChain[History]:
     payload = node.coin.payload(call.path["address"])
     query = call.query
-    before = None if query.before is None else _parse_cursor(query.before)
+    before = None if query.before is None else parse_cursor(query.before)
     with node.store.read() as conn:
         found = accounts.history(conn, payload, before, query.limit + 1)
         tip = blocks.tip_id(conn)
@@ -87,7 +93,8 @@ def rich(node: Node, call: Call[RichQuery, None]) -> OfChain[Rich]:
     return OfChain(Rich(found, count, issued), tip.block_hash)
 
 
-def _parse_cursor(text: str) -> Place:
+def parse_cursor(text: str) -> Place:
+    """What `next` of a history's page says. Raises BadField."""
     match = _CURSOR.fullmatch(text)
     if not match or max(int(match[1]), int(match[2])) >= 2**32:
         raise BadField(

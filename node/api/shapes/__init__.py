@@ -2,6 +2,7 @@
 
 fields     types that shapes share (a hash, an amount in base units), and the encoder
 v1         `/v1`, errors, events          mining    the worker, Stratum, templates, jobs
+assets     assets and who holds them (rules 2)
 tutorial   the tutorial's calls           render    rows and transactions as shapes of `v1` and `mining`
 
 What a call takes (its body and query) is a struct beside its handler in `calls/`; `/p2p` has its shapes in

@@ -28,10 +28,13 @@ from ...core.types import (
 )
 from ...p2p.gossip.links import LinkSnapshot
 from ...store import transactions
+from ...store.assets.asset_pages import AssetRow, HeldAsset
 from ...store.blocks import BlockRow
 from ...store.mining import JobRow
 from ...store.peers import PeerRow
 from ...store.unconfirmed.entries import MempoolRow
+from .assets import AssetSummary
+from .assets import HeldAsset as HeldAssetView
 from .mining import Job
 from .v1 import BlockDetail, BlockSummary, PeerView, TransactionView
 
@@ -205,6 +208,27 @@ def _envelope_fields(coin: Coin, spend: Payment | Issue | Mint | Burn) -> dict[s
 def pool_view(coin: Coin, row: MempoolRow) -> TransactionView:
     """A transfer of the mempool."""
     return transaction_view(coin, row.transfer, status="ready" if row.ready else "waiting", txid=row.txid)
+
+
+def asset_summary(coin: Coin, row: AssetRow) -> AssetSummary:
+    """An asset as it stands at the tip."""
+    return AssetSummary(
+        id=row.asset.hex(),
+        issuer=address(coin, row.issuer),
+        symbol=row.symbol,
+        name=row.name,
+        decimals=row.decimals,
+        content=row.content.hex(),
+        max_supply=row.max_supply,
+        minted=row.minted,
+        burned=row.burned,
+        height=row.height,
+    )
+
+
+def held_asset(held: HeldAsset) -> HeldAssetView:
+    """What an account holds of one asset."""
+    return HeldAssetView(held.asset.hex(), held.symbol, held.decimals, held.amount)
 
 
 def peer_view(row: PeerRow, link: LinkSnapshot | None = None) -> PeerView:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from .assets import HeldAsset
 from .fields import Address, Bits, Count, Hash, Hex, Json, Units
 from .mining import WorkerStatus
 
@@ -264,10 +265,14 @@ class Pending(Struct):
 
 
 class AccountView(Struct):
+    """Under rules 2 also the first 20 `assets` that it holds, and whether it holds `more` of them."""
+
     address: Address
     balance: Units
     sequence: Count
     pending: Pending
+    assets: list[HeldAsset] | UnsetType = UNSET
+    more: bool | UnsetType = UNSET
 
 
 class History(Struct):

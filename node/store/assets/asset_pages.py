@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, bindparam, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, bindparam, func, literal_column, select, tuple_
 
 from ...core.assets import Asset
 from ...core.assets import Holding as HoldingKey
@@ -112,6 +112,12 @@ _HELD = Query(
 _HOLDING = Query(
     select(holdings.c.amount).where(holdings.c.account_id == _id_of, holdings.c.asset_number == _number_of)
 )
+_FIRST = Query(
+    select(asset_history.c.height, asset_history.c.position)
+    .where(asset_history.c.asset_number == _number_of)
+    .order_by(asset_history.c.height, asset_history.c.position)
+    .limit(literal_column("1"))
+)
 _HISTORY = HistoryPages(asset_history, asset_history.c.asset_number == _number_of)
 
 
@@ -146,6 +152,15 @@ def history(conn: Connection, asset: bytes, before: Place | None, limit: int) ->
     Raises StoreDamaged.
     """
     return _HISTORY.page(conn, before, limit, asset=asset)
+
+
+def issue_of(conn: Connection, asset: bytes) -> Confirmed | None:
+    """The transaction that issued an asset: nothing of its history is older. Raises StoreDamaged."""
+    first = _FIRST.one(conn, asset=asset)
+    if first is None:
+        return None
+    height, position = first
+    return next(iter(_HISTORY.page(conn, Place(height, position + 1), 1, asset=asset)), None)
 
 
 def held(conn: Connection, payload: bytes, limit: int, after: int = 0) -> list[HeldAsset]:
