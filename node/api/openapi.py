@@ -26,6 +26,7 @@ _JSON = "application/json"
 _PATH_PARAMETERS = {
     "block": "64 hex digits, or a height",
     "txid": "64 hex digits",
+    "asset": "an asset's id: 64 hex digits",
     "address": "an address of this coin",
     "peer": "host:port",
     "job": "what asking for it answered",

@@ -93,9 +93,7 @@ def test_holders_come_largest_first_page_by_page(node: RunningNode) -> None:
 
 
 def test_the_transactions_of_an_asset_are_all_that_touched_it_newest_first(node: RunningNode) -> None:
-    found = [
-        each for page in pages(node, f"/v1/assets/{EASY}/transactions?limit=3", "transactions") for each in page
-    ]
+    found = [each for page in pages(node, f"/v1/assets/{EASY}/transactions?limit=3", "transactions") for each in page]
     assert [each["kind"] for each in found] == ["burn", "mint", "payment", "issue"]
     assert {each["asset"] for each in found} == {EASY}
     assert found[-1]["confirmations"] == node.chain.height
