@@ -12,10 +12,11 @@ from typing import Annotated, ClassVar
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from ...core import codec
+from ...core.assets import asset_of
 from ...core.codec import show
 from ...core.coin import Coin, format_amount
-from ...core.types import Block, Coinbase, Transaction
-from .fields import Count, Hash
+from ...core.types import Block, Burn, Coinbase, Envelope, Transaction
+from .fields import Count, Hash, Hex, Units
 from .render import address
 
 Coins = Annotated[Raw, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "coins"})]
@@ -27,12 +28,17 @@ def write_coins(units: int, decimals: int) -> Raw:
 
 
 class TutorialTransaction(Struct):
+    """`asset`, `units`: of a transaction that moves an asset, whose `amount` of coins is 0. A burn's receiver is
+    `burned`."""
+
     sender: str
     receiver: str
     amount: Coins
     fee: Coins
     memo: str
     txid: Hash
+    asset: Hex | UnsetType = UNSET
+    units: Units | UnsetType = UNSET
 
 
 class TutorialBlock(Struct):
@@ -164,12 +170,15 @@ def tutorial_block(coin: Coin, block: Block, block_hash: bytes, height: int) -> 
 
 
 def _transaction(coin: Coin, transaction: Transaction) -> TutorialTransaction:
-    mint = isinstance(transaction, Coinbase)
+    spend = None if isinstance(transaction, Coinbase) else transaction
+    asset = asset_of(coin.chain_id, transaction) if isinstance(transaction, Envelope) else None
     return TutorialTransaction(
-        sender="coinbase" if isinstance(transaction, Coinbase) else address(coin, transaction.sender),
-        receiver=address(coin, transaction.receiver),
-        amount=write_coins(transaction.amount, coin.decimals),
-        fee=write_coins(0 if mint else transaction.fee, coin.decimals),  # type: ignore[union-attr] # as above
-        memo="" if isinstance(transaction, Coinbase) else transaction.memo.decode(),
+        sender="coinbase" if spend is None else address(coin, spend.sender),
+        receiver="burned" if isinstance(transaction, Burn) else address(coin, transaction.receiver),
+        amount=write_coins(transaction.amount if asset is None else 0, coin.decimals),
+        fee=write_coins(0 if spend is None else spend.fee, coin.decimals),
+        memo="" if spend is None else spend.memo.decode(),
         txid=show(codec.txid(transaction)),
+        asset=UNSET if asset is None else asset.hex(),
+        units=UNSET if asset is None else transaction.amount,
     )

@@ -35,7 +35,7 @@ class CoinSummary(Struct):
 
 
 class CoinFields(Struct):
-    """`node.core.coin.Coin.as_json`: exactly what the coin's digest is made of."""
+    """`node.core.coin.Coin.as_json`: exactly what the coin's digest is made of. `rules`: only where they are not 1."""
 
     name: str
     symbol: str
@@ -53,6 +53,7 @@ class CoinFields(Struct):
     halving_interval: Count
     max_supply: Units
     premine: list[Annotated[list[Address | Units], Meta(min_length=2, max_length=2)]]
+    rules: Count | UnsetType = UNSET
 
 
 class PoolTotals(Struct):
