@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ...core import codec
-from ...core.types import HEADER_SIZE, Block, Coinbase, Transaction
+from ...core.types import HEADER_SIZE, Block, Coinbase, Envelope, Transaction
 
 _HEADER = (("version", 4), ("prev_hash", 32), ("merkle_root", 32), ("timestamp", 4), ("bits", 4), ("nonce", 4))
 _NUMBERS = ("version", "timestamp", "height", "amount", "fee", "sequence")
@@ -91,6 +91,11 @@ def _sizes(transaction: Transaction) -> tuple[tuple[str, int], ...]:
         size = len(transaction.extra)
         return ("version", 1), ("height", 4), ("receiver", 33), ("amount", 8), ("extra", 1 + size)
     memo = ("memo", 1 + len(transaction.memo))
+    if isinstance(transaction, Envelope):
+        begin = ("version", 1), ("sender", 33), ("fee", 8), ("sequence", 8)
+        witness = ("witness", 2 + len(transaction.witness))
+        body = codec.transaction_size(transaction) - sum(size for _, size in (*begin, memo, witness))
+        return (*begin, ("body", body), memo, witness)
     whole = ("version", 1), ("sender", 33), ("receiver", 33), ("amount", 8), ("fee", 8), ("sequence", 8)
     return (*whole, memo, ("signature", 64))
 

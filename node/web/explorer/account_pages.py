@@ -56,7 +56,8 @@ def balances(address: str, now: int, recent: Sequence[TransactionView]) -> list[
 
 
 def change(address: str, each: TransactionView) -> int:
-    """Base units by which a confirmed transaction changed the balance of an address."""
-    received = each.amount if each.receiver == address else 0
-    spent = each.amount + each.fee if each.sender == address else 0
+    """Base units of the coin by which a confirmed transaction changed the balance of an address."""
+    amount = 0 if each.asset else each.amount  # units of an asset are no coins
+    received = amount if each.receiver == address else 0
+    spent = amount + each.fee if each.sender == address else 0
     return received - spent

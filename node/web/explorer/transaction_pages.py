@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,6 +87,9 @@ def parts_of(view: TransactionView, raw: bytes) -> list[Part]:
         take(1, "length", extra, "bytes of extra that follow")
         take(extra, "extra", f"{extra} bytes", "the miner's own; in genesis the digest of the coin's file")
         return [part for part in parts if part.hex]
+    if view.kind != "transfer":
+        _take_envelope(view, raw, take)
+        return [part for part in parts if part.hex]
     memo = len((view.memo or "").encode())
     take(1, "version", 1, "1: a transfer")
     take(33, "sender", view.sender, "who pays: the kind of address, then the public key")
@@ -97,6 +101,45 @@ def parts_of(view: TransactionView, raw: bytes) -> list[Part]:
     take(memo, "memo", view.memo, "text of the sender's")
     take(64, "signature", "BIP340", "made with the sender's secret key over all bytes before, and this coin's chain")
     return [part for part in parts if part.hex]
+
+
+def _take_envelope(view: TransactionView, raw: bytes, take: Callable[[int, str, object, str], None]) -> None:
+    """The fields of versions 2 to 5 (docs/protocol.md, rules 2)."""
+    about = {"payment": "units of an asset, or coins", "issue": "a new asset", "mint": "more of an asset"}
+    take(1, "version", view.version, f"{view.version}: {about.get(view.kind, 'units of an asset cease to be')}")
+    take(33, "sender", view.sender, "who signs: the kind of address, then the public key or the hash of a policy")
+    take(8, "fee", view.fee, "base units of the coin, for the miner")
+    take(8, "sequence", view.sequence, "the sender's counter: nothing can be used twice")
+    if view.kind in ("mint", "burn"):
+        take(32, "asset", view.asset, "its id")
+    if view.kind != "burn":
+        take(33, "receiver", view.receiver, "who gets the units")
+    if view.kind == "payment":
+        take(32, "asset", view.asset or "the coin", "its id; zeros for the coin")
+    take(8, "amount", view.amount, "units, the lowest byte first")
+    if view.kind == "issue":
+        _take_terms(view, take)
+    memo, witness = len((view.memo or "").encode()), len(view.witness or "") // 2
+    take(1, "length", memo, "bytes of memo that follow")
+    take(memo, "memo", view.memo, "text of the sender's")
+    take(2, "length", witness, "bytes of witness that follow, the lowest first")
+    of_key = "made with the sender's secret key over all bytes before, and this coin's chain"
+    take(witness, "witness", "BIP340" if not view.policy else f"{witness} bytes", of_key if not view.policy else _MET)
+
+
+_MET: Final = "the sender's policy, and the leaves of it that are met"
+
+
+def _take_terms(view: TransactionView, take: Callable[[int, str, object, str], None]) -> None:
+    """The terms of an issue, which never change."""
+    symbol, name = len(view.symbol or ""), len((view.name or "").encode())
+    take(8, "max_supply", view.max_supply, "units that there may ever be")
+    take(1, "decimals", view.decimals, "digits after the point, for people")
+    take(1, "length", symbol, "bytes of symbol that follow")
+    take(symbol, "symbol", view.symbol, "chosen by the issuer; others may have the same")
+    take(1, "length", name, "bytes of name that follow")
+    take(name, "name", view.name, "chosen by the issuer; others may have the same")
+    take(32, "content", view.content, "SHA-256 of a document or picture; zeros for none")
 
 
 def waits_for(visit: Visit[object], sender: str, sequence: int) -> int | None:

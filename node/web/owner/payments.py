@@ -10,7 +10,7 @@ from ...api.http.errors import NotFound
 from ...core import codec
 from ...core.codec import TRANSFER_BASE, show
 from ...core.errors import BadSequence, RuleError
-from ...core.types import Spend
+from ...core.types import Spend, Transfer
 from ...wallet.errors import KeyUsed
 from ...wallet.private_files import locked
 from ...wallet.sent import forget, keep, recall
@@ -31,8 +31,14 @@ class Payment:
     memo: bytes
 
     @classmethod
-    def of(cls, transfer: Spend) -> Payment:
-        return cls(transfer.sender, transfer.receiver, transfer.amount, transfer.fee, transfer.memo)
+    def of(cls, spend: Spend) -> Payment:
+        """What a signed transfer pays. Raises KeyUsed for another version, which no form of coins signs."""
+        if not isinstance(spend, Transfer):
+            raise KeyUsed(
+                f"under this form's key something else was signed before (txid {show(codec.txid(spend))}): nothing was "
+                "sent now. Begin a new one"
+            )
+        return cls(spend.sender, spend.receiver, spend.amount, spend.fee, spend.memo)
 
 
 @dataclass(frozen=True, slots=True)
