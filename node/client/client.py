@@ -27,6 +27,8 @@ from .walks import follow_blocks, walk_blocks, walk_pages
 DEFAULT_URL = "http://127.0.0.1:5001"
 TYPICAL_SIZE = 220
 """Bytes of a transfer with a short memo (185 without one)."""
+_FEE_PORTION = 512
+"""Bytes: a node asks its `min_fee` for each that was begun (docs/protocol.md, Policy)."""
 _LOOK = 5.0
 """Seconds after which a transfer is looked for without an event: a full mempool drops it without one."""
 _MOVES = ("block", "reorg", "reset")
@@ -354,9 +356,11 @@ def next_block_fee(
 ) -> int:
     """The fee that gets a transfer of `size` bytes into the next block, in base units.
 
-    `waiting`: the mempool's transfers by fee per byte, highest first, `total_bytes` in all. The fee is `least` while a
-    block has room for all that waits; else a tenth more per byte than the last transfer that fits.
+    `waiting`: the mempool's transfers by fee per byte, highest first, `total_bytes` in all; `least`: the node's
+    `min_fee`. The fee is the least one for the size while a block has room for all that waits; else a tenth more per
+    byte than the last transfer that fits.
     """
+    least = least_fee(least, size)
     room = max_block_bytes * 9 // 10 - size
     if total_bytes <= room or not waiting:
         return least
@@ -367,3 +371,8 @@ def next_block_fee(
             last = each
             break
     return max(least, -(-int(last["fee"]) * size * 11 // (int(last["size"]) * 10)) + 1)
+
+
+def least_fee(min_fee: int, size: int) -> int:
+    """Base units that a node with this `min_fee` asks for `size` bytes at least: that much for each 512 begun."""
+    return min_fee * -(-size // _FEE_PORTION)
