@@ -144,6 +144,7 @@ def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None
     moneyer mempool
     moneyer mempool --limit 1000 --json
     """
+    from ..asset_book import AssetBook, with_assets
     from ..output import coins, print_json, print_table, short
 
     place = _place(data, node)
@@ -158,18 +159,18 @@ def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None
     rows = [
         (
             short(place.name_of(each["sender"]), 20),
-            short(place.name_of(each["receiver"]), 20),
-            coins(each["amount"], decimals),
+            _receiver(place, each),
+            amount,
             coins(each["fee"], decimals),
             each["status"],
             short(each["memo"] or "", 40),
             short(each["txid"]),
         )
-        for each in pool["transactions"]
+        for each, amount in AssetBook(place).columns(pool["transactions"])
     ]
     header = ("from", "to", place.coin.symbol, "fee", "status", "memo", "txid")
     right, cut = (place.coin.symbol, "fee"), ("from", "to", "memo", "txid")
-    print_table(header, rows, right=right, cut=cut, drop=("memo", "status", "fee"))
+    print_table(*with_assets(header, rows, 2), right=right, cut=cut, drop=("memo", "status", "fee"))
     if pool["count"] > len(rows):
         click.echo(f"… and {pool['count'] - len(rows)} more")
 
@@ -188,6 +189,7 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
     moneyer block tip
     moneyer block 12 --json
     """
+    from ..asset_book import AssetBook, with_assets
     from ..output import coins, confirmations, counted, moment, print_json, print_pairs, print_table, short
 
     place = _place(data, node)
@@ -212,17 +214,19 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
     rows = [
         (
             "reward" if each["sender"] is None else short(place.name_of(each["sender"]), 20),
-            short(place.name_of(each["receiver"]), 20),
-            coins(each["amount"], decimals),
+            _receiver(place, each),
+            amount,
             coins(each["fee"], decimals),
             short(each["memo"] or "", 40),
             short(each["txid"]),
         )
-        for each in found["transactions"]
+        for each, amount in AssetBook(place).columns(found["transactions"])
     ]
     click.echo()
     header = ("from", "to", symbol, "fee", "memo", "txid")
-    print_table(header, rows, right=(symbol, "fee"), cut=("from", "to", "memo", "txid"), drop=("memo", "fee"))
+    print_table(
+        *with_assets(header, rows, 2), right=(symbol, "fee"), cut=("from", "to", "memo", "txid"), drop=("memo", "fee")
+    )
 
 
 @click.command()
@@ -238,6 +242,7 @@ def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
     \b
     moneyer tx 3a38be91f2
     """
+    from ..asset_book import AssetBook, asset_of
     from ..output import coins, confirmations, moment, print_json, print_pairs
 
     place = _place(data, node)
@@ -254,13 +259,37 @@ def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
         rows.append(("block", f"{found['height']}, {moment(found.get('timestamp'))}"))
         rows.append(("block hash", found["block_hash"]))
     rows.append(("from", "block reward" if found["sender"] is None else place.name_of(found["sender"])))
-    rows.append(("to", place.name_of(found["receiver"])))
-    rows.append(("amount", coins(found["amount"], decimals, symbol)))
-    if found["kind"] == "transfer":
+    rows.append(("to", "nobody: burned" if found["kind"] == "burn" else place.name_of(found["receiver"])))
+    rows.append(("amount", AssetBook(place).moved(found, symbol=True)))
+    if (asset := asset_of(found)) is not None:
+        rows.append(("asset", asset))
+    if found["kind"] == "issue":
+        rows += _terms(found)
+    if found["kind"] != "coinbase":
         rows.append(("fee", coins(found["fee"], decimals, symbol)))
         rows.append(("sequence", found["sequence"]))
         rows.append(("memo", found["memo"] or ""))
     print_pairs(rows)
+
+
+def _receiver(place: Place, each: dict[str, Any]) -> str:
+    """Who gets what a transaction moves, in a table."""
+    from ..output import short
+
+    return "burned" if each["kind"] == "burn" else short(place.name_of(each["receiver"]), 20)
+
+
+def _terms(issue: dict[str, Any]) -> list[tuple[str, object]]:
+    """The terms of an asset, of the transaction that issued it."""
+    from ..output import coins
+
+    content = str(issue["content"])
+    return [
+        ("symbol", f"{issue['symbol']} (others may have the same: the id tells)"),
+        ("name", issue["name"]),
+        ("at most", coins(int(issue["max_supply"]), int(issue["decimals"]), str(issue["symbol"]))),
+        ("content", content if content.strip("0") else "none"),
+    ]
 
 
 def _whole_txid(place: Place, text: str) -> str:

@@ -11,6 +11,7 @@ from ..options import IntRange, as_json, node_url, option, wallet_folder
 from ..place import complete_names
 
 if TYPE_CHECKING:
+    from ..asset_book import Moved
     from ..place import Place
 
 
@@ -88,6 +89,7 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
     """
     from itertools import islice
 
+    from ..asset_book import AssetBook, with_assets
     from ..output import print_json, print_table
     from ..place import find_place
 
@@ -99,13 +101,13 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
     if json:
         print_json({"address": address, "waiting": waiting, "transactions": confirmed})
         return
-    rows = [_row(place, each, address) for each in [*waiting, *confirmed]]
+    rows = [_row(place, each, address, moved) for each, moved in AssetBook(place).columns([*waiting, *confirmed])]
     if not rows:
         click.echo(f"nothing yet: {who} has neither got nor sent any {place.coin.symbol}")
         return
     header = ("when", "height", place.coin.symbol, "fee", "from or to", "memo", "txid")
     right, cut = ("height", place.coin.symbol, "fee"), ("from or to", "memo", "txid")
-    print_table(header, rows, right=right, cut=cut, drop=("memo", "fee", "height", "when"))
+    print_table(*with_assets(header, rows, 2), right=right, cut=cut, drop=("memo", "fee", "height", "when"))
 
 
 def _origin(transaction: dict[str, Any]) -> str:
@@ -113,19 +115,26 @@ def _origin(transaction: dict[str, Any]) -> str:
     return "premine" if transaction["height"] == 0 else "block reward"
 
 
-def _row(place: Place, each: dict[str, Any], address: str) -> tuple[object, ...]:
+def _sign(each: dict[str, Any], address: str) -> str:
+    """Whether a transaction gives to an address or takes from it; an issue or a mint takes from nobody."""
+    got, sent = each["receiver"] == address, each["sender"] == address
+    if each["kind"] in ("issue", "mint"):
+        return "+" if got else ""
+    return "" if got and sent else "-" if sent else "+"
+
+
+def _row(place: Place, each: dict[str, Any], address: str, moved: Moved) -> tuple[object, ...]:
     from ..output import coins, moment, short
 
     decimals, sent = place.coin.decimals, each["sender"] == address
-    to_self = sent and each["receiver"] == address
-    amount = coins(each["amount"], decimals)
     other = each["receiver"] if sent else each["sender"]
+    name = "burned" if each["kind"] == "burn" else _origin(each) if other is None else short(place.name_of(other), 20)
     return (
         moment(each.get("timestamp")) if each["height"] is not None else "waiting",
         "" if each["height"] is None else each["height"],
-        amount if to_self else f"{'-' if sent else '+'}{amount}",
+        moved.signed(_sign(each, address)),
         coins(each["fee"], decimals) if sent else "",
-        _origin(each) if other is None else short(place.name_of(other), 20),
+        name,
         short(each["memo"] or "", 40),
         short(each["txid"]),
     )

@@ -229,7 +229,7 @@ class _Order:
             return None
         if not self._means(kept):
             raise click.ClickException(
-                f"the key {quoted(key)} was used for another payment: {self._shown(kept.amount)} from "
+                f"the key {quoted(key)} was used for another payment: {self._moved(kept)} from "
                 f"{self.place.name_of(self.coin.address(kept.sender))} to "
                 f"{self.place.name_of(self.coin.address(kept.receiver))} (txid {txid_of(kept)}). Nothing was sent: "
                 "give this payment a key of its own"
@@ -245,8 +245,17 @@ class _Order:
                 "transfer of the same sender came first. It was not paid; send it with another key"
             ) from None
 
+    def _moved(self, kept: Spend) -> str:
+        from ...core.types import Transfer
+
+        return self._shown(kept.amount) if isinstance(kept, Transfer) else f"{kept.amount} units of an asset"
+
     def _means(self, kept: Spend) -> bool:
         """Whether this order is the one that was signed."""
+        from ...core.types import Transfer
+
+        if not isinstance(kept, Transfer):  # of an asset, or an issue
+            return False
         same = (kept.sender, kept.receiver, kept.amount, kept.memo) == (
             self.sender,
             self.receiver,
