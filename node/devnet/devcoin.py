@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.coin import Coin
 from ..core.coinfile import coin_from_json
-from ..core.types import MAX_MONEY
+from ..core.types import LATEST_RULES, MAX_MONEY
 from .coinfiles import COIN_FILE, make_once, place_coin, read_coin
 
 SYMBOL = "DEV"
@@ -48,6 +48,7 @@ def development_coin(now: int, block_time: int = BLOCK_TIME, *, retarget: bool =
         clock_tolerance=min(60, 6 * block_time) if retarget else 7200,
         reward=10 * unit,
         max_supply=MAX_MONEY,
+        rules=LATEST_RULES,
         premine=tuple(
             (encode_address("dev", key.payload), coins * unit)
             for key, coins in [

@@ -1,4 +1,4 @@
-"""A new coin: from a person's few wishes to all 16 fields, and what will become of its supply."""
+"""A new coin: from a person's few wishes to all 17 fields, and what will become of its supply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core import pow
 from ..core.coin import Coin, parse_amount
 from ..core.coinfile import coin_from_json
 from ..core.errors import BadCoin
-from ..core.types import MAX_MONEY
+from ..core.types import LATEST_RULES, MAX_MONEY
 from ..system.text import is_visible, shown
 from ..system.words import quoted
 
@@ -48,6 +48,8 @@ class Wishes:
     pow_limit: int | None = None
     premine: Mapping[str, str] = field(default_factory=dict)
     """Name -> coins."""
+    rules: int = LATEST_RULES
+    """2: with assets and contracts; 1: without, and nodes from before there were any can run it."""
 
 
 def default_symbol(name: str) -> str | None:
@@ -110,6 +112,7 @@ def make_coin(wishes: Wishes, addresses: Mapping[str, str], now: int) -> Coin:
             default_halving(wishes.block_time) if wishes.halving_interval is None else wishes.halving_interval
         ),
         "premine": premine,
+        "rules": wishes.rules,
     }
     if wishes.max_supply is not None:
         fields["max_supply"] = _amount(wishes, "max_supply", wishes.max_supply)

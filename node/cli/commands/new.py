@@ -28,6 +28,7 @@ _TRY_TIME = 1_700_000_000
 """A genesis time (Unix seconds) to check wishes with; the real one is set when the coin is made."""
 _SECONDS = IntRange(2, 86_400)
 _DECIMALS = IntRange(0, 8)
+_RULES = IntRange(1, 2)
 _BLOCKS = IntRange(0, 2**32 - 1)
 
 
@@ -43,6 +44,7 @@ _BLOCKS = IntRange(0, 2**32 - 1)
 @option("--hrp", metavar="H", help="What addresses begin with, 1 to 16 of a-z.  [default: from the symbol]")
 @option("--message", metavar="TEXT", help="A line for the genesis block, 100 bytes.  [default: its hour of birth]")
 @option("--pow-limit", metavar="HEX", help="The easiest work, compact bits.  [default: easy for a laptop]")
+@option("--rules", type=_RULES, metavar="N", help="2: with assets and contracts, 1: without.  [default: 2]")
 @option("--data", type=FOLDER, metavar="DIR", help="The data folder to make.  [default: one named like the coin]")
 @option("--yes", is_flag=True, help="Take the defaults for what is not given, and ask nothing but a passphrase.")
 @option("--open", is_flag=True, help="Leave the wallet without a passphrase.")
@@ -365,4 +367,5 @@ def describe(coin: Coin) -> list[tuple[str, str]]:
     rows += [(f"after {year} year{'s' if year > 1 else ''}", amount(units)) for year, units in ahead.after.items()]
     end = "" if ahead.minted_out is None else f", reached after {ahead.minted_out:,.1f} years"
     rows.append(("at most", f"{amount(ahead.final)}{end}"))
+    rows.append(("rules", "1: transfers only" if coin.rules == 1 else f"{coin.rules}: transfers, assets and contracts"))
     return rows
