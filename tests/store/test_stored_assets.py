@@ -17,10 +17,13 @@ from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.core.policy import AfterHeight, Key, Threshold
 from moneyer.node.core.types import Payment
+from moneyer.node.store import chainstate
 from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.assets.asset_pages import Holder
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
+from moneyer.node.store.snapshots.restore import rows_of
+from moneyer.node.store.snapshots.take import take
 from moneyer.node.store.transactions import Place
 from tests.kit.chains import ChainBuilder, burn, contract, easy_coin, issue, key, meet, mint, pay
 from tests.kit.damage import change
@@ -279,3 +282,47 @@ def test_verify_replays_a_side_branch_with_its_assets_and_goes_back(tmp_path: Pa
         node.chain.accept_blocks(CHAIN.raw[5:], NOW)
         assert node.tip_hash == CHAIN.tip_hash
         assert verify_chain(node.store).height == 8
+
+
+@pytest.mark.parametrize("most_rows", [0, 2, 100_000])
+def test_a_reorg_that_is_written_in_parts_issues_assets_anew_in_another_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int
+) -> None:
+    """The numbers of undone assets are free again, whichever come first on the other branch."""
+    monkeypatch.setattr(chainstate, "_MOST_ROWS", most_rows)
+    made = [issue(COIN, ALICE, 5, 9, symbol=b"A%d" % number, sequence=number) for number in range(3)]
+    ids = [codec.asset_id(COIN.chain_id, each) for each in made]
+    one, other = ChainBuilder(COIN, "one"), ChainBuilder(COIN, "other")
+    for each in made:
+        one.add([each])
+    one.add([pay(COIN, ALICE, BOB, 2, ids[0], 1, 3)])
+    other.add([issue(COIN, BOB, 1, 1, symbol=b"Z"), issue(COIN, BOB, 1, 1, symbol=b"Y", sequence=1)])
+    other.add(made[:2])
+    other.add([made[2], pay(COIN, ALICE, CAROL, 4, ids[1], 1, 3)])
+    other.grow(2)
+    with Node(tmp_path, COIN) as node:
+        for chain in (one, other):
+            node.chain.accept_blocks(chain.raw, NOW)
+            assert node.tip_hash == chain.tip_hash
+            found = node.dump()
+            assert (found["assets"], found["holdings"]) == (chain.ledger.assets, chain.ledger.holdings)
+            verify_chain(node.store)
+        one.grow(2)
+        node.chain.accept_blocks(one.raw[-2:], NOW)
+        assert node.tip_hash == one.tip_hash
+        assert node.dump()["holdings"] == one.ledger.holdings
+        verify_chain(node.store)
+
+
+def test_a_node_that_goes_back_to_its_snapshot_has_the_assets_of_then(tmp_path: Path) -> None:
+    with Node(tmp_path / "1", COIN) as node:
+        node.chain.accept_blocks(CHAIN.raw[:4], NOW)
+        node.mempool.accept_transfer(pay(COIN, ALICE, CAROL, 1, TICKET, 1, 3))
+        before = node.dump()
+        take({"1": node.config.database}, tmp_path / "snapshots" / "one")
+        node.chain.accept_blocks(CHAIN.raw[4:], NOW)
+        assert node.dump()["assets"] != before["assets"]
+        with rows_of(tmp_path / "snapshots" / "one" / "1.db") as job:
+            node.store.submit(job, alone=True).result()
+        assert node.dump() == before
+        verify_chain(node.store)

@@ -27,7 +27,8 @@ class AssetRow:
     """An asset of the main chain. Supplies are units; `issuer`: payload; symbol and name as their issuer chose them."""
 
     number: int
-    """In the order of issue; a later asset may have it where the issue was undone. `asset` names it for ever."""
+    """In the order of issue, but that one that a reorg issued anew may keep the number that it had. Another asset may
+    get it where the issue was undone: `asset` names one for ever."""
     asset: bytes
     issuer: bytes
     symbol: str

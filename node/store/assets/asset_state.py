@@ -149,7 +149,8 @@ class AssetState:
         for asset in self._touched:
             state, stored = self._assets[asset], self._stored.get(asset)
             if state is None and stored is not None:
-                gone.append((self._numbers[asset],))
+                # Its number is free from here on: where it is issued anew behind others, one of these may have it.
+                gone.append((self._numbers.pop(asset),))
                 del self._stored[asset]
             elif state is not None and stored is None:
                 new.append(self._row(asset, state))
