@@ -145,6 +145,7 @@ def test_the_client_walks_every_list(node: RunningNode) -> None:
         ("/v1/assets?before=-1", "bad_field"),
         ("/v1/assets?limit=0", "bad_field"),
         ("/v1/assets?limit=1001", "bad_field"),
+        ("/v1/assets/{}/holders?limit=501", "bad_field"),
         ("/v1/assets?symbol=easy", "bad_field"),
         ("/v1/assets?issuer=abc", "bad_address"),
         ("/v1/accounts/abc/assets", "bad_address"),

@@ -26,6 +26,8 @@ from ..v1_blocks import Limit
 from ..v1_transactions import confirmed_view
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+MAX_HOLDERS = 500
+"""On a page: most of it is strangers' addresses, which take 15 µs each to compute (docs/performance.md)."""
 _HOLDER_CURSOR = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})", re.ASCII)
 
 
@@ -42,7 +44,7 @@ class AssetQuery(Struct):
 class HolderQuery(Struct):
     before: Annotated[str, Meta(max_length=40)] | None = None
     """A page's `next`."""
-    limit: Limit = 50
+    limit: Annotated[int, Meta(ge=1, le=MAX_HOLDERS)] = 50
 
 
 class HeldQuery(Struct):
