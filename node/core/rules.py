@@ -254,7 +254,8 @@ def check_amount(transaction: Transaction) -> None:
         raise BadAmount("at least 1 unit is moved", expected="at least 1", found=transaction.amount)
     # As text: a u64, and still more the sum of two, is more than a JSON encoder takes for a number.
     if transaction.cost > MAX_MONEY:
-        raise BadAmount("amount + fee is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(transaction.cost))
+        what = "amount + fee" if transaction.coin_amount else "the fee"
+        raise BadAmount(f"{what} is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(transaction.cost))
     if transaction.amount > MAX_MONEY:
         raise BadAmount("the amount is over MAX_MONEY", expected=f"at most {MAX_MONEY}", found=str(transaction.amount))
 
