@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from moneyer.node.api.parts.spend_bodies import SpendBody
 from moneyer.node.core.coinfile import coin_from_json
 from tests.api.test_p2p import statuses
 from tests.conftest import REPOSITORY
@@ -16,6 +17,8 @@ from tests.kit.running import RunningNode, running
 
 VECTORS: dict[str, Any] = json.loads((REPOSITORY / "tests" / "vectors" / "rules2.json").read_text("utf-8"))
 HEIGHT = VECTORS["invalid_blocks"]["parent_height"]
+SENT = SpendBody.__struct_fields__
+"""Other fields of the vectors tell more of a transaction than it is made of."""
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def test_transactions_are_judged_in_context_and_shown_as_what_they_are(node: Run
 def test_a_transaction_given_by_its_fields_is_the_one_of_its_bytes(node: RunningNode) -> None:
     """The answer is about the same transaction: the same code and the same words."""
     for row in VECTORS["transactions"]:
-        fields = {name: value for name, value in row["fields"].items() if name != "asset_id"}
+        fields = {name: value for name, value in row["fields"].items() if name in SENT}
         fields["witness"] = row["witness"]
         by_fields = node.post("/v1/transactions/check", fields).json
         assert "accepted" in by_fields, by_fields
