@@ -16,9 +16,9 @@ runs jobs that write (`write`, `submit`, `write_item`); what a job did is durabl
 Several processes (a node, its worker, Stratum, commands) use one file: SQLite lets one of them write at a time.
 
 One file a noun: `tables` (the schema, in metadata), `blocks` and `chainstate` (reading and changing the tree and the
-state), `accounts`, `transactions`, `peers`, `mining`, `meta`; `unconfirmed/` is the mempool's rows. `opening/` is what
-happens before a file is used: schema and migrations, checks, genesis. `snapshots/` copies databases of one instant, and
-takes a database back to its copy. `backends/` is what is SQLite's own, and the
+state), `accounts`, `transactions`, `peers`, `mining`, `meta`; `assets/` is the tables of rules 2, `unconfirmed/` the
+mempool's rows. `opening/` is what happens before a file is used: schema and migrations, checks, genesis. `snapshots/`
+copies databases of one instant, and takes a database back to its copy. `backends/` is what is SQLite's own, and the
 statements that are compiled once. `errors` makes sentences of what SQLite says.
 
 May be called by `node.chain` and everything above it. Read: tables, engine, writer, blocks, chainstate, then the rest.
