@@ -14,8 +14,8 @@ processes do not overwrite each other. Readers need none: a file is replaced in 
 the threads of a node, and costs a `stat` while the file stays as it is.
 
 **May import** `system`, `contracts` and `core`: no database, no network. Imported by the API, the worker, devnet and
-the command line. `cryptography` and `mnemonic` are loaded by the functions that need them: a node with an open wallet has no use
-for them.
+the command line. `cryptography` and `mnemonic` are loaded by the functions that need them: a node with an open wallet
+has no use for them.
 
 **Secrets** are in no message, log or repr: tests look for that.
 
