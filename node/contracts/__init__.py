@@ -15,6 +15,7 @@ safety          why a policy is refused, and what its owners should know (cautio
 choose          which leaves a spend names; what is still missing for one
 explain         in plain English: what a policy is, who can spend now, what opens when
 ready_made      multisig, vault, escrow, vesting, inherit, swap: with when to take each, and its risk
+swaps/          a room of its own: atomic swaps between two coins
 
 **The usual way in** is `safety.read_safe_policy(text, resolve, coin, moment)`. `resolve` turns a name or an address
 into a 33-byte payload and raises a MoneyerError for what it doesn't know; this room has no list of names. The way back
