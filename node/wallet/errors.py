@@ -75,3 +75,9 @@ class KeyUsed(WalletError):
     """Another payment was signed under this idempotency key."""
 
     code = "key_used"
+
+
+class UnknownSwap(WalletError):
+    """A swap that the data folder does not have."""
+
+    code = "unknown_swap"
