@@ -32,6 +32,7 @@ COMMANDS = {
     "wallet": (".commands.wallet:wallet", "Keys, names and contacts."),
     "balance": (".commands.money:balance", "Show what somebody has."),
     "send": (".commands.send:send", "Send coins."),
+    "swap": (".commands.swaps.swap:swap", "Swap coins with somebody on another chain."),
     "history": (".commands.money:history", "Show what somebody got and sent."),
     "status": (".commands.look:status", "Show how a node stands."),
     "peers": (".commands.look:peers", "Show the nodes that a node knows."),

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from moneyer.node.cli.exits import MEANINGS, USAGE
 from moneyer.node.cli.main import run
 from moneyer.node.cli.node_client import NodeClient
 from moneyer.node.client.errors import ClientError
+from moneyer.node.contracts.swaps.swap_line import write_line
+from moneyer.node.contracts.swaps.swap_terms import NO_KEY, Half, Terms
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.system.locks import hold
 from tests.cli.test_main import all_commands
@@ -42,6 +45,8 @@ from tests.kit.system.ports import free_port
 from tests.kit.words import NOT_FOR_PEOPLE
 
 ADDRESS = key("carol").address(CHAIN.coin)
+_HALF = Half(CHAIN.coin.chain_id, 2, 1, 9, b"\x01" * 32, NO_KEY)
+OFFER = write_line(Terms(bytes(32), 60, _HALF, replace(_HALF, payer_key=NO_KEY, receiver_key=b"\x02" * 32)))
 ARGUMENTS = {
     "new": ["Beach Coin", "--yes", "--open"],
     "join": ["--open"],
@@ -62,6 +67,12 @@ ARGUMENTS = {
     "bench mine": ["--seconds", "0.1", "--processes", "1"],
     "completion": ["bash"],
     "worker": ["--engine", "hashlib"],
+    "swap offer": ["alice", "1", "1", "--other", "."],
+    "swap take": [OFFER, "bob", "--other", ".", "--yes"],
+    "swap status": ["--other", "."],
+    "swap claim": ["--other", "."],
+    "swap refund": ["--other", "."],
+    "swap run": ["--once", "--other", "."],
     "net draw": ["net.svg"],
     "net log": ["1"],
     "net split": ["1", "/", "2"],
