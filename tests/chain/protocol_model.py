@@ -1,5 +1,7 @@
 """The rules of `docs/protocol.md` a second time, in plain Python. Nothing of the project is imported: only hashlib,
 struct and a BIP340 library. It keeps the state after each block, and is as slow as it is simple.
+
+Here are blocks, the tree and the best chain; what a spend of any version may do is in `tests.core.rules2_model`.
 """
 
 from __future__ import annotations
@@ -8,19 +10,15 @@ import json
 import struct
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
-from btclib_secp256k1 import ssa
+from tests.core import rules2_model as spends
+from tests.core.rules2_model import MAX_MONEY, Refused, State
 
-MAX_MONEY = 2**53 - 1
 CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"  # BIP173
 STATUSES = {"extended", "reorganized", "side_branch", "orphan", "already_known"}
-State = dict[bytes, tuple[int, int]]
-"""Payload -> balance and sequence."""
-
-
-class Refused(Exception):
-    """A rule is broken; its code."""
+Tx = dict[str, Any]
+"""The fields of a transaction, and `raw`, its bytes. A coinbase has version 0 and a `height`."""
 
 
 def sha256d(data: bytes) -> bytes:
@@ -60,21 +58,6 @@ def encode_bits(target: int) -> int:
     return exponent << 24 | mantissa
 
 
-class Tx(NamedTuple):
-    """A coinbase has a `height` and no sender; a transfer the other way round."""
-
-    txid: bytes
-    height: int | None
-    sender: bytes | None
-    receiver: bytes
-    amount: int
-    fee: int = 0
-    sequence: int = 0
-    memo: bytes = b""
-    unsigned: bytes = b""
-    signature: bytes = b""
-
-
 def take(raw: bytes, at: int, count: int) -> bytes:
     if at + count > len(raw):
         raise Refused("malformed")
@@ -92,7 +75,7 @@ def decode_count(raw: bytes) -> tuple[int, int]:
     return count, 1 + size
 
 
-def decode_body(raw: bytes) -> list[Tx]:
+def decode_body(raw: bytes, rules: int) -> list[Tx]:
     count, at = decode_count(raw)
     found: list[Tx] = []
     while len(found) < count:
@@ -103,13 +86,12 @@ def decode_body(raw: bytes) -> list[Tx]:
             whole = take(raw, start, at - start)
             if length > 100 or len(whole) == 64:
                 raise Refused("malformed")
-            found.append(Tx(sha256d(whole), height, None, receiver, amount))
-        elif version == 1:
-            sender, receiver, amount, fee, sequence, length = struct.unpack("<33s33sQQQB", take(raw, at + 1, 91))
-            at += 92 + length + 64
-            whole = take(raw, start, at - start)
-            text = (whole[92:-64], whole[:-64], whole[-64:])
-            found.append(Tx(sha256d(whole), None, sender, receiver, amount, fee, sequence, *text))
+            found.append({"version": 0, "height": height, "receiver": receiver, "amount": amount, "raw": whole})
+        elif version == 1 or rules == 2:
+            reader = spends.Bytes(raw, "malformed")
+            reader.at = at
+            found.append(spends.cut_next(reader))
+            at = reader.at
         else:
             raise Refused("malformed")
     if at != len(raw):
@@ -117,25 +99,13 @@ def decode_body(raw: bytes) -> list[Tx]:
     return found
 
 
-def check_alone(tx: Tx) -> None:
-    if tx.receiver[0]:
+def check_alone(tx: Tx, rules: int) -> None:
+    if tx["version"] in (0, 1) and tx["receiver"][0] not in ((0, 1) if rules == 2 else (0,)):
         raise Refused("bad_receiver")
-    if tx.sender is None:
-        if tx.amount > MAX_MONEY:
-            raise Refused("bad_amount")
-        return
-    if tx.sender[0]:
-        raise Refused("bad_sender")
-    if tx.amount < 1 or tx.amount + tx.fee > MAX_MONEY:
+    if tx["version"]:
+        spends.check_alone(tx)
+    elif tx["amount"] > MAX_MONEY:
         raise Refused("bad_amount")
-    try:
-        if len(tx.memo) > 140:
-            raise Refused("bad_memo")
-        tx.memo.decode()
-    except UnicodeDecodeError:
-        raise Refused("bad_memo") from None
-    if tx.sequence > MAX_MONEY:
-        raise Refused("bad_sequence")
 
 
 @dataclass
@@ -154,10 +124,11 @@ class Place:
 
 
 class Model:
-    """What a node must answer. `coin`: the 16 fields as JSON has them."""
+    """What a node must answer. `coin`: the 16 fields as JSON has them, and `rules` where they are 2."""
 
     def __init__(self, coin: dict[str, Any]) -> None:
         self.coin = coin
+        self.rules = coin.get("rules", 1)
         digest = sha256(json.dumps(coin, sort_keys=True, separators=(",", ":")).encode()).digest()
         premine = [(payload_of_address(address), amount) for address, amount in coin["premine"]]
         rows = [(bytes(33), 0, digest), *((payload, amount, b"") for payload, amount in premine)]
@@ -168,7 +139,7 @@ class Model:
         self.genesis = self.tip = sha256d(head)
         self.premine = sum(amount for _, amount in premine)
         first = Place(bytes(32), 0, 0, 0, coin["timestamp"], self.limit_bits)
-        first.state = {payload: (amount, 0) for payload, amount in premine}
+        first.state = State({payload: [amount, 0] for payload, amount in premine})
         self.tree = {self.genesis: first}
         self.orphans: dict[bytes, tuple[bytes, bytes]] = {}
 
@@ -285,8 +256,8 @@ class Model:
 
     def check_body(self, raw: bytes, root: bytes) -> list[Tx]:
         """What never condemns a hash: another body may be the true one."""
-        txs = decode_body(raw)
-        txids = [tx.txid for tx in txs]
+        txs = decode_body(raw, self.rules)
+        txids = [sha256d(tx["raw"]) for tx in txs]
         if len(set(txids)) < len(txids):
             raise Refused("mutated")
         if merkle_root(txids) != root:
@@ -294,12 +265,12 @@ class Model:
         return txs
 
     def check_transactions(self, txs: list[Tx]) -> None:
-        if not txs or txs[0].height is None:
+        if not txs or txs[0]["version"] != 0:
             raise Refused("no_coinbase")
-        if any(tx.sender is None for tx in txs[1:]):
+        if any(tx["version"] == 0 for tx in txs[1:]):
             raise Refused("extra_coinbase")
         for tx in txs:
-            check_alone(tx)
+            check_alone(tx, self.rules)
 
     def choose(self) -> str:
         """Connect the best chain there is; the answer to the block that was just added."""
@@ -349,37 +320,14 @@ class Model:
     def apply(self, place: Place) -> State:
         before = self.tree[place.prev].state
         assert before is not None
-        state = dict(before)
+        state, median = before.copy(), self.median_time(place.prev)
         for tx in place.txs[1:]:
-            assert tx.sender is not None
-            balance, sequence = state.get(tx.sender, (0, 0))
-            if not self.is_signed(tx):
-                raise Refused("bad_signature")
-            if tx.sequence != sequence:
-                raise Refused("bad_sequence")
-            if balance < tx.amount + tx.fee:
-                raise Refused("insufficient_funds")
-            state[tx.sender] = (balance - tx.amount - tx.fee, sequence + 1)
-            balance, sequence = state.get(tx.receiver, (0, 0))
-            state[tx.receiver] = (balance + tx.amount, sequence)
+            spends.apply(state, tx, self.genesis, place.height, median)
         coinbase = place.txs[0]
-        if coinbase.height != place.height:
+        if coinbase["height"] != place.height:
             raise Refused("bad_coinbase_height")
         subsidy = self.issued(place.height) - self.issued(place.height - 1)
-        if coinbase.amount != subsidy + sum(tx.fee for tx in place.txs[1:]):
+        if coinbase["amount"] != subsidy + sum(tx["fee"] for tx in place.txs[1:]):
             raise Refused("bad_coinbase_amount")
-        balance, sequence = state.get(coinbase.receiver, (0, 0))
-        state[coinbase.receiver] = (balance + coinbase.amount, sequence)
+        state.accounts.setdefault(coinbase["receiver"], [0, 0])[0] += coinbase["amount"]
         return state
-
-    def digest(self, unsigned: bytes) -> bytes:
-        """That a transfer's signature signs."""
-        tag = sha256(b"moneyer/transfer").digest()
-        return sha256(tag + tag + self.genesis + unsigned).digest()
-
-    def is_signed(self, tx: Tx) -> bool:
-        assert tx.sender is not None
-        try:
-            return ssa.verify(self.digest(tx.unsigned), tx.sender[1:], tx.signature)
-        except ValueError:  # no point of the curve
-            return False

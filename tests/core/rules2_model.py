@@ -53,29 +53,35 @@ class Bytes:
 def cut(raw: bytes) -> dict[str, Any]:
     """The fields of a spend of versions 1 to 5, and `unsigned`: the bytes before signature or length of the witness."""
     reader = Bytes(raw, "malformed")
-    fields: dict[str, Any] = {"version": reader.number(1), "raw": raw}
+    fields = cut_next(reader)
+    reader.end()
+    return fields
+
+
+def cut_next(reader: Bytes) -> dict[str, Any]:
+    """The same of the spend that begins where the reader is."""
+    start = reader.at
+    fields: dict[str, Any] = {"version": reader.number(1)}
     if not 1 <= fields["version"] <= 5:
         raise Refused("malformed")
     fields["sender"] = reader.take(33)
     if fields["version"] == 1:
         fields |= {"receiver": reader.take(33), "amount": reader.number(8)}
         fields |= {"fee": reader.number(8), "sequence": reader.number(8), "memo": reader.take(reader.number(1))}
-        fields |= {"unsigned": raw[: reader.at], "witness": reader.take(64), "asset": COIN}
-        reader.end()
-        return fields
+        fields |= {"unsigned": reader.raw[start : reader.at], "witness": reader.take(64), "asset": COIN}
+        return fields | {"raw": reader.raw[start : reader.at]}
     fields |= {"fee": reader.number(8), "sequence": reader.number(8)}
-    start = reader.at
+    body = reader.at
     for part in BODIES.get(fields["version"], ISSUE).split():
         name, size = part.split(":")
         if size == "text":
             fields[name] = reader.take(reader.number(1))
         else:
             fields[name] = reader.number(int(size)) if int(size) <= 8 else reader.take(int(size))
-    fields["body"] = raw[start : reader.at]
+    fields["body"] = reader.raw[body : reader.at]
     fields["memo"] = reader.take(reader.number(1))
-    fields |= {"unsigned": raw[: reader.at], "witness": reader.take(reader.number(2))}
-    reader.end()
-    return fields
+    fields |= {"unsigned": reader.raw[start : reader.at], "witness": reader.take(reader.number(2))}
+    return fields | {"raw": reader.raw[start : reader.at]}
 
 
 def is_text(raw: bytes) -> bool:
@@ -207,6 +213,10 @@ class State:
     accounts: dict[bytes, list[int]] = field(default_factory=dict)
     assets: dict[bytes, list[Any]] = field(default_factory=dict)
     holdings: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        accounts = {who: [*account] for who, account in self.accounts.items()}
+        return State(accounts, {asset: [*each] for asset, each in self.assets.items()}, dict(self.holdings))
 
 
 def is_signed(tx: dict[str, Any], chain_id: bytes) -> bool:
