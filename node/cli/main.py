@@ -32,6 +32,10 @@ COMMANDS = {
     "wallet": (".commands.wallet:wallet", "Keys, names and contacts."),
     "balance": (".commands.money:balance", "Show what somebody has."),
     "send": (".commands.send:send", "Send coins."),
+    "contract": (
+        ".commands.contracts.contract_group:contract",
+        "Addresses that several people, times and secrets guard.",
+    ),
     "swap": (".commands.swaps.swap:swap", "Swap coins with somebody on another chain."),
     "history": (".commands.money:history", "Show what somebody got and sent."),
     "status": (".commands.look:status", "Show how a node stands."),

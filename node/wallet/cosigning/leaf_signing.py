@@ -135,3 +135,45 @@ def _found(node: Policy, indexes: Iterator[int], chosen: Collection[int], prices
 def most_leaves(shape: Shape, chosen: Collection[int]) -> tuple[int, ...] | None:
     """The leaves of the largest spend with these chosen ones: what a fee has to suffice for, whoever signs."""
     return completed(shape, chosen, {leaf.key: -1 for leaf in shape.leaves if isinstance(leaf, Key)})
+
+
+_OTHERS, _SECRET, _LOCK = 10_000, 10, 1
+"""Prices of a signature of somebody else, of a secret that becomes public, and of a lock. One's own are the less the
+better where they suffice (`_OWN`), and wanted where they don't (`_WANTED`)."""
+_OWN, _WANTED = 100, -1_000_000
+
+
+def chosen_for(
+    shape: Shape, own: Collection[bytes], digests: Collection[bytes], moment: Moment
+) -> tuple[int, ...] | None:
+    """The leaves that are not keys of the way to propose now; None where none is open.
+
+    The way that one's own keys suffice for, else one that they have a part in, else any. `digests`: the hashes whose
+    preimage is known.
+    """
+    keys = [leaf.key for leaf in shape.leaves if isinstance(leaf, Key)]
+    alone = dict.fromkeys([key for key in keys if key in own], _OWN)
+    together = {key: _WANTED if key in own else _OTHERS for key in keys}
+    for prices in (alone, together):
+        best = _way(shape.policy, iter(range(len(shape.leaves))), prices, digests, moment)
+        if best is not None:
+            return tuple([index for index in best.leaves if not isinstance(shape.leaves[index], Key)])
+    return None
+
+
+def _way(
+    node: Policy, indexes: Iterator[int], prices: Mapping[bytes, int], digests: Collection[bytes], moment: Moment
+) -> _Best | None:
+    if isinstance(node, Threshold):
+        children = [_way(child, indexes, prices, digests, moment) for child in node.children]
+        met = sorted([child for child in children if child is not None])[: node.k]
+        if len(met) < node.k:
+            return None
+        leaves = sorted([index for best in met for index in best.leaves])
+        return _Best(sum([best.price for best in met]), tuple(leaves))
+    index = next(indexes)
+    if isinstance(node, Key):
+        return _Best(prices[node.key], (index,)) if node.key in prices else None
+    if isinstance(node, Hash):
+        return _Best(_SECRET, (index,)) if node.digest in digests else None
+    return _Best(_LOCK, (index,)) if moment.has_come(node) else None
