@@ -14,6 +14,7 @@ from ..service import Node
 from . import docs_page, lab_pages, learn_pages  # noqa: F401 - imported for the pages that they register
 from .explorer import (  # noqa: F401
     account_pages,
+    assets_page,
     block_pages,
     coin_pages,
     home_page,

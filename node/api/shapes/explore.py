@@ -75,10 +75,10 @@ class Rich(Struct):
 
 
 class Found(Struct):
-    """`kind`: block, transaction or address. `id`: its hash, txid or address. `url`: the path of its page.
+    """`kind`: block, transaction, address or asset. `id`: its hash, txid, address or id. `url`: the path of its page.
 
-    `status`: of a block as in `/v1/tree`, of a transaction as in `/v1/transactions/{txid}`; null of an address, which
-    alone may have a `name`, and that is told to the owner only.
+    `height`: of a block, or of the block that it stands in. `status`: of a block as in `/v1/tree`, of a transaction as
+    in `/v1/transactions/{txid}`; else null. `name`: of an address, told to the owner only. `symbol`: of an asset.
     """
 
     kind: str
@@ -87,6 +87,7 @@ class Found(Struct):
     height: Count | None = None
     status: str | None = None
     name: str | None = None
+    symbol: str | UnsetType = UNSET
 
 
 class Search(Struct):

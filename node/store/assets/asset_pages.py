@@ -68,6 +68,12 @@ _COLUMNS = (
 )
 _GET = Query(select(*_COLUMNS).where(table.c.asset == bindparam("asset")))
 _AT_MOST = bindparam("at_most", type_=Integer)
+_BEGINNING = Query(
+    select(*_COLUMNS)
+    .where(table.c.asset.between(bindparam("lowest"), bindparam("highest")))
+    .order_by(table.c.asset)
+    .limit(_AT_MOST)
+)
 _BEFORE = bindparam("before", type_=BigInteger)
 
 
@@ -126,6 +132,12 @@ def get(conn: Connection, asset: bytes) -> AssetRow | None:
     """One asset by its id; None where the main chain has none."""
     row = _GET.one(conn, asset=asset)
     return _row(row) if row else None
+
+
+def beginning(conn: Connection, digits: str, limit: int) -> list[AssetRow]:
+    """Assets whose id begins with `digits` (lower case, 64 at most), at most `limit`."""
+    lowest, highest = (bytes.fromhex(digits.ljust(64, end)) for end in "0f")
+    return [_row(row) for row in _BEGINNING.rows(conn, lowest=lowest, highest=highest, at_most=limit)]
 
 
 def newest(

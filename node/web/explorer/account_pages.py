@@ -7,19 +7,29 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ...api.calls.assets.v1_assets import AssetQuery, HeldQuery, Number, held_assets, list_assets
 from ...api.calls.v1_accounts import HistoryQuery, history, show_account
 from ...api.shapes.v1 import TransactionView
+from ...core.types import POLICY_KIND
 from ...system.shares import DEAR_READS
+from ..frame.drawn_policy import draw_policy, next_moment
 from ..frame.pages import Page, Visit, content_of, page
 
 PER_PAGE: Final = 50
 CHARTED: Final = 200
 """Transactions that the picture of the balance goes back to: read anew only where something was committed."""
 
+HELD: Final = 20
+"""Assets on a page: anybody can send an address any number of them."""
+LOOKED_THROUGH: Final = 1_000
+"""Transactions of a contract among which a spend is looked for, which shows its policy."""
+
 
 class AddressQuery(Struct):
     before: Annotated[str, Meta(max_length=40)] | None = None
     """The place in the history that a page before ended at."""
+    after: Number = 0
+    """The place among the assets that a page before ended at."""
 
 
 @page("/address/{address}", query=AddressQuery, bound=DEAR_READS)
@@ -35,10 +45,47 @@ def address(visit: Visit[AddressQuery]) -> Page:
         "account": account,
         "history": shown,
         "before": before,
+        "after": visit.query.after,
         "balances": balances(account.address, account.balance, recent),
         "is_whole": len(recent) < CHARTED,
+        "held": None,
+        "policy": None,
+        "issues": False,
     }
+    if visit.node.coin.rules > 1:
+        content |= beyond_coins(visit, account.address, recent)
     return Page("address.html", content)
+
+
+def beyond_coins(visit: Visit[AddressQuery], address: str, recent: Sequence[TransactionView]) -> dict[str, object]:
+    """What the page has under rules 2: assets that the address holds, whether it issued any, its policy if known."""
+    held, _ = content_of(visit.ask(held_assets, HeldQuery(after=visit.query.after, limit=HELD), address=address))
+    issued, _ = content_of(visit.ask(list_assets, AssetQuery(issuer=address, limit=1)))
+    raw = None if visit.query.before or visit.query.after else policy_of(visit, address, recent)
+    naming = visit.viewer.name_of
+    drawn = None if raw is None else draw_policy(visit.node.coin, raw, next_moment(visit.node), naming)
+    return {"held": held, "issues": bool(issued.assets), "policy": drawn}
+
+
+def policy_of(visit: Visit[AddressQuery], address: str, recent: Sequence[TransactionView]) -> bytes | None:
+    """The bytes of a contract's policy, as a spend of it shows them; None where none is found.
+
+    Looks through the latest `LOOKED_THROUGH` transactions of the address: whoever pays it often can hide its spends.
+    """
+    if visit.node.coin.payload(address)[0] != POLICY_KIND:
+        return None
+    found = _revealed(address, recent)
+    account, _ = content_of(visit.ask(show_account, address=address))
+    if found is None and account.sequence and len(recent) == CHARTED:
+        asked = HistoryQuery(before="{0.height}.{0.position}".format(recent[-1]), limit=LOOKED_THROUGH - CHARTED)
+        more, _ = content_of(visit.ask(history, asked, address=address))
+        found = _revealed(address, more.transactions)
+    return found
+
+
+def _revealed(address: str, among: Sequence[TransactionView]) -> bytes | None:
+    policies = (each.policy for each in among if each.sender == address and each.policy)
+    return next((bytes.fromhex(policy) for policy in policies), None)
 
 
 def balances(address: str, now: int, recent: Sequence[TransactionView]) -> list[tuple[float, float]]:

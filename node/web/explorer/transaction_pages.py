@@ -11,7 +11,9 @@ from ...api.calls.v1_blocks import show_block_summary
 from ...api.calls.v1_transactions import PoolQuery, pool, proof, raw_transaction, show_transaction
 from ...api.shapes.v1 import Proof, TransactionView
 from ...core.codec import sha256d, show, unshow
+from ...core.policy import decode_witness
 from ...system.shares import DEAR_READS
+from ..frame.drawn_policy import DrawnPolicy, draw_policy, next_moment
 from ..frame.pages import Page, Visit, content_of, page
 from .home_page import upcoming
 
@@ -53,10 +55,18 @@ def transaction(visit: Visit[None]) -> Page:
         "root": None if found is None else visit.ask(show_block_summary, block=found.block_hash),
         "waits_for": waits_for(visit, view.sender, view.sequence) if view.status == "waiting" else None,
         "proof": found,
+        "policy": met_policy(visit, view) if view.policy else None,
     }
     if found is not None:
         content["root"], _ = content_of(content["root"])
     return Page("transaction.html", content, tip=tip)
+
+
+def met_policy(visit: Visit[None], view: TransactionView) -> DrawnPolicy:
+    """The policy that a contract's spend shows, with the leaves that its witness names."""
+    raw, _, items = decode_witness(bytes.fromhex(view.witness or ""))
+    named = {item.index for item in items}
+    return draw_policy(visit.node.coin, raw, next_moment(visit.node), visit.viewer.name_of, named)
 
 
 def levels_of(found: Proof) -> list[Level]:

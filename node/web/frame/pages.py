@@ -11,9 +11,12 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from .... import __version__
+from ...api.calls.assets.v1_assets import terms_of
 from ...api.endpoint import Answer, Call, Endpoint, Form, OfChain, Reply, Text
 from ...api.http.guard import is_open
 from ...api.parts.answers import Rendered
+from ...api.shapes.assets import AssetSummary
+from ...api.shapes.v1 import TransactionView
 from ...service import Node
 from ...system.shares import SHORT_READS, WRITES, Bound
 from .name_book import NOBODY, NameBook, Names
@@ -83,6 +86,26 @@ STRANGER: Final = Viewer(False, NOBODY)
 """Everybody but the owner."""
 
 
+class AssetTerms:
+    """What assets are called and how their units are written. For one page: each is looked up once, if it is named."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._found: dict[str, AssetSummary | None] = {}
+
+    def __call__(self, asset: str) -> AssetSummary | None:
+        """None where the main chain has no asset of this id: its issue waits, or was undone."""
+        if asset not in self._found:
+            self._found[asset] = terms_of(self._node, asset)
+        return self._found[asset]
+
+    def of(self, moved: TransactionView) -> AssetSummary | TransactionView | None:
+        """Symbol and decimals of what a transaction moves: an issue has them itself, others name the asset."""
+        if moved.kind == "issue":
+            return moved
+        return self(moved.asset) if moved.asset else None
+
+
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[Query]):
     """One request for a page."""
@@ -136,7 +159,8 @@ class Site:
     def render(self, page: Page, viewer: Viewer, path: str = "") -> Rendered:
         """A page as HTML. `path`: its address, so that the menu shows where one is."""
         template = self.environment.get_template(page.template)
-        text = template.render(page.content, viewer=viewer, path=path, program_version=__version__)
+        assets = AssetTerms(self.node)
+        text = template.render(page.content, viewer=viewer, path=path, assets=assets, program_version=__version__)
         content = text.encode("utf-8", "backslashreplace")
         return Rendered(content, HTML, POLICY, headers=page.headers, private=viewer.is_owner)
 

@@ -39,6 +39,7 @@ def make_environment(coin: Coin, static: StaticFiles) -> Environment:
     environment.globals.update(coin=coin, static=static.url, drawings=drawings)
     environment.filters.update(
         amount=lambda units: amount(units, coin.decimals),
+        units=amount,
         coins=lambda units: f"{amount(units, coin.decimals)} {coin.symbol}",
         about=lambda units: about(units, coin.decimals),
         plain_amount=lambda units: format_amount(units, coin.decimals),
@@ -69,7 +70,7 @@ def grouped(number: int) -> str:
 
 
 def amount(units: int, decimals: int) -> str:
-    """Base units as coins, the whole part grouped: `1,250.5`."""
+    """Base units as coins, or units of an asset as assets, the whole part grouped: `1,250.5`."""
     whole, point, fraction = format_amount(units, decimals).partition(".")
     return f"{int(whole):,}{point}{fraction}"
 
@@ -158,4 +159,4 @@ def mode(named: str) -> str:
 
 def short(text: str, first: int = 8, last: int = 6) -> str:
     """A hash or an address by its first and last characters; the whole stands in its title and its link."""
-    return text if len(text) <= first + last + 1 else f"{text[:first]}…{text[-last:]}"
+    return text if len(text) <= first + last + 1 else f"{text[:first]}…{text[len(text) - last :]}"

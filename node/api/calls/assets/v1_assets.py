@@ -17,7 +17,7 @@ from ....store.errors import StoreDamaged
 from ....system.shares import DEAR_READS
 from ...endpoint import Call, OfChain, endpoint
 from ...http.errors import BadField, NotFound
-from ...shapes.assets import AssetPage, AssetView, HeldPage, HolderPage, HolderView
+from ...shapes.assets import AssetPage, AssetSummary, AssetView, HeldPage, HolderPage, HolderView
 from ...shapes.render import address, asset_summary, held_asset
 from ...shapes.v1 import History
 from ..identify import parse_asset
@@ -163,6 +163,13 @@ def held_assets(node: Node, call: Call[HeldQuery, None]) -> OfChain[HeldPage]:
     page = found[: query.limit]
     following = page[-1].number if len(found) > query.limit else None
     return OfChain(HeldPage([held_asset(each) for each in page], following), tip.block_hash)
+
+
+def terms_of(node: Node, asset: str) -> AssetSummary | None:
+    """An asset of the main chain by its id, 64 hex digits; None where there is none."""
+    with node.store.read() as conn:
+        row = asset_pages.get(conn, bytes.fromhex(asset))
+    return None if row is None else asset_summary(node.coin, row)
 
 
 def _check_rules(node: Node) -> None:

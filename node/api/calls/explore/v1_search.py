@@ -1,5 +1,7 @@
 """What a text may mean: a height, a hash, a txid, an address or a name, whole or their first digits.
 
+Under rules 2 also an asset, by its id or its symbol.
+
 `look_up` takes the text for each of these in turn; what is none of them costs no look at the database.
 """
 
@@ -17,6 +19,8 @@ from ....core.codec import show, unshow
 from ....core.errors import BadAddress
 from ....service import Node
 from ....store import blocks, transactions
+from ....store.assets import asset_pages
+from ....store.assets.asset_pages import AssetRow
 from ....store.blocks import BlockRow
 from ....store.explore import digits as by_digits
 from ....store.unconfirmed import entries
@@ -38,6 +42,7 @@ MOST: Final = 10
 
 _IN_NUMBERS = re.compile(r"[\s,._'’#\u00a0\u2009\u202f]")
 """What people write into a height."""
+_SYMBOL = re.compile(r"[A-Z0-9]{1,12}", re.ASCII)
 _HEIGHT = re.compile(r"[0-9]{1,10}", re.ASCII)
 _DIGITS = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 
@@ -75,6 +80,8 @@ def look_up(node: Node, text: str, *, names: bool) -> Search:
     with node.store.read() as conn:
         _look_for_height(conn, wanted, looked)
         _look_for_digits(conn, wanted, looked)
+        if node.coin.rules > 1:
+            _look_for_asset(conn, wanted, looked)
         _look_for_address(node, conn, wanted, known, looked)
     if names:
         _look_for_name(wanted, known, looked)
@@ -140,6 +147,16 @@ def _look_for_digits(conn: Connection, text: str, looked: _Looked) -> None:
     looked.add(found for txid in waiting for found in _transaction(conn, txid))
 
 
+def _look_for_asset(conn: Connection, text: str, looked: _Looked) -> None:
+    digits, symbol = text.lower().removeprefix("0x"), text.upper()
+    if len(digits) >= FEWEST_DIGITS and _DIGITS.fullmatch(digits):
+        looked.for_.append("an asset of this id" if len(digits) == 64 else f"an asset whose id begins with {digits}")
+        looked.add(map(_asset, asset_pages.beginning(conn, digits, MOST + 1)))
+    if text.isascii() and _SYMBOL.fullmatch(symbol):
+        looked.for_.append(f"an asset of the symbol {symbol}")
+        looked.add(map(_asset, asset_pages.newest(conn, MOST + 1, symbol=symbol)))
+
+
 def _look_for_address(node: Node, conn: Connection, text: str, known: Mapping[str, str], looked: _Looked) -> None:
     if not text.lower().startswith(f"{node.coin.hrp}1"):
         return
@@ -188,6 +205,11 @@ def _transaction(conn: Connection, txid: bytes) -> Iterator[Found]:
 
 def _found_transaction(txid: bytes, status: str, height: int | None) -> Found:
     return Found("transaction", show(txid), f"/tx/{show(txid)}", height, status)
+
+
+def _asset(row: AssetRow) -> Found:
+    asset = row.asset.hex()
+    return Found("asset", asset, f"/assets/{asset}", row.height, symbol=row.symbol)
 
 
 def _address(address: str, name: str | None) -> Found:
