@@ -12,7 +12,7 @@ from ..core import codec
 from ..core.coin import Coin, format_amount, parse_amount
 from ..core.errors import BadAmount
 from ..core.signing import is_payable, payload_of
-from ..core.types import MAX_MONEY, PAYLOAD_SIZE, Envelope, Transfer
+from ..core.types import HASH_SIZE, MAX_MONEY, PAYLOAD_SIZE, SIGNATURE_SIZE, Envelope, Spend, Transfer
 from .errors import BadArgument
 
 _MOST_SECONDS = 1e9
@@ -116,6 +116,27 @@ def receiver(value: object, coin: Coin) -> bytes:
     if isinstance(value, bytes) and is_payable(value):
         return value
     raise _bad("receiver", f"an address as text, or the {PAYLOAD_SIZE} bytes of its payload", value)
+
+
+def asset(value: object) -> bytes:
+    """The 32 bytes of an asset's id."""
+    if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value, re.ASCII):
+        return bytes.fromhex(value)
+    raise _bad("asset", "an asset's id, 64 hex digits", value)
+
+
+def digest(value: object) -> bytes:
+    """A SHA-256."""
+    if isinstance(value, bytes) and len(value) == HASH_SIZE:
+        return value
+    raise _bad("content", f"the {HASH_SIZE} bytes of a SHA-256", value)
+
+
+def size_of(unsigned: Spend) -> int:
+    """Bytes of a spend of a key once it is signed."""
+    if isinstance(unsigned, Transfer):
+        return codec.transaction_size(unsigned)
+    return codec.transaction_size(unsigned) + SIGNATURE_SIZE
 
 
 def encoded(spend: object) -> bytes:

@@ -16,10 +16,10 @@ from ..core.codec import show
 from ..core.coin import Coin
 from ..core.coinfile import coin_from_json
 from ..core.errors import BadCoin
-from ..core.signing import payload_of, sign_transfer
-from ..core.types import Spend
+from ..core.signing import payload_of, sign_spend
+from ..core.types import COIN_ASSET, HASH_SIZE, Burn, Issue, Mint, Payment, Spend, Transfer
 from . import arguments
-from .errors import NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
+from .errors import BadArgument, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from .events import PATIENCE, Events
 from .transport import DEADLINE, MAX_ANSWER, Credential, Transport
 from .walks import follow_blocks, walk_blocks, walk_pages
@@ -33,6 +33,8 @@ _LOOK = 5.0
 """Seconds after which a transfer is looked for without an event: a full mempool drops it without one."""
 _MOVES = ("block", "reorg", "reset")
 """Events that may change a transfer's confirmations."""
+MAX_DECIMALS = 8
+"""Of a coin and of an asset."""
 _TRIES = 8
 """Times that a transfer is signed where other programs take its sequence."""
 
@@ -237,26 +239,151 @@ class Client:
         paid twice. Raises BadArgument, BadAddress, OutOfFunds, a rule's error, Refused, and Unanswered where nobody
         knows whether the node took it.
         """
-        secret, raw = arguments.secret(secret), arguments.text(memo, "memo").encode()
         coin = self.coin
-        receiver = arguments.receiver(receiver, coin)
-        amount = arguments.units(amount, coin.decimals)
+        receiver, amount = arguments.receiver(receiver, coin), arguments.units(amount, coin.decimals)
+
+        def unsigned(common: tuple[bytes, int, int, bytes]) -> Spend:
+            sender, fee, sequence, raw = common
+            return Transfer(sender, receiver, amount, fee, sequence, raw, b"")
+
+        return self._spend(secret, fee, memo, signed, unsigned)
+
+    def pay(
+        self,
+        secret: bytes,
+        receiver: bytes | str,
+        amount: Amount,
+        *,
+        asset: str | None = None,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Spend], None] | None = None,
+    ) -> Sent:
+        """As `send`, of an asset: its id, of which `amount` is (text and Decimal by its decimals; whole units).
+
+        Without `asset` it is the coin. A coin of rules 1 has no such payments. Raises Refused (404) for an asset that
+        the main chain doesn't have.
+        """
+        receiver = arguments.receiver(receiver, self.coin)
+        moved = COIN_ASSET if asset is None else arguments.asset(asset)
+        amount = arguments.units(amount, self._decimals_of(asset))
+        return self._spend(secret, fee, memo, signed, lambda common: Payment(*common, b"", receiver, moved, amount))
+
+    def issue(
+        self,
+        secret: bytes,
+        symbol: str,
+        name: str,
+        amount: Amount,
+        *,
+        max_supply: Amount | None = None,
+        decimals: int = 0,
+        content: bytes | None = None,
+        receiver: bytes | str | None = None,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Spend], None] | None = None,
+    ) -> Sent:
+        """Make an asset; `secret`'s account is its issuer for ever. `asset_id` gives its id.
+
+        `amount` is minted now, for `receiver` (the issuer); `max_supply`: what there may ever be (`amount`, so that no
+        more can be minted). `content`: the SHA-256 of a document or picture, 32 bytes. Raises as `send`.
+        """
+        decimals = arguments.whole(decimals, "decimals", 0, 8)
+        amount = arguments.units(amount, decimals)
+        most = amount if max_supply is None else arguments.units(max_supply, decimals, "max_supply")
+        texts = arguments.text(symbol, "symbol").encode(), arguments.text(name, "name").encode()
+        paid = None if receiver is None else arguments.receiver(receiver, self.coin)
+        held = bytes(HASH_SIZE) if content is None else arguments.digest(content)
+        return self._spend(
+            secret,
+            fee,
+            memo,
+            signed,
+            lambda common: Issue(
+                *common,
+                witness=b"",
+                receiver=paid or common[0],
+                amount=amount,
+                max_supply=most,
+                decimals=decimals,
+                symbol=texts[0],
+                name=texts[1],
+                content=held,
+            ),
+        )
+
+    def asset_id(self, sent: Sent) -> str:
+        """The id of the asset that `issue` made. Raises BadArgument for another transfer."""
+        if not isinstance(sent.transfer, Issue):
+            raise BadArgument("sent is what `issue` gave", field="sent")
+        return codec.asset_id(self.coin.chain_id, sent.transfer).hex()
+
+    def mint(
+        self,
+        secret: bytes,
+        asset: str,
+        amount: Amount,
+        *,
+        receiver: bytes | str | None = None,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Spend], None] | None = None,
+    ) -> Sent:
+        """Make `amount` more of an asset, for `receiver` (its issuer, whose `secret` it takes). Raises as `pay`."""
+        minted, amount = arguments.asset(asset), arguments.units(amount, self._decimals_of(asset))
+        paid = None if receiver is None else arguments.receiver(receiver, self.coin)
+        return self._spend(
+            secret, fee, memo, signed, lambda common: Mint(*common, b"", minted, paid or common[0], amount)
+        )
+
+    def burn(
+        self,
+        secret: bytes,
+        asset: str,
+        amount: Amount,
+        *,
+        fee: Amount | None = None,
+        memo: str = "",
+        signed: Callable[[Spend], None] | None = None,
+    ) -> Sent:
+        """Let `amount` of an asset that the secret's account holds cease to be, for ever. Raises as `pay`."""
+        burned, amount = arguments.asset(asset), arguments.units(amount, self._decimals_of(asset))
+        return self._spend(secret, fee, memo, signed, lambda common: Burn(*common, b"", burned, amount))
+
+    def _decimals_of(self, asset: str | None) -> int:
+        """Of an asset, as its node says; of the coin where it is None."""
+        if asset is None:
+            return self.coin.decimals
+        decimals = self.asset(asset).get("decimals")
+        if type(decimals) is not int or not 0 <= decimals <= MAX_DECIMALS:
+            raise self._transport.nonsense()
+        return decimals
+
+    def _spend(
+        self,
+        secret: bytes,
+        fee: Amount | None,
+        memo: str,
+        signed: Callable[[Spend], None] | None,
+        unsigned: Callable[[tuple[bytes, int, int, bytes]], Spend],
+    ) -> Sent:
+        """Sign and submit what `unsigned` makes of (sender, fee, sequence, memo), with the sender's next sequence."""
+        secret, raw, coin = arguments.secret(secret), arguments.text(memo, "memo").encode(), self.coin
+        sender = payload_of(secret)
         if fee is not None:
             fee = arguments.units(fee, coin.decimals, "fee")
         else:
-            fee = self.fee(codec.TRANSFER_BASE + len(raw))
-        sender = coin.address(payload_of(secret))
+            fee = self.fee(arguments.size_of(unsigned((sender, 0, 0, raw))))
         for tries in range(_TRIES):
-            account = self.account(sender)
-            check_funds(account, amount, fee)
-            sequence = int(account["pending"]["next_sequence"])
-            transfer = sign_transfer(
-                secret, coin.chain_id, receiver, amount, fee, sequence, raw, aux_rand=os.urandom(32)
-            )
+            account = self.account(coin.address(sender))
+            spend = unsigned((sender, fee, int(account["pending"]["next_sequence"]), raw))
+            check_funds(account, spend.coin_amount, fee)
+            spend = sign_spend(secret, coin.chain_id, spend, aux_rand=os.urandom(32))
             if signed is not None:
-                signed(transfer)
+                signed(spend)
             try:
-                return self.submit(transfer, replace=False)
+                return self.submit(spend, replace=False)
             except Refused as error:
                 if error.node_code != "bad_sequence" or tries + 1 == _TRIES:
                     raise
