@@ -144,8 +144,8 @@ def mempool(limit: int, data: Path | None, node: str | None, json: bool) -> None
     moneyer mempool
     moneyer mempool --limit 1000 --json
     """
-    from ..asset_book import AssetBook, with_assets
     from ..output import coins, print_json, print_table, short
+    from ..spending.asset_book import AssetBook, with_assets
 
     place = _place(data, node)
     pool = place.client.mempool(limit)
@@ -189,8 +189,8 @@ def block(block_id: str, data: Path | None, node: str | None, json: bool) -> Non
     moneyer block tip
     moneyer block 12 --json
     """
-    from ..asset_book import AssetBook, with_assets
     from ..output import coins, confirmations, counted, moment, print_json, print_pairs, print_table, short
+    from ..spending.asset_book import AssetBook, with_assets
 
     place = _place(data, node)
     found = place.client.block(place.client.status()["tip"] if block_id == "tip" else block_id)
@@ -242,8 +242,8 @@ def tx(txid: str, data: Path | None, node: str | None, json: bool) -> None:
     \b
     moneyer tx 3a38be91f2
     """
-    from ..asset_book import AssetBook, asset_of
     from ..output import coins, confirmations, moment, print_json, print_pairs
+    from ..spending.asset_book import AssetBook, asset_of
 
     place = _place(data, node)
     found = place.client.transaction(_whole_txid(place, txid))

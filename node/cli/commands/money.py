@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...system.text import shown
 from ..options import IntRange, as_json, node_url, option, wallet_folder
 from ..place import complete_names
 
 if TYPE_CHECKING:
-    from ..asset_book import Moved
     from ..place import Place
+    from ..spending.asset_book import Moved
 
 
 @click.command()
 @click.argument("who", required=False, shell_complete=complete_names)
+@option("--assets", type=IntRange(1, 10_000), default=20, show_default=True, help="Assets of each at most.")
 @wallet_folder
 @node_url
 @as_json
-def balance(who: str | None, data: Path | None, node: str | None, json: bool) -> None:
+def balance(who: str | None, assets: int, data: Path | None, node: str | None, json: bool) -> None:
     """Show what somebody has.
 
     WHO is a name of the wallet or of a contact, or an address; without it, everyone in the wallet.
@@ -39,6 +41,7 @@ def balance(who: str | None, data: Path | None, node: str | None, json: bool) ->
         accounts = {who: place.client.account(coin.address(place.payload(who)))}
     else:
         accounts = {name: place.client.account(coin.address(payload)) for name, payload in _own(place).items()}
+    accounts = {name: _with_assets(place, account, assets) for name, account in accounts.items()}
     if json:
         print_json(next(iter(accounts.values())) if who else {"accounts": accounts})
         return
@@ -53,6 +56,37 @@ def balance(who: str | None, data: Path | None, node: str | None, json: bool) ->
     ]
     header = ("name", coin.symbol, "waiting", "address")
     print_table(header, rows, right=(coin.symbol, "waiting"), below="address")
+    _print_assets(accounts)
+
+
+def _with_assets(place: Place, account: dict[str, Any], most: int) -> dict[str, Any]:
+    """An account with at most that many assets; its own answer has the first 20, under rules 2."""
+    from itertools import islice
+
+    held = account.get("assets")
+    if not isinstance(held, list):
+        return account
+    if len(held) < most and account.get("more"):
+        held = list(islice(place.client.account_assets(account["address"], most + 1), most + 1))
+    has_more = len(held) > most or (len(held) == most and account.get("more") is True)
+    return {**account, "assets": held[:most], "more": has_more}
+
+
+def _print_assets(accounts: dict[str, dict[str, Any]]) -> None:
+    """What accounts hold of assets; nothing where they hold none."""
+    from ..output import coins, print_table, short
+    from ..spending.asset_book import shortened
+
+    rows = [
+        (short(name, 34), coins(each["amount"], int(each["decimals"])), each["symbol"], shortened(str(each["asset"])))
+        for name, account in accounts.items()
+        for each in account.get("assets", [])
+    ]
+    if rows:
+        click.echo()
+        print_table(("name", "holds", "asset", "id"), rows, right=("holds",), cut=("name",))
+    for name in [name for name, account in accounts.items() if account.get("more")]:
+        click.echo(f"… and {shown(name)} holds more assets: --assets N shows N of them")
 
 
 def _own(place: Place) -> dict[str, bytes]:
@@ -89,9 +123,9 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
     """
     from itertools import islice
 
-    from ..asset_book import AssetBook, with_assets
     from ..output import print_json, print_table
     from ..place import find_place
+    from ..spending.asset_book import AssetBook, with_assets
 
     place = find_place(data, node)
     address = place.coin.address(place.payload(who))

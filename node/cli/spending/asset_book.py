@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from .output import coins
+from ..output import coins
 
 if TYPE_CHECKING:
-    from .place import Place
+    from ..place import Place
 
 SHORT: Final = 10
 """Hex digits of an id that a list shows."""
@@ -83,7 +83,7 @@ class AssetBook:
             self.learn(asset, each.get("symbol"), each.get("decimals"))
 
     def _terms(self, asset: str) -> Terms | None:
-        from ..client.errors import Refused
+        from ...client.errors import Refused
 
         if asset not in self._known and len(self._known) < _LOOKS:
             self._known[asset] = None
