@@ -83,8 +83,8 @@ def _proposed(
     from ....wallet.cosigning.errors import CannotSign
     from ....wallet.cosigning.leaf_signing import chosen_for, most_leaves, witness_size
     from ....wallet.cosigning.proposals import Proposal
-    from ..send import _amount as amount_of
-    from ..send import _checked_memo as checked_memo
+    from ...spending.spend_order import checked_memo
+    from ...spending.spend_order import parsed as amount_of
 
     memo = checked_memo(how["memo"]).encode()
     asset, units = _amount(place, held, *amounts)
@@ -131,7 +131,7 @@ def _receiver(place: ContractPlace, who: str) -> bytes:
 def _amount(place: ContractPlace, held: Contract, amount: str, asset: str | None) -> tuple[bytes, int]:
     """The asset's id (zeros for the coin) and its units. Raises UsageError, ClickException."""
     from ....core.types import COIN_ASSET
-    from ..send import _amount as amount_of
+    from ...spending.spend_order import parsed as amount_of
 
     if asset is None:
         found, decimals = COIN_ASSET, place.coin.decimals
