@@ -12,11 +12,13 @@ import pytest
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import sha256d, show
+from moneyer.node.core.policy import AfterHeight
+from moneyer.node.core.types import COIN_ASSET, Payment
 from moneyer.node.p2p.gossip.outbox import RecentHashes
 from moneyer.node.p2p.peer.urls import parse_peer_url
 from moneyer.node.p2p.table.configured import Backoff
 from moneyer.node.p2p.table.reach import may_tell, own_url, url_towards
-from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.chains import ChainBuilder, contract, issue, meet, pay, transfer
 from tests.kit.net.gossip import (
     COIN,
     SOON,
@@ -34,6 +36,9 @@ from tests.kit.net.peers import Serve, as_bytes, as_json
 from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, rich_coin
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import Clock, wait_until
+
+TWO = rich_coin(rules=2)
+LATER = AfterHeight(100)
 
 
 def feed(node: RunningNode, chain: ChainBuilder) -> None:
@@ -55,37 +60,48 @@ def test_a_newcomer_takes_the_chain_and_the_pool_of_its_peer_and_gives_its_own(t
 
 
 def test_of_a_peers_pool_what_is_good_is_taken_and_the_rest_left(tmp_path: Path, serve: Serve) -> None:
-    """The peer is not blamed for the rest, for its tip may be another one."""
-    good, poor = transfer(COIN, ALICE, BOB, 5), transfer(COIN, BOB, ALICE, RICH + 1)
-    peer = serve(listener(ChainBuilder(COIN)))
-    peer.routes["GET /p2p/mempool"] = as_bytes(b"".join(map(codec.encode_transaction, (poor, good))))
-    with gossiping(tmp_path / "node", [peer.url]) as node:
+    """The peer is not blamed for the rest, for its tip may be another one: assets, heights and funds of that one."""
+    good, poor = transfer(TWO, ALICE, BOB, 5), transfer(TWO, BOB, ALICE, RICH + 1)
+    unknown = pay(TWO, CAROL, BOB, 1, b"a" * 32)
+    locked = meet(TWO, Payment(contract(LATER), 0, 0, b"", b"", BOB.payload, COIN_ASSET, 1), LATER, (0,))
+    peer = serve(listener(ChainBuilder(TWO)))
+    peer.routes["GET /p2p/mempool"] = as_bytes(
+        b"".join(codec.encode_transaction(each) for each in (poor, unknown, locked, good))
+    )
+    with gossiping(tmp_path / "node", [peer.url], TWO) as node:
         wait_for_pool(node, [show(codec.txid(good))])
         assert peers_of(node) == {peer.url: "connected"}
 
 
-GOOD, LATE, POOR, FORGED = (
+GOOD, LATE, POOR, FORGED, NAMELESS, UNMET = (
     codec.encode_transaction(each)
     for each in (
-        transfer(COIN, ALICE, BOB, 5),
-        transfer(COIN, BOB, ALICE, 5),
-        transfer(COIN, CAROL, BOB, RICH + 1),
-        replace(transfer(COIN, CAROL, BOB, 5), amount=6),
+        transfer(TWO, ALICE, BOB, 5),
+        transfer(TWO, BOB, ALICE, 5),
+        transfer(TWO, CAROL, BOB, RICH + 1),
+        replace(transfer(TWO, CAROL, BOB, 5), amount=6),
+        issue(TWO, CAROL, name=b"two\nlines"),
+        meet(TWO, Payment(contract(LATER), 0, 0, b"", b"", BOB.payload, COIN_ASSET, 1), LATER, ()),
     )
 )
 
 
 @pytest.mark.parametrize(
     "pool",
-    [GOOD + FORGED + 2_000 * POOR + LATE, GOOD + 2_000 * POOR + b"\xff" + LATE],
-    ids=["a forged signature", "a byte that begins no transfer"],
+    [
+        GOOD + FORGED + 2_000 * POOR + LATE,
+        GOOD + 2_000 * POOR + b"\xff" + LATE,
+        GOOD + NAMELESS + 2_000 * POOR + LATE,
+        GOOD + UNMET + 2_000 * POOR + LATE,
+    ],
+    ids=["a forged signature", "a byte that begins no transfer", "a name that is none", "a witness that is not enough"],
 )
 def test_who_hands_on_what_no_node_passes_on_is_to_blame_and_the_rest_of_its_pool_is_left(
     tmp_path: Path, serve: Serve, pool: bytes
 ) -> None:
-    peer, honest = (serve(listener(ChainBuilder(COIN, name))) for name in ("peer", "honest"))
+    peer, honest = (serve(listener(ChainBuilder(TWO, name))) for name in ("peer", "honest"))
     peer.routes["GET /p2p/mempool"] = as_bytes(pool)
-    with gossiping(tmp_path / "node", [peer.url, honest.url]) as node:
+    with gossiping(tmp_path / "node", [peer.url, honest.url], TWO) as node:
         wait_until(lambda: peers_of(node).get(peer.url) == "down", SOON, "the peer to be marked")
         wait_for_pool(node, [show(sha256d(GOOD))])
         wait_until(lambda: peers_of(node).get(honest.url) == "connected", SOON, "the honest one to be connected")

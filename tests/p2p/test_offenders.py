@@ -55,8 +55,10 @@ def test_two_bad_blocks_or_five_batches_are_enough_and_ten_minutes_pass() -> Non
     for _ in range(5):
         assert is_heard(offenders, "203.0.113.6")
         offenders.sent_transfers("203.0.113.6", ["insufficient_funds", "bad_signature"])
+        offenders.sent_transfers("203.0.113.8", ["bad_witness"])
+        offenders.sent_transfers("203.0.113.9", ["unknown_asset", "bad_asset"])
     assert not is_heard(offenders, "203.0.113.5")
-    assert not is_heard(offenders, "203.0.113.6")
+    assert not any(is_heard(offenders, f"203.0.113.{number}") for number in (6, 8, 9))
     assert is_heard(offenders, "203.0.113.7")
     clock.now += SECONDS
     assert is_heard(offenders, "203.0.113.5")
@@ -70,6 +72,7 @@ def test_what_an_honest_node_may_send_costs_nothing(why: RuleError) -> None:
     for _ in range(10):
         offenders.sent_block("203.0.113.5", why)
         offenders.sent_transfers("203.0.113.5", ["insufficient_funds", "bad_sequence", "fee_too_low"])
+        offenders.sent_transfers("203.0.113.5", ["locked", "unknown_asset", "insufficient_asset", "over_max_supply"])
     assert is_heard(offenders, "203.0.113.5")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from moneyer.node.core import codec
 from moneyer.node.core.codec import sha256d, show
 from moneyer.node.core.coin import Coin
-from moneyer.node.core.types import Transfer
+from moneyer.node.core.types import Spend
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder
@@ -68,7 +68,7 @@ def wait_for_pool(node: RunningNode, txids: Iterable[str], timeout: float = SOON
     wait_until(lambda: pool_of(node) == wanted, timeout, f"{len(wanted)} transfers at {node.url}")
 
 
-def post_transfer(node: RunningNode, transfer: Transfer) -> str:
+def post_transfer(node: RunningNode, transfer: Spend) -> str:
     """As a wallet does; the txid."""
     raw = codec.encode_transaction(transfer)
     answer = node.post("/v1/transactions", {"raw": raw.hex()})

@@ -150,7 +150,7 @@ class _Counting:
 
 
 def hello_of(chain: ChainBuilder, **changes: Any) -> dict[str, Any]:
-    said = {
+    said: dict[str, Any] = {
         "protocol": 1,
         "chain_id": show(chain.coin.chain_id),
         "node_id": f"peer-{chain.name}".replace(" ", "-").ljust(8, "-"),
@@ -160,6 +160,8 @@ def hello_of(chain: ChainBuilder, **changes: Any) -> dict[str, Any]:
         "work": f"{chain.work:064x}",
         "url": None,
     }
+    if chain.coin.rules != 1:
+        said["rules"] = chain.coin.rules
     return {**said, **changes}
 
 
