@@ -11,7 +11,7 @@ import pytest
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.policy import Key, Threshold
-from moneyer.node.core.types import COIN_ASSET, Payment
+from moneyer.node.core.types import COIN_ASSET, Payment, Spend
 from moneyer.node.p2p.peer.errors import Refused
 from moneyer.node.p2p.peer.peer_client import PeerClient
 from tests.kit.chains import ChainBuilder, burn, contract, issue, meet, mint, pay, transfer
@@ -86,7 +86,7 @@ def test_nodes_of_rules_2_tell_each_other_every_version_and_go_over_to_the_heavi
         one.extend(transfers=[made, pay(TWO, BOB, shared, 20, asset), transfer(TWO, BOB, shared, 500, sequence=1)])
         two.wait_for_tip(one.chain)
         of_both = Payment(shared, 1, 0, b"", b"", CAROL.payload, asset, 5)
-        waiting = [mint(TWO, ALICE, asset, 50, sequence=1), burn(TWO, BOB, asset, 3, sequence=2)]
+        waiting: list[Spend] = [mint(TWO, ALICE, asset, 50, sequence=1), burn(TWO, BOB, asset, 3, sequence=2)]
         waiting += [meet(TWO, of_both, BOTH, (0, 1), (ALICE, BOB)), pay(TWO, CAROL, shared, 7, COIN_ASSET)]
         txids = [post_transfer(node, each) for node, each in zip((one, two, one, two), waiting, strict=True)]
         for node in (one, two):

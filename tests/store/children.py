@@ -18,17 +18,23 @@ from moneyer import migrations
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import MoneyerError, RuleError
-from moneyer.node.core.types import Block, Transfer
+from moneyer.node.core.policy import AfterHeight, Threshold
+from moneyer.node.core.policy import Key as KeyLeaf
+from moneyer.node.core.types import COIN_ASSET, Block, Payment, Spend, Transfer
 from moneyer.node.store import blocks, meta
+from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.snapshots.restore import rows_of
-from tests.kit.chains import block_on, key, mine, transfer
+from tests.kit.chains import Key, block_on, burn, contract, issue, key, meet, mine, mint, pay, transfer
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Pipe
 
 SENDERS = [key(f"sender {number}") for number in range(8)]
+POLICY = Threshold(2, (KeyLeaf(SENDERS[0].payload[1:]), AfterHeight(1)))
+SHARED = contract(POLICY)
+"""A contract that a coin of rules 2 may have in its genesis."""
 
 
 def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
@@ -161,8 +167,7 @@ def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
         what = random.random()
         if what < 0.5:
             sender = random.choice(SENDERS)
-            sequence = node.mempool.next_sequence(sender.payload)
-            sent = transfer(coin, sender, random.choice(SENDERS), random.randint(1, 50), 1, sequence)
+            sent = _spend(node, random, sender)
             try:
                 pipe.send(("transfer", node.mempool.accept_transfer(sent).txid))
             except RuleError:
@@ -174,6 +179,30 @@ def work_until_killed(pipe: Pipe, folder: Path, coin: Coin, seed: int) -> None:
                 _fork(pipe, node, random)
             else:
                 pipe.send(("block", node.offer(block).block_hash))
+
+
+def _spend(node: Node, random: Random, sender: Key) -> Spend:
+    """One that no reorg of `_fork` takes away for good: of an asset, only what its issuer has for long."""
+    coin, receiver, amount = node.coin, random.choice(SENDERS), random.randint(1, 50)
+    sequence = node.mempool.next_sequence(sender.payload)
+    with node.store.read() as conn:
+        issued = asset_pages.newest(conn, 2, issuer=sender.payload) if coin.rules == 2 else []
+    old = [each.asset for each in issued if each.height <= node.tip.height - 3]
+    if coin.rules == 1 or random.random() < 0.3:
+        return transfer(coin, sender, receiver, amount, 1, sequence)
+    if random.random() < 0.3:
+        unsigned = Payment(
+            SHARED, 1, node.mempool.next_sequence(SHARED), b"", b"", receiver.payload, COIN_ASSET, amount
+        )
+        return meet(coin, unsigned, POLICY, (0, 1), SENDERS[:1])
+    if len(issued) < 2 or not old:
+        return issue(coin, sender, 10**9, 2**50, fee=1, sequence=sequence)
+    asset = random.choice(old)
+    if random.random() < 0.5:
+        return pay(coin, sender, receiver, amount, asset, 1, sequence)
+    if random.random() < 0.5:
+        return mint(coin, sender, asset, amount, fee=1, sequence=sequence)
+    return burn(coin, sender, asset, amount, fee=1, sequence=sequence)
 
 
 def _fork(pipe: Pipe, node: Node, random: Random) -> None:

@@ -10,6 +10,8 @@ from random import Random
 import pytest
 
 from moneyer.node.chain.verify import verify_chain
+from moneyer.node.core.address import encode_address
+from moneyer.node.core.coin import Coin
 from moneyer.node.store import blocks, transactions
 from moneyer.node.store.backends.driver import driver
 from moneyer.node.store.unconfirmed import entries as mempool_rows
@@ -17,9 +19,13 @@ from tests.kit.chains import easy_coin
 from tests.kit.damage import CHAIN, made
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Child, children
-from tests.store.children import SENDERS, leave_a_journal, work_until_killed
+from tests.store.children import SENDERS, SHARED, leave_a_journal, work_until_killed
 
-COIN = easy_coin(premine=[(sender, 10**9) for sender in SENDERS])
+COINS = {
+    1: easy_coin(premine=[(sender, 10**9) for sender in SENDERS]),
+    2: easy_coin(premine=[*((sender, 10**9) for sender in SENDERS), (encode_address("easy", SHARED), 10**9)], rules=2),
+}
+"""By rules."""
 
 
 def integrity(folder: Path) -> str:
@@ -31,10 +37,10 @@ def integrity(folder: Path) -> str:
         connection.close()
 
 
-def check(folder: Path, acknowledged: list[tuple[str, bytes]], least_work: int) -> int:
+def check(folder: Path, coin: Coin, acknowledged: list[tuple[str, bytes]], least_work: int) -> int:
     """Everything that was acknowledged is there; gives the work of the tip."""
     assert integrity(folder) == "ok"
-    node = Node(folder, COIN)
+    node = Node(folder, coin)
     try:
         verify_chain(node.store)
         with node.store.read() as conn:
@@ -50,13 +56,13 @@ def check(folder: Path, acknowledged: list[tuple[str, bytes]], least_work: int) 
         node.store.close()
 
 
-def kill_again_and_again(folder: Path, rounds: int, seed: int) -> None:
+def kill_again_and_again(folder: Path, coin: Coin, rounds: int, seed: int) -> None:
     random = Random(seed)
     acknowledged: list[tuple[str, bytes]] = []
     work = 0
     for number in range(rounds):
         # Two processes, as a node's API and its worker are; a kill may come while they still recover or open.
-        both = [Child(work_until_killed, folder, COIN, random.random()) for _ in range(2)]
+        both = [Child(work_until_killed, folder, coin, random.random()) for _ in range(2)]
         with children(*both):
             if random.random() < 0.75:
                 for child in both:
@@ -69,13 +75,14 @@ def kill_again_and_again(folder: Path, rounds: int, seed: int) -> None:
                 time.sleep(random.uniform(0, 0.005))
             for child in both:
                 acknowledged += child.heard_before_its_end()
-        work = check(folder, acknowledged[-400:] if number < rounds - 1 else acknowledged, work)
+        work = check(folder, coin, acknowledged[-400:] if number < rounds - 1 else acknowledged, work)
     assert sum(kind == "block" for kind, _ in acknowledged) > rounds
     assert sum(kind == "transfer" for kind, _ in acknowledged) > rounds
 
 
-def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path, rounds=12, seed=1)
+@pytest.mark.parametrize("rules", COINS)
+def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path, rules: int) -> None:
+    kill_again_and_again(tmp_path, COINS[rules], rounds=6, seed=rules)
 
 
 def test_a_rollback_journal_that_a_killed_process_left_is_played_back(tmp_path: Path) -> None:
@@ -100,4 +107,4 @@ CRASH_ROUNDS = 15 if os.environ.get("MONEYER_CRASH") == "short" else 100
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_acknowledged_is_lost_when_processes_are_killed_hundreds_of_times(tmp_path: Path, seed: int) -> None:
-    kill_again_and_again(tmp_path, rounds=CRASH_ROUNDS, seed=seed)
+    kill_again_and_again(tmp_path, COINS[1 + seed % 2], rounds=CRASH_ROUNDS, seed=seed)
