@@ -29,7 +29,7 @@ from .calls import (  # noqa: F401 - imported for the endpoints that they regist
     v1_templates,
     v1_transactions,
 )
-from .calls.assets import v1_assets  # noqa: F401 - as above
+from .calls.assets import v1_assets, v1_policies  # noqa: F401 - as above
 from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
 from .calls.lab import v1_graph, v1_lab  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Form, OfChain, Reply, Streamed

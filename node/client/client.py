@@ -139,6 +139,23 @@ class Client:
         path = f"/v1/assets/{_segment(asset, 'asset')}/transactions"
         return walk_pages(self._object, path, "transactions", arguments.most(limit))
 
+    def policy(self, text: str) -> dict[str, Any]:
+        """What a contract's policy is that is written as text: `address`, `raw`, `tree`, `now`, `later`, `cautions`.
+
+        Raises Refused for one that cannot be read or is not safe to use; `details.position` is the wrong character.
+        """
+        return self._posted("/v1/policies/encode", {"policy": arguments.text(text, "text", 8_192)})
+
+    def decode_policy(self, raw: str) -> dict[str, Any]:
+        """The same of a policy's bytes, in hex: a transaction's `policy`. `problem`: why nobody should use it."""
+        return self._posted("/v1/policies/decode", {"raw": arguments.text(raw, "raw", 8_192)})
+
+    def _posted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.post(path, body)
+        if not isinstance(answer, dict):
+            raise self._transport.nonsense()
+        return answer
+
     def transaction(self, txid: str) -> dict[str, Any]:
         """A transaction, confirmed or in the mempool. Raises Refused (404) for one that the node does not know."""
         return self._object(f"/v1/transactions/{_segment(txid, 'txid')}")

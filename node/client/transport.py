@@ -26,8 +26,14 @@ DEADLINE = 10.0
 USUAL_PORT = 5001
 _CONNECT = 3.0
 """Seconds for making the connection."""
-_OPEN = ("/v1/transactions", "/v1/transactions/check", "/v1/session")
-"""Calls that change something and need no token."""
+_OPEN = (
+    "/v1/transactions",
+    "/v1/transactions/check",
+    "/v1/policies/encode",
+    "/v1/policies/decode",
+    "/v1/session",
+)
+"""Calls that are no GET and need no token."""
 _GUARDED_GETS = ("/mine_block", "/replace_chain", "/v1/mining/template")
 """Calls that read, or look as if they did, and need one."""
 

@@ -89,7 +89,7 @@ def test_the_endpoints_that_the_interface_names_are_all_there(document: dict[str
         POST /v1/mining/submit, GET /v1/tree, GET /v1/stats, GET /v1/search, GET /v1/rich, GET /v1/network,
         GET /v1/network/graph, POST /v1/sessions,
         GET /v1/assets, GET /v1/assets/{asset}, GET /v1/assets/{asset}/holders, GET /v1/assets/{asset}/transactions,
-        GET /v1/accounts/{address}/assets,
+        GET /v1/accounts/{address}/assets, POST /v1/policies/encode, POST /v1/policies/decode,
         POST /v1/session, DELETE /v1/session, GET /v1/peers/conditions, PUT /v1/peers/conditions, POST /v1/restore
     """
     wanted = {tuple(each.split()) for each in named.split(",")}
