@@ -7,8 +7,9 @@ Every failure comes back to `main.run`, which makes one sentence on stderr and o
 **Read** `main` (the list of commands, every failure), `exits` (statuses; what a command has changed so far), `options`
 (options that several commands share), then one command, such as `commands/money.py`. Beside them: `usage` (click's
 errors in our words), `output` (tables, JSON, widths), `folders` → `place` (which data folder, which node;
-`devnet.holder` shows its token to that node alone), `node_client` (asks that node), `secret` (passphrases and keys,
-never from an argument), `waiting` (follow a transfer, why no block comes), `screen` (what `moneyer up` shows).
+`devnet.holder` shows its token to that node alone), `node_client` (asks that node), `contract_place` (contracts and
+their people), `secret` (passphrases and keys, never from an argument), `waiting` (follow a transfer, why no block
+comes), `screen` (what `moneyer up` shows).
 
 **Processes and threads.** A command is one process with one thread, but for `send --wait` (asks peers in a few) and
 `up` (honcho's). `node`, `worker` and `stratum` become the process that they name. Commands speak to a node through

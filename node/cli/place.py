@@ -135,8 +135,21 @@ class Place:
 
         return {} if self.folder is None else dict(read_contacts(self.folder))
 
+    @cached_property
+    def contracts(self) -> dict[str, bytes]:
+        """The contracts that the folder keeps: name -> payload. What is damaged is left out, and named by `contract`.
+
+        Those of the folder's own coin; none where it has none.
+        """
+        from ..wallet.cosigning.contract_book import Contract, contract_names, read_book
+
+        if self.folder is None or not contract_names(self.folder):
+            return {}
+        book = read_book(self.folder, self.local_coin)
+        return {each.name: each.payload for each in book if isinstance(each, Contract)}
+
     def names(self) -> list[str]:
-        """Every name that may stand for an address here."""
+        """Every name of a key or a contact here."""
         return [*(self.wallet.names if self.wallet else ()), *self.contacts]
 
     def payload(self, who: str) -> bytes:
@@ -148,6 +161,8 @@ class Place:
         if held is not None:
             return held
         friend = find_name(self.contacts, who)
+        if friend is None and (shared := find_name(self.contracts, who)) is not None:
+            return self.contracts[shared]
         address = who if friend is None else self.contacts[friend]
         if address.lower().startswith(f"{self.coin.hrp}1") or len(address) > 32:
             return payable(self.coin, address)

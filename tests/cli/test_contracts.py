@@ -343,7 +343,7 @@ def test_assets_are_paid_from_a_contract(people: dict[str, Person], node: Runnin
     mined(node)
     bobs = node.get(f"/v1/accounts/{key('bob').address(node.coin)}/assets").json["assets"]
     assert [each["amount"] for each in bobs if each["asset"] == asset] == [2]
-    assert "holds none" in alice.refused("contract", "spend", "box", "bob", "2", "NOTHING")
+    assert "there is no asset" in alice.refused("contract", "spend", "box", "bob", "2", "NOTHING")
 
 
 def coin_payload(node: RunningNode, address: str) -> bytes:
@@ -503,6 +503,19 @@ def test_no_secret_is_in_any_file(people: dict[str, Person], node: RunningNode) 
         content = path.read_bytes()
         assert secret.hex().encode() not in content
         assert secret not in content
+
+
+def test_send_says_which_contract_it_pays_and_whether_it_is_ready(people: dict[str, Person], node: RunningNode) -> None:
+    alice, bob, _ = people.values()
+    alice.done("contract", "new", "unready", "(bob and carol) or (alice and after height 900000)")
+    done = moneyer("send", "alice", "unready", "1", *alice.where, cwd=alice.home)
+    assert done.returncode == 0
+    assert "unready is the contract unready of this wallet's folder: bob and carol together" in done.stderr
+    assert "it is not ready: bob, carol" in done.stderr
+    address = alice.asked("contract", "show", "unready")["address"]
+    done = moneyer("send", "bob", address, "1", *bob.where, cwd=bob.home)
+    assert "This wallet does not know the contract" in done.stderr
+    mined(node)
 
 
 def test_a_coin_of_rules_1_has_no_contracts(tmp_path: Path) -> None:

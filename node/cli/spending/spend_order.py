@@ -261,6 +261,8 @@ def perform(order: Order) -> None:
     from ..waiting import watch
 
     how = order.how
+    for line in contract_lines(order):  # before it is sent, and beside the answer
+        click.echo(line, err=True)
     _end_by_interrupt()
     try:
         sent = order.carry_out(how.key_file, how.idempotency)
@@ -271,7 +273,7 @@ def perform(order: Order) -> None:
         return
     state = "accepted" if sent.status != "waiting" else "accepted; it waits for one before it"
     click.echo(f"{style(state, fg='green')}: {order.told()}, fee {order.shown(sent.transfer.fee)}")
-    for line in [*contract_lines(order), *order.lines(sent)]:
+    for line in order.lines(sent):
         click.echo(line)
     click.echo(f"txid {sent.txid}")
     if how.wait:
@@ -284,8 +286,10 @@ def perform(order: Order) -> None:
 
 def contract_lines(order: Order) -> list[str]:
     """What to say where the receiver is a contract: nobody's key, but a policy that nobody can see in its address."""
+    from ...contracts.explain import what
     from ...system.text import shown
     from ...wallet.cosigning.contract_book import contract_at
+    from ..contract_place import ContractPlace
 
     place, receiver = order.place, order.receiver
     if receiver[0] != POLICY_KIND:
@@ -296,7 +300,14 @@ def contract_lines(order: Order) -> list[str]:
             f"{shown(order.receiver_name)} is a contract's address. This wallet does not know the contract: who may "
             "spend from there can't be told"
         ]
-    return [f"{shown(order.receiver_name)} is the contract {shown(known.name)} of this wallet's folder"]
+    people = ContractPlace(place)
+    lines = [
+        f"{shown(order.receiver_name)} is the contract {shown(known.name)} of this wallet's folder: "
+        f"{what(known.policy, people.names_of(known))}"
+    ]
+    if lacking := people.lacking(known):
+        lines.append(f"careful: it is not ready: {', '.join(lacking)} did not show yet to hold it")
+    return lines
 
 
 def _end_by_interrupt() -> None:

@@ -17,7 +17,7 @@ from ...options import IntRange, as_json, node_url, option, wallet_folder
 
 if TYPE_CHECKING:
     from ....wallet.cosigning.contract_book import Contract
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 _MOST_ADDRESSES = 200
 """Contracts' addresses that one command looks at: anybody can pay the wallet from as many as he likes."""
@@ -51,9 +51,9 @@ def recover(
     moneyer contract recover till-for-bob.json
     """
     from ....wallet.cosigning.contract_book import contract_names
+    from ...contract_place import find_contract_place
     from ...exits import effect
     from ...output import print_json
-    from .contract_place import find_contract_place
     from .contract_words import view
 
     place = find_contract_place(data, node)
@@ -105,7 +105,7 @@ def _take_file(place: ContractPlace, path: Path, found: _Found) -> None:
     from ....wallet.cosigning.contract_book import Contract, decode_contract
     from ....wallet.cosigning.errors import BadContractFile, BadProposal
     from ....wallet.cosigning.proposal_bytes import MAX_PROPOSAL, decode_proposal
-    from .contract_place import read_handed
+    from ...contract_place import read_handed
 
     content = read_handed(path, MAX_PROPOSAL)
     try:

@@ -11,7 +11,7 @@ from ...options import as_json, node_url, wallet_folder
 
 if TYPE_CHECKING:
     from ....wallet.cosigning.contract_book import Contract
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 _ASSETS = 20
 """Holdings that are shown; anybody can send anybody more."""
@@ -31,8 +31,8 @@ def list_(data: Path | None, node: str | None, json: bool) -> None:
     """
     from ....contracts.explain import what
     from ....wallet.cosigning.contract_book import read_book
+    from ...contract_place import find_contract_place
     from ...output import coins, print_json, print_table
-    from .contract_place import find_contract_place
     from .contract_words import ready_text, view
 
     place = find_contract_place(data, node)
@@ -86,8 +86,8 @@ def show(name: str, data: Path | None, node: str | None, json: bool) -> None:
     moneyer contract show till
     """
     from ....contracts.safety import cautions
+    from ...contract_place import find_contract_place
     from ...output import coins, fitted, print_json, print_pairs
-    from .contract_place import find_contract_place
     from .contract_words import rows_of, view
 
     place = find_contract_place(data, node)

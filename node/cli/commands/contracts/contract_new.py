@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ....contracts.moment import Lock, Moment
     from ....core.policy import Policy
     from ....wallet.cosigning.contract_book import Contract
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhdw])", re.ASCII)
@@ -176,7 +176,7 @@ def inherit(owner: str, heir: str, after: str | None, name: str | None, **how: A
 
 
 def _begin(how: dict[str, Any]) -> tuple[ContractPlace, Moment | None]:
-    from .contract_place import find_contract_place
+    from ...contract_place import find_contract_place
 
     place = find_contract_place(how["data"], how["node"])
     return place, place.moment_if_known()
@@ -283,7 +283,7 @@ def write_files(
 ) -> dict[bytes, Path]:
     """A file for each co-signer whose key is not one's own. Raises ClickException, OSError."""
     from ....wallet.cosigning.contract_book import encode_contract
-    from .contract_place import write_handed
+    from ...contract_place import write_handed
 
     written = {}
     name_of = place.names_of(contract)
@@ -320,11 +320,7 @@ def tell(
     if not written:
         return
     print_pairs([(f"for {place.called(contract, key)}", path) for key, path in written.items()])
-    click.echo(
-        as_typed(
-            fitted(
-                "Don't pay into it yet. Give each co-signer his file: `moneyer contract accept FILE` shows him what it"
-                " is and writes his receipt, which `moneyer contract receipt FILE` takes in here"
-            )
-        )
-    )
+    click.echo("Don't pay into it yet: give each co-signer his file. He types")
+    click.echo(as_typed("  moneyer contract accept FILE"))
+    click.echo("which shows him what it is, and writes a receipt that he gives back. Take it in with")
+    click.echo(as_typed("  moneyer contract receipt FILE"))

@@ -13,7 +13,7 @@ from ...options import FILE, as_json, node_url, option, passphrase_file, wallet_
 if TYPE_CHECKING:
     from ....core.policy import Policy
     from ....wallet.cosigning.contract_book import Contract
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 sure = option("--yes", is_flag=True, help="Don't ask: for scripts.")
 
@@ -33,9 +33,9 @@ def export(name: str, file: Path | None, data: Path | None, json: bool) -> None:
     moneyer contract export till /media/stick/till.json
     """
     from ....wallet.cosigning.contract_book import encode_contract
+    from ...contract_place import find_contract_place, write_handed
     from ...exits import effect
     from ...output import print_json
-    from .contract_place import find_contract_place, write_handed
 
     place = find_contract_place(data, None)
     contract = place.contract(name)
@@ -76,10 +76,10 @@ def accept(
     """
     from ....wallet.cosigning.contract_book import MAX_CONTRACT, add_contract, decode_contract
     from ....wallet.cosigning.receipts import sign_receipt
+    from ...contract_place import confirm, find_contract_place, read_handed, write_handed
     from ...exits import effect
     from ...output import print_json, print_pairs
     from ...secret import unlock
-    from .contract_place import confirm, find_contract_place, read_handed, write_handed
     from .contract_words import rows_of, view
 
     place = find_contract_place(data, node)
@@ -142,9 +142,9 @@ def receipt(files: tuple[Path, ...], data: Path | None, json: bool) -> None:
     """
     from ....wallet.cosigning.contract_book import add_receipt
     from ....wallet.cosigning.receipts import MAX_RECEIPT, decode_receipt
+    from ...contract_place import find_contract_place, read_handed
     from ...exits import effect
     from ...output import print_json
-    from .contract_place import find_contract_place, read_handed
     from .contract_words import ready_text, view
 
     place = find_contract_place(data, None)

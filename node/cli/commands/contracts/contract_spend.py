@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from ....core.types import Payment
     from ....wallet.cosigning.contract_book import Contract
     from ....wallet.cosigning.proposals import Proposal
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 _PREIMAGE_FILE = 1_024
 """Bytes of a file with a secret, which has 64 hex digits."""
-_HELD_ASSETS = 1_000
-"""Holdings among which a symbol is looked for."""
 
 out = option("--out", type=FILE, metavar="FILE", help="The file to write.  [default: the proposal's own]")
 line = option("--line", is_flag=True, help="Print it as a line for a chat too.")
@@ -59,8 +57,8 @@ def spend(contract: str, receiver: str, amount: str, asset: str | None, **how: A
     moneyer contract spend till dora 2.5 --memo "the roof"
     moneyer contract spend till dora 3 TICKET --line
     """
+    from ...contract_place import find_contract_place
     from ...output import print_pairs
-    from .contract_place import find_contract_place
     from .proposal_words import chain_state, rows_of_proposal
 
     place = find_contract_place(how["data"], how["node"])
@@ -83,8 +81,7 @@ def _proposed(
     from ....wallet.cosigning.errors import CannotSign
     from ....wallet.cosigning.leaf_signing import chosen_for, most_leaves, witness_size
     from ....wallet.cosigning.proposals import Proposal
-    from ...spending.spend_order import checked_memo
-    from ...spending.spend_order import parsed as amount_of
+    from ...spending.spend_order import checked_memo, parsed
 
     memo = checked_memo(how["memo"]).encode()
     asset, units = _amount(place, held, *amounts)
@@ -100,7 +97,7 @@ def _proposed(
         sequence = int(account["pending"]["next_sequence"])
     payment = Payment(held.payload, 0, sequence, memo, b"", _receiver(place, receiver), asset, units)
     if how["fee"] is not None:
-        fee = amount_of(how["fee"], "the fee", place.coin.decimals)
+        fee = parsed(how["fee"], "the fee", place.coin.decimals)
     else:
         largest = most_leaves(shape, chosen) or ()
         size = len(encode_unsigned(payment)) + 2 + witness_size(held.raw_policy, shape, largest)
@@ -131,22 +128,15 @@ def _receiver(place: ContractPlace, who: str) -> bytes:
 def _amount(place: ContractPlace, held: Contract, amount: str, asset: str | None) -> tuple[bytes, int]:
     """The asset's id (zeros for the coin) and its units. Raises UsageError, ClickException."""
     from ....core.types import COIN_ASSET
-    from ...spending.spend_order import parsed as amount_of
+    from ...spending.asset_names import find_asset
+    from ...spending.spend_order import parsed
 
-    if asset is None:
+    if asset is None or asset.upper() == place.coin.symbol:  # an asset that is named like the coin goes by its id
         found, decimals = COIN_ASSET, place.coin.decimals
-    elif len(asset) == 64 and set(asset.lower()) <= set("0123456789abcdef"):
-        found, decimals = bytes.fromhex(asset), int(place.place.client.asset(asset.lower())["decimals"])
     else:
-        address = place.coin.address(held.payload)
-        holdings = place.place.client.account_assets(address, _HELD_ASSETS)
-        same = [each for each in holdings if each["symbol"] == asset.upper()]
-        if len(same) != 1:
-            ids = ", ".join([str(each["asset"]) for each in same[:5]])
-            why = f"several have this symbol, name one by its id: {ids}" if same else f"{held.name} holds none"
-            raise click.ClickException(f"which asset is {asset[:12]!r}? {why}")
-        found, decimals = bytes.fromhex(same[0]["asset"]), int(same[0]["decimals"])
-    units = amount_of(amount, "the amount", decimals)
+        known = find_asset(place.place, asset, holder=held.payload)
+        found, decimals = bytes.fromhex(known.id), known.decimals
+    units = parsed(amount, "the amount", decimals)
     if units == 0:
         raise click.UsageError("the amount is 0: there is nothing to send")
     return found, units
@@ -154,7 +144,7 @@ def _amount(place: ContractPlace, held: Contract, amount: str, asset: str | None
 
 def _preimages(path: Path | None) -> dict[bytes, bytes]:
     """Hash -> secret, of a file that was named. The error never shows what is in it."""
-    from .contract_place import read_handed
+    from ...contract_place import read_handed
 
     if path is None:
         return {}
@@ -169,7 +159,7 @@ def _preimages(path: Path | None) -> dict[bytes, bytes]:
 
 
 def _warn_unready(place: ContractPlace, held: Contract) -> None:
-    lacking = [place.called(held, key) for key in held.unproven(place.own)]
+    lacking = place.lacking(held)
     if lacking:
         click.echo(f"careful: {', '.join(lacking)} not shown yet to hold this contract", err=True)
 
@@ -186,9 +176,9 @@ def _give(
     """Write the proposal to its file, or print its line where it has none."""
     from ....system.advice import as_typed, typed
     from ....wallet.cosigning.proposal_bytes import encode_proposal, line_of
+    from ...contract_place import write_handed
     from ...exits import effect
     from ...output import print_json
-    from .contract_place import write_handed
     from .proposal_words import proposal_view
 
     if path is not None:
@@ -228,8 +218,8 @@ def sign(proposal: str, **how: Any) -> None:
     moneyer contract sign till-0.json
     moneyer contract sign "moneyer-proposal1:…" --yes
     """
+    from ...contract_place import confirm, find_contract_place
     from ...output import print_pairs
-    from .contract_place import confirm, find_contract_place
     from .proposal_words import chain_state, check_can_be_sent, known_contract, read_proposal, rows_of_proposal
 
     place = find_contract_place(how["data"], how["node"])
@@ -303,8 +293,8 @@ def combine(proposals: tuple[str, ...], **how: Any) -> None:
     moneyer contract combine till-0.json till-0-from-bob.json
     """
     from ....wallet.cosigning.proposals import combined
+    from ...contract_place import find_contract_place
     from ...output import print_pairs
-    from .contract_place import find_contract_place
     from .proposal_words import chain_state, known_contract, read_proposal, rows_of_proposal
 
     place = find_contract_place(how["data"], how["node"])
@@ -333,9 +323,9 @@ def submit(proposal: str, **how: Any) -> None:
     \b
     moneyer contract submit till-0.json --wait
     """
+    from ...contract_place import find_contract_place
     from ...output import print_json
     from ...waiting import watch
-    from .contract_place import find_contract_place
     from .proposal_words import chain_state, check_can_be_sent, known_contract, missing_text, read_proposal
 
     place = find_contract_place(how["data"], how["node"])

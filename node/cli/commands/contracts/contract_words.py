@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ....contracts.moment import Moment
     from ....wallet.cosigning.contract_book import Contract
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 
 def rows_of(place: ContractPlace, contract: Contract, moment: Moment | None) -> list[tuple[str, object]]:
@@ -33,7 +33,7 @@ def rows_of(place: ContractPlace, contract: Contract, moment: Moment | None) -> 
 
 def ready_text(place: ContractPlace, contract: Contract) -> str:
     """Whether each co-signer has shown that he holds the contract; else who has not."""
-    lacking = [place.called(contract, key) for key in contract.unproven(place.own)]
+    lacking = place.lacking(contract)
     if not lacking:
         return "yes: each co-signer has shown that he holds it"
     return f"no: not shown yet by {', '.join(lacking)}"

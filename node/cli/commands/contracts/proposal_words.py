@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ....contracts.moment import Moment
     from ....wallet.cosigning.contract_book import Contract
     from ....wallet.cosigning.proposals import Proposal
-    from .contract_place import ContractPlace
+    from ...contract_place import ContractPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def read_proposal(place: ContractPlace, text: str) -> tuple[Proposal, Path | Non
 
     from ....wallet.cosigning.errors import BadProposal
     from ....wallet.cosigning.proposal_bytes import LINE_START, MAX_PROPOSAL, decode_proposal
-    from .contract_place import read_handed
+    from ...contract_place import read_handed
 
     if text == "-":
         content = sys.stdin.buffer.read(MAX_PROPOSAL + 1)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....system.text import shown
+from ..system.text import shown
 
 if TYPE_CHECKING:
-    from ....contracts.moment import Moment
-    from ....core.coin import Coin
-    from ....wallet.cosigning.contract_book import Contract
-    from ...place import Place
+    from ..contracts.moment import Moment
+    from ..core.coin import Coin
+    from ..wallet.cosigning.contract_book import Contract
+    from .place import Place
 
 MEDIAN_SPAN = 11
 """Blocks whose timestamps have the median of the next block's rules."""
@@ -46,7 +46,7 @@ class ContractPlace:
     @cached_property
     def known(self) -> Mapping[bytes, str]:
         """Every key with a name of one's own giving: the wallet's and the contacts'."""
-        from ....core.types import KEY_KIND
+        from ..core.types import KEY_KIND
 
         found = {}
         for name, address in self.place.contacts.items():
@@ -57,8 +57,8 @@ class ContractPlace:
 
     def resolve(self, who: str) -> bytes:
         """The payload of a name or an address, without a node. Raises UnknownName, BadAddress."""
-        from ....core.signing import payable
-        from ....wallet.names import find_name
+        from ..core.signing import payable
+        from ..wallet.names import find_name
 
         held = self.place.wallet.payload_of(who) if self.place.wallet else None
         if held is not None:
@@ -74,7 +74,7 @@ class ContractPlace:
 
         A file's name that somebody else has here is not taken: two would look like one.
         """
-        from ....wallet.names import name_key
+        from ..wallet.names import name_key
 
         given = {} if contract is None else contract.names
         taken = [name_key(name) for name in self.known.values()]
@@ -92,14 +92,18 @@ class ContractPlace:
 
     def called(self, contract: Contract, key: bytes) -> str:
         """A co-signer for a sentence."""
-        from ....contracts.policy_tree import name_text
+        from ..contracts.policy_tree import name_text
 
         return name_text(key, self.names_of(contract))
 
+    def lacking(self, contract: Contract) -> list[str]:
+        """Who has not shown that he holds a contract: it is ready where nobody is left."""
+        return [self.called(contract, key) for key in contract.unproven(self.own)]
+
     def contract(self, name: str) -> Contract:
         """A contract of the book by its name or its address. Raises UnknownContract, WalletUnreadable."""
-        from ....wallet.cosigning.contract_book import contract_at, read_contract
-        from ....wallet.cosigning.errors import UnknownContract
+        from ..wallet.cosigning.contract_book import contract_at, read_contract
+        from ..wallet.cosigning.errors import UnknownContract
 
         if name.lower().startswith(f"{self.coin.hrp}1") and len(name) > 32:
             found = contract_at(self.data, self.coin, self.coin.payload(name))
@@ -118,8 +122,8 @@ class ContractPlace:
 
     def moment(self) -> Moment:
         """Of the block behind the node's tip. Raises ClientError, WrongCoin."""
-        from ....contracts.moment import Moment
-        from ....core.pow import median_time_past
+        from ..contracts.moment import Moment
+        from ..core.pow import median_time_past
 
         self.check_node()
         newest = self.place.client.get(f"/v1/blocks?limit={MEDIAN_SPAN}")["blocks"]
@@ -127,7 +131,7 @@ class ContractPlace:
 
     def moment_if_known(self) -> Moment | None:
         """The same; None where no node answers."""
-        from ....client.errors import NoAnswer
+        from ..client.errors import NoAnswer
 
         try:
             return self.moment()
@@ -136,9 +140,9 @@ class ContractPlace:
 
     def amount(self, units: int, asset: bytes) -> str:
         """Units of the coin or of an asset for people; of an asset with its whole id, for names prove nothing."""
-        from ....client.errors import ClientError
-        from ....core.types import COIN_ASSET
-        from ...output import coins
+        from ..client.errors import ClientError
+        from ..core.types import COIN_ASSET
+        from .output import coins
 
         if asset == COIN_ASSET:
             return coins(units, self.coin.decimals, self.coin.symbol)
@@ -150,8 +154,8 @@ class ContractPlace:
 
     def who(self, payload: bytes) -> str:
         """An address with what it is called here, if anything."""
-        from ....core.types import KEY_KIND
-        from ....wallet.cosigning.contract_book import contract_at
+        from ..core.types import KEY_KIND
+        from ..wallet.cosigning.contract_book import contract_at
 
         address = self.coin.address(payload)
         if payload[0] == KEY_KIND:
@@ -163,15 +167,15 @@ class ContractPlace:
 
 def find_contract_place(data: Path | None, node: str | None) -> ContractPlace:
     """The place that `--data` and `--node` mean."""
-    from ...place import find_place
+    from .place import find_place
 
     return ContractPlace(find_place(data, node))
 
 
 def read_handed(path: Path, limit: int) -> bytes:
     """A file that somebody gave, at most `limit` bytes. Raises ClickException, OSError."""
-    from ....wallet.errors import WalletMissing, WalletUnreadable
-    from ....wallet.private_files import read_private
+    from ..wallet.errors import WalletMissing, WalletUnreadable
+    from ..wallet.private_files import read_private
 
     try:
         return read_private(path, limit)
@@ -183,7 +187,7 @@ def read_handed(path: Path, limit: int) -> bytes:
 
 def write_handed(path: Path, content: bytes, *, replace: bool = False) -> None:
     """Write a file to be given to somebody. Raises ClickException for another one that is there, without `replace`."""
-    from ....system.files import write_whole
+    from ..system.files import write_whole
 
     try:
         write_whole(path, content, mode=0o600, replace=replace)
@@ -195,7 +199,7 @@ def write_handed(path: Path, content: bytes, *, replace: bool = False) -> None:
 
 def confirm(question: str, *, is_sure: bool) -> None:
     """Ask on a terminal. Raises ClickException where nobody can be asked, or says no. `is_sure`: `--yes` was given."""
-    from ...place import terminal
+    from .place import terminal
 
     if is_sure:
         return
