@@ -19,7 +19,7 @@ from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.devnet.holder import FolderToken, holder_of
 from moneyer.node.system.api_token import ensure_token
 from moneyer.node.system.locks import hold
-from tests.cli.test_exits import in_front
+from tests.kit.callers.in_front import in_front
 from tests.kit.commands import moneyer, refusal
 from tests.kit.running import own_coin, own_node, write_wallet
 

@@ -66,10 +66,10 @@ def _with_assets(place: Place, account: dict[str, Any], most: int) -> dict[str, 
     held = account.get("assets")
     if not isinstance(held, list):
         return account
-    if len(held) < most and account.get("more"):
-        held = list(islice(place.client.account_assets(account["address"], most + 1), most + 1))
-    has_more = len(held) > most or (len(held) == most and account.get("more") is True)
-    return {**account, "assets": held[:most], "more": has_more}
+    more = bool(account.get("more"))
+    if len(held) < most and more:
+        held, more = list(islice(place.client.account_assets(account["address"], most + 1), most + 1)), False
+    return {**account, "assets": held[:most], "more": more or len(held) > most}
 
 
 def _print_assets(accounts: dict[str, dict[str, Any]]) -> None:
