@@ -47,6 +47,13 @@ def test_it_makes_a_folder_with_a_commented_coin_and_an_encrypted_wallet(tmp_pat
     assert not WORDS.search(done.stdout), "a phrase belongs on a terminal only"
 
 
+def test_a_coin_has_rules_2_unless_1_are_asked_for_and_then_no_file_names_them(tmp_path: Path) -> None:
+    assert made(tmp_path / "two")["coin"]["rules"] == 2
+    assert "rules = 2" in (tmp_path / "two" / "coin.toml").read_text()
+    assert "rules" not in made(tmp_path / "one", "--rules", "1")["coin"]
+    assert "rules" not in (tmp_path / "one" / "coin.toml").read_text()
+
+
 def test_every_coin_is_its_own(tmp_path: Path) -> None:
     chains = {made(tmp_path, "Twin", "--data", name)["chain_id"] for name in ("one", "two")}
     assert len(chains) == 2
