@@ -48,9 +48,9 @@ def test_it_makes_a_folder_with_a_commented_coin_and_an_encrypted_wallet(tmp_pat
 
 
 def test_a_coin_has_rules_2_unless_1_are_asked_for_and_then_no_file_names_them(tmp_path: Path) -> None:
-    assert made(tmp_path / "two")["coin"]["rules"] == 2
+    assert made(tmp_path, "Two")["coin"]["rules"] == 2
     assert "rules = 2" in (tmp_path / "two" / "coin.toml").read_text()
-    assert "rules" not in made(tmp_path / "one", "--rules", "1")["coin"]
+    assert "rules" not in made(tmp_path, "One", "--rules", "1")["coin"]
     assert "rules" not in (tmp_path / "one" / "coin.toml").read_text()
 
 
