@@ -1,4 +1,4 @@
-"""The lesson, `/learn`: eight steps, each one idea and something to touch, computed in the browser.
+"""The lesson, `/learn`: nine steps, each one idea and something to touch, computed in the browser.
 
 A step's text is its template in `templates/learn/`, what it does is its module in `static/learn/pages/`. Its tasks
 stand here, since the lesson's first page needs to know how many there are. Nothing here reads the chain: the pages ask
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class _Index:
-    title: str = "All eight steps"
+    title: str = "All nine steps"
     href: str = "/learn"
 
 
@@ -154,6 +154,19 @@ STEPS: Final = (
             Task("own", "Play with the share of your own chain’s largest miner."),
         ),
     ),
+    Step(
+        "policy",
+        "Policy",
+        "Who may spend",
+        "An address can be more than one key: two of three people, a time to wait for, a secret.",
+        (
+            Task("two", "Spend from the shared purse with two signatures."),
+            Task("more", "Let all three sign. Why is that refused?"),
+            Task("early", "Be the heir, and try before your block has come."),
+            Task("late", "Move the height until it has."),
+            Task("both", "In the swap, claim with the secret at a height where the refund is open, too."),
+        ),
+    ),
 )
 """In the order in which they are read."""
 
@@ -171,7 +184,7 @@ def lesson_step(visit: Visit[None]) -> Page:
     """Raises NotFound."""
     place = _PLACES.get(visit.call.path["step"])
     if place is None:
-        raise NotFound("the lesson has no such step: /learn lists all eight")
+        raise NotFound("the lesson has no such step: /learn lists all nine")
     step, before, following = STEPS[place - 1], _AROUND[place - 1], _AROUND[place + 1]
     content = {"step": step, "steps": STEPS, "place": place, "before": before, "following": following}
     return Page(step.template, content)

@@ -164,6 +164,13 @@ def test_a_contract_that_has_spent_shows_its_policy_and_a_spend_what_of_it_was_m
     expect(tree).to_have_count(0)
 
 
+def test_the_lesson_judges_a_contracts_spend_of_the_own_chain(node: RunningNode, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{node.url}/learn/policy")
+    expect(page.locator("#own-verdict")).to_contain_text("Exactly enough")
+    expect(page.locator("#own-tree .named")).to_have_count(2)
+
+
 def test_an_issue_shows_the_terms_of_its_asset_before_it_is_in_a_block(node: RunningNode, new_page: NewPage) -> None:
     waiting = issue(COIN, CAROL, 7, 70, symbol=b"SOON", decimals=1, fee=5)
     raw = codec.encode_transaction(waiting).hex()

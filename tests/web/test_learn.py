@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from moneyer.node.core import codec, signing
 from moneyer.node.core.address import encode_address
+from moneyer.node.core.policy import payload_of_policy
 from moneyer.node.web.learn_pages import STEPS
 from tests.kit.browser import NARROW, WIDE, NewPage, check_axe, check_fits
 from tests.kit.chains import block_on
@@ -337,6 +338,47 @@ def test_confirmations_make_a_double_spend_a_bad_bet(page: Page, node: RunningNo
     expect_done(page, "one", "many", "wait", "half", "own")
 
 
+def test_a_policy_wants_exactly_enough_and_its_time(page: Page) -> None:
+    page.goto("/learn/policy")
+    tree, height = page.locator("#tree"), page.get_by_label("Height of the block")
+    expect(verdict(page)).to_contain_text("Not enough")
+    tree.get_by_label("Ann").check()
+    expect(verdict(page)).to_contain_text("Not enough")
+    tree.get_by_label("Cleo").check()
+    expect(verdict(page)).to_contain_text("Exactly enough: block 100 may hold this spend.")
+    tree.get_by_label("Ben").check()
+    expect(verdict(page)).to_contain_text("More than enough")
+    check_axe(page)
+    first = page.locator("#policy-address").inner_text()
+    page.get_by_label("The policy").select_option("heir")
+    expect(page.locator("#policy-address")).not_to_have_text(first)
+    tree.get_by_label("Ben").check()
+    tree.get_by_label("from block 200 on").check()
+    expect(verdict(page)).to_contain_text("Exactly enough, but too early: only from block 200 on")
+    height.fill("200")
+    expect(verdict(page)).to_contain_text("Exactly enough: block 200")
+    expect_open(page, "both")
+    page.get_by_label("The policy").select_option("swap")
+    tree.get_by_label("Ben").check()
+    tree.get_by_label("the secret of").check()
+    expect_done(page, "two", "more", "early", "late", "both")
+    page.get_by_label("The policy").select_option("gift")
+    tree.get_by_label("Cleo").check()
+    tree.get_by_label("from 2027-06-01 on").check()
+    expect(verdict(page)).to_contain_text("too early")
+    page.get_by_label("The chain’s clock").fill("151")
+    expect(verdict(page)).to_contain_text("Exactly enough")
+    expect(page.locator("#own-note")).to_contain_text("Your coin has rules 1")
+
+
+def test_the_address_of_the_lessons_policy_is_the_nodes(page: Page, node: RunningNode) -> None:
+    page.goto("/learn/policy")
+    address = encode_address(
+        node.coin.hrp, payload_of_policy(bytes.fromhex(page.locator("#policy-bytes").inner_text()))
+    )
+    expect(page.locator("#policy-address")).to_have_text(address)
+
+
 def test_what_is_done_is_kept_and_shown_on_the_first_page(page: Page) -> None:
     page.goto("/learn/merkle")
     page.get_by_label("What it says").fill("x")
@@ -366,7 +408,7 @@ def test_a_step_that_there_is_none_of_is_a_404(page: Page, new_page: NewPage) ->
     answer = page.goto("/learn/nonsense")
     assert answer is not None
     assert answer.status == 404
-    expect(page.get_by_text("/learn lists all eight")).to_be_visible()
+    expect(page.get_by_text("/learn lists all nine")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", PATHS)

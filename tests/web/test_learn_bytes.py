@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from moneyer.node.core import codec
+from moneyer.node.core.policy import Policy, decode_policy, decode_witness, exact_choices
+from moneyer.node.core.types import POLICY_KIND, Envelope
 from tests.conftest import REPOSITORY, vector_file
 from tests.kit.browser import pages_of
 
@@ -36,10 +39,17 @@ def folder() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def vectors2() -> Vectors:
+    """The vectors of rules 2."""
+    found: Vectors = json.loads(vector_file("rules2.json").read_text("utf-8"))
+    return found
+
+
 class Modules:
     """The lesson's modules, loaded in a browser."""
 
-    NAMES = ("sha256", "bytes", "work", "address", "schnorr", "search", "mining")
+    NAMES = ("sha256", "bytes", "work", "address", "schnorr", "search", "mining", "policy")
 
     def __init__(self, page: Page, folder: str) -> None:
         self.page = page
@@ -159,6 +169,80 @@ def test_addresses_are_those_of_the_vectors_and_bad_ones_are_refused(js: Modules
     assert all(refused)
     upper = vectors["address_upper_case_is_valid"]
     assert js.run("return address.decodeAddress('vec', given)[0]", upper) == 0
+
+
+def test_policies_are_read_and_written_back_and_have_their_addresses(js: Modules, vectors2: Vectors) -> None:
+    found = js.run(
+        """return given.map((row) => {
+            const raw = bytes.fromHex(row.policy)
+            const decoded = policy.decodePolicy(raw)
+            return [bytes.toHex(policy.encodePolicy(decoded)), address.encodeAddress('vec', policy.payloadOf(raw)),
+                policy.leavesOf(decoded).map(policy.kindOf)]
+        })""",
+        vectors2["policies"],
+    )
+    assert found == [[row["policy"], row["address"], row["kinds"]] for row in vectors2["policies"]]
+
+
+def test_bytes_that_are_no_policy_are_refused(js: Modules, vectors2: Vectors) -> None:
+    rows = vectors2["policies_invalid"] + vectors2["policies_random"]
+    found = js.run(
+        """return given.map((row) => {
+            try { policy.decodePolicy(bytes.fromHex(row.policy)) } catch { return false }
+            return true
+        })""",
+        rows,
+    )
+    assert found == [row.get("valid", False) for row in rows]
+
+
+def test_leaves_are_exactly_enough_or_too_few_or_too_many(js: Modules, vectors2: Vectors) -> None:
+    words = {"not enough": "too few", "more than enough": "too many"}
+    rows = [
+        (row["policy"], leaves, verdict)
+        for row in vectors2["policies"]
+        for leaves, verdict in [
+            *((leaves, "enough") for leaves in row["exactly_enough"]),
+            *((wrong["named"], words[wrong["why"]]) for wrong in row["not_exactly_enough"]),
+        ]
+    ]
+    judged = "return given.map(([raw, l]) => policy.judge(policy.decodePolicy(bytes.fromHex(raw)), new Set(l)))"
+    assert js.run(judged, rows) == [verdict for _, _, verdict in rows]
+    random = [
+        (row["policy"], each["leaves"], each["exactly_enough"])
+        for row in vectors2["policies_random"]
+        if row["valid"]
+        for each in row["named"]
+    ]
+    assert [verdict == "enough" for verdict in js.run(judged, random)] == [enough for _, _, enough in random]
+
+
+def test_the_ways_to_meet_a_policy_are_counted(js: Modules, vectors2: Vectors) -> None:
+    rows = [row for row in vectors2["policies"] if len(row["exactly_enough"]) < 30]
+    counts = "return given.map((row) => Number(policy.waysOf(policy.decodePolicy(bytes.fromHex(row.policy)))))"
+    found = js.run(counts, rows)
+    assert found == [len(list(exact_choices(*all_met(row["policy"])))) for row in rows]
+
+
+def all_met(raw: str) -> tuple[Policy, dict[int, bool]]:
+    shape = decode_policy(bytes.fromhex(raw))
+    return shape.policy, dict.fromkeys(range(len(shape.leaves)), True)
+
+
+def test_a_witness_shows_its_policy_and_the_leaves_that_it_names(js: Modules, vectors2: Vectors) -> None:
+    spends = [codec.decode_transaction(bytes.fromhex(row["raw"]))[0] for row in vectors2["transactions"]]
+    witnesses = [each.witness for each in spends if isinstance(each, Envelope) and each.sender[0] == POLICY_KIND]
+    found = js.run(
+        """return given.map((hex) => {
+            const shown = policy.readWitness(bytes.fromHex(hex))
+            return [bytes.toHex(policy.encodePolicy(shown.policy)), shown.named]
+        })""",
+        [witness.hex() for witness in witnesses],
+    )
+    assert witnesses
+    for (raw, named), witness in zip(found, witnesses, strict=True):
+        raw_policy, _, items = decode_witness(witness)
+        assert (raw, named) == (raw_policy.hex(), [item.index for item in items])
 
 
 def test_bits_targets_and_work_are_those_of_the_vectors(js: Modules, vectors: Vectors) -> None:

@@ -54,7 +54,8 @@ async function check() {
   if (turn !== latest) return;
   if (found !== box.dataset.content) return say(`It is another file: its SHA-256 is ${found}.`, "bad");
   const type = bytes.length <= MOST_SHOWN ? typeOf(bytes) : undefined;
-  say(`It is the one: its SHA-256 is the asset's content.${type ? "" : " It is shown only where it is a picture (PNG, JPEG, GIF, WebP)."}`, "good");
+  const unshown = type ? "" : " It is shown only where it is a picture (PNG, JPEG, GIF, WebP) of 16 MB at most.";
+  say(`It is the one: its SHA-256 is the asset's content.${unshown}`, "good");
   if (!type) return;
   const url = await urlOf(bytes, type);
   if (turn !== latest) return;
@@ -62,4 +63,5 @@ async function check() {
   picture.hidden = false;
 }
 
-input.addEventListener("change", () => check().catch((error) => say(`The file can't be read: ${error.message}`, "bad")));
+const failed = (error) => say(`The file can't be read: ${error.message}`, "bad");
+input.addEventListener("change", () => check().catch(failed));
