@@ -188,7 +188,8 @@ class Place:
     @cached_property
     def _by_address(self) -> dict[str, str]:
         own = {self.coin.address(payload): name for name, payload in (self.wallet.names if self.wallet else {}).items()}
-        return {**{address: name for name, address in self.contacts.items()}, **own}
+        shared = {self.coin.address(payload): name for name, payload in self.contracts.items()}
+        return {**shared, **{address: name for name, address in self.contacts.items()}, **own}
 
 
 def label(coin: Coin) -> str:

@@ -53,16 +53,29 @@ def read_contacts(folder: Path) -> Mapping[str, str]:
 
 
 def check_no_contact(folder: Path, name: str) -> None:
-    """Raises NameTaken for a key's name that a contact has: nobody could tell the two apart. And as `read_contacts`."""
+    """Raises NameTaken for a key's name that a contact or a contract has: nobody could tell the two apart.
+
+    And as `read_contacts`.
+    """
+    _check_no_contract(folder, name)
     found = find_name(read_contacts(folder), name)
     if found is not None:
         forget = f"moneyer wallet contact {typed(found)} --remove"
         raise NameTaken(f"{found} is a contact already: take another name, or forget it with `{forget}`", name=found)
 
 
+def _check_no_contract(folder: Path, name: str) -> None:
+    from .cosigning.contract_book import contract_names  # which loads what only contracts need
+
+    found = find_name(contract_names(folder), name)
+    if found is not None:
+        raise NameTaken(f"{found} is a contract already: take another name", name=found)
+
+
 def add_contact(folder: Path, name: str, address: str) -> None:
     """Name an address (checked by the caller, lower case). Raises BadName, NameTaken, WalletUnreadable, OSError."""
     clean = check_name(name)
+    _check_no_contract(folder, clean)
     with locked(folder):
         held = dict(read_contacts(folder))
         name = find_name(held, clean) or clean

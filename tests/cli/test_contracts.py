@@ -22,6 +22,7 @@ from tests.kit.chains import key
 from tests.kit.commands import moneyer, refusal, start, talk
 from tests.kit.mining.workers import mining
 from tests.kit.running import RunningNode, own_coin, own_node
+from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)
@@ -282,6 +283,58 @@ def test_a_vault_before_and_after_its_height(people: dict[str, Person], node: Ru
     assert bob.asked("contract", "submit", "hot.json")["status"] == "ready"
     mined(node)
     assert "can spend now  alice alone or bob alone" in bob.done("contract", "show", "vault")
+
+
+def test_a_signed_payment_is_taken_back_by_another_in_its_place(people: dict[str, Person], node: RunningNode) -> None:
+    alice = people["alice"]
+    alice.done("contract", "new", "back", "alice or (bob and after height 900001)")
+    paid_into(node, alice, "back", "10")
+    for number, fee in ((1, "0.001"), (2, "0.002")):
+        file = f"{number}.json"
+        alice.done("contract", "spend", "back", "bob", "1", "--sequence", "0", "--fee", fee, "--out", file)
+        alice.done("contract", "sign", file, "--yes")
+    alice.done("contract", "submit", "1.json")
+    assert "another payment in the same place waits" in alice.done("contract", "sign", "2.json")
+    alice.refused("contract", "submit", "2.json")
+    sent = alice.asked("contract", "submit", "2.json", "--replace")
+    mined(node)
+    assert node.get(f"/v1/transactions/{sent['txid']}").json["status"] == "confirmed"
+    assert "took this one's place" in alice.refused("contract", "submit", "1.json")
+
+
+def test_a_proposal_is_signed_without_a_node_which_is_said(people: dict[str, Person], node: RunningNode) -> None:
+    alice = people["alice"]
+    alice.done("contract", "new", "cold", "alice or (bob and after height 900002)")
+    paid_into(node, alice, "cold", "10")
+    alice.done("contract", "spend", "cold", "bob", "1", "--out", "p.json")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = moneyer("contract", "sign", alice.home / "p.json", "--yes", "--data", alice.data, "--node", nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "no node answers" in done.stdout
+    assert alice.asked("contract", "submit", "p.json")["status"] == "ready"
+    mined(node)
+
+
+def test_the_fee_suffices_for_whoever_signs(people: dict[str, Person], node: RunningNode) -> None:
+    """Nine signatures are over 512 bytes: each started 512 cost the least fee once more."""
+    alice = people["alice"]
+    others = [key(f"signer {number}").payload[1:].hex() for number in range(10)]
+    alice.done("contract", "new", "many", f"alice or 9 of ({', '.join(others)})")
+    paid_into(node, alice, "many", "10")
+    proposal = alice.asked("contract", "spend", "many", "bob", "1", "--out", "p.json")
+    assert proposal["fee"] == 3  # 350 bytes of policy, 585 of signatures, 145 of the rest
+
+
+def test_a_name_is_a_key_a_contact_or_a_contract(people: dict[str, Person]) -> None:
+    """Else what is sent to a till would go to somebody of that name."""
+    alice = people["alice"]
+    assert "is a key or a contact already" in alice.refused("contract", "new", "Bob", "alice or carol")
+    alice.done("contract", "new", "till", "alice or carol")
+    address = key("dora").address(alice.node.coin)
+    for words in (("wallet", "contact", "Till", address), ("wallet", "rename", "alice", "till")):
+        done = moneyer(*words, "--data", alice.data)
+        assert done.returncode == 1
+        assert "till is a contract already" in done.stderr
 
 
 def test_nothing_is_proposed_from_what_is_locked(people: dict[str, Person], node: RunningNode) -> None:
