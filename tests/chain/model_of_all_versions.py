@@ -8,7 +8,7 @@ from random import Random
 from moneyer.node.core import ledger
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import InsufficientAsset, InsufficientFunds, Locked, OverMaxSupply
-from moneyer.node.core.ledger import Ledger
+from moneyer.node.core.ledger import BlockContext, Ledger
 from moneyer.node.core.policy import AfterHeight, Policy, Threshold
 from moneyer.node.core.policy import Key as KeyLeaf
 from moneyer.node.core.types import COIN_ASSET, NO_ACCOUNT, Payment, Spend
@@ -28,6 +28,9 @@ def shared_policy(one: Key, other: Key) -> Policy:
 class ModelOfAllVersions(Model):
     """The first two people share a contract."""
 
+    most_fee = 50
+    """Base units."""
+
     def __init__(self, coin: Coin, people: Sequence[Key], random: Random) -> None:
         super().__init__(coin, people, random)
         self.policy = shared_policy(people[0], people[1])
@@ -35,7 +38,10 @@ class ModelOfAllVersions(Model):
 
     def transfers(self, parent: Place, count: int) -> Sequence[Spend]:
         """Valid spends, one after the other, for a block on this one."""
-        state, context = parent.ledger.copy(), self.context(parent)
+        return self.spends(parent.ledger.copy(), self.context(parent), count)
+
+    def spends(self, state: Ledger, context: BlockContext, count: int) -> Sequence[Spend]:
+        """The same on any state, which follows."""
         made: list[Spend] = []
         for _ in range(count):
             spend = self._spend(state)
@@ -52,7 +58,7 @@ class ModelOfAllVersions(Model):
         if self.random.random() < 0.15:
             return self._of_contract(state, other)
         account = state.accounts.get(who.payload, NO_ACCOUNT)
-        fee, sequence = self.random.randint(0, 50), account.sequence
+        fee, sequence = self.random.randint(0, self.most_fee), account.sequence
         amount = self.random.randint(1, min(max(account.balance - fee, 1), 5_000))
         asset = self._asset_of(state, who.payload)
         units = self.random.randint(1, max(1, state.holdings.get((who.payload, asset), 0)))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.core.ledger import BlockContext, Ledger
 from moneyer.node.core.template import select_spends
 from moneyer.node.core.types import Spend
-from moneyer.node.store import accounts
 from moneyer.node.store.unconfirmed import entries as rows
 from moneyer.node.store.unconfirmed import order as selection
+from tests.chain.model_of_all_versions import ModelOfAllVersions
 from tests.kit.chains import ChainBuilder, Key, easy_coin, key, mine, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import statements
 
 PEOPLE = [key(f"person {i}") for i in range(6)]
-COIN = easy_coin(premine=[(who, 10**6) for who in PEOPLE])
+COINS = {rules: easy_coin(premine=[(who, 10**6) for who in PEOPLE], rules=rules) for rules in (1, 2)}
+"""By rules."""
+COIN = COINS[1]
 
 
 def pay(node: Node, sender: Key, sequence: int, fee: int, memo: bytes = b"") -> Spend:
@@ -64,11 +66,10 @@ def test_a_replaced_transfer_keeps_its_place_before_those_behind_it(open_node: O
     assert [sequence for _, sequence in chosen(node, 2)] == [0, 1]
 
 
-def by_memory(node: Node, room: int) -> list[bytes]:
-    """What `core.template` chooses from the whole pool in memory."""
+def by_memory(node: Node, chain: ChainBuilder, room: int) -> list[bytes]:
+    """What `core.template` chooses from the whole pool in memory. `chain`: the node's."""
     with node.store.read() as conn:
         ready = [row.transfer for row in rows.arrived_after(conn, 0, 10**6) if row.ready]
-        state = accounts.everyone(conn)
     order = {codec.txid(each): number for number, each in enumerate(ready)}
     ready.sort(key=lambda each: each.sequence)
     queues: dict[bytes, list[Spend]] = {}
@@ -77,29 +78,45 @@ def by_memory(node: Node, room: int) -> list[bytes]:
     # In order of arrival, but each sender's in sequence: a replaced one takes the place of those behind it.
     places = sorted((order[codec.txid(each)], each.sender) for each in ready)
     in_order = [queues[who].pop(0) for _, who in places]
-    context = BlockContext(COIN.chain_id, 1, lambda: 0)
-    return [codec.txid(each) for each in select_spends(in_order, Ledger(state), room, context)]
+    return [codec.txid(each) for each in select_spends(in_order, chain.ledger, room, chain.next_context)]
 
 
-@pytest.mark.parametrize("ahead", [(32, 4, 1), (2, 1)])
+def some(chain: ChainBuilder, random: Random, model: ModelOfAllVersions) -> Sequence[Spend]:
+    """What 25 people wish, partly behind gaps; under rules 2 of all versions."""
+    if chain.coin.rules == 2:
+        spends = list(model.spends(chain.ledger.copy(), chain.next_context, 25))
+        return random.sample(spends, len(spends))
+    found = []
+    for _ in range(25):
+        who = random.choice(PEOPLE)
+        sequence = chain.account(who).sequence + random.randint(0, 8)
+        fee, memo = random.randint(0, 20_000), b"m" * random.choice((0, 60))
+        found.append(transfer(COIN, who, PEOPLE[0], 1, fee, sequence, memo))
+    return found
+
+
+@pytest.mark.parametrize(("ahead", "rules"), [((32, 4, 1), 1), ((2, 1), 2)])
 def test_the_choice_by_indexes_is_the_one_in_memory(
-    open_node: OpenNode, ahead: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    open_node: OpenNode, ahead: tuple[int, ...], rules: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through blocks, foreign ones too, and reorgs: the heads are always right."""
     monkeypatch.setattr(selection, "_AHEAD", {count: selection._ahead(count) for count in ahead})
     random = Random(5)
-    node = open_node(COIN, min_fee=0)
-    chain = ChainBuilder(COIN)
+    coin = COINS[rules]
+    node = open_node(coin, min_fee=0)
+    chain = ChainBuilder(coin)
+    model = ModelOfAllVersions(coin, PEOPLE, random)
+    model.most_fee = 5_000  # few pay the same
+    versions = set()
     for turn in range(12):
-        for _ in range(25):
-            who = random.choice(PEOPLE)
-            sequence = chain.account(who).sequence + random.randint(0, 8)
-            sent = transfer(COIN, who, PEOPLE[0], 1, random.randint(0, 20_000), sequence, b"m" * random.choice((0, 60)))
+        for sent in some(chain, random, model):
             node.mempool.accept_transfers([sent])
         for room in (300, 1_000, 3_000, 50_000):
             with node.store.read() as conn:
-                best = [each.txid for each in selection.best(conn, room, codec.TRANSFER_BASE)]
-            assert best == by_memory(node, room), (turn, room)
+                best = [each.txid for each in selection.best(conn, room, codec.least_spend(rules))]
+            assert best == by_memory(node, chain, room), (turn, room)
+        with node.store.read() as conn:
+            versions |= {type(row.transfer).__name__ for row in rows.arrived_after(conn, 0, 10**6) if row.ready}
         if turn % 4 == 3:
             chain = chain.branch(chain.height - 2, f"fork {turn}")
             node.offer_all(chain.grow(3))
@@ -107,6 +124,7 @@ def test_the_choice_by_indexes_is_the_one_in_memory(
             node.offer(chain.add([chain.transfer(random.choice(PEOPLE), PEOPLE[1], 5, 1)]))
         else:
             node.offer(chain.append(mine(node.chain.template(PEOPLE[0].payload, NOW, b"").block)))
+    assert versions == ({"Transfer"} if rules == 1 else {"Transfer", "Payment", "Issue", "Mint", "Burn"})
 
 
 def test_a_template_reads_a_block_of_the_pool_however_many_wait(open_node: OpenNode) -> None:
