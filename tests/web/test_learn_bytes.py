@@ -94,6 +94,19 @@ def test_every_block_is_read_and_written_back_with_its_hash_root_and_work(js: Mo
     assert found[-1][1] == vectors["coins"][1]["genesis_hash_shown"]
 
 
+def test_blocks_of_rules_2_are_read_and_written_back_whole(js: Modules, vectors2: Vectors) -> None:
+    blocks = vectors2["chain"]["blocks"]
+    found = js.run(
+        """return given.map((hex) => {
+            const block = bytes.decodeBlock(bytes.fromHex(hex))
+            const root = bytes.merkleRoot(block.transactions.map(bytes.txidOf))
+            return [bytes.toHex(bytes.encodeBlock(block)), bytes.show(root) === bytes.show(block.header.merkle_root)]
+        })""",
+        blocks,
+    )
+    assert found == [[raw, True] for raw in blocks]
+
+
 def test_merkle_roots_and_proofs_are_those_of_the_vectors(js: Modules, vectors: Vectors) -> None:
     found = js.run(
         """return given.map(({ leaves }) => {
