@@ -113,12 +113,13 @@ def paid_into(node: RunningNode, person: Person, name: str, amount: str = "100")
     return address
 
 
-def ready_till(people: dict[str, Person], name: str) -> None:
+def ready_till(people: dict[str, Person], name: str, order: tuple[str, ...] = ("alice", "bob", "carol")) -> None:
     """A 2 of 3 of alice, bob and carol, which each of them holds, and has shown to alice."""
     alice, bob, carol = people.values()
-    made = alice.done("contract", "multisig", "2", "alice", "bob", "carol", "--name", name)
-    assert "any 2 of alice, bob, carol" in made
-    assert "no: not shown yet by bob, carol" in made
+    made = alice.done("contract", "multisig", "2", *order, "--name", name)
+    assert f"any 2 of {', '.join(order)}" in made
+    others = ", ".join([each for each in order if each != "alice"])
+    assert f"no: not shown yet by {others}" in made
     assert "Don't pay into it yet" in made
     for other in (bob, carol):
         alice.give(f"{name}-for-{other.name}.json", other)
@@ -438,7 +439,7 @@ def test_a_secret_opens_a_way_and_is_never_an_argument(people: dict[str, Person]
 
 def test_a_contract_is_found_again(people: dict[str, Person], node: RunningNode) -> None:
     alice, bob, carol = people.values()
-    ready_till(people, "lost")
+    ready_till(people, "lost", ("carol", "alice", "bob"))  # an address of its own on this chain
     address = paid_into(node, alice, "lost", "10")
     shutil.rmtree(alice.data / "contracts")
     found = alice.asked("contract", "recover")
@@ -458,6 +459,16 @@ def test_a_contract_is_found_again(people: dict[str, Person], node: RunningNode)
         person.done(*words)
         names = [each["name"] for each in person.asked("contract", "list")["contracts"] if each["address"] == address]
         assert names, "a spend shows the policy to everybody"
+
+
+def test_a_contract_is_found_in_a_proposal_too(people: dict[str, Person], node: RunningNode) -> None:
+    alice, bob, _ = people.values()
+    alice.done("contract", "new", "asked", "(alice and bob) or (carol and after height 900003)")
+    alice.done("contract", "spend", "asked", "bob", "1", "--out", "p.json")
+    alice.give("p.json", bob)
+    found = bob.asked("contract", "recover", "p.json", "--name", "of alice")
+    assert [each["name"] for each in found["contracts"]] == ["of alice"]
+    assert bob.asked("contract", "show", "of alice")["address"] == alice.asked("contract", "show", "asked")["address"]
 
 
 BAD_POLICIES = [
