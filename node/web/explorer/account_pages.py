@@ -12,7 +12,7 @@ from ...api.calls.v1_accounts import HistoryQuery, history, show_account
 from ...api.shapes.v1 import TransactionView
 from ...core.types import POLICY_KIND
 from ...system.shares import DEAR_READS
-from ..frame.drawn_policy import draw_policy, next_moment
+from ..frame.drawn_policy import draw_policy, key_names, next_moment
 from ..frame.pages import Page, Visit, content_of, page
 
 PER_PAGE: Final = 50
@@ -50,6 +50,7 @@ def address(visit: Visit[AddressQuery]) -> Page:
         "is_whole": len(recent) < CHARTED,
         "held": None,
         "policy": None,
+        "contract": None,
         "issues": False,
     }
     if visit.node.coin.rules > 1:
@@ -61,10 +62,16 @@ def beyond_coins(visit: Visit[AddressQuery], address: str, recent: Sequence[Tran
     """What the page has under rules 2: assets that the address holds, whether it issued any, its policy if known."""
     held, _ = content_of(visit.ask(held_assets, HeldQuery(after=visit.query.after, limit=HELD), address=address))
     issued, _ = content_of(visit.ask(list_assets, AssetQuery(issuer=address, limit=1)))
-    raw = None if visit.query.before or visit.query.after else policy_of(visit, address, recent)
-    naming = visit.viewer.name_of
-    drawn = None if raw is None else draw_policy(visit.node.coin, raw, next_moment(visit.node), naming)
-    return {"held": held, "issues": bool(issued.assets), "policy": drawn}
+    is_first = visit.query.before is None and not visit.query.after
+    kept = visit.viewer.names.contracts.get(address)
+    raw = policy_of(visit, address, recent) if is_first else None
+    if is_first and raw is None and kept is not None:
+        raw = kept.raw_policy
+    drawn = None
+    if raw is not None:
+        name_of = key_names(visit.node.coin, visit.viewer.names, kept)
+        drawn = draw_policy(visit.node.coin, raw, next_moment(visit.node), name_of)
+    return {"held": held, "issues": bool(issued.assets), "policy": drawn, "contract": kept}
 
 
 def policy_of(visit: Visit[AddressQuery], address: str, recent: Sequence[TransactionView]) -> bytes | None:

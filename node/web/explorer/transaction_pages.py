@@ -13,7 +13,7 @@ from ...api.shapes.v1 import Proof, TransactionView
 from ...core.codec import sha256d, show, unshow
 from ...core.policy import decode_witness
 from ...system.shares import DEAR_READS
-from ..frame.drawn_policy import DrawnPolicy, draw_policy, next_moment
+from ..frame.drawn_policy import DrawnPolicy, draw_policy, key_names, next_moment
 from ..frame.pages import Page, Visit, content_of, page
 from .home_page import upcoming
 
@@ -66,7 +66,9 @@ def met_policy(visit: Visit[None], view: TransactionView) -> DrawnPolicy:
     """The policy that a contract's spend shows, with the leaves that its witness names."""
     raw, _, items = decode_witness(bytes.fromhex(view.witness or ""))
     named = {item.index for item in items}
-    return draw_policy(visit.node.coin, raw, next_moment(visit.node), visit.viewer.name_of, named)
+    contract = visit.viewer.names.contracts.get(view.sender or "")
+    name_of = key_names(visit.node.coin, visit.viewer.names, contract)
+    return draw_policy(visit.node.coin, raw, next_moment(visit.node), name_of, named)
 
 
 def levels_of(found: Proof) -> list[Level]:

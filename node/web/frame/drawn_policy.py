@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ...contracts.explain import InWords, in_words
+from ...contracts.language import NameOf
 from ...contracts.moment import Moment
 from ...contracts.policy_tree import shown_tree
 from ...core.coin import Coin
@@ -14,10 +16,10 @@ from ...core.policy import decode_policy
 from ...core.types import KEY_KIND
 from ...service import Node
 from ...store import blocks
+from ...wallet.cosigning.contract_book import Contract
+from ...wallet.names import name_key
+from .name_book import Names
 from .templating import short
-
-Naming = Callable[[str], str | None]
-"""The name of an address, where one is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def next_moment(node: Node) -> Moment:
 
 
 def draw_policy(
-    coin: Coin, raw: bytes, moment: Moment, naming: Naming, named: Collection[int] | None = None
+    coin: Coin, raw: bytes, moment: Moment, name_of: NameOf, named: Collection[int] | None = None
 ) -> DrawnPolicy:
     """A policy's bytes as it stands at a moment. `named`: the leaves that a spend names, None where it is drawn alone.
 
@@ -63,12 +65,30 @@ def draw_policy(
     """
     policy = decode_policy(raw).policy
 
-    def name_of(key: bytes) -> str:
-        address = coin.address(bytes([KEY_KIND]) + key)
-        return naming(address) or short(address)
+    def called(key: bytes) -> str:
+        return name_of(key) or short(coin.address(bytes([KEY_KIND]) + key))
 
-    tree = _node(shown_tree(policy, moment, name_of), coin, named or ())
-    return DrawnPolicy(tree, in_words(policy, coin, moment, name_of), moment, named is not None)
+    tree = _node(shown_tree(policy, moment, called), coin, named or ())
+    return DrawnPolicy(tree, in_words(policy, coin, moment, called), moment, named is not None)
+
+
+def key_names(coin: Coin, names: Names, contract: Contract | None = None) -> NameOf:
+    """What the owner calls a key: by the wallet's and the contacts' names, else as a contract's file does.
+
+    A file's name that somebody else has here is not taken: two people would look like one.
+    """
+    given = {} if contract is None else contract.names
+    by_file = Counter(name_key(name) for name in given.values())
+    taken = {name_key(name) for name in names.of_address.values()} if given else set()
+
+    def name_of(key: bytes) -> str | None:
+        known = names.of_address.get(coin.address(bytes([KEY_KIND]) + key))
+        name = given.get(key)
+        if known is not None or name is None or name_key(name) in taken or by_file[name_key(name)] > 1:
+            return known
+        return name
+
+    return name_of
 
 
 def _node(tree: dict[str, Any], coin: Coin, named: Collection[int]) -> PolicyNode:

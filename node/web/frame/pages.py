@@ -125,6 +125,11 @@ class Visit(Generic[Query]):
         """The fields of the form that was sent, as the struct that the page's line names."""
         return self.call.body
 
+    def terms(self, asset: str) -> AssetSummary | None:
+        """An asset by what a form says is its id; None where there is none."""
+        is_id = len(asset) == 64 and set(asset) <= set("0123456789abcdef")
+        return terms_of(self.node, asset) if is_id else None
+
     def ask(self, handler: Callable[[Node, Call[Any, Any]], R], query: Struct | None = None, **path: str) -> R:
         """What an endpoint of `/v1` answers, as its struct. Raises what it does."""
         call: Call[Any, Any] = self.call

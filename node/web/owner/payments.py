@@ -58,10 +58,14 @@ class Fees:
 
 
 def fees(visit: Visit[object], memo_bytes: int) -> Fees:
-    """By what waits in the mempool now."""
-    from ...client.client import next_block_fee
+    """Of a transfer, by what waits in the mempool now."""
+    return fees_of_size(visit, TRANSFER_BASE + memo_bytes)
 
-    size = TRANSFER_BASE + memo_bytes
+
+def fees_of_size(visit: Visit[object], size: int) -> Fees:
+    """Of a transaction of so many bytes."""
+    from ...client.client import least_fee, next_block_fee
+
     found, _ = content_of(visit.ask(pool, PoolQuery(limit=_LOOKED_AT)))
     waiting = [{"fee": each.fee, "size": each.size} for each in found.transactions]
     least = visit.node.config.min_fee
@@ -70,7 +74,7 @@ def fees(visit: Visit[object], memo_bytes: int) -> Fees:
     if waiting:
         one = waiting[len(waiting) // 10]  # nine of ten pay less for a byte
         fast = max(fast, -(-one["fee"] * size * 11 // (one["size"] * 10)) + 1)
-    return Fees(least, normal, fast)
+    return Fees(least_fee(least, size), normal, fast)
 
 
 def pay(visit: Visit[object], payment: Payment, key: str) -> str:

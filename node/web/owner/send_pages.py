@@ -175,7 +175,7 @@ def _checked(visit: Visit[object], form: SendForm) -> tuple[Order | None, dict[s
     account = account_of(visit, form.sender)
     if account is None:
         problems["sender"] = "choose one of your accounts"
-    receiver, problem = _receiver(visit, form.to.strip())
+    receiver, problem = receiver_of(visit, form.to.strip())
     if problem:
         problems["to"] = problem
     amount, problem = amount_of(form.amount, coin)
@@ -208,7 +208,7 @@ def _unfolded(form: SendForm) -> SendForm:
     return replace(form, to=address, amount=form.amount or asked.get("amount", ""), memo=form.memo or memo)
 
 
-def _receiver(visit: Visit[object], who: str) -> tuple[bytes, str | None]:
+def receiver_of(visit: Visit[object], who: str) -> tuple[bytes, str | None]:
     """The payload of a name or an address, and None; or nothing, and what is wrong with it."""
     coin, names = visit.node.coin, names_of(visit.node)
     if not who:
