@@ -109,6 +109,50 @@ def test_a_transaction_given_by_its_fields_is_the_one_of_its_bytes(node: Running
     assert node.post("/v1/transactions/check", plain).json["error"]["details"]["missing"] == ["witness"]
 
 
+ODD: list[Any] = [
+    *(
+        None,
+        True,
+        -1,
+        1.5,
+        2**53,
+        2**63,
+        10**400,
+        "",
+        "0",
+        "x" * 201,
+        "\0",
+        "\x85",
+        "\u202e",
+        "１２",
+        "é" * 64,
+        " 00",
+        "00",
+    ),
+    *([], [1], {}, {"a": 1}, "0" * 63, "FF" * 32, "00" * 64),
+]
+"""For a number, a text, an address or bytes in hex."""
+
+
+def test_an_odd_value_in_any_field_of_any_version_is_refused_with_a_sentence(node: RunningNode) -> None:
+    """Nothing enters the pool, nothing is a bug in the node (`running` looks for one in the log)."""
+    rows = {row["fields"]["version"]: row for row in VECTORS["transactions"]}
+    assert set(rows) == {2, 3, 4, 5}
+    found = set()
+    for row in rows.values():
+        right = {name: value for name, value in row["fields"].items() if name in SENT} | {"witness": row["witness"]}
+        for name in (*right, "memo", "replace", "raw"):
+            for odd in ODD:
+                answer = node.post("/v1/transactions", {**right, name: odd})
+                assert 400 <= answer.status < 500, (row["fields"]["version"], name, odd, answer.body)
+                assert answer.json["error"]["message"]
+                found.add(answer.code)
+        lone = json.dumps({**right, "memo": "?"}).replace("?", "\\ud800").encode()
+        assert node.post("/v1/transactions", lone, {"Content-Type": "application/json"}).code == "bad_json"
+    assert {"bad_field", "bad_address", "bad_amount", "bad_witness"} <= found
+    assert node.get("/v1/mempool").json["count"] == 0
+
+
 def test_rules_1_know_no_assets(tmp_path: Path) -> None:
     found = VECTORS["rules_1"]
     with running(tmp_path / "plain", coin_from_json(found["coin"])) as node:

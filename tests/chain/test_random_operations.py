@@ -93,10 +93,11 @@ class Run:
         return 1
 
     def mine_template(self) -> int:
-        """What the node makes of its own pool always connects."""
+        """What the node makes of its own pool always connects, and has all of it that is ready."""
         tip = self.model.tip
         now = tip.block.header.timestamp + 1
         block = mine(self.node.chain.template(PEOPLE[0].payload, now, self.random.randbytes(8)).block)
+        assert len(block.transactions) - 1 == sum(self.node.pool().values())
         self.model.made += 1
         self.offer(tip, block)
         return 1

@@ -21,21 +21,24 @@ from moneyer.node.client.errors import ClientError
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
+from moneyer.node.core.types import Spend
 from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import transactions
-from tests.kit.chains import Key, transfer
+from tests.kit.chains import Key, burn, issue, mint, pay, transfer
 from tests.kit.commands import moneyer
 from tests.kit.mining.workers import WorkerProcess
-from tests.kit.net.gossip import COIN
 from tests.kit.nodes import place_coin
-from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers
+from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers, rich_coin
 from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
 
+COIN = rich_coin(rules=2)
 SHORT = os.environ.get("MONEYER_CRASH") == "short"
 FIRE_SECONDS = 90 if SHORT else 600
 LULL = (3.0, 25.0)
 """Seconds between two kills: now and then long enough for what a node does every twenty seconds."""
+DEEP = 30
+"""Blocks on an asset's issue before it is moved: no reorg of these nodes undoes one, and what waits for it."""
 COMMANDS = (("verify",), ("db", "check"), ("wallet", "list"))
 
 
@@ -71,23 +74,50 @@ class Place:
 
 
 class Person:
-    """Pays from one account at one node, again and again: the same bytes until they are answered for."""
+    """Pays from one account at one node, again and again: the same bytes until they are answered for.
+
+    First comes an issue; once it lies deep, every other spend is of its asset.
+    """
 
     def __init__(self, who: Key, place: Place, others: Sequence[Key]) -> None:
         self.who, self.place, self.others = who, place, others
         self.acknowledged: list[bytes] = []
         self.trouble: list[str] = []
+        issued = issue(COIN, who, 2**40, 2**50, fee=1)
+        self.issued, self.asset, self.is_deep = issued, codec.asset_id(COIN.chain_id, issued), False
 
     def pay(self, stopped: threading.Event) -> None:
         draw = random.Random(self.who.name)
         while not stopped.wait(0.05):
-            made = transfer(COIN, self.who, draw.choice(self.others), draw.randint(1, 50), 1, len(self.acknowledged))
+            made = self.wish(draw)
             raw, sent_before = codec.encode_transaction(made), False
             while not self._is_taken(raw, codec.txid(made), sent_before):
                 sent_before = True
                 if stopped.wait(0.2):
                     return
             self.acknowledged.append(codec.txid(made))
+
+    def wish(self, draw: random.Random) -> Spend:
+        sequence, other, amount = len(self.acknowledged), draw.choice(self.others), draw.randint(1, 50)
+        if not sequence:
+            return self.issued
+        if not self.is_deep and not sequence % 20:
+            self.is_deep = self.lies_deep()
+        if not self.is_deep or sequence % 2:
+            return transfer(COIN, self.who, other, amount, 1, sequence)
+        spends: list[Spend] = [
+            pay(COIN, self.who, other, amount, self.asset, 1, sequence),
+            mint(COIN, self.who, self.asset, amount, receiver=other, fee=1, sequence=sequence),
+            burn(COIN, self.who, self.asset, amount, fee=1, sequence=sequence),
+        ]
+        return draw.choice(spends)
+
+    def lies_deep(self) -> bool:
+        try:
+            found = self.place.node.get(f"/v1/assets/{self.asset.hex()}")
+            return found.status == 200 and int(found.json["height"]) <= self.place.node.height - DEEP
+        except (OSError, http.client.HTTPException, KeyError):
+            return False
 
     def _is_taken(self, raw: bytes, txid: bytes, sent_before: bool) -> bool:
         try:
@@ -189,6 +219,7 @@ def test_nothing_acknowledged_is_lost_on_a_network_under_fire(tmp_path: Path) ->
         wait_until(all_in_blocks, 120, "every acknowledged transfer to be in a block at every node")
         assert [person.trouble for person in people] == [[], [], []]
         assert len(heard) == 3
+    assert any(person.is_deep for person in people)
     for place in places:
         assert "Traceback" not in place.node.log
         store = Store.open(place.config, COIN)
