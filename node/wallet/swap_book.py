@@ -57,6 +57,7 @@ class _SwapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pays_to: _Payload
     payment: _Raw
     claim: _Raw
+    claimed: bool
     refund: _Raw
 
 
@@ -81,12 +82,14 @@ class SwapRecord:
     """33-byte payload on the other coin: what is claimed goes there."""
     payment: Spend | None = None
     claim: Spend | None = None
+    claimed: bool = False
+    """Whether a node took the claim: from then on its secret is public."""
     refund: Spend | None = None
 
     @property
     def own(self) -> Own:
-        """What was signed, and may have been sent."""
-        return Own(has_paid=self.payment is not None, has_claimed=self.claim is not None)
+        """What the chains may not show."""
+        return Own(has_paid=self.payment is not None, has_claimed=self.claimed)
 
     @property
     def gives(self) -> Half:
@@ -143,6 +146,7 @@ def read_swap(folder: Path, swap_id: str) -> SwapRecord:
             bytes.fromhex(held.pays_to),
             _decoded(held.payment),
             _decoded(held.claim),
+            held.claimed,
             _decoded(held.refund),
         )
     except WalletMissing:
@@ -173,6 +177,7 @@ def write_swap(folder: Path, record: SwapRecord) -> None:
         record.pays_to.hex(),
         _encoded(record.payment),
         _encoded(record.claim),
+        record.claimed,
         _encoded(record.refund),
     )
     write_private(path, msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n", replace=True)

@@ -1,7 +1,7 @@
 """What a side of a swap does next, from what stands on both chains now.
 
-Nothing is concluded that a reorg could undo: each look starts from the beginning. `Own` is the one exception, what this
-side has signed: a payment or a claim that was handed out may come back, and a secret that was shown stays public.
+Nothing is concluded that a reorg could undo: each look starts from the beginning. `Own` is the one exception: a payment
+that was signed may come back, and a secret that was shown stays public.
 """
 
 from __future__ import annotations
@@ -64,10 +64,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What this side has signed, and may have sent."""
+    """What this side has done, as far as the chains may not show it."""
 
     has_paid: bool = False
+    """Whether a payment was signed: it may have been sent."""
     has_claimed: bool = False
+    """Whether a node took its claim, so that the secret counts as public. A claim that was signed, and not sent, does
+    not count: sent too late, it would show the secret in vain."""
 
 
 @dataclass(frozen=True, slots=True)

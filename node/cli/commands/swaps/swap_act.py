@@ -137,7 +137,9 @@ def _claim(party: Party, seen: Seen) -> Done:
     signed = spend_now.signed(own, (preimage,), kept)
     if signed != kept:
         write_swap(party.sides.folder, replace(record, claim=signed))
-    return spend_now.sent("claim", signed, "your claim is on its way")
+    done = spend_now.sent("claim", signed, "your claim is on its way")
+    write_swap(party.sides.folder, replace(record, claim=signed, claimed=True))
+    return done
 
 
 def _refund(party: Party, seen: Seen) -> Done:

@@ -27,19 +27,20 @@ def look(client: Client, coin: Coin, terms: Terms, half: Half) -> HalfSeen:
     address = coin.address(terms.payload(half)) if terms.is_answered else None
     for _ in range(_TRIES):
         tip = client.status()["tip"]
-        seen = HalfSeen(_moment(client)) if address is None else _look(client, address, terms, half)
+        seen = HalfSeen(moment_of(client)) if address is None else _look(client, address, terms, half)
         if client.status()["tip"] == tip:
             return seen
     raise NoAnswer(f"blocks come so fast at {client.url} that nothing can be read in between: try again")
 
 
-def _moment(client: Client) -> Moment:
+def moment_of(client: Client) -> Moment:
+    """Of the block that follows the tip. Raises ClientError."""
     blocks = client.get(f"/v1/blocks?limit={_MEDIAN_SPAN}")["blocks"]
     return Moment(blocks[0]["height"] + 1, median_time_past([block["timestamp"] for block in blocks]))
 
 
 def _look(client: Client, address: str, terms: Terms, half: Half) -> HalfSeen:
-    moment = _moment(client)
+    moment = moment_of(client)
     account = client.account(address)
     spent = int(account["sequence"])
     if spent:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -65,10 +64,10 @@ def make_offer(sides: Sides, sender: str, amount: str, wanted: str, how: Mapping
                 Half(first.chain_id, amounts[0], asked[0], 0, first_key, NO_KEY),
                 Half(second.chain_id, amounts[1], asked[1], 0, NO_KEY, second_key),
             ),
-            int(time.time()),
+            sides.clock(),
         )
 
-    check_offer(Swap(terms_of(NO_KEY, NO_KEY, NO_KEY), first, second), int(time.time()))
+    check_offer(Swap(terms_of(NO_KEY, NO_KEY, NO_KEY), first, second), sides.clock())
     name, first_key, second_key = sides.fresh_keys()
     key = sides.gives_wallet.secret_for(sides.gives_wallet.names[name])
     salt = os.urandom(SALT_SIZE)
@@ -85,7 +84,7 @@ def make_answer(sides: Sides, terms: Terms, sender: str, how: Mapping[str, Any])
     if terms.swap_id in swap_ids(sides.folder):
         return _again(sides, terms)
     swap = swap_of(sides, "taker", terms)
-    check_offer(swap, int(time.time()))
+    check_offer(swap, sides.clock())
     least = how["confirmations"] or default_confirmations(swap.first)
     if terms.first.confirmations < least:
         raise BadSwap(
@@ -126,7 +125,7 @@ def take_answer(terms: Terms, how: Mapping[str, Any]) -> Party:
     check_answer(swap)
     if party.record.terms == terms:
         return party
-    check_offer(swap, int(time.time()))
+    check_offer(swap, party.sides.clock())
     say_plan("maker", swap)
     _ask("Pay your side now?", how)
     with locked(party.sides.folder):

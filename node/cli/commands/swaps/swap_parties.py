@@ -23,7 +23,7 @@ from ....wallet.keystore import Wallet, add_key
 from ....wallet.swap_book import SwapRecord, find_swap, read_swap, swap_ids
 from ...place import Place, find_place, label
 from ...secret import unlock
-from .swap_look import look
+from .swap_look import look, moment_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Sides:
     @cached_property
     def gets_wallet(self) -> Wallet:
         return unlock(self.gets.wallet_path(), self.gets_key_file)[0]
+
+    def clock(self) -> int:
+        """The latest that it may be: of this machine and of both chains, Unix seconds. Raises ClientError."""
+        medians = [moment_of(place.client).median_time_past for place in (self.gives, self.gets)]
+        return max(int(time.time()), *medians)
 
     def own(self, place: Place, who: str) -> bytes:
         """The payload of an account whose key a wallet holds. Raises ClickException, UnknownName."""
