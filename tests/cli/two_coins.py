@@ -122,10 +122,10 @@ class TwoCoins:
             coin.wait_for(txid)
         return told
 
-    def offered(self, give: str = "10", want: str = "25", *more: str) -> dict[str, Any]:
+    def offered(self, give: str, want: str, *, patience: int) -> dict[str, Any]:
         """Alice's offer."""
-        options = ("--confirmations", "1", "--patience", "5")
-        told: dict[str, Any] = self.ask("alice", "offer", "alice", give, want, *options, *more)
+        options = ("--confirmations", "1", "--patience", str(patience))
+        told: dict[str, Any] = self.ask("alice", "offer", "alice", give, want, *options)
         return told
 
     def taken(self, offer: dict[str, Any]) -> dict[str, Any]:
