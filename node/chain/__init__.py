@@ -11,10 +11,10 @@ peers and the worker alike. It goes through these functions, and back only by re
           settle                the mempool after it
     outcomes                    what became of it: Extended, Reorganized, SideBranch, Orphan, AlreadyKnown
 
-A transfer comes in by `mempool.Mempool`; `next_block` makes an unsolved block of what waits; `verify` proves a whole
-database with the same stages. `orphans` and `side_branches` bound what nobody asked for. `tip_follower` tells the relay
-(`node.p2p`) and the event feed (`node.api`) how the tip moved; of a single block that extends it the relay hears before
-its commit (`Chain.on_extended`).
+A transfer comes in by `mempool.Mempool` (by `pool_policy`); `next_block` makes an unsolved block of what waits;
+`verify` proves a whole database with the same stages. `orphans` and `side_branches` bound what nobody asked for.
+`tip_follower` tells the relay (`node.p2p`) and the event feed (`node.api`) how the tip moved; of a single block that
+extends it the relay hears before its commit (`Chain.on_extended`).
 
 Threads: none of its own but a pool that verifies signatures (`signatures`; the curve library releases the interpreter).
 Callers come from any thread. Locks: `KeyedLock` per block that is being accepted; small ones in `orphans`,

@@ -10,19 +10,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from ..core import codec, ledger, rules
-from ..core.assets import check_holding, check_issuer, check_max_supply
-from ..core.codec import show
-from ..core.errors import BadSequence, FeeTooLow, InsufficientFunds, MempoolFull, RuleError, SequenceGap, UnknownAsset
+from ..core.errors import MempoolFull, RuleError
 from ..core.template import fee_rate
-from ..core.types import NO_ACCOUNT, Account, Burn, Mint, Payment, Spend, Transfer
-from ..store import accounts, blocks
+from ..core.types import NO_ACCOUNT, Account, Spend, Transfer
+from ..store import accounts
 from ..store.engine import Store
 from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import claims
@@ -30,21 +27,11 @@ from ..store.unconfirmed import entries as rows
 from ..store.unconfirmed.eviction import Victim, evict, fill_gap, worst
 from ..store.unconfirmed.intake import Intake
 from ..store.unconfirmed.senders import Known, SenderIndex
+from .pool_policy import PoolPolicy
 from .signatures import verify_signatures
 
 T = TypeVar("T")
 V = TypeVar("V")
-
-MAX_GAP = 64
-"""Sequences that a waiting transfer may be ahead of the sender's next one."""
-
-MAX_OF_SENDER = 5_000
-"""Sequences from a sender's confirmed one on that the pool keeps: nearly a block of 1 MB full. What changes the state
-of all that wait behind one transfer, as its eviction does, then takes less than 0.1 s of the write lock."""
-
-FEE_PORTION = 512
-"""Bytes: the least fee, and the base unit by which a replacement pays more, are asked for each that was begun. Every
-transfer of version 1 has one."""
 
 AT_ONCE = 500
 """Transfers that one commit takes at most, so that no block waits long behind them: some 25 ms of processor."""
@@ -113,6 +100,7 @@ class Mempool:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.coin = store.coin
+        self._policy = PoolPolicy(store.coin, store.config.min_fee)
         self._signatures: BoundedCache[bool] = BoundedCache(_MOST_SIGNATURES)
         """Whether those of transfers are valid, by txid. It commits to the signature, so the verdict holds for ever."""
         self.senders = SenderIndex()
@@ -235,7 +223,7 @@ class Mempool:
             view = rows.view(conn, transfer.sender, transfer.sequence, wanted.txid)
             known = _known(wanted.txid, view)
             if known is None:
-                self._check(transfer, view, conn, replace=wanted.replace)
+                self._policy.check(transfer, view, conn, replace=wanted.replace)
                 self._check_room(conn, transfer, view)
         return known
 
@@ -250,7 +238,7 @@ class Mempool:
             return False
         view = known.view(self.senders.pool_bytes)
         try:
-            self._check(transfer, view, None, replace=wanted.replace)
+            self._policy.check(transfer, view, None, replace=wanted.replace)
         except RuleError:
             return False
         if self._is_full(transfer, view, 0):
@@ -292,7 +280,7 @@ class Mempool:
         """`costs`: of what senders have in the pool, as far as it was summed; `is_sure`: nothing changes it before."""
         transfer = wanted.transfer
         if transfer.sequence >= account.sequence and transfer.cost > account.balance:
-            raise self._unfunded(transfer, account.balance, account.balance)
+            raise self._policy.unfunded(transfer, account.balance, account.balance)
         sender = transfer.sender
         view = rows.view(conn, sender, transfer.sequence, wanted.txid, pool_cost=costs.get(sender))
         costs[sender] = view.pool_cost
@@ -300,7 +288,7 @@ class Mempool:
         if known is not None:
             return known if is_sure else replace(wanted, is_signed=True)
         if is_sure:
-            self._check(transfer, view, conn, replace=wanted.replace)
+            self._policy.check(transfer, view, conn, replace=wanted.replace)
             self._check_room(conn, transfer, view)
         return wanted
 
@@ -330,7 +318,7 @@ class Mempool:
         if known is not None:
             return known
         conn = None if isinstance(transfer, Transfer) else intake.seeing(transfer.sender)
-        self._check(transfer, view, conn, replace=replace)
+        self._policy.check(transfer, view, conn, replace=replace)
         is_ready = transfer.sequence <= view.run_end
         is_full = self._is_full(transfer, view, intake.size)
         if is_full:
@@ -354,75 +342,6 @@ class Mempool:
             intake.spend(transfer.sender, transfer.cost - view.slot_cost)
             intake.recount()
         return Accepted(txid, READY if is_ready else WAITING, known=False)
-
-    def _check(self, transfer: Spend, view: rows.SenderView, conn: Connection | None, *, replace: bool) -> None:
-        """Checks stage 5, in its order, against the account and what it has in the pool. Raises RuleError.
-
-        `conn` sees all of the sender's that is in the pool; None where the spend claims nothing but the coin.
-        """
-        _check_sequence(transfer, view)
-        if not replace and view.slot_txid is not None:
-            raise BadSequence(
-                f"a transfer with the sender's sequence {transfer.sequence} waits already: the next is {view.run_end}",
-                expected=view.run_end,
-                found=transfer.sequence,
-            )
-        asset = None if conn is None else self._check_claim(conn, transfer)
-        self._check_fee(transfer, view)
-        self._check_funds(transfer, view)
-        if asset is not None and isinstance(transfer, Payment | Burn):
-            check_holding(transfer, asset.held - asset.pool_amount)
-
-    def _check_claim(self, conn: Connection, spend: Spend) -> claims.AssetView | None:
-        """Checks heights and times against the next block, and that the asset is there and a mint of it allowed.
-
-        Returns what is known of the asset, if the spend is of one. Raises RuleError.
-        """
-        claim = claims.claim_of(spend)
-        if any(claim.locks):
-            tip = blocks.tip(conn)
-            median = partial(blocks.median_time_past_of, conn, tip.block_hash)
-            ledger.check_locks(spend, ledger.BlockContext(self.coin.chain_id, tip.height + 1, median))
-        if claim.asset is None:
-            return None
-        view = claims.view(conn, spend.sender, claim.asset, spend.sequence)
-        if view is None:
-            raise UnknownAsset("there is no confirmed asset of this id", found=claim.asset.hex())
-        if isinstance(spend, Mint):
-            check_issuer(spend, view.issuer)
-            check_max_supply(spend, view.room - view.pool_mints)
-        return view
-
-    def _check_fee(self, transfer: Spend, view: rows.SenderView) -> None:
-        portions = -(-codec.transaction_size(transfer) // FEE_PORTION)
-        least = self._store.config.min_fee * portions
-        if transfer.fee < least:
-            raise FeeTooLow(
-                f"this node asks a fee of at least {self.coin.in_coins(least)}", expected=least, found=transfer.fee
-            )
-        if view.slot_txid is not None:
-            least = max(view.slot_fee + portions, -(-view.slot_fee * 11 // 10))
-            if transfer.fee < least:
-                raise FeeTooLow(
-                    f"another transfer has sequence {transfer.sequence}: "
-                    f"to replace it takes a fee of at least {self.coin.in_coins(least)}",
-                    expected=least,
-                    found=transfer.fee,
-                    replaces=show(view.slot_txid),
-                )
-
-    def _check_funds(self, transfer: Spend, view: rows.SenderView) -> None:
-        free = view.account.balance - (view.pool_cost - view.slot_cost)
-        if transfer.cost > free:
-            raise self._unfunded(transfer, view.account.balance, free)
-
-    def _unfunded(self, transfer: Spend, balance: int, free: int) -> InsufficientFunds:
-        has, spendable, cost = map(self.coin.in_coins, (balance, free, transfer.cost))
-        return InsufficientFunds(
-            f"the sender has {has} confirmed, of which {spendable} are not spoken for; amount and fee are {cost}",
-            expected=f"at most {free}",
-            found=transfer.cost,
-        )
 
     def _is_full(self, transfer: Spend, view: rows.SenderView, size: int) -> bool:
         """Whether another transfer must be evicted for this one. `size`: bytes not in the pool's totals yet."""
@@ -482,25 +401,3 @@ def _known(txid: bytes, view: rows.SenderView) -> Accepted | None:
     if view.pool_ready is not None:
         return Accepted(txid, READY if view.pool_ready else WAITING, known=True)
     return Accepted(txid, CONFIRMED, known=True) if view.is_confirmed else None
-
-
-def _check_sequence(transfer: Spend, view: rows.SenderView) -> None:
-    if transfer.sequence < view.account.sequence:
-        raise BadSequence(
-            f"the sender's sequence {transfer.sequence} is used: the next one is {view.account.sequence}",
-            expected=view.run_end,
-            found=transfer.sequence,
-        )
-    if transfer.sequence >= view.account.sequence + MAX_OF_SENDER:
-        raise MempoolFull(
-            f"the mempool keeps {MAX_OF_SENDER:,} transfers of a sender, and its next one to be confirmed is "
-            f"{view.account.sequence}: wait for blocks",
-            expected=f"below {view.account.sequence + MAX_OF_SENDER}",
-            found=transfer.sequence,
-        )
-    if transfer.sequence > view.run_end + MAX_GAP:
-        raise SequenceGap(
-            f"the sender's next sequence is {view.run_end}: {transfer.sequence} is more than {MAX_GAP} ahead",
-            expected=f"{view.run_end} to {view.run_end + MAX_GAP}",
-            found=transfer.sequence,
-        )

@@ -29,7 +29,7 @@ from ..store.errors import StoreUnavailable
 from ..store.unconfirmed import claims, eviction
 from ..store.unconfirmed import entries as rows
 from ..store.unconfirmed.claims import Claim
-from .mempool import MAX_OF_SENDER
+from .pool_policy import MAX_OF_SENDER
 
 BACK_AT_ONCE = 2_000
 """Transfers that come back in the transaction that moves the tip, at most: some 0.1 s of the write lock."""

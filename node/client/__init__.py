@@ -7,9 +7,9 @@
 In go addresses, amounts and keys; out come the API's own objects, or a `ClientError` with a sentence. It uses the
 standard library's HTTP alone (it loads in a tenth of the time that others take), and of the node only `core`.
 
-**Read** `client` (the calls), `arguments` (what they may be given), `transport` (one request, bounded in time and
-size), then `sse` (one stream of events), `events` (a stream that survives cuts), `walks` (the chain as an iterator that
-survives reorgs), `errors`.
+**Read** `reads` (what needs no key), `client` (what signs), `arguments` (what they may be given), `transport` (one
+request, bounded in time and size), then `sse` (one stream of events), `events` (a stream that survives cuts), `walks`
+(the chain as an iterator that survives reorgs), `errors`.
 
 **Threads.** Each call runs in a daemon thread of its own while the caller waits for it until the deadline: time-outs of
 sockets are between two bytes, so the deadline shuts the socket instead. An `Events` has one thread that listens and a

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from moneyer.node.chain.mempool import MAX_GAP, Accepted
+from moneyer.node.chain.mempool import Accepted
+from moneyer.node.chain.pool_policy import MAX_GAP
 from moneyer.node.core import codec
 from moneyer.node.core.errors import (
     BadAmount,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from moneyer.node.chain.mempool import MAX_GAP
+from moneyer.node.chain.pool_policy import MAX_GAP
 from moneyer.node.core import codec
 from moneyer.node.core.errors import RuleError
 from moneyer.node.core.types import Account

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from moneyer.node.chain import advance, mempool, settle
+from moneyer.node.chain import advance, pool_policy, settle
 from moneyer.node.core import codec
 from moneyer.node.core.errors import MempoolFull
 from moneyer.node.core.types import Transfer
@@ -243,7 +243,7 @@ def test_a_damaged_waiting_transfer_stops_no_block_and_is_dropped_with_a_log_lin
 def test_the_pool_keeps_so_many_of_a_sender_and_others_find_their_place(
     open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mempool, "MAX_OF_SENDER", 4)
+    monkeypatch.setattr(pool_policy, "MAX_OF_SENDER", 4)
     node = open_node(COIN)
     answers = node.mempool.accept_transfers([*(sent(1, sequence) for sequence in range(6)), sent(2, 0)])
     assert [isinstance(answer, MempoolFull) for answer in answers] == [False] * 4 + [True] * 2 + [False]
