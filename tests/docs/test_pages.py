@@ -60,18 +60,22 @@ def _resolves(name: str) -> bool:
 
 @cache
 def _members() -> dict[str, set[str]]:
-    """Class -> every name that it defines or uses, of all classes of the project."""
+    """Class -> every name that it, or a class that it is made of, defines or uses, of all classes of the project."""
     found: dict[str, set[str]] = {}
+    bases: dict[str, set[str]] = {}
     for path in files():
         if path.suffix == ".py":
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.ClassDef):
                     names = found.setdefault(node.name, set())
+                    bases.setdefault(node.name, set()).update(
+                        base.id for base in node.bases if isinstance(base, ast.Name)
+                    )
                     for each in ast.walk(node):
                         match each:
                             case ast.FunctionDef(name=name) | ast.Name(id=name) | ast.Attribute(attr=name):
                                 names.add(name)
-    return found
+    return {name: names.union(*(found.get(base, ()) for base in bases[name])) for name, names in found.items()}
 
 
 def _named(text: str) -> Iterator[str]:
