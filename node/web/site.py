@@ -25,7 +25,7 @@ from .frame.name_book import NameBook
 from .frame.pages import PAGES, STRANGER, Page, Site, endpoint_of
 from .frame.static_files import PREFIX
 from .network import fork_pages, network_page  # noqa: F401
-from .owner import contract_pages, proposal_pages, send_pages, session_pages, wallet_pages  # noqa: F401 - as above
+from .owner import asset_forms, contract_pages, proposal_pages, send_pages, session_pages, wallet_pages  # noqa: F401 - as above
 
 _SCRIPTS_OWN: Final = ("/v1", "/p2p", "/openapi.json", "/metrics", "/healthz")
 """Addresses below which a browser, too, is answered in JSON."""

@@ -8,5 +8,5 @@ A transfer is checked twice: `send_pages` shows all of it and asks, `payments` s
 the form is sent. Nothing of these pages is kept by the node or by a browser (`no-store`).
 
 No threads; locks: the wallet folder's (`wallet.private_files.locked`), then `ApiParts.sending`. Read: session_pages,
-wallet_pages, payments, send_pages, contract_pages, proposal_pages.
+wallet_pages, payments, send_pages, asset_forms, contract_pages, proposal_pages.
 """

@@ -106,7 +106,7 @@ class Order:
 def send_form(visit: Visit[SendQuery]) -> Page:
     if not visit.viewer.is_owner:
         return sign_in_first()
-    return _form(visit, Typed(_values(visit.query)), _new_key())
+    return _form(visit, Typed(_values(visit.query)), new_key())
 
 
 @page("/wallet/send", "POST", body=Form(SendForm), changes=True, token=True, bound=DEAR_READS)
@@ -137,12 +137,13 @@ def send(visit: Visit[None]) -> Page | Redirect:
 
 def _refused(visit: Visit[object], form: Struct, error: MoneyerError | OSError) -> Page:
     """The form as it was, and why nothing was sent. It may be sent again, unless something was sent by it before."""
-    key = _new_key() if isinstance(error, KeyUsed) else str(asdict(form)["key"])
+    key = new_key() if isinstance(error, KeyUsed) else str(asdict(form)["key"])
     status = http_status_of(error) if isinstance(error, MoneyerError) else _NOT_NOW
     return _form(visit, Typed(_values(form), {"all": sentence_of(error)}), key, status)
 
 
-def _new_key() -> str:
+def new_key() -> str:
+    """The key of one form."""
     return f"page-{token_urlsafe(16)}"
 
 
