@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moneyer.node.contracts.swaps.swap_steps import Role
+from moneyer.node.contracts.moment import Moment
+from moneyer.node.contracts.swaps.swap_steps import HalfSeen, Own, Role, Seen, SpendSeen, next_step
 from moneyer.node.contracts.swaps.swap_terms import Swap
-from tests.contracts.trades import FIRST, NOW, SECOND, World, terms_at
+from tests.contracts.trades import FIRST, NOW, SECOND, SECRET, World, terms_at
 
 NEVER = 10**6
 TERMS = terms_at(NOW)
@@ -67,3 +68,51 @@ def test_a_maker_claims_in_time_or_not_at_all() -> None:
 def test_a_maker_who_claims_later_could_lose_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Swap, "claim_until", property(lambda self: self.terms.second.refund_time))
     assert losses_of_a_maker() != []
+
+
+SWAP = Swap(TERMS, FIRST, SECOND)
+EARLY = Moment(100, NOW - 20)
+EMPTY = HalfSeen(EARLY)
+PAID = Own(has_paid=True)
+SHOWN, BACK = SpendSeen("ab" * 32, SECRET, 1), SpendSeen("cd" * 32, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("role", "own", "first", "second", "now", "kind", "words"),
+    [
+        ("maker", Own(), EMPTY, EMPTY, NOW, "pay", "pay 0.0001 FIRST"),
+        ("maker", PAID, EMPTY, EMPTY, NOW, "pay", "send your payment again"),
+        ("maker", Own(), EMPTY, EMPTY, SWAP.first_until + 1, "over", "you have paid nothing"),
+        ("maker", PAID, HalfSeen(EARLY, 100, 0), HalfSeen(EARLY, 199, 199), NOW, "wait", "too little"),
+        ("maker", PAID, HalfSeen(EARLY, 100, 100), HalfSeen(EARLY, 200, 0), NOW, "wait", "confirmations"),
+        ("maker", PAID, HalfSeen(EARLY, 100, 100), HalfSeen(EARLY, 200, 200), NOW, "claim", "shows your secret"),
+        ("maker", PAID, HalfSeen(EARLY, 100), HalfSeen(EARLY, 200, 200), SWAP.claim_until + 1, "wait", "too late"),
+        ("taker", Own(), HalfSeen(EARLY, 99, 99), EMPTY, NOW, "wait", "too little"),
+        ("taker", Own(), HalfSeen(EARLY, 100, 0), EMPTY, NOW, "wait", "you have paid nothing"),
+        ("taker", Own(), HalfSeen(EARLY, 100, 100), EMPTY, NOW, "pay", "pay 0.0002 SECOND"),
+        ("taker", Own(), HalfSeen(EARLY, 100, 100), EMPTY, SWAP.second_until + 1, "over", "you have paid nothing"),
+        ("taker", Own(), EMPTY, EMPTY, SWAP.second_until + 1, "over", "not paid in time"),
+        ("taker", PAID, EMPTY, HalfSeen(EARLY, 200, 200), NOW, "wait", "a reorg has undone"),
+        ("taker", PAID, EMPTY, HalfSeen(Moment(9, TERMS.second.refund_time), 200), NOW, "refund", "take back"),
+        ("taker", PAID, HalfSeen(EARLY, 100), HalfSeen(EARLY, 0, 0, SHOWN), NOW, "claim", "at once"),
+        ("taker", PAID, HalfSeen(EARLY, 0, 0, BACK), HalfSeen(EARLY, 0, 0, SHOWN), NOW, "over", "came too late"),
+        ("taker", PAID, HalfSeen(EARLY, 0, 0, SHOWN), HalfSeen(EARLY, 0, 0, SHOWN), NOW, "done", "you have"),
+    ],
+)
+def test_what_a_side_is_told(
+    role: Role, own: Own, first: HalfSeen, second: HalfSeen, now: int, kind: str, words: str
+) -> None:
+    step = next_step(role, SWAP, own, Seen(first, second, now))
+    assert step.kind == kind, step
+    assert words in step.sentence
+
+
+def test_a_reorg_that_undoes_the_last_payment_leads_back() -> None:
+    """Nothing is remembered: the same side pays again, claims again, waits again."""
+    paid, deep = HalfSeen(EARLY, 100, 100), HalfSeen(EARLY, 200, 200)
+    assert next_step("maker", SWAP, PAID, Seen(paid, deep, NOW)).kind == "claim"
+    assert next_step("maker", SWAP, PAID, Seen(paid, EMPTY, NOW)).kind == "wait"
+    assert next_step("maker", SWAP, Own(True, True), Seen(paid, deep, SWAP.claim_until + 1)).kind == "claim"
+    assert next_step("maker", SWAP, PAID, Seen(paid, deep, SWAP.claim_until + 1)).kind == "wait"
+    waiting = HalfSeen(EARLY, 200, 200, SpendSeen("ab" * 32, SECRET, 0))
+    assert next_step("maker", SWAP, Own(True, True), Seen(paid, waiting, NOW)).in_mempool == "claim"

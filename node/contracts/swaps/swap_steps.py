@@ -82,6 +82,8 @@ class Step:
     """For a person, without a full stop."""
     by: int | None = None
     """Unix time by which it should be done, or be looked at again."""
+    in_mempool: Literal["claim", "refund"] | None = None
+    """This side's own spend that waits for a block: it is sent with a higher fee where that is needed now."""
 
     @property
     def is_end(self) -> bool:
@@ -128,7 +130,7 @@ class _Side:
                 "wait",
                 f"you claimed the {self.prize}: {spend.confirmations} of {self.gets.confirmations} confirmations",
             )
-        return Step("wait", f"your claim of {self.prize} waits for a block", self.gets.refund_time)
+        return Step("wait", f"your claim of {self.prize} waits for a block", self.gets.refund_time, "claim")
 
     def _taken_back(self, spend: SpendSeen) -> Step:
         """This side's refund is in the mempool or in a block."""
@@ -139,7 +141,7 @@ class _Side:
                 "wait",
                 f"you took back your {self.gift}: {spend.confirmations} of {self.gives.confirmations} confirmations",
             )
-        return Step("wait", f"taking back your {self.gift} waits for a block")
+        return Step("wait", f"taking back your {self.gift} waits for a block", in_mempool="refund")
 
     def _pay(self, until: int, what_then: str) -> Step:
         """Pay, or say that it is too late for it."""

@@ -51,14 +51,31 @@ def act(party: Party) -> tuple[Step, Done | None]:
     party = party.reread()
     step = party.step(party.see())
     doers: dict[str, Callable[[Party, Seen], Done]] = {"pay": _pay, "claim": _claim, "refund": _refund}
-    if step.kind not in doers:
+    if _todo(party, step) not in doers:
         return step, None
     _ = party.sides.gives_wallet, party.sides.gets_wallet  # a passphrase is asked for before the lock is held
     with locked(party.sides.folder):
         party = party.reread()
         seen = party.see()
         step = party.step(seen)  # another process may have done it meanwhile
-        return step, doers[step.kind](party, seen) if step.kind in doers else None
+        todo = _todo(party, step)
+        return step, doers[todo](party, seen) if todo in doers else None
+
+
+def _todo(party: Party, step: Step) -> str:
+    """The kind of a step; of one that waits for its own spend in the mempool that spend, where it pays too little."""
+    if step.in_mempool is None:
+        return step.kind
+    is_claim = step.in_mempool == "claim"
+    kept = party.record.claim if is_claim else party.record.refund
+    place, half = (party.sides.gets, party.record.gets) if is_claim else (party.sides.gives, party.record.gives)
+    return step.kind if kept is None or kept.fee >= _least_fee(place, party, half) else step.in_mempool
+
+
+def _least_fee(place: Place, party: Party, half: Half) -> int:
+    """Base units that get a spend of one contract into the next block."""
+    raw = party.terms.raw_policy(half)
+    return place.client.fee(_BODY + witness_size(raw, decode_policy(raw), (0, 1)))
 
 
 def follow(party: Party, timeout: int | None, pause: float, *, as_json: bool) -> None:
@@ -165,7 +182,7 @@ class _Spending:
     def signed(self, secret: bytes, preimages: tuple[bytes, ...], kept: Spend | None) -> Spend:
         """The spend that was kept, if it is still good; else a new one. Raises ClickException, CannotSign."""
         coin, raw = self.place.coin, self.party.terms.raw_policy(self.half)
-        least = self.place.client.fee(_BODY + witness_size(raw, decode_policy(raw), (0, 1)))
+        least = _least_fee(self.place, self.party, self.half)
         if kept is not None and kept.fee >= least and kept.cost <= self.seen.paid:
             return kept
         if least >= self.seen.paid:
