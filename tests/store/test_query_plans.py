@@ -9,7 +9,7 @@ from moneyer.node.store import accounts, blocks, mining, transactions
 from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.explore import digits, series, tree
 from moneyer.node.store.explore.tree import Leaves
-from moneyer.node.store.unconfirmed import entries, eviction, order
+from moneyer.node.store.unconfirmed import claims, entries, eviction, order
 from tests.kit.chains import ChainBuilder, burn, easy_coin, issue, key, mint, pay, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import plan, statements
@@ -145,6 +145,17 @@ def test_what_waits_for_an_account_is_summed_from_an_index_alone(node: Node) -> 
         entries.incoming(conn, ALICE.payload)
     (statement,) = [each for each in seen if "mempool" in each]
     assert plan(node.store, statement) == ["SEARCH mempool USING COVERING INDEX ix_mempool_receiver_cost (receiver=?)"]
+
+
+def test_what_a_sender_has_in_the_pool_of_an_asset_is_summed_once_and_from_an_index_alone(node: Node) -> None:
+    """It is asked for each spend of an asset that comes, and the sender may have thousands."""
+    with statements(node.store) as seen, node.store.read() as conn:
+        claims.view(conn, ALICE.payload, bytes(32), 5)
+    (statement,) = seen
+    assert [step for step in plan(node.store, statement) if "mempool" in step] == [
+        "SEARCH mempool USING COVERING INDEX ix_mempool_asset (sender=? AND asset=?)",
+        "SEARCH mempool USING INDEX sqlite_autoindex_mempool_2 (sender=? AND sequence=?)",
+    ]
 
 
 def is_cheap(step: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, bindparam, func, literal_column, select
+from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, literal_column, select, true
 
 from ...core.codec import Outline
 from ...core.ledger import spend_locks
@@ -68,7 +68,7 @@ def claim_of_outline(outline: Outline) -> Claim:
 _sender: BindParameter[bytes] = bindparam("sender")
 _asset: BindParameter[bytes] = bindparam("asset")
 _sequence: BindParameter[int] = bindparam("sequence", type_=BigInteger)
-_is_claim = (mempool.c.sender == _sender, mempool.c.asset == _asset, mempool.c.sequence != _sequence)
+_is_claim = (mempool.c.sender == _sender, mempool.c.asset == _asset)
 _held = (
     select(holdings.c.amount)
     .join_from(holdings, accounts, accounts.c.account_id == holdings.c.account_id)
@@ -76,17 +76,27 @@ _held = (
     .correlate(assets)
     .scalar_subquery()
 )
-
-
-def _in_pool(column: ColumnElement[int]) -> ColumnElement[int]:
-    return select(func.coalesce(func.sum(column), literal_column("0"))).where(*_is_claim).scalar_subquery()
-
-
+_SUMMED = (mempool.c.asset_amount, mempool.c.mints)
+_in_pool = (
+    select(*(func.coalesce(func.sum(column), literal_column("0")).label(column.name) for column in _SUMMED))
+    .where(*_is_claim)
+    .subquery()
+)
+"""Both sums by one look at `ix_mempool_asset` alone: a sender may have thousands of rows in the pool."""
+_in_slot = (
+    select(*(func.coalesce(func.sum(column), literal_column("0")).label(column.name) for column in _SUMMED))
+    .where(*_is_claim, mempool.c.sequence == _sequence)
+    .subquery()
+)
+"""What the spend that is judged would replace."""
 _VIEW = Query(
     select(
         *(assets.c.issuer, func.coalesce(_held, literal_column("0")), assets.c.max_supply - assets.c.minted),
-        *(_in_pool(mempool.c.asset_amount), _in_pool(mempool.c.mints)),
-    ).where(assets.c.asset == _asset)
+        *(_in_pool.c[column.name] - _in_slot.c[column.name] for column in _SUMMED),
+    )
+    .join_from(assets, _in_pool, true())
+    .join(_in_slot, true())
+    .where(assets.c.asset == _asset)
 )
 _SUMS = Among(
     select(
