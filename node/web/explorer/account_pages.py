@@ -8,11 +8,12 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from ...api.calls.assets.v1_assets import AssetQuery, HeldQuery, Number, held_assets, list_assets
+from ...api.calls.assets.v1_policies import next_moment
 from ...api.calls.v1_accounts import HistoryQuery, history, show_account
 from ...api.shapes.v1 import TransactionView
 from ...core.types import POLICY_KIND
 from ...system.shares import DEAR_READS
-from ..frame.drawn_policy import draw_policy, key_names, next_moment
+from ..frame.drawn_policy import draw_policy, key_names
 from ..frame.pages import Page, Visit, content_of, page
 
 PER_PAGE: Final = 50

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from ...api.calls.assets.v1_policies import next_moment
 from ...api.calls.v1_accounts import show_account
 from ...api.calls.v1_blocks import show_block_summary
 from ...api.calls.v1_transactions import PoolQuery, pool, proof, raw_transaction, show_transaction
@@ -13,7 +14,7 @@ from ...api.shapes.v1 import Proof, TransactionView
 from ...core.codec import sha256d, show, unshow
 from ...core.policy import decode_witness
 from ...system.shares import DEAR_READS
-from ..frame.drawn_policy import DrawnPolicy, draw_policy, key_names, next_moment
+from ..frame.drawn_policy import DrawnPolicy, draw_policy, key_names
 from ..frame.pages import Page, Visit, content_of, page
 from .home_page import upcoming
 

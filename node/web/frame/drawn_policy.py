@@ -14,8 +14,6 @@ from ...contracts.policy_tree import shown_tree
 from ...core.coin import Coin
 from ...core.policy import decode_policy
 from ...core.types import KEY_KIND
-from ...service import Node
-from ...store import blocks
 from ...wallet.cosigning.contract_book import Contract
 from ...wallet.names import name_key
 from .name_book import Names
@@ -47,13 +45,6 @@ class DrawnPolicy:
     moment: Moment
     is_spend: bool
     """Whether it is drawn for a spend, which names leaves."""
-
-
-def next_moment(node: Node) -> Moment:
-    """Height and median_time_past of the block that follows the tip."""
-    with node.store.read() as conn:
-        tip = blocks.tip_id(conn)
-        return Moment(tip.height + 1, blocks.median_time_past_of(conn, tip.block_hash))
 
 
 def draw_policy(

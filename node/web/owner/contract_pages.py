@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from ...api.calls.assets.v1_policies import next_moment
 from ...api.calls.explore.v1_search import names_of
 from ...api.calls.v1_accounts import show_account
 from ...api.endpoint import Form
@@ -27,7 +28,7 @@ from ...wallet.cosigning.contract_book import Contract, read_book
 from ...wallet.cosigning.leaf_signing import chosen_for, most_leaves, witness_size
 from ...wallet.cosigning.proposals import Proposal
 from ...wallet.errors import WalletUnreadable
-from ..frame.drawn_policy import DrawnPolicy, draw_policy, key_names, next_moment
+from ..frame.drawn_policy import DrawnPolicy, draw_policy, key_names
 from ..frame.pages import Page, Visit, content_of, page
 from .amounts import amount_of
 from .payments import fees_of_size

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ...api.calls.assets.v1_policies import next_moment
 from ...api.calls.v1_accounts import HistoryQuery, history, show_account
 from ...api.endpoint import Form
 from ...contracts.choose import locks_text
@@ -26,7 +27,7 @@ from ...system.shares import DEAR_READS, WRITES
 from ...wallet.cosigning.errors import BadProposal
 from ...wallet.cosigning.proposal_bytes import MAX_LINE, decode_proposal, line_of
 from ...wallet.cosigning.proposals import Proposal, combined
-from ..frame.drawn_policy import draw_policy, key_names, next_moment
+from ..frame.drawn_policy import draw_policy, key_names
 from ..frame.pages import Page, Redirect, Visit, content_of, page
 from .wallet_pages import Typed, sentence_of, sign_in_first, why_locked
 

@@ -35,7 +35,7 @@ def encode(node: Node, call: Call[None, PolicyText]) -> PolicyView:
             raise BadPolicy("names are for this node's owner: write addresses, or keys of 64 hex digits")
         return find_account(node.coin, node.wallet, who, "policy")
 
-    moment = _moment(node)
+    moment = next_moment(node)
     policy = read_safe_policy(call.body.policy, resolve, node.coin, moment)
     by_key = {payload[1:]: name for name, payload in names.items()}
     return _view(node, policy, moment, by_key.get)
@@ -57,7 +57,7 @@ def decode(node: Node, call: Call[None, PolicyBytes]) -> PolicyView:
         raise BadPolicy(error.message, **error.details) from None
     names = node.wallet.names if call.is_owner else {}
     by_key = {payload[1:]: name for name, payload in names.items()}
-    return _view(node, policy, _moment(node), by_key.get)
+    return _view(node, policy, next_moment(node), by_key.get)
 
 
 def _check_rules(node: Node) -> None:
@@ -69,7 +69,8 @@ def _check_rules(node: Node) -> None:
         )
 
 
-def _moment(node: Node) -> Moment:
+def next_moment(node: Node) -> Moment:
+    """Height and median_time_past of the block that follows the tip."""
     with node.store.read() as conn:
         tip = blocks.tip_id(conn)
         return Moment(tip.height + 1, blocks.median_time_past_of(conn, tip.block_hash))
