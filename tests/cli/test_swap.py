@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.contracts.swaps.swap_line import read_line, write_line
+from moneyer.node.core import codec
 from tests.cli.two_coins import TwoCoins, two_coins
 from tests.docs.pages import page, section
+from tests.kit.chains import key, transfer
 from tests.kit.commands import NOWHERE, environment, moneyer, refusal, start
-from tests.kit.running import RICH
+from tests.kit.running import RICH, RunningNode
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -201,3 +203,27 @@ def test_bad_offers_are_refused_in_a_sentence(coins: TwoCoins, tmp_path: Path) -
     assert "more than 1 base unit" in refusal(nothing)
     twice = moneyer("swap", "offer", "alice", "1", "1", "--data", same, "--other", same)
     assert "same chain" in refusal(twice)
+
+
+def crowd(node: RunningNode, count: int, fee: int) -> None:
+    """Bob's transfers behind his first, more than a block holds, each for this fee."""
+    for sequence in range(1, count + 1):
+        spend = transfer(node.coin, key("bob"), key("carol"), 1, fee, sequence, b"m" * 140)
+        assert node.post("/v1/transactions", {"raw": codec.encode_transaction(spend).hex()}).status == 201
+
+
+def test_a_claim_that_waits_in_a_crowd_pays_more(tmp_path: Path) -> None:
+    with two_coins(tmp_path, max_block_bytes=10_000) as coins:
+        offer = coins.offered("3", "4", patience=60)
+        swap_id = offer["id"]
+        coins.ask("alice", "take", coins.taken(offer)["line"], "--yes")
+        coins.shore.mine()
+        coins.go("bob", swap_id)
+        coins.moon.mine()
+        first = coins.go("alice", swap_id)["sent"]["txid"]
+        assert "sent" not in coins.ask("alice", "run", swap_id, "--once")  # nobody pays more: it waits
+        crowd(coins.moon.alice, 40, 1_000)
+        second = coins.go("alice", swap_id)["sent"]["txid"]
+        assert first != second
+        assert [coins.moon.alice.get(f"/v1/transactions/{txid}").status for txid in (first, second)] == [404, 200]
+        assert "sent" not in coins.ask("alice", "run", swap_id, "--once")
