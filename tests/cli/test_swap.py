@@ -148,12 +148,13 @@ def test_either_side_killed_at_each_step_goes_on_and_pays_once(coins: TwoCoins) 
     assert [now - then for now, then in zip(after, before, strict=True)] == [-3_000_001, 3_999_999, 2_999_999]
 
 
+@pytest.mark.timeout(600)
 def test_who_stops_costs_the_other_side_no_coins(coins: TwoCoins) -> None:
     """Two swaps at once: in one bob never pays, in the other alice never claims."""
     alices, bobs = coins.shore.balance("alice"), coins.moon.balance("bob")
     swaps = []
     for _ in range(2):
-        offer = coins.offered("1", "1", patience=12)
+        offer = coins.offered("1", "1", patience=20)
         swaps.append(offer["id"])
         coins.ask("alice", "take", coins.taken(offer)["line"], "--yes")
     lazy, silent = swaps
@@ -161,11 +162,11 @@ def test_who_stops_costs_the_other_side_no_coins(coins: TwoCoins) -> None:
     coins.go("bob", silent)
     coins.moon.mine()
     with coins.shore.mining(0.7), coins.moon.mining(0.7):
-        runs = [start("swap", "run", lazy, "--timeout", "240", *coins.folders("alice"))]
-        runs.append(start("swap", "run", silent, "--timeout", "240", *coins.folders("bob")))
-        assert runs[1].wait(240) == 0, runs[1].communicate()
-        last = start("swap", "run", silent, "--timeout", "240", *coins.folders("alice"))
-        assert runs[0].wait(240) == last.wait(240) == 0, (runs[0].communicate(), last.communicate())
+        runs = [start("swap", "run", lazy, "--timeout", "420", *coins.folders("alice"))]
+        runs.append(start("swap", "run", silent, "--timeout", "420", *coins.folders("bob")))
+        assert runs[1].wait(440) == 0, runs[1].communicate()
+        last = start("swap", "run", silent, "--timeout", "420", *coins.folders("alice"))
+        assert runs[0].wait(440) == last.wait(440) == 0, (runs[0].communicate(), last.communicate())
     assert "have your 1 SHORE back" in last.communicate()[0]
     assert coins.shore.balance("alice") == alices - 4  # two payments' and two refunds' fees
     assert coins.moon.balance("bob") == bobs - 2
