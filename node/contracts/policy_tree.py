@@ -26,7 +26,7 @@ from ..core.policy import (
 )
 from ..system.text import shown
 from .errors import BadPolicy
-from .language import NameOf, operator_of
+from .language import KEYWORDS, NameOf, operator_of
 from .moment import Moment, lock_text
 
 _LAST_U32: Final = 2**32 - 1
@@ -34,14 +34,40 @@ _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 76
 """Characters of a name that are shown: `name_of` may also answer with an address."""
 
+_SPOKEN: Final = frozenset(
+    (
+        *KEYWORDS,
+        "alone",
+        "any",
+        "anybody",
+        "each",
+        "from",
+        "key",
+        "nobody",
+        "nothing",
+        "now",
+        "the",
+        "together",
+        "until",
+    )
+)
+"""Words of the sentences that names stand in."""
+
 Truth = Callable[[Leaf], bool | None]
 """Whether a leaf is true, false, or to be kept as it is."""
 
 
 def name_text(key: bytes, name_of: NameOf) -> str:
-    """A key for a reader: its name, made safe to show, or its first digits."""
+    """A key for a reader: its name, made safe to show, or its first digits.
+
+    In quotes where it could be read as more than a name: a co-signer's file may call its maker `bob and carol`.
+    """
     name = name_of(key)
-    return shown(name, _LONGEST_NAME) if name else f"key {key.hex()[:8]}…"
+    if not name:
+        return f"key {key.hex()[:8]}…"
+    words = {word.casefold() for word in name.split()}
+    text = shown(name, _LONGEST_NAME)
+    return f'"{text}"' if words & _SPOKEN or any(word[0].isdigit() for word in words) else text
 
 
 def numbered(policy: Policy) -> Iterator[Policy]:

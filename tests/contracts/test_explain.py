@@ -139,3 +139,12 @@ def test_times_are_said_in_utc_and_spans_are_rounded() -> None:
         *("less than a minute", "less than a minute", "about 1 minute", "about 2 hours", "about 1 day"),
         *("about 3 days", "about 158 years"),
     ]
+
+
+@pytest.mark.parametrize("name", ["bob and carol", "2 of alice", "any 2", "nobody", "OR", "after height 5"])
+def test_a_name_that_reads_as_more_than_a_name_stands_in_quotes(name: str) -> None:
+    """A co-signer's file says what its maker is called."""
+    words = in_words(policy_of("alice or bob"), COIN, NOW, {key_of("alice"): name, key_of("bob"): "bob"}.get)
+    assert words.now is not None
+    assert words.now.startswith(f'"{name}" alone')
+    assert words.what.startswith(f'"{name}"')
