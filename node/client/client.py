@@ -79,7 +79,7 @@ class Client(Reader):
                 if last and doubt is None:
                     raise
             except Refused as error:
-                if error.status < 500 or (doubt is None and not _in_doubt(error)):
+                if error.status in _VERDICTS or (doubt is None and not _in_doubt(error)):
                     raise
                 doubt = doubt or error
         assert doubt is not None  # noqa: S101 - the second time ends by an error, or by this one
@@ -323,6 +323,11 @@ def _await_news(events: Events, transaction: dict[str, Any], end: float) -> None
         # Another transfer of the same sender may have taken its place.
         if event is not None and (event.kind in _MOVES or event.data.get("sender") == transaction["sender"]):
             return
+
+
+_VERDICTS = (409, 422)
+"""Of the rules and the mempool, which say first whether a transfer is known: after one nobody has it. Any other refusal
+of the second time (a token, a proxy) says nothing of the first."""
 
 
 def _in_doubt(error: Refused) -> bool:

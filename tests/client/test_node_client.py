@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from moneyer.node.client.client import Client, next_block_fee
-from moneyer.node.client.errors import BadArgument, NoAnswer, NotConfirmed, OutOfFunds, Refused
+from moneyer.node.client.errors import BadArgument, ClientError, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.errors import BadMemo
@@ -151,6 +153,31 @@ def test_the_token_goes_where_it_is_wanted(tmp_path: Path) -> None:
             Client(node.url).post("/v1/mine", {"blocks": 1})
         assert refused.value.status == 401
         assert Client(node.url, token=node.token).post("/v1/mine", {"blocks": 1})["state"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("then", "error"), [(401, Unanswered), (429, Unanswered), (503, Unanswered), (409, Refused), (422, Refused)]
+)
+def test_a_doubt_stays_unless_the_rules_have_spoken(then: int, error: type[ClientError]) -> None:
+    """Who took it for refused would sign anew, and pay twice."""
+    answers = iter([(500, "storage_failed"), (then, "told")])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, code = next(answers)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps({"error": {"code": code, "message": "no"}}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(error):
+            Client(f"http://127.0.0.1:{server.server_port}").submit(transfer(rich_coin(), ALICE, BOB, 1))
+        server.shutdown()
 
 
 def test_nobody_there_is_no_answer(tmp_path: Path) -> None:
