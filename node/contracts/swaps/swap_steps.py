@@ -32,6 +32,13 @@ class SpendSeen:
     """The secret that it shows, which has the swap's digest; None: it takes back, after the time."""
     confirmations: int
     """0: it waits in the node's mempool."""
+    fee: int = 0
+    """Base units: what another spend pays more than, to take its place while it waits."""
+
+    @property
+    def is_refund_that_waits(self) -> bool:
+        """Takes back, and is in no block: a claim that pays more can still come before it."""
+        return self.preimage is None and not self.confirmations
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,7 @@ class _Maker(_Side):
         if self.got.spend is not None and self.got.spend.preimage is not None:
             return self._claimed(self.got.spend)
         is_public = self.own.has_claimed or (self.given.spend is not None and self.given.spend.preimage is not None)
-        if self.got.spend is None and is_public and self.got.paid:
+        if is_public and self.got.paid and (self.got.spend is None or self.got.spend.is_refund_that_waits):
             return Step("claim", f"claim the {self.prize} again, at once: your secret is public", self.gets.refund_time)
         if self.given.spend is not None:
             if self.given.spend.preimage is None:
@@ -252,7 +259,7 @@ class _Taker(_Side):
         )
 
     def _shown(self) -> Step:
-        if self.got.spend is not None:
+        if self.got.spend is not None and not (self.got.paid and self.got.spend.is_refund_that_waits):
             return Step(
                 "over",
                 f"the other side took back its {self.prize}, and has your {self.gift}: your claim came too late",

@@ -182,7 +182,9 @@ class _Spending:
     def signed(self, secret: bytes, preimages: tuple[bytes, ...], kept: Spend | None) -> Spend:
         """The spend that was kept, if it is still good; else a new one. Raises ClickException, CannotSign."""
         coin, raw = self.place.coin, self.party.terms.raw_policy(self.half)
-        least = _least_fee(self.place, self.party, self.half)
+        waits = self.seen.spend  # the other side's refund, in whose place a claim comes
+        beats = 0 if waits is None else waits.fee + waits.fee // 10 + 1
+        least = max(_least_fee(self.place, self.party, self.half), beats)
         if kept is not None and kept.fee >= least and kept.cost <= self.seen.paid:
             return kept
         if least >= self.seen.paid:

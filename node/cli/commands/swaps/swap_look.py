@@ -85,9 +85,8 @@ def _waiting_spend(client: Client, address: str, terms: Terms) -> SpendSeen | No
 
 
 def _spend(transaction: dict[str, Any], terms: Terms) -> SpendSeen:
-    return SpendSeen(
-        transaction["txid"], _preimage(str(transaction["witness"]), terms.digest), transaction["confirmations"]
-    )
+    shown = _preimage(str(transaction["witness"]), terms.digest)
+    return SpendSeen(transaction["txid"], shown, transaction["confirmations"], int(transaction["fee"]))
 
 
 def _preimage(witness: str, digest: bytes) -> bytes | None:
