@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from moneyer.node.cli.commands.contracts.contract_find import Found
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.signing import sign_spend
 from moneyer.node.core.types import Issue
+from moneyer.node.wallet.cosigning.contract_book import Contract
 from moneyer.node.wallet.derive import Key
 from moneyer.node.wallet.keystore import create_wallet
 from tests.kit.chains import key
@@ -191,6 +193,7 @@ def test_a_person_is_asked_before_anything_is_signed(people: dict[str, Person], 
     alice.done("contract", "spend", "mine", "bob", "1", "--out", "p.json")
     before = (alice.home / "p.json").read_bytes()
     assert "nobody can be asked here" in alice.refused("contract", "sign", "p.json")
+    assert "look without it first" in alice.refused("contract", "sign", "p.json", "--json", status=2)
     words: list[str | Path] = ["contract", "sign", "p.json", *alice.where]
     status, shown = talk(words, [("Sign it as alice?", "n")], cwd=alice.home)
     assert (status, (alice.home / "p.json").read_bytes()) == (1, before)
@@ -198,6 +201,24 @@ def test_a_person_is_asked_before_anything_is_signed(people: dict[str, Person], 
     status, shown = talk(words, [("Sign it as alice?", "y")], cwd=alice.home)
     assert status == 0, shown
     assert (alice.home / "p.json").read_bytes() != before
+
+
+def test_a_fee_that_eats_the_payment_is_said(people: dict[str, Person], node: RunningNode) -> None:
+    alice = people["alice"]
+    alice.done("contract", "new", "dear", "alice or (bob and after height 100001)")
+    paid_into(node, alice, "dear")
+    words = ("contract", "spend", "dear", "bob", "1", "--sequence", "0")
+    warned = [
+        "more than a tenth" in alice.done(*words, "--fee", fee, "--out", f"{fee}.json") for fee in ("0.1", "0.100001")
+    ]
+    assert warned == [False, True]
+
+
+def test_of_contracts_that_strangers_made_only_some_are_kept() -> None:
+    """Anybody can pay from contracts with somebody's key in them, and fill his book."""
+    found = Found({bytes([number]): Contract("", b"", {}, {}) for number in range(150)})
+    found.leave_out_strange({b"\x95"})
+    assert (len(found.contracts), found.left_out, b"\x95" in found.contracts) == (101, 49, True)
 
 
 def proposal_of(people: dict[str, Person], node: RunningNode, name: str) -> dict[str, Any]:

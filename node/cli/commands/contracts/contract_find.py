@@ -6,7 +6,7 @@ only paid shows nothing but its address: then a co-signer's copy is the only way
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,24 @@ _MOST_ADDRESSES = 200
 """Contracts' addresses that one command looks at: anybody can pay the wallet from as many as he likes."""
 
 
+_MOST_STRANGE = 100
+"""Contracts that only paid the wallet, and were paid nothing by it, which one command keeps: anybody can make some with
+its keys in them, and the book has room for 1,000."""
+
+
 @dataclass(slots=True)
-class _Found:
+class Found:
     contracts: dict[bytes, Contract] = field(default_factory=dict)
     """By payload."""
     hidden: set[bytes] = field(default_factory=set)
     """Payloads that were paid and never spent from."""
+    left_out: int = 0
+
+    def leave_out_strange(self, paid: Collection[bytes]) -> None:
+        """Keep those that the wallet paid, and of the others the first `_MOST_STRANGE`."""
+        for payload in [each for each in self.contracts if each not in paid][_MOST_STRANGE:]:
+            self.left_out += 1
+            del self.contracts[payload]
 
 
 @click.command()
@@ -57,7 +69,7 @@ def recover(
     from .contract_words import view
 
     place = find_contract_place(data, node)
-    found = _Found()
+    found = Found()
     for each in what:
         if each.lower().startswith(f"{place.coin.hrp}1") and not Path(each).exists():
             _look_at(place, place.coin.payload(each), most, found)
@@ -73,6 +85,7 @@ def recover(
     if json:
         hidden = [place.coin.address(payload) for payload in sorted(found.hidden)]
         print_json({"contracts": [view(place, each, None) for each in kept], "hidden": hidden})
+        _say_left_out(found.left_out)
         return
     for contract in kept:
         state = "was here already" if contract.name in before else "is kept again"
@@ -84,6 +97,16 @@ def recover(
         )
     if not kept and not found.hidden:
         click.echo("nothing was found")
+    _say_left_out(found.left_out)
+
+
+def _say_left_out(count: int) -> None:
+    if count:
+        click.echo(
+            f"{count} more contracts with your keys in them have paid you and were left out, as anybody can make such:"
+            " `moneyer contract recover ADDRESS` takes one",
+            err=True,
+        )
 
 
 def _keep(place: ContractPlace, contract: Contract, name: str | None) -> Contract:
@@ -100,7 +123,7 @@ def _keep(place: ContractPlace, contract: Contract, name: str | None) -> Contrac
     return add_contract(place.data, place.coin, contract, place.taken_names())
 
 
-def _take_file(place: ContractPlace, path: Path, found: _Found) -> None:
+def _take_file(place: ContractPlace, path: Path, found: Found) -> None:
     """A contract's file or a proposal. Raises BadContractFile."""
     from ....wallet.cosigning.contract_book import Contract, decode_contract
     from ....wallet.cosigning.errors import BadContractFile, BadProposal
@@ -119,7 +142,7 @@ def _take_file(place: ContractPlace, path: Path, found: _Found) -> None:
     found.contracts[contract.payload] = contract
 
 
-def _walk_own(place: ContractPlace, most: int, found: _Found) -> None:
+def _walk_own(place: ContractPlace, most: int, found: Found) -> None:
     """The histories of the wallet's keys: contracts that paid them, and those that they paid."""
     from ....core.types import POLICY_KIND
 
@@ -137,9 +160,10 @@ def _walk_own(place: ContractPlace, most: int, found: _Found) -> None:
     for payload, contract in list(found.contracts.items()):
         if not any(key in place.own for key in contract.keys):
             del found.contracts[payload]  # somebody else's, who has paid here
+    found.leave_out_strange(paid)
 
 
-def _look_at(place: ContractPlace, payload: bytes, most: int, found: _Found) -> None:
+def _look_at(place: ContractPlace, payload: bytes, most: int, found: Found) -> None:
     """An address's own history. Raises ClickException for one that is a key's."""
     from ....core.types import POLICY_KIND
 
@@ -158,7 +182,7 @@ def _sent(place: ContractPlace, payload: bytes, most: int) -> Iterator[dict[str,
     return (each for each in place.place.client.history(address, most) if each.get("sender") == address)
 
 
-def _note_policy(place: ContractPlace, transaction: dict[str, Any], found: _Found) -> None:
+def _note_policy(place: ContractPlace, transaction: dict[str, Any], found: Found) -> None:
     """Note the policy that a transaction shows, if it is its sender's. A node is not believed."""
     from ....core.errors import BadAddress, BadWitness
     from ....core.policy import decode_policy, payload_of_policy

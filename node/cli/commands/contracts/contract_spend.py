@@ -237,6 +237,8 @@ def sign(proposal: str, **how: Any) -> None:
         _give(place, read, held, how["out"] or path, how)
         return
     names = ", ".join([place.own[key] for key in keys])
+    if how["json"] and not how["yes"]:
+        raise click.UsageError("--json shows nobody what is signed: look without it first, then say --yes with it")
     confirm(f"Sign it as {names}?" if keys else "Show the secret?", is_sure=how["yes"])
     signed = read.signed_with(_signatures(place, read, keys, how["passphrase_file"]), given)
     _give(place, signed, held, how["out"] or path, how)

@@ -90,6 +90,8 @@ def rows_of_proposal(
         ("signed by", ", ".join([place_called(place, contract, key) for key in proposal.signatures]) or "nobody")
     )
     rows.append(("missing", missing_text(place, proposal, contract) or "nothing: it can be submitted"))
+    if spend.asset == COIN_ASSET and spend.fee * 10 > spend.amount:
+        rows.append(("careful", "the fee is more than a tenth of what is paid"))
     if state is None:
         rows.append(("careful", "no node answers: whether its place is free, and the money there, is not known"))
         return rows
