@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from ....client.errors import ClientError, Refused
+from ....client.errors import ClientError, Refused, Unanswered
 from ....contracts.swaps.swap_steps import HalfSeen, Seen, Step
 from ....contracts.swaps.swap_terms import Half
 from ....core.codec import show, txid
@@ -41,6 +41,10 @@ class Done:
     kind: str
     txid: str
     sentence: str
+
+
+class NotNow(click.ClickException):
+    """What is to be done cannot be done yet: `run` looks again."""
 
 
 def act(party: Party) -> tuple[Step, Done | None]:
@@ -89,7 +93,7 @@ def follow(party: Party, timeout: int | None, pause: float, *, as_json: bool) ->
         try:
             step, done = act(party)
             sentence = done.sentence + f": txid {done.txid}" if done is not None else step.sentence
-        except ClientError as error:
+        except (ClientError, NotNow) as error:
             step, sentence = Step("wait", error.message), error.message
         if sentence != said and not as_json:
             click.echo(fitted(f"{time.strftime('%H:%M:%S')}  {sentence}"))
@@ -121,6 +125,7 @@ def _pay(party: Party, seen: Seen) -> Done:
             _may_be_sent(kept, party)
             sent = place.client.submit(kept, replace=False)
         else:
+            _check_not_on_its_way(party, half)
             secret = party.sides.gives_wallet.secret_for(record.pays_from)
             sent = place.client.send(secret, party.terms.payload(half), half.amount, signed=signed)
     except Refused as error:
@@ -136,6 +141,14 @@ def _pay(party: Party, seen: Seen) -> Done:
             " account came first. Nothing was paid; make a new offer"
         ) from None
     return _told("pay", sent.txid, f"{coin.in_coins(half.amount)} are on their way into the contract", party)
+
+
+def _check_not_on_its_way(party: Party, half: Half) -> None:
+    """Raises NotNow where a payment waits already: an older copy of the swap's file, put back, does not know of it."""
+    place = party.sides.gives
+    incoming = int(place.client.account(place.coin.address(party.terms.payload(half)))["pending"]["incoming"])
+    if incoming >= half.amount:
+        raise NotNow("as much is on its way into the contract already: a block has to take it first")
 
 
 def _claim(party: Party, seen: Seen) -> Done:
@@ -154,8 +167,13 @@ def _claim(party: Party, seen: Seen) -> Done:
     signed = spend_now.signed(own, (preimage,), kept)
     if signed != kept:
         write_swap(party.sides.folder, replace(record, claim=signed))
-    done = spend_now.sent("claim", signed, "your claim is on its way")
-    write_swap(party.sides.folder, replace(record, claim=signed, claimed=True))
+    shown = replace(record, claim=signed, claimed=True)
+    try:
+        done = spend_now.sent("claim", signed, "your claim is on its way")
+    except Unanswered:
+        write_swap(party.sides.folder, shown)  # somebody may have it, and the secret in it
+        raise
+    write_swap(party.sides.folder, shown)
     return done
 
 
@@ -188,7 +206,7 @@ class _Spending:
         if kept is not None and kept.fee >= least and kept.cost <= self.seen.paid:
             return kept
         if least >= self.seen.paid:
-            raise click.ClickException(
+            raise NotNow(
                 f"the contract holds {coin.in_coins(self.seen.paid)}, and the fee alone is {coin.in_coins(least)}:"
                 " wait until fees are lower"
             )
