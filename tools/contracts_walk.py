@@ -18,8 +18,8 @@ _COMMAND = re.compile(r"^(\w+)\$ (.*)$", re.MULTILINE)
 _PEOPLE = ("alice", "bob", "carol")
 _ADDRESS = re.compile(r"\b(beach1[02-9ac-hj-np-z]{4})[02-9ac-hj-np-z]{50,}\b")
 _DIGITS = re.compile(r"\b([0-9a-f]{4})[0-9a-f]{8,60}(…|\b)")
-_WAITING = "waiting for a block …"
-"""It is said unless the block comes at once."""
+_WAITING = ("waiting for a block …", "nobody mines: ")
+"""They are said unless the block comes soon."""
 _LINE = re.compile(r"(moneyer-proposal1:)\S+")
 
 
@@ -40,7 +40,7 @@ def shortened(text: str) -> str:
     """An answer with what is long cut, and what differs from run to run left out."""
     for pattern, short in ((_ADDRESS, r"\1…"), (_LINE, r"\1…")):
         text = pattern.sub(short, text)
-    lines = [line for line in _DIGITS.sub("…", text).splitlines() if line != _WAITING]
+    lines = [line for line in _DIGITS.sub("…", text).splitlines() if not line.startswith(_WAITING)]
     return "".join(f"{line}\n" for line in lines)
 
 

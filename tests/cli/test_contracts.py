@@ -458,6 +458,21 @@ def test_a_secret_opens_a_way_and_is_never_an_argument(people: dict[str, Person]
 # a contract is given, kept, lost and found
 
 
+def test_receipts_have_the_makers_names_for_the_signers(people: dict[str, Person], node: RunningNode) -> None:
+    """Whoever joined a coin calls his own key `miner`: files of that name would be written over one another."""
+    alice, bob, carol = people.values()
+    alice.done("contract", "new", "twins", "2 of (alice, bob, carol) and after height 2")
+    for other in (bob, carol):
+        done = moneyer("wallet", "rename", other.name, "mine", "--data", other.data)
+        assert done.returncode == 0, done.stderr
+        alice.give(f"twins-for-{other.name}.json", other)
+        kept = other.done("contract", "accept", f"twins-for-{other.name}.json", "--yes")
+        assert "your key       mine" in kept
+        other.give(f"twins-receipt-{other.name}.json", alice)
+    said = alice.done("contract", "receipt", "twins-receipt-bob.json", "twins-receipt-carol.json")
+    assert "Ready: yes" in said
+
+
 def test_a_contract_is_found_again(people: dict[str, Person], node: RunningNode) -> None:
     alice, bob, carol = people.values()
     ready_till(people, "lost", ("carol", "alice", "bob"))  # an address of its own on this chain
@@ -596,7 +611,7 @@ def test_send_says_which_contract_it_pays_and_whether_it_is_ready(people: dict[s
     done = moneyer("send", "alice", "unready", "1", *alice.where, cwd=alice.home)
     assert done.returncode == 0
     assert "unready is the contract unready of this wallet's folder: bob and carol together" in done.stderr
-    assert "it is not ready: bob, carol" in done.stderr
+    assert "it is not ready: no receipt of bob, carol yet" in done.stderr
     address = alice.asked("contract", "show", "unready")["address"]
     done = moneyer("send", "bob", address, "1", *bob.where, cwd=bob.home)
     assert "This wallet does not know the contract" in done.stderr

@@ -72,7 +72,7 @@ def test_the_book_says_who_can_spend_and_who_does_not_hold_it_yet(node: RunningN
     page.get_by_role("link", name="Contracts").click()
     card = page.get_by_role("region", name="till")
     expect(card).to_contain_text("alice and carol elsewhere together")
-    expect(card).to_contain_text("Not ready: carol elsewhere did not show yet to hold it.")
+    expect(card).to_contain_text("Not ready: this wallet has no receipt of carol elsewhere.")
     card.get_by_role("link", name="till").click()
     expect(page.locator(".policy-tree .is-key")).to_have_count(2)
     expect(page.get_by_role("table", name="Assets")).to_contain_text("TICKET")

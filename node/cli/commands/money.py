@@ -144,6 +144,10 @@ def history(who: str, limit: int, data: Path | None, node: str | None, json: boo
     print_table(*with_assets(header, rows, 2), right=right, cut=cut, drop=("memo", "fee", "height", "when"))
 
 
+_MADE = {"issue": "issued", "mint": "minted"}
+"""By kind, what somebody has made for himself."""
+
+
 def _origin(transaction: dict[str, Any]) -> str:
     """How a transaction without a sender is called."""
     return "premine" if transaction["height"] == 0 else "block reward"
@@ -162,7 +166,9 @@ def _row(place: Place, each: dict[str, Any], address: str, moved: Moved) -> tupl
 
     decimals, sent = place.coin.decimals, each["sender"] == address
     other = each["receiver"] if sent else each["sender"]
-    name = "burned" if each["kind"] == "burn" else _origin(each) if other is None else short(place.name_of(other), 20)
+    name = _origin(each) if other is None else short(place.name_of(other), 20)
+    if (kind := each["kind"]) == "burn" or (kind in _MADE and other == address):
+        name = _MADE.get(kind, "burned")
     return (
         moment(each.get("timestamp")) if each["height"] is not None else "waiting",
         "" if each["height"] is None else each["height"],

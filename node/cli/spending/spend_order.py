@@ -306,7 +306,7 @@ def contract_lines(order: Order) -> list[str]:
         f"{what(known.policy, people.names_of(known))}"
     ]
     if lacking := people.lacking(known):
-        lines.append(f"careful: it is not ready: {', '.join(lacking)} did not show yet to hold it")
+        lines.append(f"careful: it is not ready: no receipt of {', '.join(lacking)} yet")
     return lines
 
 

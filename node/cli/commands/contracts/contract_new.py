@@ -208,7 +208,7 @@ def _lock(place: ContractPlace, text: str | None, moment: Moment | None) -> Lock
     try:
         lock = parse_policy(f"after {text}", place.resolve)
     except BadPolicy as error:
-        raise click.UsageError(f"--after: {error.why}") from None
+        raise click.UsageError(f"--after: {error.why}; or a span from now, such as 90d or 12h") from None
     if not isinstance(lock, AfterHeight | AfterTime):
         raise click.UsageError("--after: one date, height or span")
     return lock
@@ -271,7 +271,10 @@ def _make(place: ContractPlace, name: str, policy: Policy, moment: Moment | None
     contract = replace(contract, names={key: place.known[key] for key in contract.keys if key in place.known})
     held = contract_at(place.data, place.coin, contract.payload)
     if held is not None and held.name != contract.name:
-        raise click.ClickException(f"this policy is kept already, as the contract {held.name}")
+        raise click.ClickException(
+            f"this policy is kept already, as the contract {held.name}: the same keys and times always have the same"
+            " address. Take another key (`moneyer wallet new NAME`) or time to have two"
+        )
     contract = add_contract(place.data, place.coin, contract, place.taken_names())
     effect().done(f"The contract {contract.name} is kept: `moneyer contract show` shows it")
     written = write_files(place, contract, how["files"] or Path())
@@ -316,7 +319,7 @@ def tell(
     for caution in cautions(contract.policy, place.coin, moment, place.names_of(contract)):
         click.echo(fitted(f"careful: {caution.message}"))
         if caution.code == "all_needed":
-            click.echo(as_typed("with one key more, one may be lost:  the same command with --spare WHO"))
+            click.echo(as_typed("with one key more, one may be lost:  the same command, another name, and --spare WHO"))
     if not written:
         return
     print_pairs([(f"for {place.called(contract, key)}", path) for key, path in written.items()])

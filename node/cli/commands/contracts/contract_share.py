@@ -83,8 +83,8 @@ def accept(
     from .contract_words import rows_of, view
 
     place = find_contract_place(data, node)
-    contract = decode_contract(read_handed(file, MAX_CONTRACT), place.coin)
-    contract = replace(contract, name=name or contract.name)
+    sent = decode_contract(read_handed(file, MAX_CONTRACT), place.coin)
+    contract = replace(sent, name=name or sent.name)
     mine = [key for key in contract.keys if key in place.own]
     if not mine:
         raise click.ClickException(
@@ -104,13 +104,18 @@ def accept(
     effect().done(f"The contract {contract.name} is kept: `moneyer contract show` shows it")
     written = []
     for key in mine:
-        path = receipt if receipt and len(mine) == 1 else Path(f"{contract.name}-receipt-{place.own[key]}.json")
+        path = receipt if receipt and len(mine) == 1 else _receipt_path(contract, sent.name_of(key) or place.own[key])
         write_handed(path, _receipt_file(place, contract, key), replace=True)
         written.append(str(path))
     if json:
         print_json({**view(place, contract, moment), "receipts": written})
     else:
         click.echo(f"{contract.name} is kept. Give back the receipt: {', '.join(written)}")
+
+
+def _receipt_path(contract: Contract, person: str) -> Path:
+    """In this folder. `person`: as the maker calls him, since the own key of many a co-signer is `miner`."""
+    return Path(f"{contract.name}-receipt-{person}.json")
 
 
 def _receipt_file(place: ContractPlace, contract: Contract, key: bytes) -> bytes:

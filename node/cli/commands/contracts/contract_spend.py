@@ -161,7 +161,9 @@ def _preimages(path: Path | None) -> dict[bytes, bytes]:
 def _warn_unready(place: ContractPlace, held: Contract) -> None:
     lacking = place.lacking(held)
     if lacking:
-        click.echo(f"careful: {', '.join(lacking)} not shown yet to hold this contract", err=True)
+        click.echo(
+            f"careful: not known here whether {', '.join(lacking)} kept this contract: no receipt of theirs", err=True
+        )
 
 
 def _give(
@@ -220,7 +222,14 @@ def sign(proposal: str, **how: Any) -> None:
     """
     from ...contract_place import confirm, find_contract_place
     from ...output import print_pairs
-    from .proposal_words import chain_state, check_can_be_sent, known_contract, read_proposal, rows_of_proposal
+    from .proposal_words import (
+        chain_state,
+        check_can_be_sent,
+        known_contract,
+        read_proposal,
+        rows_of_proposal,
+        signed_text,
+    )
 
     place = find_contract_place(how["data"], how["node"])
     read, path = read_proposal(place, proposal)
@@ -241,6 +250,8 @@ def sign(proposal: str, **how: Any) -> None:
         raise click.UsageError("--json shows nobody what is signed: look without it first, then say --yes with it")
     confirm(f"Sign it as {names}?" if keys else "Show the secret?", is_sure=how["yes"])
     signed = read.signed_with(_signatures(place, read, keys, how["passphrase_file"]), given)
+    if not how["json"]:
+        click.echo(signed_text(place, signed, held, names))
     _give(place, signed, held, how["out"] or path, how)
 
 
@@ -347,7 +358,7 @@ def submit(proposal: str, **how: Any) -> None:
     said = _Said(place, whole, held)
     trouble = None
     if not how["json"]:
-        click.echo(f"{report['status']}: {said.text}\ntxid {report['txid']}")
+        click.echo(f"{_status_text(report)}: {said.text}\ntxid {report['txid']}")
     if how["wait"]:
         found = watch(place.place, said.confirming(str(report["txid"]), how), _quiet if how["json"] else click.echo)
         report.update(found.report)
@@ -356,6 +367,11 @@ def submit(proposal: str, **how: Any) -> None:
         print_json(report)
     if trouble is not None:
         raise trouble
+
+
+def _status_text(report: dict[str, Any]) -> str:
+    """What became of a payment: a word of the mempool, such as "ready", says little to who pays."""
+    return "in a block" if report["status"] == "confirmed" else "accepted"
 
 
 def _quiet(line: str) -> None:

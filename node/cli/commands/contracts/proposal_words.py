@@ -123,6 +123,13 @@ def missing_text(place: ContractPlace, proposal: Proposal, contract: Contract | 
     return ", and ".join(parts) or None
 
 
+def signed_text(place: ContractPlace, signed: Proposal, contract: Contract | None, names: str) -> str:
+    """What a signature, or a secret, has changed: the rows above it show the proposal before it."""
+    done = f"signed as {names}" if names else "the secret is in it"
+    lack = missing_text(place, signed, contract)
+    return f"\n{done}; {'nothing is missing now' if lack is None else f'still missing: {lack}'}"
+
+
 def proposal_view(place: ContractPlace, proposal: Proposal, contract: Contract | None) -> dict[str, Any]:
     """The proposal for `--json`."""
     from ....core.types import COIN_ASSET

@@ -162,6 +162,9 @@ def list_(data: Path | None, json: bool) -> None:
         ]
         print_json({"swaps": rows})
         return
+    if not held:
+        click.echo("there is no swap here yet: `moneyer swap offer` or `moneyer swap take` begins one")
+        return
     print_table(
         ("id", "you", f"give {coin.symbol}", "back from", "other folder"),
         [

@@ -27,6 +27,7 @@ from ....wallet.keystore import MINER
 from ....wallet.private_files import locked
 from ....wallet.swap_book import SALT_SIZE, SwapRecord, answered, read_swap, secret_of, swap_ids, write_swap
 from ...exits import effect
+from ...output import confirmations
 from ...place import terminal
 from .swap_parties import Party, Sides, check_sides, default_confirmations, open_party, swap_of
 from .swap_words import say_plan
@@ -88,7 +89,7 @@ def make_answer(sides: Sides, terms: Terms, sender: str, how: Mapping[str, Any])
     least = how["confirmations"] or default_confirmations(swap.first)
     if terms.first.confirmations < least:
         raise BadSwap(
-            f"in this offer you pay after {terms.first.confirmations} confirmations of the other side's"
+            f"in this offer you pay after {confirmations(terms.first.confirmations)} of the other side's"
             f" {swap.first.symbol}, and {least} are usual: a reorg could undo them. --confirmations"
             f" {terms.first.confirmations} takes it all the same",
             expected=least,

@@ -176,6 +176,7 @@ def only_swap(folder: Path) -> str:
     """The id of the only swap of a folder. Raises ClickException."""
     known = swap_ids(folder)
     if len(known) != 1:
-        which = f"there are {len(known)} swaps here: name one" if known else "there is no swap here"
-        raise click.ClickException(f"{which}; `moneyer swap list` shows them")
+        if not known:
+            raise click.ClickException("there is no swap here: `moneyer swap offer` or `moneyer swap take` begins one")
+        raise click.ClickException(f"there are {len(known)} swaps here: name one; `moneyer swap list` shows them")
     return known[0]

@@ -41,9 +41,14 @@ def plan_lines(role: Role, swap: Swap) -> Iterator[str]:
         f" (it has its own from {utc_text((terms.second if is_maker else terms.first).refund_time)} on)."
     )
     yield (
-        f"Be there: from the payment to the end look at least every {about(terms.patience).removeprefix('about ')}, or"
+        f"Be there: from the payment to the end look at least every {_interval(terms.patience)}, or"
         " leave `moneyer swap run` running. Who stays away longer can lose both."
     )
+
+
+def _interval(seconds: int) -> str:
+    """How often to look, after "every"."""
+    return f"{seconds} seconds" if seconds < 120 else about(seconds).removeprefix("about ")
 
 
 def _confirmations(half: Half) -> str:
