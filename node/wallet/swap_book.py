@@ -57,8 +57,8 @@ class _SwapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pays_to: _Payload
     payment: _Raw
     claim: _Raw
-    claimed: bool
     refund: _Raw
+    claimed: bool = False
 
 
 prepare(_SwapFile)
@@ -82,9 +82,9 @@ class SwapRecord:
     """33-byte payload on the other coin: what is claimed goes there."""
     payment: Spend | None = None
     claim: Spend | None = None
-    claimed: bool = False
-    """Whether a node took the claim: from then on its secret is public."""
     refund: Spend | None = None
+    claimed: bool = False
+    """Whether a node took the claim, or may have: from then on its secret is public."""
 
     @property
     def own(self) -> Own:
@@ -146,8 +146,8 @@ def read_swap(folder: Path, swap_id: str) -> SwapRecord:
             bytes.fromhex(held.pays_to),
             _decoded(held.payment),
             _decoded(held.claim),
-            held.claimed,
             _decoded(held.refund),
+            held.claimed,
         )
     except WalletMissing:
         raise UnknownSwap(f"there is no swap {swap_id} in {folder}: `moneyer swap list` shows them") from None
@@ -177,8 +177,8 @@ def write_swap(folder: Path, record: SwapRecord) -> None:
         record.pays_to.hex(),
         _encoded(record.payment),
         _encoded(record.claim),
-        record.claimed,
         _encoded(record.refund),
+        record.claimed,
     )
     write_private(path, msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n", replace=True)
 

@@ -545,7 +545,8 @@ def test_a_contract_is_not_accepted_that_was_changed_or_made_for_others(people: 
     assert "was changed" in bob.refused("contract", "accept", "x.json", "--yes")
     (bob.home / "x.json").write_text(json.dumps({**held, "policy": "0400"}))
     assert "the policy in this file is none" in bob.refused("contract", "accept", "x.json", "--yes")
-    anybody = {**held, "policy": "040102" + "00" + key("bob").payload[1:].hex() + "0205000000", "names": {}}
+    keyless = "040102" + "00" + key("bob").payload[1:].hex() + "0205000000"
+    anybody = {**held, "policy": keyless, "names": {}, "receipts": {}}
     (bob.home / "x.json").write_text(json.dumps(anybody))
     assert "without a key" in bob.refused("contract", "accept", "x.json", "--yes")
     assert not (bob.data / "contracts").exists()

@@ -275,10 +275,30 @@ def _make(place: ContractPlace, name: str, policy: Policy, moment: Moment | None
             f"this policy is kept already, as the contract {held.name}: the same keys and times always have the same"
             " address. Take another key (`moneyer wallet new NAME`) or time to have two"
         )
-    contract = add_contract(place.data, place.coin, contract, place.taken_names())
+    contract = add_contract(place.data, place.coin, _with_own_receipts(place, contract), place.taken_names())
     effect().done(f"The contract {contract.name} is kept: `moneyer contract show` shows it")
     written = write_files(place, contract, how["files"] or Path())
     tell(place, contract, moment, written, as_json=how["json"])
+
+
+def _with_own_receipts(place: ContractPlace, contract: Contract) -> Contract:
+    """With receipts by one's own keys: whoever gets the file sees that its maker holds it too.
+
+    Without them where the wallet is locked and nobody can be asked; the maker's own `contract accept` adds them.
+    """
+    from ....wallet.cosigning.receipts import sign_receipt
+    from ....wallet.errors import WalletLocked
+    from ...secret import unlock
+
+    mine = [key for key in contract.keys if key in place.own]
+    if not mine or len(mine) == len(contract.keys):
+        return contract
+    try:
+        wallet, _ = unlock(place.place.wallet_path(), None)
+    except WalletLocked:
+        return contract
+    receipts = [sign_receipt(place.coin, contract.payload, wallet.secret_for(b"\x00" + key)) for key in mine]
+    return contract.with_receipts([(each.key, each.signature) for each in receipts])
 
 
 def write_files(
