@@ -388,6 +388,9 @@ def test_an_heir_takes_over_from_a_time_on(tmp_path: Path) -> None:
         wait_until(lambda: node.get("/v1/mining").json["worker"]["alive"], 60, "the worker")
         alice, bob = (Person(name, tmp_path / name, node).knows("alice", "bob") for name in ("alice", "bob"))
         time = COIN.timestamp + 3_600
+        assert "has come already" in alice.refused(
+            "contract", "inherit", "alice", "bob", "--after", "2020-01-01", status=2
+        )
         alice.done("contract", "inherit", "alice", "bob", "--after", f"time {time}", "--name", "will")
         alice.give("will-for-bob.json", bob)
         bob.done("contract", "accept", "will-for-bob.json", "--yes")

@@ -196,6 +196,11 @@ def test_bad_offers_are_refused_in_a_sentence(coins: TwoCoins, tmp_path: Path) -
     assert unasked.returncode == 1
     assert "nobody can be asked" in unasked.stderr
     answer = coins.taken(offer)
+    (bob_file := Path(bob[1]) / "swaps" / f"{'0' * 12}.json").write_text("{")
+    listed = moneyer("swap", "list", *bob[:2])
+    bob_file.unlink()
+    assert offer["id"] in listed.stdout
+    assert "damaged" in listed.stderr
     other = write_line(replace(read_line(line), patience=601))
     assert "hash of another swap" in said(other)
     bent = write_line(replace(read_line(answer["line"]), patience=601))

@@ -211,6 +211,8 @@ def _lock(place: ContractPlace, text: str | None, moment: Moment | None) -> Lock
         raise click.UsageError(f"--after: {error.why}; or a span from now, such as 90d or 12h") from None
     if not isinstance(lock, AfterHeight | AfterTime):
         raise click.UsageError("--after: one date, height or span")
+    if moment is not None and moment.has_come(lock):
+        raise click.UsageError("--after: this has come already, so the later way would be open at once: take another")
     return lock
 
 

@@ -148,13 +148,19 @@ def list_(data: Path | None, json: bool) -> None:
     """
     from ....contracts.moment import utc_text
     from ....core.coin import format_amount
+    from ....wallet.errors import WalletUnreadable
     from ....wallet.swap_book import read_swap, swap_ids
     from ...output import print_json, print_table
     from ...place import find_place
 
     place = find_place(data, None)
     folder, coin = place.wallet_path().parent, place.local_coin
-    held = [(swap_id, read_swap(folder, swap_id)) for swap_id in swap_ids(folder)]
+    held = []
+    for swap_id in swap_ids(folder):
+        try:
+            held.append((swap_id, read_swap(folder, swap_id)))
+        except WalletUnreadable as error:  # the others are listed all the same
+            click.echo(error.message, err=True)
     if json:
         rows = [
             {"id": each, "role": one.role, "amount": one.gives.amount, "refund_time": one.gives.refund_time}
