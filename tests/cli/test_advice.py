@@ -22,6 +22,7 @@ _WHERE = {"where", "at"}
 """Names of variables that hold ` --data DIR`, or nothing."""
 VALUES = {
     "N": "1",
+    "K": "2",
     "[N]": "1",
     "SECONDS": "5",
     "HASHES": "1000",

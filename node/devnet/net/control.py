@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,9 @@ MAX_ANSWER: Final = 8_000_000
 _MAX_LOCK: Final = 4_096
 PATIENCE: Final = 60.0
 """Seconds that an answer is waited for: a node starts and stops in a few, also on a busy machine."""
+_QUEUE_SECONDS: Final = 5.0
+_QUEUE_PAUSE: Final = 0.05
+"""A full queue of callers is empty as soon as the supervisor had a turn."""
 STATES: Final = ("starting", "up", "stopping", "stopped", "killed", "died")
 
 
@@ -93,7 +97,7 @@ class Control:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
                 sock.settimeout(patience)
-                sock.connect(self.socket_path)
+                _connect(sock, self.socket_path)
                 sock.sendall(json.dumps(request).encode() + b"\n")
                 answer = _line(sock)
         except TimeoutError:
@@ -102,7 +106,7 @@ class Control:
                 "its nodes said",
                 reason="no_answer",
             ) from None
-        except BlockingIOError:  # its queue is full
+        except BlockingIOError:  # its queue stays full
             raise ControlRefused(
                 f"the network on {self.data} has too many callers at once: try again", reason="busy"
             ) from None
@@ -126,6 +130,19 @@ def _holder(data: Path) -> dict[str, Any] | None:
     if not isinstance(held, dict) or not isinstance(held.get("pid"), int) or not isinstance(held.get("socket"), str):
         return None  # it is just starting: nothing stands there yet
     return held
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    """Connect; where the queue of callers is full, again when the supervisor had a turn. Raises OSError."""
+    end = time.monotonic() + _QUEUE_SECONDS
+    while True:
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_QUEUE_PAUSE)
 
 
 def _line(sock: socket.socket) -> dict[str, Any]:

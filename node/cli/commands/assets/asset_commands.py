@@ -1,4 +1,4 @@
-"""`moneyer asset issue, list, show, mint, burn`."""
+"""`moneyer asset`: issue, list, show, mint, burn."""
 
 from __future__ import annotations
 

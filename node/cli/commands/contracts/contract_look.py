@@ -56,7 +56,7 @@ def list_(data: Path | None, node: str | None, json: bool) -> None:
     if json:
         print_json({"contracts": views})
     elif not rows:
-        click.echo('no contracts here yet: moneyer contract new NAME "POLICY" makes one')
+        click.echo('no contracts here yet: `moneyer contract new NAME "POLICY"` makes one')
     else:
         header = ("name", place.coin.symbol, "ready", "who spends", "address")
         print_table(header, rows, right=(place.coin.symbol,), cut=("who spends",), below="address")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -288,4 +287,6 @@ def _pass_on(party: Party, how: dict[str, Any], what_next: str) -> None:
 
 
 def _where(sides: Sides) -> str:
-    return f" --data {shlex.quote(str(sides.folder))}"
+    from ....system.advice import typed
+
+    return f" --data {typed(sides.folder)}"

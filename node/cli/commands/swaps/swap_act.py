@@ -20,6 +20,7 @@ from ....contracts.swaps.swap_terms import Half
 from ....core.codec import show, txid
 from ....core.policy import decode_policy
 from ....core.types import COIN_ASSET, Payment, Spend
+from ....system.advice import typed
 from ....wallet.cosigning.leaf_signing import sign_leaves, witness_size
 from ....wallet.keystore import Wallet
 from ....wallet.private_files import locked
@@ -249,7 +250,7 @@ def _may_be_sent(spend: Spend, party: Party) -> None:
     effect().is_now(
         UNKNOWN,
         f"Transaction {show(txid(spend))} may have been taken: `moneyer swap status {party.terms.swap_id} --data"
-        f" {party.sides.folder}` shows where the swap stands, and the same command goes on",
+        f" {typed(party.sides.folder)}` shows where the swap stands, and the same command goes on",
     )
 
 

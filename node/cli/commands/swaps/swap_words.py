@@ -61,7 +61,7 @@ def step_lines(step: Step, swap_id: str, where: str) -> Iterator[str]:
     if step.by is not None and not step.is_end:
         yield f"{'do it' if step.kind in _COMMANDS else 'look again'} by {utc_text(step.by)}"
     if step.kind in _COMMANDS:
-        yield f"moneyer swap {_COMMANDS[step.kind]} {swap_id}{where}"
+        yield f"moneyer {_COMMANDS[step.kind]} {swap_id}{where}"
 
 
 _NEXT = {
@@ -73,7 +73,7 @@ _NEXT = {
     "done": "done",
     "over": "over",
 }
-_COMMANDS = {"pay": "run", "claim": "claim", "refund": "refund"}
+_COMMANDS = {"pay": "swap run", "claim": "swap claim", "refund": "swap refund"}
 
 
 def party_json(party: Party, seen: Seen | None = None, step: Step | None = None) -> dict[str, Any]:
