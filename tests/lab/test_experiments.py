@@ -19,6 +19,7 @@ from moneyer.node.devnet.lab.experiments import (
     selfish,
     slow_link,
 )
+from moneyer.node.devnet.lab.experiments.contracts import escrow, two_coins
 from moneyer.node.devnet.lab.experiments.notebook import Experiment, Networks, Notebook
 from moneyer.node.devnet.lab.lab_list import EXPERIMENTS
 from moneyer.node.devnet.live.live_network import Network
@@ -105,3 +106,16 @@ def test_the_retarget_follows_the_hash_rate_and_refuses_bits_that_are_too_easy(n
     book = run(hash_swing.EXPERIMENT, networks)
     assert book.facts["code"] == "bad_bits"
     assert book.facts["height"] == hash_swing.WARM_UP + hash_swing.QUICK_PART * len(hash_swing.SWINGS)
+
+
+def test_two_of_three_release_an_escrow_and_one_alone_cannot(networks: Networks) -> None:
+    book = run(escrow.EXPERIMENT, networks)
+    assert book.facts == {"height": 4, "codes": ["bad_witness", "bad_signature", "bad_witness"], "held": [0, 0]}
+    svg = book.pictures["escrow"]
+    assert all(note in svg for note in ("Alice pays in", "Dave pays in"))
+
+
+def test_a_swap_ends_with_both_paid_or_with_both_paid_back(networks: Networks) -> None:
+    book = run(two_coins.EXPERIMENT, networks)
+    assert book.facts["codes"] == ["bad_witness", "locked", "locked"]
+    assert len(set(book.facts["heights"])) == 1

@@ -22,6 +22,7 @@ from .experiments import (
     selfish,
     slow_link,
 )
+from .experiments.contracts import escrow, two_coins
 from .experiments.notebook import Experiment, Notebook
 from .lab_entry import Entry, Kind, LabRun
 
@@ -34,6 +35,8 @@ EXPERIMENTS: Final = (
     away.EXPERIMENT,
     eclipse.EXPERIMENT,
     hash_swing.EXPERIMENT,
+    escrow.EXPERIMENT,
+    two_coins.EXPERIMENT,
 )
 
 

@@ -4,8 +4,8 @@ An experiment is a function that gets a `Notebook`: from it it takes its network
 what each node has then, which rule decided, pictures, and claims that either hold or don't. What comes out is JSON.
 
 **Read** `notebook`, then any experiment, say `fork_and_heal`; `block_scenes` reads the block tree of real nodes for the
-pictures, `past_chain` builds blocks with virtual times. To add one: a file with a function and an `EXPERIMENT` at its
-end, and its line in `lab_list`.
+pictures, `past_chain` builds blocks with virtual times; `contracts/` has the experiments on who may spend. To add one:
+a file with a function and an `EXPERIMENT` at its end, and its line in `lab_list`.
 
 **Processes, threads, locks.** Those of the networks, which end when their `with` ends. An experiment waits for
 conditions and never sleeps; where something is left to chance, the notebook's `chance` draws it, so that a seed repeats

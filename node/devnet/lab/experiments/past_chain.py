@@ -6,7 +6,7 @@ A week of blocks is made in a second; what the retarget does under a swing of ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ....core import codec, pow, rules
 from ....core.coinfile import coin_from_json
 from ....core.errors import MoneyerError
 from ....core.template import Parent, assemble
-from ....core.types import Block, Header
+from ....core.types import Block, Header, Spend
 from ....wallet.derive import development_key
 from ...coinfiles import COIN_FILE, make_once
 from ...devcoin import development_coin
@@ -65,18 +65,21 @@ class PastChain:
         """Hashes that the next block stands for."""
         return pow.block_work(pow.decode_bits(self.context.bits))
 
-    def add(self, timestamp: int) -> bytes:
-        """The bytes of a valid block with this timestamp (or the first that the median allows), on the last one."""
-        block = self.solved(timestamp, self.context.bits)
+    def add(self, timestamp: int, spends: Sequence[Spend] = ()) -> bytes:
+        """The bytes of a valid block with this timestamp (or the first that the median allows), on the last one.
+
+        `spends`: what it holds; they apply in this order.
+        """
+        block = self.solved(timestamp, self.context.bits, spends)
         self.headers.append(block.header)
         self._tip = codec.block_hash(block.header)
         return codec.encode_block(block)
 
-    def solved(self, timestamp: int, bits: int) -> Block:
+    def solved(self, timestamp: int, bits: int, spends: Sequence[Spend] = ()) -> Block:
         """A block on the last one that is solved for these bits, which need not be the right ones. It is not kept."""
         context = self.context
         parent = Parent(self._tip, self.height, context.median_time_past, bits)
-        block = assemble(self.coin, parent, (), receiver=self._receiver, now=timestamp, extra=b"")
+        block = assemble(self.coin, parent, spends, receiver=self._receiver, now=timestamp, extra=b"")
         raw, target, search = codec.encode_header(block.header), pow.decode_bits(bits), HashlibEngine().search
         tried = (search(raw, target, start, _SLICE) for start in range(0, 1 << 32, _SLICE))
         nonce = next(found for found in tried if found is not None)  # such easy targets are met within some hundred
