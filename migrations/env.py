@@ -7,6 +7,6 @@ from sqlalchemy import Connection, MetaData
 
 connection: Connection = context.config.attributes["connection"]
 metadata: MetaData = context.config.attributes["metadata"]
-# SQLite alters by copying a table; the transaction is the caller's, who commits or rolls back the whole upgrade.
+# SQLite alters by copying a table. The transaction is the caller's, on a server too: the whole upgrade or nothing.
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, transactional_ddl=False)
 context.run_migrations()

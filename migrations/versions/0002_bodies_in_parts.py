@@ -13,22 +13,26 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 _PART_BYTES = 16_384
 """As `node.store.chainstate.PART_BYTES` was when this was written: a migration must not change with the program."""
 
 
 def upgrade() -> None:
     op.rename_table("bodies", "whole_bodies")
+    conn = op.get_bind()
+    if conn.dialect.name == "postgresql":  # an index keeps its name, and no other table's may have it
+        op.execute("ALTER INDEX pk_bodies RENAME TO pk_whole_bodies")
     op.create_table(
         "bodies",
-        sa.Column("joined", sa.Integer(), nullable=False),
-        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("joined", WHOLE, nullable=False),
+        sa.Column("first", WHOLE, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("offsets", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["joined"], ["blocks.joined"], name="fk_bodies_joined"),
         sa.PrimaryKeyConstraint("joined", "first", name="pk_bodies"),
     )
-    conn = op.get_bind()
     numbers = conn.execute(sa.text("SELECT joined FROM whole_bodies ORDER BY joined")).scalars().all()
     for joined in numbers:
         body, offsets = conn.execute(

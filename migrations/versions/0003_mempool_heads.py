@@ -10,12 +10,13 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_MEMPOOL = sa.table("mempool", sa.column("head", sa.Boolean()))
+
 
 def upgrade() -> None:
-    op.add_column("mempool", sa.Column("head", sa.Boolean(), server_default=sa.text("0"), nullable=False))
-    op.execute(
-        sa.text("UPDATE mempool SET head = 1 WHERE sequence = (SELECT sequence FROM accounts WHERE payload = sender)")
-    )
+    op.add_column("mempool", sa.Column("head", sa.Boolean(), server_default=sa.false(), nullable=False))
+    is_head = "sequence = (SELECT accounts.sequence FROM accounts WHERE payload = sender)"
+    op.execute(sa.update(_MEMPOOL).values(head=sa.true()).where(sa.text(is_head)))
     op.create_index(
         "ix_mempool_head",
         "mempool",

@@ -17,15 +17,26 @@ _MASK = 2**63 - 1
 """As `node.store.tables.SUM_MASK` was when this was written: a migration must not change with the program."""
 _AT_ONCE = 1_000
 
-_MAIN = sa.text(
-    "SELECT joined, tx_count, fees, size FROM blocks WHERE main_chain = 1 AND height >= :height"
-    " ORDER BY height LIMIT :at_most"
+_BLOCKS = sa.table(
+    "blocks",
+    *map(sa.column, ("joined", "height", "block_hash", "prev_hash", *_NAMES, *(f"total_{name}" for name in _NAMES))),
+    sa.column("main_chain", sa.Boolean()),
 )
-_BESIDE = sa.text(
-    "SELECT blocks.joined, blocks.tx_count, blocks.fees, blocks.size,"
-    " parent.total_tx_count, parent.total_fees, parent.total_size"
-    " FROM blocks JOIN blocks AS parent ON parent.block_hash = blocks.prev_hash"
-    " WHERE blocks.main_chain = 0 AND blocks.joined > :joined ORDER BY blocks.joined LIMIT 1"
+_PARENT = _BLOCKS.alias("parent")
+_COLUMNS = [_BLOCKS.c[name] for name in ("joined", *_NAMES)]
+# By SQLAlchemy, which writes the condition of each dialect's index.
+_MAIN = (
+    sa.select(*_COLUMNS)
+    .where(_BLOCKS.c.main_chain, _BLOCKS.c.height >= sa.bindparam("height", type_=sa.BigInteger()))
+    .order_by(_BLOCKS.c.height)
+    .limit(_AT_ONCE)
+)
+_BESIDE = (
+    sa.select(*_COLUMNS, *(_PARENT.c[f"total_{name}"] for name in _NAMES))
+    .join_from(_BLOCKS, _PARENT, _PARENT.c.block_hash == _BLOCKS.c.prev_hash)
+    .where(~_BLOCKS.c.main_chain, _BLOCKS.c.joined > sa.bindparam("joined", type_=sa.BigInteger()))
+    .order_by(_BLOCKS.c.joined)
+    .limit(1)
 )
 _SAVE = sa.text(
     "UPDATE blocks SET total_tx_count = :tx_count, total_fees = :fees, total_size = :size WHERE joined = :joined"
@@ -40,7 +51,7 @@ def upgrade() -> None:
     conn = op.get_bind()
     height = 0
     sums: tuple[int, ...] = (0, 0, 0)
-    while rows := conn.execute(_MAIN, {"height": height, "at_most": _AT_ONCE}).all():
+    while rows := conn.execute(_MAIN, {"height": height}).all():
         saved = []
         for joined, *own in rows:
             sums = _added(sums, own)

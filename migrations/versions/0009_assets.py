@@ -15,18 +15,34 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 _FEE_RATE_SCALE, _MAX_FEE_RATE = 25_000_000, 2**63 - 1
 """As in `node.core.template` when this was written: a migration must not change with the program."""
 _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'mempool'"
+_CLAIMS = (
+    ("asset_amount", "asset_amount BETWEEN 0 AND 9007199254740991"),
+    ("mints", "mints BETWEEN 0 AND 9007199254740991"),
+    ("asset_size", "asset IS NULL OR length(asset) = 32"),
+    ("locks", "lock_height >= 0 AND lock_time >= 0"),
+)
 _KEPT = "txid, sender, sequence, receiver, cost, fee, size, ready, raw, head"
 
 
 def upgrade() -> None:
     _create_assets()
     _create_holdings()
+    if op.get_bind().dialect.name == "sqlite":
+        _copy_mempool()
+    else:
+        _alter_mempool()
+
+
+def _copy_mempool() -> None:
+    """A table of SQLite's gets no CHECK afterwards, so it is made anew. Its indexes go with the old one."""
     conn = op.get_bind()
     arrived = conn.execute(sa.text(_SEQUENCE)).scalar()
-    # A table gets no CHECK afterwards, so it is made anew. Its indexes go with the old one.
     op.rename_table("mempool", "old_mempool")
     _create_mempool()
     connection: Any = conn.connection.driver_connection
@@ -51,20 +67,32 @@ def _rate_of(fee: Any, size: Any) -> Any:
     return min(fee * _FEE_RATE_SCALE // size, _MAX_FEE_RATE)
 
 
+def _alter_mempool() -> None:
+    """The same where a table can get a CHECK, and a row's bytes are as many as its size says."""
+    op.add_column("mempool", sa.Column("asset", sa.LargeBinary(), nullable=True))
+    for name in ("asset_amount", "mints", "lock_height", "lock_time"):
+        op.add_column("mempool", sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    for name, condition in _CLAIMS:
+        op.create_check_constraint(op.f(f"ck_mempool_{name}"), "mempool", condition)
+    rate = f"least(div(fee::numeric * {_FEE_RATE_SCALE}, size), {_MAX_FEE_RATE})"
+    op.execute(f"UPDATE mempool SET fee_rate = {rate} WHERE size > 0")  # noqa: S608 - numbers of ours
+    _index_claims()
+
+
 def _create_assets() -> None:
     op.create_table(
         "assets",
-        sa.Column("asset_number", sa.Integer(), nullable=False),
+        sa.Column("asset_number", WHOLE, autoincrement=False, nullable=False),
         sa.Column("asset", sa.LargeBinary(), nullable=False),
         sa.Column("issuer", sa.LargeBinary(), nullable=False),
-        sa.Column("symbol", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("decimals", sa.Integer(), nullable=False),
+        sa.Column("symbol", WORDS, nullable=False),
+        sa.Column("name", WORDS, nullable=False),
+        sa.Column("decimals", WHOLE, nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("max_supply", sa.BigInteger(), nullable=False),
         sa.Column("minted", sa.BigInteger(), nullable=False),
         sa.Column("burned", sa.BigInteger(), nullable=False),
-        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("height", WHOLE, nullable=False),
         sa.CheckConstraint("length(asset) = 32", name=op.f("ck_assets_asset_size")),
         sa.CheckConstraint("length(issuer) = 33", name=op.f("ck_assets_issuer_size")),
         sa.CheckConstraint("length(content) = 32", name=op.f("ck_assets_content_size")),
@@ -84,8 +112,8 @@ def _create_assets() -> None:
 def _create_holdings() -> None:
     op.create_table(
         "holdings",
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column("asset_number", sa.Integer(), nullable=False),
+        sa.Column("account_id", WHOLE, nullable=False),
+        sa.Column("asset_number", WHOLE, nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("amount BETWEEN 1 AND 9007199254740991", name=op.f("ck_holdings_amount")),
         sa.PrimaryKeyConstraint("account_id", "asset_number", name=op.f("pk_holdings")),
@@ -94,9 +122,9 @@ def _create_holdings() -> None:
     op.create_index("ix_holdings_asset_number", "holdings", ["asset_number", "amount", "account_id"], unique=False)
     op.create_table(
         "asset_history",
-        sa.Column("asset_number", sa.Integer(), nullable=False),
-        sa.Column("height", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("asset_number", WHOLE, nullable=False),
+        sa.Column("height", WHOLE, nullable=False),
+        sa.Column("position", WHOLE, nullable=False),
         sa.PrimaryKeyConstraint("asset_number", "height", "position", name=op.f("pk_asset_history")),
         sqlite_with_rowid=False,
     )
@@ -106,7 +134,7 @@ def _create_mempool() -> None:
     zero = sa.text("0")
     op.create_table(
         "mempool",
-        sa.Column("arrived", sa.Integer(), nullable=False),
+        sa.Column("arrived", WHOLE, nullable=False),
         sa.Column("txid", sa.LargeBinary(), nullable=False),
         sa.Column("sender", sa.LargeBinary(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -114,7 +142,7 @@ def _create_mempool() -> None:
         sa.Column("cost", sa.BigInteger(), nullable=False),
         sa.Column("fee", sa.BigInteger(), nullable=False),
         sa.Column("fee_rate", sa.BigInteger(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", WHOLE, nullable=False),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("head", sa.Boolean(), server_default=zero, nullable=False),
@@ -125,10 +153,7 @@ def _create_mempool() -> None:
         sa.Column("lock_time", sa.BigInteger(), server_default=zero, nullable=False),
         sa.CheckConstraint("cost BETWEEN 0 AND 9007199254740991", name=op.f("ck_mempool_cost")),
         sa.CheckConstraint("fee BETWEEN 0 AND 9007199254740991", name=op.f("ck_mempool_fee")),
-        sa.CheckConstraint("asset_amount BETWEEN 0 AND 9007199254740991", name=op.f("ck_mempool_asset_amount")),
-        sa.CheckConstraint("mints BETWEEN 0 AND 9007199254740991", name=op.f("ck_mempool_mints")),
-        sa.CheckConstraint("asset IS NULL OR length(asset) = 32", name=op.f("ck_mempool_asset_size")),
-        sa.CheckConstraint("lock_height >= 0 AND lock_time >= 0", name=op.f("ck_mempool_locks")),
+        *(sa.CheckConstraint(condition, name=op.f(f"ck_mempool_{name}")) for name, condition in _CLAIMS),
         sa.CheckConstraint("length(receiver) = 33", name=op.f("ck_mempool_receiver_size")),
         sa.CheckConstraint("length(sender) = 33", name=op.f("ck_mempool_sender_size")),
         sa.CheckConstraint("length(txid) = 32", name=op.f("ck_mempool_txid_size")),
@@ -151,12 +176,17 @@ def _index_mempool() -> None:
         unique=False,
         sqlite_where=sa.text("head = 1"),
     )
+    _index_claims()
+
+
+def _index_claims() -> None:
     op.create_index(
         "ix_mempool_asset",
         "mempool",
         ["sender", "asset", "asset_amount", "mints"],
         unique=False,
         sqlite_where=sa.text("asset IS NOT NULL"),
+        postgresql_where=sa.text("asset IS NOT NULL"),
     )
     op.create_index(
         "ix_mempool_locks",
@@ -164,4 +194,5 @@ def _index_mempool() -> None:
         ["lock_height", "lock_time"],
         unique=False,
         sqlite_where=sa.text("lock_height > 0 OR lock_time > 0"),
+        postgresql_where=sa.text("lock_height > 0 OR lock_time > 0"),
     )

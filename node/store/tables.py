@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -41,6 +42,12 @@ metadata = MetaData(
     }
 )
 
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+"""A whole number of up to 64 bits. SQLite's INTEGER has as many, and no other type of its numbers a rowid."""
+
+WORDS = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text, compared and sorted by its bytes: as SQLite does, and whatever the server's locale is, or becomes."""
+
 
 def _size(column: str, size: int) -> CheckConstraint:
     return CheckConstraint(f"length({column}) = {size}", name=f"{column}_size")
@@ -53,17 +60,18 @@ def _money(column: str) -> CheckConstraint:
 blocks = Table(
     "blocks",
     metadata,
-    Column("joined", Integer, primary_key=True),  # order in which blocks joined the tree: breaks ties of work
+    # The order in which blocks joined the tree: breaks ties of work.
+    Column("joined", WHOLE, primary_key=True, autoincrement=False),
     Column("block_hash", LargeBinary, nullable=False),
     Column("prev_hash", LargeBinary, nullable=False),
-    Column("height", Integer, nullable=False),
+    Column("height", WHOLE, nullable=False),
     Column("work", LargeBinary, nullable=False),  # cumulative, 32 bytes big-endian: sorts as the number does
-    Column("status", Text, nullable=False),  # stored (never connected yet), connected (valid), invalid
+    Column("status", WORDS, nullable=False),  # stored (never connected yet), connected (valid), invalid
     Column("main_chain", Boolean, nullable=False),
-    Column("invalid_code", Text),
+    Column("invalid_code", WORDS),
     Column("header", LargeBinary, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("tx_count", Integer, nullable=False),
+    Column("size", WHOLE, nullable=False),
+    Column("tx_count", WHOLE, nullable=False),
     Column("miner", LargeBinary, nullable=False),
     Column("reward", BigInteger, nullable=False),
     Column("fees", BigInteger, nullable=False),
@@ -87,6 +95,7 @@ blocks = Table(
         "height",
         unique=True,
         sqlite_where=text("main_chain = 1"),  # as SQLAlchemy writes it in queries: else SQLite scans
+        postgresql_where=text("main_chain"),
     ),
     Index("ix_blocks_height", "height"),  # a block's children: an index by prev_hash grows at random places
     Index("ix_blocks_work", "work"),
@@ -96,8 +105,8 @@ blocks = Table(
 bodies = Table(
     "bodies",
     metadata,
-    Column("joined", Integer, ForeignKey("blocks.joined"), primary_key=True),
-    Column("first", Integer, primary_key=True),  # position of the part's first transaction
+    Column("joined", WHOLE, ForeignKey("blocks.joined"), primary_key=True),
+    Column("first", WHOLE, primary_key=True),  # position of the part's first transaction
     Column("body", LargeBinary, nullable=False),
     Column("offsets", LargeBinary, nullable=False),  # u32 little-endian each: where a transaction begins in body
 )
@@ -110,8 +119,8 @@ transactions = Table(
     "transactions",
     metadata,
     Column("shown_txid", LargeBinary, primary_key=True),
-    Column("height", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("height", WHOLE, nullable=False),
+    Column("position", WHOLE, nullable=False),
     _size("shown_txid", 32),
     sqlite_with_rowid=False,
 )
@@ -121,7 +130,7 @@ transactions = Table(
 accounts = Table(
     "accounts",
     metadata,
-    Column("account_id", Integer, primary_key=True),
+    Column("account_id", WHOLE, primary_key=True, autoincrement=False),
     Column("payload", LargeBinary, nullable=False),
     Column("balance", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -136,9 +145,9 @@ accounts = Table(
 account_history = Table(
     "account_history",
     metadata,
-    Column("account_id", Integer, primary_key=True),
-    Column("height", Integer, primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("account_id", WHOLE, primary_key=True),
+    Column("height", WHOLE, primary_key=True),
+    Column("position", WHOLE, primary_key=True),
     sqlite_with_rowid=False,
 )
 """Main chain only: which transactions touched an account."""
@@ -146,17 +155,17 @@ account_history = Table(
 assets = Table(
     "assets",
     metadata,
-    Column("asset_number", Integer, primary_key=True),  # in the order of issue
+    Column("asset_number", WHOLE, primary_key=True, autoincrement=False),  # in the order of issue
     Column("asset", LargeBinary, nullable=False),  # its id
     Column("issuer", LargeBinary, nullable=False),
-    Column("symbol", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("decimals", Integer, nullable=False),
+    Column("symbol", WORDS, nullable=False),
+    Column("name", WORDS, nullable=False),
+    Column("decimals", WHOLE, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("max_supply", BigInteger, nullable=False),
     Column("minted", BigInteger, nullable=False),
     Column("burned", BigInteger, nullable=False),
-    Column("height", Integer, nullable=False),  # of the block with its issue
+    Column("height", WHOLE, nullable=False),  # of the block with its issue
     UniqueConstraint("asset"),
     _size("asset", 32),
     _size("issuer", 33),
@@ -173,8 +182,8 @@ assets = Table(
 holdings = Table(
     "holdings",
     metadata,
-    Column("account_id", Integer, primary_key=True),
-    Column("asset_number", Integer, primary_key=True),
+    Column("account_id", WHOLE, primary_key=True),
+    Column("asset_number", WHOLE, primary_key=True),
     Column("amount", BigInteger, nullable=False),
     CheckConstraint(f"amount BETWEEN 1 AND {MAX_MONEY}", name="amount"),
     Index("ix_holdings_asset_number", "asset_number", "amount", "account_id"),
@@ -185,9 +194,9 @@ holdings = Table(
 asset_history = Table(
     "asset_history",
     metadata,
-    Column("asset_number", Integer, primary_key=True),
-    Column("height", Integer, primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("asset_number", WHOLE, primary_key=True),
+    Column("height", WHOLE, primary_key=True),
+    Column("position", WHOLE, primary_key=True),
     sqlite_with_rowid=False,
 )
 """Main chain only: which transactions issued, moved, minted or burned an asset."""
@@ -195,7 +204,7 @@ asset_history = Table(
 mempool = Table(
     "mempool",
     metadata,
-    Column("arrived", Integer, primary_key=True),
+    Column("arrived", WHOLE, primary_key=True),
     Column("txid", LargeBinary, nullable=False),
     Column("sender", LargeBinary, nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -203,10 +212,10 @@ mempool = Table(
     Column("cost", BigInteger, nullable=False),  # amount + fee
     Column("fee", BigInteger, nullable=False),
     Column("fee_rate", BigInteger, nullable=False),  # core.template.fee_rate
-    Column("size", Integer, nullable=False),
+    Column("size", WHOLE, nullable=False),
     Column("ready", Boolean, nullable=False),  # else waiting behind a gap
     Column("raw", LargeBinary, nullable=False),
-    Column("head", Boolean, nullable=False, server_default=text("0")),  # its sequence is the sender's confirmed one
+    Column("head", Boolean, nullable=False, server_default=false()),  # its sequence is the sender's confirmed one
     # Rules 2. `asset`: of what it moves, mints or burns; NULL for the coin, and for an issue.
     Column("asset", LargeBinary),
     Column("asset_amount", BigInteger, nullable=False, server_default=text("0")),  # leaves the sender's holding
@@ -237,25 +246,28 @@ Index(
     mempool.c.fee_rate.desc(),
     mempool.c.arrived,
     sqlite_where=text("head = 1"),
+    postgresql_where=text("head"),
 )
 
 Index(
     "ix_mempool_asset",
     *(mempool.c.sender, mempool.c.asset, mempool.c.asset_amount, mempool.c.mints),
     sqlite_where=text("asset IS NOT NULL"),
+    postgresql_where=text("asset IS NOT NULL"),
 )
 Index(
     "ix_mempool_locks",
     *(mempool.c.lock_height, mempool.c.lock_time),
     sqlite_where=text("lock_height > 0 OR lock_time > 0"),
+    postgresql_where=text("lock_height > 0 OR lock_time > 0"),
 )
 
 mempool_totals = Table(
     "mempool_totals",
     metadata,
-    Column("row", Integer, primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("row", WHOLE, primary_key=True, autoincrement=False),
+    Column("count", WHOLE, nullable=False),
+    Column("bytes", WHOLE, nullable=False),
     CheckConstraint("row = 1", name="one_row"),
     CheckConstraint("count >= 0 AND bytes >= 0", name="not_negative"),
 )
@@ -263,18 +275,18 @@ mempool_totals = Table(
 peers = Table(
     "peers",
     metadata,
-    Column("url", Text, primary_key=True),
-    Column("node_id", Text),
-    Column("state", Text, nullable=False),
-    Column("height", Integer, nullable=False),
+    Column("url", WORDS, primary_key=True),
+    Column("node_id", WORDS),
+    Column("state", WORDS, nullable=False),
+    Column("height", WHOLE, nullable=False),
     Column("work", LargeBinary, nullable=False),
-    Column("agent", Text, nullable=False),
-    Column("direction", Text, nullable=False),
-    Column("added_at", Integer, nullable=False),
-    Column("last_seen", Integer),
-    Column("latency_ms", Integer),
-    Column("score", Integer, nullable=False),
-    Column("banned_until", Integer),
+    Column("agent", WORDS, nullable=False),
+    Column("direction", WORDS, nullable=False),
+    Column("added_at", WHOLE, nullable=False),
+    Column("last_seen", WHOLE),
+    Column("latency_ms", WHOLE),
+    Column("score", WHOLE, nullable=False),
+    Column("banned_until", WHOLE),
     _size("work", 32),
     CheckConstraint("length(url) <= 300 AND length(agent) <= 100", name="bounded"),
 )
@@ -282,16 +294,16 @@ peers = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("job_id", Text, nullable=False),
+    Column("number", WHOLE, primary_key=True),
+    Column("job_id", WORDS, nullable=False),
     Column("receiver", LargeBinary),
-    Column("wanted", Integer, nullable=False),
-    Column("mined", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("wanted", WHOLE, nullable=False),
+    Column("mined", WHOLE, nullable=False),
+    Column("state", WORDS, nullable=False),
+    Column("message", WORDS, nullable=False),
     Column("last_hash", LargeBinary),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("updated_at", WHOLE, nullable=False),
     UniqueConstraint("job_id"),
     CheckConstraint("state IN ('open', 'done', 'failed')", name="state"),
     CheckConstraint("wanted >= 1 AND mined BETWEEN 0 AND wanted", name="mined"),
@@ -301,7 +313,7 @@ jobs = Table(
 meta = Table(
     "meta",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", WORDS, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
 """chain_id, node_id."""
