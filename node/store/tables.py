@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from ..core.types import MAX_MONEY
 
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0010"
 """The newest migration. Known without importing Alembic, so that a start with nothing to do is quick."""
 
 SUM_MASK = 2**63 - 1
@@ -317,3 +317,23 @@ meta = Table(
     Column("value", LargeBinary, nullable=False),
 )
 """chain_id, node_id."""
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("number", WHOLE, primary_key=True),
+    Column("kind", WORDS, nullable=False),
+    Column("status", LargeBinary, nullable=False),
+    Column("committed", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    CheckConstraint("number BETWEEN 1 AND 2147483647", name="number"),
+    CheckConstraint("length(kind) BETWEEN 1 AND 20 AND length(status) <= 65536", name="bounded"),
+    CheckConstraint("committed >= 0", name="committed"),
+    CheckConstraint("started_at >= 0 AND seen_at >= 0", name="times"),
+)
+"""PostgreSQL: a row for each process that has the database open, and perhaps of some that ended (`backends`).
+
+`number`: also that of the session lock by which it is known to be alive; `status`: JSON; `committed`: what the counter
+of commits was at its last one, by which a COMMIT is looked up whose answer was lost; times Unix seconds.
+"""
