@@ -27,7 +27,7 @@ from moneyer.node.chain.signatures import verify_signatures
 from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import Transfer
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 
 BLOCKS = 3 if SHORT else 10
 TRANSFERS = 2_000

@@ -39,7 +39,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import Transfer
 from moneyer.node.service import Node
-from moneyer.node.store.backends.driver import driver, journal_mode
+from moneyer.node.store.backends.sqlite.driver import driver, journal_mode
 from tests.kit.callers.handlers import HERE
 
 CONNECTIONS = 8

@@ -28,7 +28,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.service import Node
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import key
 

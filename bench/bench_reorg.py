@@ -27,7 +27,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import blocks
-from moneyer.node.store.backends.engines import open_engine
+from moneyer.node.store.backends.sqlite.engines import open_engine
 from moneyer.node.store.engine import Store
 from moneyer.node.store.unconfirmed import entries
 

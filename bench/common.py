@@ -27,8 +27,8 @@ from typing import NamedTuple, TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from moneyer.node.store.backends.driver import journal_mode
-from moneyer.node.store.backends.driver import version as sqlite_version
+from moneyer.node.store.backends.sqlite.driver import journal_mode
+from moneyer.node.store.backends.sqlite.driver import version as sqlite_version
 
 SHORT = os.environ.get("MONEYER_BENCH") == "short"
 """`MONEYER_BENCH=short`: smaller, some ten seconds a bench; figures are rougher."""

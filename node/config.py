@@ -53,6 +53,12 @@ class Config:
     """What is worth a line: debug, info, warning or error."""
     log_json: bool = False
     """Each line of the log a JSON object."""
+    database_url: str | None = None
+    """`postgresql://…`: the chain is there, and not in a file of the data folder. It may hold a password."""
+    read_database_url: str | None = None
+    """A replica of it, for reads."""
+    unsafe_database: bool = False
+    """Take a server that may lose what it has acknowledged."""
     passphrase_file: Path | None = None
     """Key file of an encrypted wallet; without it the environment is looked at, and else the wallet stays locked."""
 

@@ -25,7 +25,7 @@ from granian.server import MPServer
 from .api.http.guard import is_open
 from .config import Config
 from .core.errors import MoneyerError
-from .store.backends.driver import fold_log
+from .store.backends.sqlite.driver import fold_log
 from .system import locks, logs
 from .system.advice import typed
 from .system.forking import CONTEXT
@@ -299,7 +299,7 @@ def _allow_files() -> None:
 
 
 def _warn_of_sqlite() -> None:
-    from .store.backends.driver import warning
+    from .store.backends.sqlite.driver import warning
 
     if (slower := warning()) is not None:
         log.warning("%s", slower)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from moneyer.node.store.backends.driver import has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import has_safe_wal
 from tests.kit.chains import key
 from tests.kit.commands import asked, moneyer, open_to_others
 from tests.kit.mining.stratum import Stratum

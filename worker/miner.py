@@ -17,7 +17,7 @@ from time import monotonic
 from ..node.chain.accept import Chain
 from ..node.core.errors import MoneyerError
 from ..node.core.types import Block
-from ..node.store.backends.driver import DatabaseError
+from ..node.store.backends.sqlite.driver import DatabaseError
 from ..node.store.engine import Store
 from ..node.store.errors import StoreUnavailable, cause_of
 from ..node.store.mining import Kind, Mode

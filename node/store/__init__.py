@@ -10,7 +10,7 @@ runs jobs that write (`write`, `submit`, `write_item`); what a job did is durabl
                           BEGIN IMMEDIATE, one fsync; then their callers have their answers
           | after each commit: wakes `wait_for_change` here, rings the other processes' bells
           v
-    "doorbell"            one thread a process: hears other processes' rings through a FIFO (`backends.doorbell`), and
+    "doorbell"            one thread a process: hears other processes' rings through a FIFO (`sqlite.doorbell`), and
                           wakes `wait_for_change`, whose caller looks at `PRAGMA data_version`
 
 Several processes (a node, its worker, Stratum, commands) use one file: SQLite lets one of them write at a time.

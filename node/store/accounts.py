@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, Integer, bindparam, func, select
 
 from ..core.types import NO_ACCOUNT, Account
-from .backends.engines import Among, Query
+from .backends.statements import Among, Query
 from .tables import account_history, accounts
 from .transactions import Confirmed, HistoryPages, Place
 

@@ -16,7 +16,7 @@ from ..core.errors import Malformed
 from ..core.pow import median_time_past
 from ..core.rules import MEDIAN_SPAN
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
-from .backends.engines import Among, Query
+from .backends.statements import Among, Query
 from .errors import StoreDamaged
 from .tables import blocks, bodies
 

@@ -23,7 +23,7 @@ from ..core.ledger import BlockContext, Effect, Ledger, Touched, coinbase_of, fe
 from ..core.types import HEADER_SIZE, NO_ACCOUNT, Account, Block, Coinbase, Header, Transfer
 from . import blocks
 from .assets.asset_state import AssetState
-from .backends.engines import Among, Many, Query, Values
+from .backends.statements import Among, Many, Query, Values
 from .blocks import CONNECTED, INVALID, STORED
 from .tables import SUM_MASK, account_history, accounts, bodies, transactions
 from .tables import blocks as table

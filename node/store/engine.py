@@ -18,10 +18,10 @@ from ..config import Config
 from ..core.coin import Coin
 from ..core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from ..core.errors import BadCoin
-from .backends import driver as sqlite
-from .backends.doorbell import Doorbell
-from .backends.driver import DatabaseError, fold_log
-from .backends.engines import BUSY_SECONDS, Readers, open_engine, reading_a_copy, refusing
+from .backends.sqlite import driver as sqlite
+from .backends.sqlite.doorbell import Doorbell
+from .backends.sqlite.driver import DatabaseError, fold_log
+from .backends.sqlite.engines import BUSY_SECONDS, Readers, open_engine, reading_a_copy, refusing
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import check, genesis, made, schema
 from .opening.behind import BackgroundCheck

@@ -1,6 +1,6 @@
-"""What can go wrong between a node and its database, and the one place where SQLite's errors become sentences.
+"""What can go wrong between a node and its database, and the one place where a database's errors become sentences.
 
-SQLite's own words stand in the log alone: a person is told the cause and what to do.
+The database's own words stand in the log alone: a person is told the cause and what to do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from ..core.errors import MoneyerError
 from ..system.advice import typed
@@ -34,6 +34,16 @@ class StoreBusy(StoreUnavailable):
     code = "busy"
 
 
+class StoreConflict(StoreBusy):
+    """Two transactions were in each other's way; this one was undone, and may be tried again at once."""
+
+
+class StoreLost(StoreUnavailable):
+    """The database's server does not answer, or has ended the connection."""
+
+    code = "database_lost"
+
+
 class StoreFailed(StoreUnavailable):
     """The disk is full, read-only or failing."""
 
@@ -51,6 +61,10 @@ class Fault(Enum):
 
     BUSY = "busy"
     """Another process is at work in the file: it passes."""
+    CONFLICT = "conflict"
+    """Another transaction was in the way: it passes, and at once."""
+    LOST = "lost"
+    """The server does not answer, or ended the connection."""
     DISK = "disk"
     """The disk, the rights or the machine: the file itself may well be sound."""
     DAMAGE = "damage"
@@ -60,7 +74,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why SQLite refused. `words`: what is so, to stand behind a colon or in brackets."""
+    """Why the database refused. `words`: what is so, to stand behind a colon or in brackets."""
 
     fault: Fault
     words: str
@@ -97,6 +111,28 @@ _CODES: Final = {
     "file is not a database": 26,
 }
 """The codes of SQLite's texts (`sqlite3_errstr`): a backup's errors come without a code."""
+_LOST: Final = Cause(Fault.LOST, "its server does not answer")
+_CONFLICT: Final = Cause(Fault.CONFLICT, "another transaction is in the way")
+STATES: Final = {
+    "08": _LOST,
+    "57P": _LOST,
+    "28": Cause(Fault.DISK, "its server does not take this user, or this password"),
+    "3D": Cause(Fault.DISK, "its server has no database of that name"),
+    "42501": _FORBIDDEN,
+    "25006": Cause(Fault.DISK, "it can be read only: it is a replica"),
+    "40": _CONFLICT,
+    "55P03": _BUSY,
+    "57014": _BUSY,
+    "53300": Cause(Fault.BUSY, "its server takes no more connections"),
+    "25P03": _BUSY,
+    "53100": Cause(Fault.DISK, "the server's disk is full"),
+    "53": Cause(Fault.DISK, "the server is short of memory or disk"),
+    "58": Cause(Fault.DISK, "the server's disk failed to read or write"),
+    "23": CAUSES[19],
+    "XX": Cause(Fault.DAMAGE, "its pages contradict each other"),
+}
+"""By the beginning of PostgreSQL's SQLSTATE, the longest that fits
+(https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 _UNKNOWN: Final = Cause(Fault.UNKNOWN, "what is in it cannot be read")
 _NOTE_SECONDS: Final = 60.0
 _noted: dict[Fault, float] = {}
@@ -106,6 +142,8 @@ _noted: dict[Fault, float] = {}
 def cause_of(error: BaseException) -> Cause:
     """The cause behind an error of the driver, or behind SQLAlchemy's that has one in it; noted in the log."""
     original = getattr(error, "orig", None) or error
+    if hasattr(original, "sqlstate"):  # psycopg's
+        return _server_cause(original)
     code = getattr(original, "sqlite_errorcode", _CODES.get(str(original), 0))
     cause = CAUSES.get(code & 0xFF, _UNKNOWN)
     if cause.fault is not Fault.BUSY:
@@ -113,19 +151,35 @@ def cause_of(error: BaseException) -> Cause:
     return cause
 
 
+def _server_cause(original: Any) -> Cause:
+    """psycopg tells no state where there was no answer."""
+    state: str = original.sqlstate or ("08" if type(original).__name__.endswith("OperationalError") else "")
+    begins = (state[:length] for length in (5, 3, 2))
+    cause = next((STATES[each] for each in begins if each in STATES), _UNKNOWN)
+    if cause.fault not in (Fault.BUSY, Fault.CONFLICT):
+        note(cause.fault, f"{original} ({state or type(original).__name__})")
+    return cause
+
+
 def note(fault: Fault, words: str) -> None:
-    """Write SQLite's own words to the log, once a minute for each kind of fault."""
+    """Write the database's own words to the log, once a minute for each kind of fault."""
     now = monotonic()
     if now - _noted.get(fault, -_NOTE_SECONDS) >= _NOTE_SECONDS:
         _noted[fault] = now
-        log.info("SQLite says: %s", words[:500])
+        log.info("the database says: %s", words[:500])
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:
     """Why a running node's database did not do what was asked."""
     cause = cause_of(error)
-    if cause.fault is Fault.BUSY:
+    if cause is _BUSY:
         return StoreBusy("the database is busy with another process's work: try again")
+    if cause.fault is Fault.BUSY:
+        return StoreBusy(f"the database is busy ({cause.words}): try again")
+    if cause.fault is Fault.CONFLICT:
+        return StoreConflict("the database had another transaction in the way: try again")
+    if cause.fault is Fault.LOST:
+        return StoreLost(f"the database cannot be reached now ({cause.words}): try again")
     if cause.fault is Fault.DAMAGE:
         return StoreFailed(f"the database is damaged ({cause.words}): `moneyer verify` tells more")
     if cause.fault is Fault.DISK:
@@ -135,9 +189,15 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     return StoreFailed("the database did not do what was asked: the node's log says more, and so does `moneyer verify`")
 
 
-def refused(database: Path, error: BaseException) -> StoreRefused:
-    """Why a file cannot be opened, from what SQLite or SQLAlchemy raised."""
+def refused(database: Path | str, error: BaseException) -> StoreRefused:
+    """Why a database cannot be opened, from what its driver or SQLAlchemy raised. `database`: a file, or a server's
+    database as it is shown."""
     cause = cause_of(error)
+    if isinstance(database, str) and cause.fault in (Fault.LOST, Fault.DISK, Fault.BUSY, Fault.CONFLICT):
+        return StoreRefused(
+            f"{database} cannot be opened ({cause.words}): see that the server runs, and that its address, database, "
+            "user and password are right"
+        )
     if cause.fault is Fault.BUSY:
         return StoreRefused(f"{database} is in use by another process for long: try again when it is done")
     if cause.fault is Fault.DISK:
@@ -147,8 +207,13 @@ def refused(database: Path, error: BaseException) -> StoreRefused:
     return damaged(database, cause.words)
 
 
-def damaged(database: Path, how: str) -> StoreRefused:
-    """A file that is damaged or no database. `how`: a clause of ours."""
+def damaged(database: Path | str, how: str) -> StoreRefused:
+    """A database that is damaged, or a file that is none. `how`: a clause of ours."""
+    if isinstance(database, str):
+        return StoreRefused(
+            f"{database} is damaged, or no database of Moneyer's ({how}). It was left as it is: put a backup in its "
+            "place, or name another database with --database"
+        )
     return StoreRefused(
         f"{database} is damaged or no database ({how}). It was left as it is: {ways_out(database.parent)}; "
         "`moneyer verify` tells more"

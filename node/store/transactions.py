@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, ScalarSelect, Table, 
 from ..core import codec
 from ..core.errors import Malformed
 from ..core.types import Transaction
-from .backends.engines import Query
+from .backends.statements import Query
 from .errors import StoreDamaged
 from .tables import blocks, bodies, transactions
 

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import MoneyerError
-from .backends.engines import execute
+from .backends.statements import execute
 from .errors import StoreBusy, StoreFailed, unavailable
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from moneyer.node.api.http import inflight
 from moneyer.node.api.http.connections import connections_of
 from moneyer.node.api.http.errors import CallerGone, Incomplete, NotNow, TooSlow
 from moneyer.node.api.http.inflight import FEW, Flights, Phase
-from moneyer.node.store.backends.driver import has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import has_safe_wal
 from moneyer.node.system.shares import (
     DEAR_READS,
     LARGE_BODIES,

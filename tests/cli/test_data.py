@@ -12,7 +12,7 @@ import pytest
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.core.coinfile import coin_to_toml
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.engine import Store, load_coin
 from moneyer.node.store.tables import SCHEMA_REVISION
 from moneyer.node.system.locks import hold

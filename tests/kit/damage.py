@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node
 from tests.kit.running import launch, log_of

@@ -23,7 +23,7 @@ from moneyer.node.core.policy import Key as KeyLeaf
 from moneyer.node.core.types import COIN_ASSET, Block, Payment, Spend, Transfer
 from moneyer.node.store import blocks, meta
 from moneyer.node.store.assets import asset_pages
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.snapshots.restore import rows_of

@@ -10,7 +10,7 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.store import meta
-from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import driver, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreBusy, StoreRefused
 from tests.kit.chains import transfer
@@ -58,7 +58,7 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
 def test_a_new_folder_that_another_process_has_locked_for_long_is_refused_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from moneyer.node.store.backends import engines
+    from moneyer.node.store.backends.sqlite import engines
 
     monkeypatch.setattr(engines, "BUSY_SECONDS", 0.1)
     folder = made(tmp_path)

@@ -13,7 +13,7 @@ from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core.address import encode_address
 from moneyer.node.core.coin import Coin
 from moneyer.node.store import blocks, transactions
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.kit.chains import easy_coin
 from tests.kit.damage import CHAIN, made

@@ -17,7 +17,7 @@ from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store import blocks
-from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import driver, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreDamaged, StoreRefused
 from tests.kit.damage import CHAIN, bytes_of, change, made

@@ -12,7 +12,7 @@ import pytest
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store import meta
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, made, template
 from tests.kit.nodes import Node

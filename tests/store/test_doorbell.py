@@ -11,8 +11,8 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.store import meta
-from moneyer.node.store.backends import doorbell
-from moneyer.node.store.backends.doorbell import Doorbell
+from moneyer.node.store.backends.sqlite import doorbell
+from moneyer.node.store.backends.sqlite.doorbell import Doorbell
 from moneyer.node.store.engine import Store
 from tests.kit.damage import CHAIN
 from tests.kit.system.processes import Child, children

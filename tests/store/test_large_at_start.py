@@ -9,7 +9,7 @@ import pytest
 
 from moneyer.node.config import Config
 from moneyer.node.store import meta
-from moneyer.node.store.backends.driver import has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreFailed, StoreRefused
 from moneyer.node.system.locks import is_held

@@ -12,7 +12,7 @@ import pytest
 from moneyer.node.config import Config
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.store import blocks
-from moneyer.node.store.backends.driver import driver, fold_log, has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import driver, fold_log, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from tests.kit.commands import moneyer, refusal

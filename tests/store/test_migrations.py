@@ -19,8 +19,8 @@ from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store import blocks
-from moneyer.node.store.backends.driver import driver
-from moneyer.node.store.backends.engines import open_engine
+from moneyer.node.store.backends.sqlite.driver import driver
+from moneyer.node.store.backends.sqlite.engines import open_engine
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.opening import check, migrate, schema

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.core import codec
-from moneyer.node.store.backends.driver import has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import has_safe_wal
 from tests.kit.chains import transfer
 from tests.kit.running import ALICE, BOB, Answer, rich_coin, running
 from tests.kit.system.processes import Child, children

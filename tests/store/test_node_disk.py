@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.chains import transfer
 from tests.kit.nodes import Node
 from tests.kit.running import ALICE, BOB, Answer, RunningNode, rich_coin, running

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.config import Config
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.damage import CHAIN, made, refused
 from tests.kit.nodes import place_coin
 from tests.kit.system.ports import free_port

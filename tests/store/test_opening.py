@@ -12,7 +12,7 @@ from moneyer.node.config import Config
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.errors import BadCoin
 from moneyer.node.store import meta
-from moneyer.node.store.backends import driver
+from moneyer.node.store.backends.sqlite import driver
 from moneyer.node.store.engine import Store, load_coin
 from moneyer.node.store.errors import StoreFailed, StoreRefused
 from moneyer.node.store.opening import schema

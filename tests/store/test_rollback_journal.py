@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from moneyer.node.chain.verify import verify_chain
-from moneyer.node.store.backends import driver as sqlite
-from moneyer.node.store.backends import engines
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite import engines
+from moneyer.node.store.backends.sqlite import driver as sqlite
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.opening import schema
 from tests.kit.damage import CHAIN, made
 from tests.kit.nodes import Node

@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from moneyer.node.store.backends.engines import open_engine
+from moneyer.node.store.backends.sqlite.engines import open_engine
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION, metadata
 
@@ -92,7 +92,7 @@ def test_every_connection_is_durable_and_checks_foreign_keys(tmp_path: Path) -> 
 
 
 def test_the_journal_is_wal_exactly_where_sqlite_has_the_fix(tmp_path: Path) -> None:
-    from moneyer.node.store.backends import driver
+    from moneyer.node.store.backends.sqlite import driver
 
     engine = open_new(tmp_path / "chain.db", write=True)
     with engine.connect() as conn:

@@ -13,7 +13,7 @@ from types import FrameType
 import pytest
 
 from moneyer.node.store import meta
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.snapshots.restore import check_own
 from moneyer.node.store.snapshots.take import check_name, find, take

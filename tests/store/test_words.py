@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from moneyer.node.store import errors
-from moneyer.node.store.backends.driver import DatabaseError, driver
+from moneyer.node.store.backends.sqlite.driver import DatabaseError, driver
 from moneyer.node.store.errors import Fault, StoreBusy, StoreFailed, cause_of, refused, unavailable
 from tests.kit.words import NOT_FOR_PEOPLE
 

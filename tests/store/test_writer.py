@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from moneyer.node.core.errors import BadSequence, MoneyerError
 from moneyer.node.store import meta
-from moneyer.node.store.backends.driver import driver
-from moneyer.node.store.backends.engines import open_engine
+from moneyer.node.store.backends.sqlite.driver import driver
+from moneyer.node.store.backends.sqlite.engines import open_engine
 from moneyer.node.store.errors import StoreBusy, StoreFailed, StoreUnavailable
 from moneyer.node.store.opening import schema
 from moneyer.node.store.writer import MAX_WAITING, Writer

@@ -16,7 +16,7 @@ from moneyer.node.api.shapes.mining import WorkerStatus
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.cli.exits import USAGE
 from moneyer.node.core.coin import Coin
-from moneyer.node.store.backends.driver import driver, has_safe_wal
+from moneyer.node.store.backends.sqlite.driver import driver, has_safe_wal
 from moneyer.node.system.locks import hold
 from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin

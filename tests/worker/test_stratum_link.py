@@ -15,7 +15,7 @@ import pytest
 
 from moneyer.node.chain.accept import Chain
 from moneyer.node.core import codec
-from moneyer.node.store.backends.driver import driver
+from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.worker.stratum.link import OFFER_SECONDS, NodeLink
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.mining.workers import NodeFolder

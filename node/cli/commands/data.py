@@ -131,7 +131,7 @@ def backup(data: Path | None, file: Path, json: bool) -> None:
     \b
     moneyer db backup --data data/node1 chain-monday.db
     """
-    from ...store.backends.driver import fold_log
+    from ...store.backends.sqlite.driver import fold_log
     from ...store.opening import schema
 
     config = _with_database(data)
@@ -215,7 +215,7 @@ def _move_away(config: Config) -> Path | None:
     """Rename the database and its log; the new path, None where there was nothing to keep."""
     import time
 
-    from ...store.backends.driver import fold_log
+    from ...store.backends.sqlite.driver import fold_log
 
     database = config.database
     is_kept = database.exists() and database.stat().st_size > 0
@@ -309,8 +309,8 @@ def _reading(config: Config) -> Iterator[Connection]:
     """A connection to a database that may be damaged. Raises StoreRefused where it cannot be read."""
     from sqlalchemy.exc import DBAPIError
 
-    from ...store.backends.driver import fold_log
-    from ...store.backends.engines import open_engine
+    from ...store.backends.sqlite.driver import fold_log
+    from ...store.backends.sqlite.engines import open_engine
     from ...store.errors import Fault, StoreRefused, cause_of, refused
 
     engine = open_engine(config.database, write=False)

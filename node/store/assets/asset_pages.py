@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, bindparam
 
 from ...core.assets import Asset
 from ...core.assets import Holding as HoldingKey
-from ..backends.engines import Query, Values
+from ..backends.statements import Query, Values
 from ..tables import accounts, asset_history, holdings
 from ..tables import assets as table
 from ..transactions import Confirmed, HistoryPages, Place

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from ...core.assets import Asset, Holding
 from ...core.ledger import Ledger, Touched
-from ..backends.engines import Among, Many, Query, Values
+from ..backends.statements import Among, Many, Query, Values
 from ..tables import asset_history, holdings
 from ..tables import assets as table
 

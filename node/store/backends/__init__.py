@@ -1,6 +1,10 @@
-"""What belongs to SQLite and its driver, so that nothing else in `node.store` knows which database it is.
+"""What belongs to one database and its driver, so that nothing else in `node.store` knows which database it is.
 
-`driver`: which SQLite library, whether its write-ahead log can be trusted, how that log is folded; no SQLAlchemy, for a
-node's small main process. `engines`: SQLAlchemy's engines, statements that are compiled once, copies of an open
-database. `doorbell`: tells the other processes of a commit. The last has a thread (see `node.store`).
+    statements   statements that are compiled once; they run on both
+    backend      `Backend`: what `engine.Store` and `writer.Writer` ask of a database while it is in use
+    sqlite/      a file of this machine: the default
+    postgres/    a server for many machines: `--database postgresql://…`; psycopg is loaded only there
+
+`Backend` has one writer at a time among all processes, readers that see one instant each, and a watch that tells when
+anybody has committed. What happens before a database is in use (schema, checks, first rows) is `node.store.opening`.
 """

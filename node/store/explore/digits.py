@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, select
 from ...core.codec import show
 from ...core.types import HASH_SIZE
 from .. import blocks
-from ..backends.engines import Query
+from ..backends.statements import Query
 from ..blocks import BlockRow
 from ..tables import accounts, mempool, transactions
 from ..tables import blocks as block_table

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, or_, select
 
 from ...core import codec
-from ..backends.engines import Among
+from ..backends.statements import Among
 from ..tables import SUM_MASK
 from ..tables import blocks as table
 

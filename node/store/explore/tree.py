@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from .. import blocks
-from ..backends.engines import Query
+from ..backends.statements import Query
 from ..blocks import BlockRow
 from ..tables import blocks as table
 

@@ -40,7 +40,7 @@ from ...core.coin import Coin
 from .. import accounts as account_rows
 from .. import blocks as block_rows
 from .. import meta
-from ..backends.engines import open_to_look, refusing
+from ..backends.sqlite.engines import open_to_look, refusing
 from ..errors import Fault, StoreDamaged, damaged, note
 from ..meta import NODE_ID_SIZE
 from ..tables import accounts, asset_history, assets, blocks, bodies, holdings, mempool, metadata, transactions

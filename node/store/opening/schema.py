@@ -11,8 +11,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from ...system.files import put_new, sweep, sync_folder
-from ..backends.driver import DatabaseError, driver, one_at_a_time
-from ..backends.engines import connect_to_look, copy_database, open_engine, refusing
+from ..backends.sqlite.driver import DatabaseError, driver, one_at_a_time
+from ..backends.sqlite.engines import connect_to_look, copy_database, open_engine, refusing
 from ..errors import Fault, StoreRefused, cause_of, damaged
 from ..tables import SCHEMA_REVISION, metadata
 

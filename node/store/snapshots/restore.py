@@ -10,8 +10,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table
 
 from ...core.coin import Coin
-from ..backends.driver import DatabaseError
-from ..backends.engines import connect_to_look, execute, refusing
+from ..backends.sqlite.driver import DatabaseError
+from ..backends.sqlite.engines import connect_to_look, refusing
+from ..backends.statements import execute
 from ..errors import StoreFailed, StoreRefused, cause_of, damaged
 from ..opening import schema
 from ..tables import SCHEMA_REVISION, mempool, metadata

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ...core.codec import show
 from ...system.files import sync_folder
-from ..backends.driver import DatabaseError, OperationalError, driver, one_at_a_time
+from ..backends.sqlite.driver import DatabaseError, OperationalError, driver, one_at_a_time
 from ..errors import Fault, StoreRefused, cause_of
 
 HOLD_SECONDS: Final = 5.0

@@ -15,7 +15,7 @@ from ...core.codec import Outline
 from ...core.ledger import spend_locks
 from ...core.policy import NO_LOCKS, Locks
 from ...core.types import COIN_ASSET, Issue, Mint, Spend, Transfer
-from ..backends.engines import Among, Query
+from ..backends.statements import Among, Query
 from ..tables import accounts, assets, holdings, mempool
 
 

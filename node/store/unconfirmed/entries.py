@@ -27,7 +27,7 @@ from ...core.codec import sha256d
 from ...core.template import rate_of
 from ...core.types import HASH_SIZE, Account, Spend
 from .. import meta
-from ..backends.engines import Among, Many, Query
+from ..backends.statements import Among, Many, Query
 from ..errors import StoreDamaged
 from ..tables import accounts, mempool, mempool_totals, transactions
 from ..tables import meta as meta_rows

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
 
 from ...core.codec import SHORTEST_SPEND
-from ..backends.engines import Many, Query
+from ..backends.statements import Many, Query
 from ..tables import mempool
 from .entries import grow, remove_numbered, totals
 from .order import first_by_rate

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from ...core import codec
 from ..accounts import states
-from ..backends.engines import Among, Query
+from ..backends.statements import Among, Query
 from ..tables import mempool
 from .claims import Claim, Purse
 from .entries import MempoolRow, is_whole

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from ...core.types import Account, Spend
-from ..backends.engines import execute
+from ..backends.statements import change_mark
 from .entries import SenderView
 
 _MOST = 20_000
@@ -55,24 +55,19 @@ class SenderIndex:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Known] = {}
-        self._seen: tuple[Any, ...] | None = None
-        """The connection, `data_version` and `total_changes` when the last intake ended."""
-        self._version = 0
-        """`data_version` in this transaction."""
+        self._seen: Any = None
+        """The `change_mark` when the last intake ended."""
         self.pool_bytes = 0
         """The mempool's total, where any sender is known."""
 
     def open(self, conn: Connection) -> None:
         """Within a write transaction, before use: forget everything unless the rows are as they were left."""
-        cursor = execute(conn, "PRAGMA data_version")
-        (self._version,) = cursor.fetchone()
-        cursor.close()
-        if self._seen != self._state(conn):
+        if self._seen is None or self._seen != change_mark(conn):
             self.forget()
 
     def close(self, conn: Connection) -> None:
         """In the same transaction: what is known is what the rows say now."""
-        self._seen = self._state(conn)
+        self._seen = change_mark(conn)
 
     def forget(self) -> None:
         """Know nothing."""
@@ -101,7 +96,3 @@ class SenderIndex:
         known = self._known.get(sender)
         if known is not None:
             self._known[sender] = known.after(cost, ready=False)
-
-    def _state(self, conn: Connection) -> tuple[Any, ...]:
-        connection = conn.connection.driver_connection
-        return connection, self._version, connection.total_changes  # type: ignore[union-attr] # the driver's: SQLite's

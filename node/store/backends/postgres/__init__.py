@@ -1,0 +1,24 @@
+"""PostgreSQL: one chain for the processes of many machines. Loaded only where `--database` says so.
+
+    pg_address      a database's URL: checked, completed, and shown without its password
+    pg_connection   connections of psycopg's: one that reads, one that writes
+    pg_engines      SQLAlchemy on these; snapshots to read, from a replica where there is one
+    pg_watch        has anybody committed? A counter to ask for, and LISTEN for being told
+    pg_backend      these as a `Backend`
+    pg_server       what is asked of a server before it is used
+
+One writer at a time, of all processes on all machines: a write transaction begins with `pg_advisory_xact_lock`, and is
+READ COMMITTED under it, so that nothing that it reads can change, and no serialization failure is possible. Before its
+COMMIT it raises the counter of changes by one (`meta`, key `changes`), notes that number as this process's last commit
+(`processes`), and notifies the channel. Nothing is raised where nothing was changed.
+
+A reader is REPEATABLE READ and read only: all that it reads is of one instant. A snapshot of a replica is taken only
+where its counter is at least the highest that this process has seen, so that nobody reads what is older than what he
+has read or written before.
+
+Where the connection is lost during COMMIT, `Backend.has_committed` takes the writers' lock on another one (by then the
+lost transaction has ended, whichever way) and looks at that process's last commit.
+
+Weak: a connection that goes through a pooler must be a session's (`pool_mode = session`): locks and LISTEN belong to a
+session. Whoever writes to the database beside Moneyer must raise the counter, or what is kept in memory is wrong.
+"""

@@ -1,0 +1,75 @@
+"""PostgreSQL as a `Backend`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from secrets import randbits
+from typing import Final
+
+import psycopg
+from sqlalchemy import Connection, Engine
+
+from ....config import Config
+from ...errors import StoreFailed
+from ..backend import Backend, CommitUnknown, Readers, Watch
+from .pg_address import conninfo, shown
+from .pg_connection import WRITERS_LOCK, connect
+from .pg_engines import ServerReaders, open_writing
+from .pg_watch import ServerWatch
+
+_LOOK_SECONDS: Final = 15.0
+"""How long a server that was lost during COMMIT is waited for."""
+_AGAIN_SECONDS: Final = 0.2
+
+
+class ServerBackend(Backend):
+    def __init__(self, config: Config) -> None:
+        """Raises StoreRefused for URLs that are none; the server is not asked yet."""
+        assert config.database_url is not None  # noqa: S101 - else it is a file's
+        self.conninfo = conninfo(config.database_url)
+        self._replica = None if config.read_database_url is None else conninfo(config.read_database_url)
+        self._shown = shown(config.database_url)
+        self.process = randbits(31)
+        """This process's number in the table `processes`."""
+
+    @property
+    def shown(self) -> str:
+        return self._shown
+
+    def open_readers(self, busy_seconds: float) -> Readers:
+        return ServerReaders(self.conninfo, self._replica)
+
+    def open_writer(self, busy_seconds: float) -> Engine:
+        return open_writing(self.conninfo, self.process, busy_seconds)
+
+    def open_watch(self, on_ring: Callable[[], None], readers: Readers) -> Watch:
+        assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
+        return ServerWatch(self.conninfo, self.process, on_ring, readers.saw)
+
+    def reading_long(self, readers: Readers) -> AbstractContextManager[Connection]:
+        assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
+        return readers.of_primary()
+
+    def has_committed(self, unknown: CommitUnknown) -> bool:
+        """With the writers' lock held, the lost transaction has ended: this process's last commit tells how."""
+        ends_at = time.monotonic() + _LOOK_SECONDS
+        while True:
+            try:
+                return self._last_commit() >= unknown.number
+            except psycopg.Error as error:
+                if time.monotonic() > ends_at:
+                    raise StoreFailed(
+                        "the database was lost while it wrote this, and may have written it: look whether it is there "
+                        "before it is sent again"
+                    ) from error
+            time.sleep(_AGAIN_SECONDS)
+
+    def _last_commit(self) -> int:
+        with connect(self.conninfo) as connection:
+            connection.message(b"BEGIN; SET LOCAL lock_timeout = '10s'")
+            connection.execute("SELECT pg_advisory_xact_lock(%s::int, %s::int)", WRITERS_LOCK)
+            row = connection.execute("SELECT committed FROM processes WHERE number = %s", (self.process,)).fetchone()
+            connection.message(b"ROLLBACK")
+        return -1 if row is None else int(row[0])

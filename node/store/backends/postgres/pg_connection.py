@@ -1,0 +1,223 @@
+"""psycopg's connections as a node uses them: in autocommit, with BEGIN, COMMIT and ROLLBACK of its own.
+
+Those three are messages by libpq itself: psycopg's cursors take twice as long for what has no parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader, NumericLoader
+
+from ...errors import StoreFailed
+from ..backend import CommitUnknown
+
+CHANNEL: Final = "moneyer"
+WRITERS_LOCK: Final = (0x4D4F4E45, 1)
+"""The advisory lock that is the right to write (two 32-bit numbers; the first one is "MONE")."""
+OPENING_LOCK: Final = (0x4D4F4E45, 2)
+"""Held while the schema is made or upgraded."""
+COUNTER: Final = "SELECT value FROM meta WHERE key = 'changes'"
+"""The number of commits that changed something, 8 bytes big-endian."""
+_READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_READ_COUNTED: Final = _READ + b"; " + COUNTER.encode()
+_WRITE: Final = (
+    f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK[0]}, {WRITERS_LOCK[1]}); {COUNTER}"
+).encode()
+_FINE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+_ANSWER_SECONDS: Final = 600.0
+"""A statement that takes longer has lost its server: each reads a bounded number of rows."""
+_CHANGES_NOTHING: Final = (
+    b"SELECT",
+    b"SAVEPOINT",
+    b"RELEASE",
+    b"ROLLBACK",
+    b"DECLARE",
+    b"FETCH",
+    b"CLOSE",
+    b"SET",
+    b"SHOW",
+)
+_PREPARED: Final = 500
+"""Statements that stay prepared in a connection: there are some 150, each with or without arrays."""
+
+
+class _IntLoader(NumericLoader):
+    """`sum` of 64-bit numbers is `numeric`: here whole, always."""
+
+    def load(self, data: Any) -> Any:
+        return int(super().load(data))
+
+
+class _IntBinaryLoader(NumericBinaryLoader):
+    def load(self, data: Any) -> Any:
+        return int(super().load(data))
+
+
+def adapters() -> AdaptersMap:
+    """Whole numbers are of one type, whatever their size, so that a statement is prepared once."""
+    found = AdaptersMap(psycopg.adapters)
+    for dumper in (Int8Dumper, Int8BinaryDumper):
+        found.register_dumper(int, dumper)
+    for loader in (_IntLoader, _IntBinaryLoader):
+        found.register_loader("numeric", loader)
+    return found
+
+
+_ADAPTERS: Final = adapters()
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """Takes rows in binary form: a hash as text would be twice as long."""
+
+    def __init__(self, connection: Any, **given: Any) -> None:
+        super().__init__(connection, **given)
+        self.format = Format.BINARY
+
+
+class _WritingCursor(_Cursor):
+    """Counts what changes rows."""
+
+    def execute(self, *args: Any, **given: Any) -> Any:
+        found = super().execute(*args, **given)
+        self._count()
+        return found
+
+    def executemany(self, *args: Any, **given: Any) -> None:
+        super().executemany(*args, **given)
+        self._count()
+
+    def _count(self) -> None:
+        status = self.pgresult.command_status if self.pgresult is not None else None
+        if status is not None and not status.startswith(_CHANGES_NOTHING):
+            self.connection.touched += 1  # type: ignore[attr-defined] # of `WritingConnection` alone
+
+
+class ServerConnection(psycopg.Connection[Any]):
+    """A connection that a node reads by."""
+
+    is_replica = False
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        return super().wait(gen, interval, _ANSWER_SECONDS if timeout is None else timeout)
+
+    def message(self, sql: bytes) -> Any:
+        """libpq's result of statements without parameters, the last one's. Raises psycopg.Error."""
+        result = self.pgconn.exec_(sql)
+        if result.status not in _FINE:
+            raise error_from_result(result)
+        return result
+
+    def begin_reading(self, *, counted: bool) -> int:
+        """Begin a snapshot; the counter of changes in it where it is `counted`, else 0. Raises psycopg.Error."""
+        if counted:
+            return number_in(self.message(_READ_COUNTED))
+        self.message(_READ)
+        return 0
+
+    def end_reading(self) -> None:
+        """Raises psycopg.Error."""
+        self.message(b"ROLLBACK")
+
+
+class WritingConnection(ServerConnection):
+    """The connection that a process writes by. `process`: the process's number in `processes`."""
+
+    process = 0
+    touched = 0
+    """Statements that may have changed rows, since it was opened."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._counter = 0
+        """Of changes, when the transaction began."""
+        self._own = 0
+        """Of those, the commits of this connection."""
+        self._touched_before = 0
+        self._warnings: list[str] | None = None
+        self.add_notice_handler(self._note)
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """Equal to an earlier value only where no process and no statement of this connection changed anything."""
+        return self._counter - self._own, self.touched
+
+    def begin_writing(self) -> None:
+        """Waits for the right to write. Raises psycopg.Error (LockNotAvailable where that takes too long)."""
+        self._counter = number_in(self.message(_WRITE))
+        self._touched_before = self.touched
+
+    def commit_changes(self) -> None:
+        """Raises psycopg.Error where nothing was committed, CommitUnknown, StoreFailed."""
+        if self.touched == self._touched_before:
+            self.message(b"COMMIT")
+            return
+        number = self._counter + 1
+        # The first part can only fail as a whole; only behind it is the end in doubt.
+        self.message(
+            b"UPDATE meta SET value = '\\x%016x' WHERE key = 'changes'; "
+            b"UPDATE processes SET committed = %d WHERE number = %d; NOTIFY %s, '%d'"
+            % (number, number, self.process, CHANNEL.encode(), self.process)
+        )
+        self._warnings = []
+        try:
+            result = self.message(b"COMMIT")
+        except psycopg.Error as error:
+            if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+                raise CommitUnknown(number) from error
+            raise
+        finally:
+            warnings, self._warnings = self._warnings, None
+        if result.command_status != b"COMMIT":
+            raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back at its end")
+        self._own += 1
+        if warnings:
+            raise StoreFailed(
+                "the database has written it, but did not wait until its replica has, too: look whether it is there "
+                "before it is sent again"
+            )
+
+    def _note(self, notice: Any) -> None:
+        # A server that stops waiting for a synchronous replica warns, and calls the transaction committed.
+        if self._warnings is not None and notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(notice.message_primary or "")
+
+
+def number_in(result: Any) -> int:
+    """The counter of changes, from a result as text. Raises StoreFailed where there is none."""
+    found = result.get_value(0, 0) if result.ntuples else None
+    if found is None:
+        raise StoreFailed("the database is no longer one of Moneyer's: its counter of changes is gone")
+    return int(found[2:], 16)
+
+
+_EACH: Final = b"SET jit = off; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '600s'"
+_WRITING: Final = (
+    "SET jit = off; SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '{busy}ms'; "
+    # As it is now: a setting that is changed while the node runs must not change what a commit means.
+    "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false); "
+    # A writer whose machine is gone holds the lock until the server finds out.
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
+)
+
+
+def connect(conninfo: str) -> ServerConnection:
+    """A connection to read by. Raises psycopg.Error."""
+    connection = ServerConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
+    connection.prepared_max = _PREPARED
+    connection.message(_EACH)
+    return connection
+
+
+def connect_to_write(conninfo: str, process: int, busy_seconds: float) -> WritingConnection:
+    """A connection to write by, noted in `processes`. Raises psycopg.Error."""
+    connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
+    connection.process = process
+    connection.prepared_max = _PREPARED
+    connection.message(_WRITING.format(busy=round(busy_seconds * 1000)).encode())
+    return connection

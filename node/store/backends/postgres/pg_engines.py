@@ -1,0 +1,232 @@
+"""SQLAlchemy on a PostgreSQL server: engines to read and to write, and snapshots, of a replica where there is one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
+
+from .pg_connection import ServerConnection, WritingConnection, connect, connect_to_write
+
+_KEPT_READERS: Final = 8
+"""Reading connections that stay open, to each server."""
+MOST_READERS: Final = 16
+"""Connections that read at once, in a process: a server takes a hundred of all processes together unless told."""
+_PLACE_SECONDS: Final = 30.0
+"""How long a reader waits while all of these read."""
+_REPLICA_PAUSE: Final = 1.0
+"""Seconds for which a replica that could not be reached is left alone."""
+
+
+def engine_of(creator: Callable[[], psycopg.Connection[Any]]) -> Engine:
+    """SQLAlchemy on connections of ours, each of which is kept by whoever opened it."""
+    return create_engine(
+        "postgresql+psycopg://", creator=creator, poolclass=NullPool, paramstyle="format", use_native_hstore=False
+    )
+
+
+def open_writing(conninfo: str, process: int, busy_seconds: float) -> Engine:
+    """An engine whose transactions have the only right to write. See `WritingConnection`."""
+    engine = engine_of(lambda: connect_to_write(conninfo, process, busy_seconds))
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        with as_sqlalchemy(b"BEGIN"):
+            _driver(conn).begin_writing()
+
+    @event.listens_for(engine, "commit")
+    def commit(conn: Connection) -> None:
+        with as_sqlalchemy(b"COMMIT"):
+            _driver(conn).commit_changes()
+
+    return engine
+
+
+def open_plainly(conninfo: str, begin: str = "BEGIN") -> Engine:
+    """An engine for what is done before the database is used. `begin`: the statements that begin a transaction."""
+    engine = engine_of(lambda: connect(conninfo))
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(conn: Connection) -> None:
+        with as_sqlalchemy(b"BEGIN"):
+            _driver(conn).message(begin.encode())
+
+    return engine
+
+
+def _driver(conn: Connection) -> Any:
+    return conn.connection.driver_connection
+
+
+@contextmanager
+def as_sqlalchemy(sql: bytes) -> Iterator[None]:
+    """psycopg's errors as SQLAlchemy's, as of a statement that went by way of it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DBAPIError.instance(sql.decode(), None, error, psycopg.Error) from error
+
+
+class _Server:
+    """Connections to one server that stay open, for readers."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.engine = engine_of(lambda: connect(conninfo))
+        self._idle: deque[Connection] = deque()
+        self.is_closed = False
+
+    def begin(self, *, counted: bool) -> tuple[Connection, int]:
+        """A connection with a snapshot begun, and its counter. One that the server has closed meanwhile is replaced.
+
+        Raises DBAPIError.
+        """
+        while True:
+            try:
+                conn = self._idle.pop()
+            except IndexError:
+                break
+            try:
+                return conn, _begin(conn, counted)
+            except DBAPIError:  # of an idle connection: the server was restarted, say
+                self.drop(conn)
+                self.let_go()
+        conn = self.engine.connect()
+        try:
+            return conn, _begin(conn, counted)
+        except BaseException:
+            self.drop(conn)
+            raise
+
+    def end(self, conn: Connection) -> None:
+        try:
+            if conn.in_transaction():  # a statement went by way of SQLAlchemy, which keeps account of one too
+                conn.rollback()
+            else:
+                _driver(conn).end_reading()
+        except (DBAPIError, psycopg.Error):
+            self.drop(conn)  # what was read is whole; whatever is wrong, the next reader opens another
+            return
+        if conn.invalidated or len(self._idle) >= _KEPT_READERS:
+            conn.close()
+            return
+        self._idle.append(conn)
+        if self.is_closed:
+            self.let_go()
+
+    @staticmethod
+    def drop(conn: Connection) -> None:
+        with suppress(Exception):
+            conn.invalidate()
+        with suppress(Exception):
+            conn.close()
+
+    def let_go(self) -> None:
+        with suppress(IndexError):
+            while True:
+                with suppress(DBAPIError, psycopg.Error):
+                    self._idle.pop().close()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.let_go()
+        self.engine.dispose()
+
+
+def _begin(conn: Connection, counted: bool) -> int:
+    driver: ServerConnection = _driver(conn)
+    with as_sqlalchemy(b"BEGIN"):
+        return driver.begin_reading(counted=counted)
+
+
+class ServerReaders:
+    """Snapshots of the primary; or of a replica, where that is as new as all that this process has seen."""
+
+    def __init__(self, primary: str, replica: str | None = None) -> None:
+        """Both: libpq's words for a connection."""
+        self._primary = _Server(primary)
+        self._replica = None if replica is None else _Server(replica)
+        self.engine = self._primary.engine
+        self._places = threading.Semaphore(MOST_READERS)
+        self._seen = 0
+        """The highest counter of changes that this process knows."""
+        self._lock = threading.Lock()
+        self._replica_rests_until = 0.0
+
+    def saw(self, counter: int) -> None:
+        """This process knows of a commit: what it reads from now on is not older."""
+        if counter > self._seen:
+            with self._lock:
+                self._seen = max(self._seen, counter)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection in a read transaction of its own. Raises DBAPIError, sqlalchemy.exc.TimeoutError."""
+        with self._place():
+            server, conn = self._begin()
+            try:
+                yield conn
+            finally:
+                server.end(conn)
+
+    @contextmanager
+    def of_primary(self) -> Iterator[Connection]:
+        """`snapshot`, never of the replica: there a long read may be ended for the sake of what is replayed."""
+        with self._place():
+            conn, counter = self._primary.begin(counted=self._replica is not None)
+            self.saw(counter)
+            try:
+                yield conn
+            finally:
+                self._primary.end(conn)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(timeout=_PLACE_SECONDS):
+            raise PoolTimeout(f"{MOST_READERS} read at once")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def _begin(self) -> tuple[_Server, Connection]:
+        if self._replica is not None and time.monotonic() >= self._replica_rests_until:
+            least = self._seen
+            try:
+                conn, counter = self._replica.begin(counted=True)
+            except DBAPIError:
+                self._replica_rests_until = time.monotonic() + _REPLICA_PAUSE
+            else:
+                if counter >= least:
+                    self.saw(counter)
+                    return self._replica, conn
+                self._replica.end(conn)
+        conn, counter = self._primary.begin(counted=self._replica is not None)
+        self.saw(counter)
+        return self._primary, conn
+
+    def let_go(self) -> None:
+        """Close the connections that nobody reads with now."""
+        for server in self._servers():
+            server.let_go()
+
+    def close(self) -> None:
+        """Close every connection; one that is in use is closed behind its use."""
+        for server in self._servers():
+            server.close()
+
+    def _servers(self) -> list[_Server]:
+        return [self._primary] if self._replica is None else [self._primary, self._replica]
+
+
+def is_writing(conn: Connection) -> bool:
+    """Whether a connection is one of `open_writing`."""
+    return isinstance(_driver(conn), WritingConnection)

@@ -1,0 +1,121 @@
+"""Has anybody committed? A counter that is asked for, and a connection that listens to be told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import psycopg
+
+from ...errors import log
+from .pg_connection import CHANNEL, COUNTER, ServerConnection, connect, number_in
+from .pg_engines import as_sqlalchemy
+
+_LISTEN_SECONDS: Final = 1.0
+"""How long one wait for a notification lasts; at its end, whether this is closed is looked at."""
+_AGAIN_SECONDS: Final = 0.5
+"""Between two tries to reach a server that is gone."""
+
+
+class ServerWatch:
+    """`on_ring` is called in the thread "listen-database"; `on_version` in that of whoever asks for the version."""
+
+    def __init__(
+        self, conninfo: str, process: int, on_ring: Callable[[], None], on_version: Callable[[int], None]
+    ) -> None:
+        """`process`: whose own notifications are passed over."""
+        self._conninfo = conninfo
+        self._own = str(process)
+        self._on_ring = on_ring
+        self._on_version = on_version
+        self._lock = threading.Lock()
+        """Of the connection that asks: one look at a time."""
+        self._asking: ServerConnection | None = None
+        self._looks = 0
+        """Looks that have begun."""
+        self._version = 0
+        self._closed = threading.Event()
+        self._listening: ServerConnection | None = None
+        self._thread = threading.Thread(target=self._listen, name="listen-database", daemon=True)
+        self._thread.start()
+
+    def version(self) -> int:
+        """The counter of changes. Callers that ask at once share a look that began after they asked.
+
+        Raises DBAPIError.
+        """
+        before = self._looks
+        with self._lock:
+            if self._looks == before or self._version == 0:
+                self._looks += 1
+                with as_sqlalchemy(COUNTER.encode()):
+                    self._version = self._look()
+            version = self._version
+        self._on_version(version)
+        return version
+
+    def _look(self) -> int:
+        kept = self._asking
+        if kept is not None:
+            try:
+                return number_in(kept.message(COUNTER.encode()))
+            except psycopg.Error:  # the server was restarted, say
+                self._drop()
+        self._asking = connect(self._conninfo)
+        try:
+            return number_in(self._asking.message(COUNTER.encode()))
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            with suppress(psycopg.Error):
+                asking.close()
+
+    def ring_others(self) -> None:
+        """Nothing to do: COMMIT has notified them."""
+
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            self._drop()
+        listening = self._listening
+        if listening is not None:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(listening.fileno())) as its_socket:
+                its_socket.shutdown(socket.SHUT_RDWR)  # whoever waits at it wakes
+        self._thread.join()
+
+    def _listen(self) -> None:
+        told = False
+        while not self._closed.is_set():
+            try:
+                with connect(self._conninfo) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._listening = connection
+                    told = False
+                    self._on_ring()  # what was committed while nobody listened
+                    self._hear(connection)
+            except psycopg.Error as error:
+                if not told and not self._closed.is_set():
+                    told = True
+                    log.info("the database does not tell of commits now (%s): looking every second", _words(error))
+                self._closed.wait(_AGAIN_SECONDS)
+            finally:
+                self._listening = None
+
+    def _hear(self, connection: ServerConnection) -> None:
+        while not self._closed.is_set():
+            # A wait ends with the first notification, and all that came with it.
+            heard = list(connection.notifies(timeout=_LISTEN_SECONDS, stop_after=1))
+            if any(each.payload != self._own for each in heard):
+                self._on_ring()
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
