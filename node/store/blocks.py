@@ -67,7 +67,7 @@ _TIP_ID = Query(
 _TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(1))
 _valid = blocks.c.status != INVALID
 # By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree.
-_MOST_WORK = select(func.max(blocks.c.work)).where(_valid).scalar_subquery()
+_MOST_WORK = select(blocks.c.work).where(_valid).order_by(blocks.c.work.desc()).limit(1).scalar_subquery()
 _BEST = Query(_ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1))
 _PARENT = Query(select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash")))
 _BODY = Query(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -18,20 +17,15 @@ from ..config import Config
 from ..core.coin import Coin
 from ..core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from ..core.errors import BadCoin
-from .backends.sqlite import driver as sqlite
-from .backends.sqlite.doorbell import Doorbell
-from .backends.sqlite.driver import DatabaseError, fold_log
-from .backends.sqlite.engines import BUSY_SECONDS, Readers, open_engine, reading_a_copy, refusing
+from .backends.backend import BUSY_SECONDS, Backend
+from .backends.choose import backend_of
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
-from .opening import check, genesis, made, schema
+from .opening import genesis
 from .opening.behind import BackgroundCheck
-from .opening.check import Look
+from .opening.open_database import opening_of
 from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
-
-_AT_ONCE_BYTES = 4_000_000
-"""A file up to this size is checked whole before it is used, in less than 0.1 s."""
 
 FALLBACK_SECONDS = 1.0
 """A change whose ring was lost (its process died between commit and ring) is seen after this long."""
@@ -58,25 +52,23 @@ def load_coin(config: Config) -> Coin:
 class Store:
     """Reads are snapshots; writes go through one thread and are durable when they return."""
 
-    def __init__(self, config: Config, coin: Coin, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, config: Config, coin: Coin, backend: Backend, busy_seconds: float = BUSY_SECONDS) -> None:
         """Use `Store.open`."""
         self.fallback_seconds = FALLBACK_SECONDS
         """How long a wait for a change sleeps at most before it looks by itself."""
         self.config = config
         self.coin = coin
-        self._readers = Readers(config.database, busy_seconds)
+        self.backend = backend
+        self._readers = backend.open_readers(busy_seconds)
         self._closed = False
-        self._watch_lock = threading.Lock()
-        self._watch = self._readers.engine.raw_connection()
+        self._close_lock = threading.Lock()
         self._changed = threading.Condition()
         self._rings = 0
         self.on_change: Callable[[], None] | None = None
         """Called after each commit of any process, in any thread: must be quick. For a loop that waits for more."""
-        self._bell = Doorbell(config.bells, self._notify)
-        self._database = config.database
-        self._file = _identity(self._database)
-        writer = open_engine(config.database, write=True, busy_seconds=busy_seconds)
-        self._writer = Writer(writer, self._announce, self._check_before_write)
+        self._watch = backend.open_watch(self._notify, self._readers)
+        writer = backend.open_writer(busy_seconds)
+        self._writer = Writer(writer, self._announce, self._check_before_write, backend.has_committed)
         self._check: BackgroundCheck | None = None
 
     @classmethod
@@ -93,28 +85,22 @@ class Store:
 
         `on_damage`: where given, a large file may be read before it is checked whole, and this is called, in another
         thread, should it be damaged; writes wait until it is known not to be. `busy_seconds`: how long a write waits
-        for another process's. Raises StoreRefused with a sentence (newer schema, another coin, damaged file); the file
-        is then as it was.
+        for another process's. Raises StoreRefused with a sentence (newer schema, another coin, damaged file); the
+        database is then as it was.
         """
         try:
-            with refusing(config.database):
-                config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # Looked for first: another process that makes this folder now writes it behind its first commit.
-                is_marked = config.chain_marker.exists()
-                made.check_not_lost(config)
-                schema.prepare(config.database)
-                what = _how_much(config.database, check_file=check_file, may_wait=on_damage is not None)
-                is_new = check.look(config.database, coin, what)
-                if is_new and is_marked:
-                    raise made.lost(config)
-                store = cls(config, coin, busy_seconds)
+            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opening = opening_of(config, coin)
+            opened = opening.prepare(check_file=check_file, may_wait=on_damage is not None)
+            with opening.refusing():
+                store = cls(config, coin, backend_of(config), busy_seconds)
         except OSError as error:
             raise StoreRefused(f"{config.data} cannot be used: {error.strerror}") from None
-        if is_new:
+        if opened.is_new:
             store._begin()
-        elif on_damage is not None and what is Look.NEWEST:
-            store._check = BackgroundCheck(config.database, coin, on_damage)
-        made.mark(config, coin)
+        elif on_damage is not None and opened.check_behind is not None:
+            store._check = BackgroundCheck(opened.check_behind, on_damage)
+        opening.mark()
         return store
 
     def _begin(self) -> None:
@@ -138,17 +124,15 @@ class Store:
     @contextmanager
     def read_long(self) -> Iterator[Connection]:
         """`read` for what takes more than a second: of a copy where a reader would hold writers up."""
-        if sqlite.has_safe_wal:
-            with self.read() as conn:
-                yield conn
-            return
         try:
-            with reading_a_copy(self.config.database) as conn:
+            with self.backend.reading_long(self._readers) as conn:
                 yield conn
         except OSError as error:
             raise StoreFailed(f"there is no room to copy the database to ({error.strerror})") from error
-        except DatabaseError as error:
+        except DBAPIError as error:
             raise unavailable(error) from error
+        except PoolTimeout as error:
+            raise StoreBusy("too many requests read at once: try again") from error
 
     def write(self, job: Callable[[Connection], T], *, clean: bool = False) -> T:
         """Run `job` where this process writes (`writer`) and return its result once it is durable.
@@ -190,17 +174,12 @@ class Store:
 
     def data_version(self) -> int:
         """A number that changes when any process, this one included, has committed."""
-        with self._watch_lock:
-            if self._closed:
-                raise StoreFailed("the node is stopping")
-            cursor = self._watch.cursor()
-            try:
-                (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            except DatabaseError as error:
-                raise unavailable(error) from error
-            finally:
-                cursor.close()
-        return int(version)
+        if self._closed:
+            raise StoreFailed("the node is stopping")
+        try:
+            return self._watch.version()
+        except DBAPIError as error:
+            raise unavailable(error) from error
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
         """Block until `data_version` differs from `seen`, at most `timeout` seconds; return it."""
@@ -222,28 +201,20 @@ class Store:
 
     def close(self) -> None:
         """Finish what is queued and let go of everything; a second time does nothing."""
-        with self._watch_lock:
+        with self._close_lock:
             if self._closed:
                 return
             self._closed = True
-            self._watch.close()
         if self._check is not None:
             self._check.stop()
         self._writer.close()
-        self._bell.close()
+        self._watch.close()
         self._readers.close()
-        fold_log(self.config.database)
+        self.backend.let_go()
 
     def check_file(self) -> None:
-        """Raises StoreFailed where the file was taken away or replaced.
-
-        SQLite would write on into a file that has no name any more, and nobody would find it again.
-        """
-        if _identity(self._database) != self._file:
-            raise StoreFailed(
-                f"{self._database} was moved, deleted or replaced under the node: stop it, and start it again "
-                "with the file in its place"
-            )
+        """Raises StoreFailed where the database was taken away or replaced."""
+        self.backend.check_in_place()
 
     def wait_whole(self) -> None:
         """Until the file is known to be whole; for ever where it is not. Raises StoreFailed once this is closed."""
@@ -252,11 +223,11 @@ class Store:
 
     def _check_before_write(self) -> None:
         self.wait_whole()
-        self.check_file()
+        self.backend.check_in_place()
 
     def _announce(self) -> None:
         self._notify()
-        self._bell.ring_others()
+        self._watch.ring_others()
 
     def _notify(self) -> None:
         with self._changed:
@@ -264,21 +235,3 @@ class Store:
             self._changed.notify_all()
         if self.on_change is not None:
             self.on_change()
-
-
-def _how_much(database: Path, *, check_file: bool, may_wait: bool) -> Look:
-    """How much of a file is looked at before it is used. `may_wait`: what takes longer may be done behind that."""
-    if not check_file:
-        return Look.OWNER
-    # With a rollback journal, whoever reads for long holds writers up.
-    is_long = database.stat().st_size > _AT_ONCE_BYTES and sqlite.has_safe_wal
-    return Look.NEWEST if may_wait and is_long else Look.WHOLE
-
-
-def _identity(database: Path) -> tuple[int, int] | None:
-    """What tells this file from another of its name; None where there is none."""
-    try:
-        seen = database.stat()
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino

@@ -34,8 +34,10 @@ class StoreBusy(StoreUnavailable):
     code = "busy"
 
 
-class StoreConflict(StoreBusy):
+class StoreConflict(StoreUnavailable):
     """Two transactions were in each other's way; this one was undone, and may be tried again at once."""
+
+    code = "busy"
 
 
 class StoreLost(StoreUnavailable):

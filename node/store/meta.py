@@ -11,6 +11,12 @@ NODE_ID_SIZE = 16
 """Bytes."""
 
 
+COIN = "coin"
+"""Key of the coin file's text, where the database is a server's."""
+CHANGES = "changes"
+"""Key of the number of commits that changed something (`backends.postgres`), 8 bytes big-endian."""
+
+
 def get(conn: Connection, key: str) -> bytes | None:
     """The value of a key, None where it is not set. Raises StoreDamaged where it is no bytes."""
     value = conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar()

@@ -1,8 +1,8 @@
 """The one place where a process writes: many jobs, one durable commit.
 
-A job runs inside `BEGIN IMMEDIATE`, behind a savepoint of its own unless it is `clean` or `alone`; one that raises is
-rolled back alone. Jobs for many items at once (`write_item`) run once for neighbours in the queue. A caller gets its
-answer only after the commit.
+A job runs inside a transaction that has the only right to write, behind a savepoint of its own unless it is `clean` or
+`alone`; one that raises is rolled back alone. Jobs for many items at once (`write_item`) run once for neighbours in the
+queue. A caller gets its answer only after the commit.
 
 Group commit with a leader: one thread at a time has the lead, takes what is queued, commits it, and passes the lead on
 to the caller whose job stands first in the queue then. A caller that finds the lead free takes it, so that a single
@@ -25,8 +25,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import MoneyerError
+from .backends.backend import CommitUnknown
 from .backends.statements import execute
-from .errors import StoreBusy, StoreFailed, unavailable
+from .errors import StoreBusy, StoreConflict, StoreFailed, StoreLost, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -36,6 +37,9 @@ ItemsJob = Callable[[Connection, Sequence[Item]], Sequence[T | MoneyerError]]
 
 _GROUP = 128
 """Jobs at most in one commit: bounds how long the first one waits for the last."""
+
+_TRIES = 4
+"""Of a group whose transaction was in another one's way: they are rare, as only one process writes at a time."""
 
 _PASSED_ON = 0
 """In place of a leader's identity, until the one that was called has the lead."""
@@ -118,16 +122,23 @@ class _Undone(Exception):
 
 class Writer:
     """Has the one connection that writes. `check_file` is called before a group and its commit, and raises where the
-    file is gone; `after_commit` behind each group."""
+    file is gone; `after_commit` behind each group; `has_committed` where the answer to a COMMIT was lost."""
 
     def __init__(
-        self, engine: Engine, after_commit: Callable[[], None], check_file: Callable[[], None] = lambda: None
+        self,
+        engine: Engine,
+        after_commit: Callable[[], None],
+        check_file: Callable[[], None] = lambda: None,
+        has_committed: Callable[[CommitUnknown], bool] = lambda _: False,
     ) -> None:
         self.engine = engine
+        self._has_committed = has_committed
         self._check_file = check_file
         self._after_commit = after_commit
         self._connection: Connection | None = None
         """Held from group to group; None before the first one and after a failure."""
+        self._has_begun = False
+        """Whether the transaction of the group that is being written has begun."""
         self.commits = 0
         """Groups that were written since this process began."""
         self._door = threading.Lock()
@@ -253,31 +264,63 @@ class Writer:
 
     def _commit_group(self, group: list[_Queued]) -> bool:
         """Runs and commits a group; False where another process held the database for as long as a writer waits."""
-        answers: list[_Answer] = []
-        try:
-            self._check_file()
-            if self._connection is None:
-                self._connection = self.engine.connect()
-            with self._connection.begin():
-                for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
-                    if items_job is not None:
-                        answers += self._run_items(self._connection, items_job, list(queued))
-                    else:
-                        answers += [self._run_one(self._connection, each) for each in queued]
-                self._check_file()
-        except _Undone as undone:
-            self._answer([(group[0], None, undone.error)])
-        except DBAPIError as error:
-            failed = unavailable(error)
-            self._fail(group, failed)
-            return not isinstance(failed, StoreBusy)
-        except BaseException as error:
-            self._fail(group, error)
-        else:
-            self.commits += 1
-            self._ring()
-            self._answer(answers)
+        for left in reversed(range(_TRIES)):
+            was_open = self._connection is not None
+            answers: list[_Answer] = []
+            try:
+                self._write(group, answers)
+            except _Undone as undone:
+                self._answer([(group[0], None, undone.error)])
+            except DBAPIError as error:
+                failed = unavailable(error)
+                # An open connection that is lost before its transaction: the server was restarted since the last one.
+                is_stale = isinstance(failed, StoreLost) and was_open and not self._has_begun
+                if left and (is_stale or isinstance(failed, StoreConflict)):
+                    self._let_go()
+                    continue
+                self._fail(group, failed)
+                return not isinstance(failed, StoreBusy)
+            except CommitUnknown as unknown:
+                self._look_up(group, answers, unknown)
+            except BaseException as error:
+                self._fail(group, error)
+            else:
+                self._committed(answers)
+            return True
         return True
+
+    def _write(self, group: list[_Queued], answers: list[_Answer]) -> None:
+        """One transaction; what came of each job is added to `answers`."""
+        self._has_begun = False
+        self._check_file()
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        with self._connection.begin():
+            self._has_begun = True
+            for items_job, queued in itertools.groupby(group, lambda each: each.items_job):
+                if items_job is not None:
+                    answers += self._run_items(self._connection, items_job, list(queued))
+                else:
+                    answers += [self._run_one(self._connection, each) for each in queued]
+            self._check_file()
+
+    def _look_up(self, group: list[_Queued], answers: list[_Answer], unknown: CommitUnknown) -> None:
+        """Find out what became of a COMMIT whose answer was lost, before anybody has one."""
+        self._let_go()
+        try:
+            has_committed = self._has_committed(unknown)
+        except MoneyerError as error:
+            self._fail(group, error)
+            return
+        if has_committed:
+            self._committed(answers)
+        else:
+            self._fail(group, StoreLost("the database was lost before it had written this: try again"))
+
+    def _committed(self, answers: list[_Answer]) -> None:
+        self.commits += 1
+        self._ring()
+        self._answer(answers)
 
     def _answer(self, answers: list[_Answer]) -> None:
         self._under_way = 0
@@ -320,7 +363,10 @@ class Writer:
             except DBAPIError:
                 # A full disk or a failing one has rolled everything back, this job's savepoint too.
                 raise error from None
-            return None, unavailable(error)
+            failed = unavailable(error)
+            if isinstance(failed, StoreConflict):
+                raise  # the whole group is tried again
+            return None, failed
         except Exception as error:
             self._undo(connection)
             return None, error

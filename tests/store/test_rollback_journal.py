@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from moneyer.node.chain.verify import verify_chain
-from moneyer.node.store.backends.sqlite import engines
 from moneyer.node.store.backends.sqlite import driver as sqlite
+from moneyer.node.store.backends.sqlite import engines
 from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.opening import schema
 from tests.kit.damage import CHAIN, made

@@ -97,9 +97,3 @@ class Backend(ABC):
 
     def let_go(self) -> None:  # noqa: B027 - nothing to do for most
         """What is left to do once this process's own connections are closed."""
-
-
-@contextmanager
-def plainly(conn: Connection) -> Iterator[Connection]:
-    """A connection as it is: for what takes a context manager."""
-    yield conn

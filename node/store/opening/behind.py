@@ -1,23 +1,19 @@
-"""The whole check of a large file, made while the node answers already; nothing is written before it is over."""
+"""The whole check of a large database, made while the node answers already; nothing is written before it is over."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
-from ...core.coin import Coin
 from ..errors import StoreFailed, StoreRefused
-from .check import Look, look
 
 
 class BackgroundCheck:
-    """`check.look` in a thread of its own. Its cost grows with the chain: 1.2 s of processor for 100,000 blocks."""
+    """A check in a thread of its own. Its cost grows with the chain: 1.2 s of processor for 100,000 blocks."""
 
-    def __init__(self, database: Path, coin: Coin, on_damage: Callable[[StoreRefused], None]) -> None:
-        """`on_damage` is called in that thread, once, with what a start would have been refused for."""
-        self._database = database
-        self._coin = coin
+    def __init__(self, check: Callable[[], object], on_damage: Callable[[StoreRefused], None]) -> None:
+        """`check` raises StoreRefused; `on_damage` is called in that thread, once, with what it raised."""
+        self._check = check
         self._on_damage = on_damage
         self._over = threading.Event()
         self._is_stopped = False
@@ -40,11 +36,11 @@ class BackgroundCheck:
 
     def _run(self) -> None:
         try:
-            look(self._database, self._coin, Look.WHOLE)
+            self._check()
         except StoreRefused as error:
             self._say(error)
         except Exception as error:  # who waits must not wait for ever without a word
-            self._say(StoreRefused(f"{self._database} cannot be checked: {error}"))
+            self._say(StoreRefused(f"the database cannot be checked: {error}"))
         else:
             self._over.set()
 

@@ -44,6 +44,9 @@ def _has_log(database: Path) -> bool:
 
 
 def lost(config: Config) -> StoreRefused:
+    with suppress(OSError, UnicodeDecodeError):
+        if (said := config.chain_marker.read_text("utf-8")).startswith(_ON_SERVER):
+            return StoreRefused(f"{said.partition(': chain')[0]}: give it with --database or MONEYER_NODE_DATABASE")
     how = "is empty" if config.database.exists() else "is gone"
     return StoreRefused(
         f"{config.database} {how}, and this folder has had a chain. Nothing was made in its place: "
@@ -51,9 +54,24 @@ def lost(config: Config) -> StoreRefused:
     )
 
 
-def mark(config: Config, coin: Coin) -> None:
-    """Remember that there is a chain. Only once it is on disk, or a start that was killed could not be repeated."""
-    about = f"{config.database.name} was made in this folder: chain {show(coin.chain_id)}\n"
+def lost_on_server(config: Config, shown: str) -> StoreRefused:
+    """`shown`: the server's database, without its password."""
+    return StoreRefused(
+        f"{shown} is empty, and {config.data} has had a chain: nothing was made there. Give the database that has the "
+        f"chain, or move one there with `moneyer db copy`; a new chain begins in a new --data folder"
+    )
+
+
+_ON_SERVER = "the chain of this folder is in "
+
+
+def mark(config: Config, coin: Coin, server: str | None = None) -> None:
+    """Remember that there is a chain. Only once it is on disk, or a start that was killed could not be repeated.
+
+    `server`: the database that has it, where that is no file of this folder.
+    """
+    what = f"{config.database.name} was made in this folder" if server is None else f"{_ON_SERVER}{server}"
+    about = f"{what}: chain {show(coin.chain_id)}\n"
     with suppress(OSError):  # a full disk: the next start writes it
         sweep(config.chain_marker)
         if config.chain_marker.exists():

@@ -42,7 +42,7 @@ def prepare(database: Path) -> None:
         found = revision_in(database)
         if found == SCHEMA_REVISION:
             return
-        _refuse_unknown(database, found)
+        refuse_unknown(database, found)
         sweep(database)  # a backup that was killed
         if found is not None:
             backup(database, _backup_name(database, found))
@@ -78,15 +78,17 @@ def revision_in(database: Path) -> str | None:
     return str(row[0])
 
 
-def _refuse_unknown(database: Path, found: str | None) -> None:
+def refuse_unknown(database: Path | str, found: str | None) -> None:
+    """Raises StoreRefused for a schema of a newer program. `database`: as of `check.look_at`."""
     if found is None:
         return
     from . import migrate
 
+    another = "--data folder" if isinstance(database, Path) else "--database"
     if found not in migrate.revisions():
         raise StoreRefused(
             f"{database} was written by a newer Moneyer (schema {found}; this one knows up to {SCHEMA_REVISION}). "
-            "Nothing was changed: upgrade Moneyer, or give another --data folder"
+            f"Nothing was changed: upgrade Moneyer, or give another {another}"
         )
 
 
@@ -100,10 +102,15 @@ def create(database: Path) -> None:
         with engine.begin() as conn:
             if revision_of(conn) is None:
                 metadata.create_all(conn)
-                conn.execute(_VERSION_TABLE)
-                conn.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": SCHEMA_REVISION})
+                write_revision(conn)
     finally:
         engine.dispose()
+
+
+def write_revision(conn: Connection) -> None:
+    """Note in a new database that its schema is the newest."""
+    conn.execute(_VERSION_TABLE)
+    conn.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": SCHEMA_REVISION})
 
 
 def upgrade(database: Path) -> None:

@@ -20,7 +20,7 @@ _SCHEMES: Final = ("postgresql://", "postgres://")
 _EXAMPLE: Final = "postgresql://moneyer@db.example/beach"
 CONNECT_SECONDS: Final = 5
 """How long one address of a server may take to answer at all."""
-_WANTED: Final = {
+_WANTED: Final[dict[str, str | int]] = {
     "application_name": "moneyer",
     "client_encoding": "UTF8",
     "connect_timeout": CONNECT_SECONDS,

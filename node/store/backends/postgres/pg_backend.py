@@ -22,6 +22,10 @@ from .pg_watch import ServerWatch
 _LOOK_SECONDS: Final = 15.0
 """How long a server that was lost during COMMIT is waited for."""
 _AGAIN_SECONDS: Final = 0.2
+_MAY_HAVE: Final = (
+    "the database was lost while it wrote this, and may have written it: look whether it is there before it is sent "
+    "again"
+)
 
 
 class ServerBackend(Backend):
@@ -31,7 +35,7 @@ class ServerBackend(Backend):
         self.conninfo = conninfo(config.database_url)
         self._replica = None if config.read_database_url is None else conninfo(config.read_database_url)
         self._shown = shown(config.database_url)
-        self.process = randbits(31)
+        self.process = randbits(30) + 1
         """This process's number in the table `processes`."""
 
     @property
@@ -60,10 +64,7 @@ class ServerBackend(Backend):
                 return self._last_commit() >= unknown.number
             except psycopg.Error as error:
                 if time.monotonic() > ends_at:
-                    raise StoreFailed(
-                        "the database was lost while it wrote this, and may have written it: look whether it is there "
-                        "before it is sent again"
-                    ) from error
+                    raise StoreFailed(_MAY_HAVE) from error
             time.sleep(_AGAIN_SECONDS)
 
     def _last_commit(self) -> int:
@@ -72,4 +73,5 @@ class ServerBackend(Backend):
             connection.execute("SELECT pg_advisory_xact_lock(%s::int, %s::int)", WRITERS_LOCK)
             row = connection.execute("SELECT committed FROM processes WHERE number = %s", (self.process,)).fetchone()
             connection.message(b"ROLLBACK")
-        return -1 if row is None else int(row[0])
+        # Without a row this was its first commit, or another's hand took the row away.
+        return 0 if row is None else int(row[0])

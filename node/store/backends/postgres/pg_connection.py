@@ -5,6 +5,7 @@ Those three are messages by libpq itself: psycopg's cursors take twice as long f
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import psycopg
@@ -157,12 +158,13 @@ class WritingConnection(ServerConnection):
         if self.touched == self._touched_before:
             self.message(b"COMMIT")
             return
-        number = self._counter + 1
+        number, now = self._counter + 1, int(time.time())
         # The first part can only fail as a whole; only behind it is the end in doubt.
         self.message(
             b"UPDATE meta SET value = '\\x%016x' WHERE key = 'changes'; "
-            b"UPDATE processes SET committed = %d WHERE number = %d; NOTIFY %s, '%d'"
-            % (number, number, self.process, CHANNEL.encode(), self.process)
+            b"INSERT INTO processes VALUES (%d, 'store', '', %d, %d, %d) "
+            b"ON CONFLICT (number) DO UPDATE SET committed = excluded.committed, seen_at = excluded.seen_at; "
+            b"NOTIFY %s, '%d'" % (number, self.process, number, now, now, CHANNEL.encode(), self.process)
         )
         self._warnings = []
         try:
@@ -214,10 +216,16 @@ def connect(conninfo: str) -> ServerConnection:
     return connection
 
 
+_FORGET: Final = b"DELETE FROM processes WHERE seen_at < %d"
+_KEPT_SECONDS: Final = 30 * 86_400
+"""How long the row of a process stays that has neither committed nor said anything."""
+
+
 def connect_to_write(conninfo: str, process: int, busy_seconds: float) -> WritingConnection:
     """A connection to write by, noted in `processes`. Raises psycopg.Error."""
     connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
     connection.process = process
     connection.prepared_max = _PREPARED
     connection.message(_WRITING.format(busy=round(busy_seconds * 1000)).encode())
+    connection.message(_FORGET % (int(time.time()) - _KEPT_SECONDS))
     return connection

@@ -1,0 +1,65 @@
+"""A PostgreSQL server's database before it is used: its schema and what stands in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, inspect, text
+
+from ...config import Config
+from ...core.coin import Coin
+from ..backends.postgres.pg_address import conninfo, shown
+from ..backends.postgres.pg_connection import OPENING_LOCK
+from ..backends.postgres.pg_engines import open_plainly
+from ..backends.postgres.pg_server import check_server
+from ..errors import StoreRefused
+from ..meta import CHANGES, put
+from ..tables import SCHEMA_REVISION, metadata
+from . import check, schema
+from .check import Look
+
+
+class ServerDatabase:
+    """What is done in a database of a server while it is not in use by this process. Errors are SQLAlchemy's."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises StoreRefused for a URL that is none."""
+        assert config.database_url is not None  # noqa: S101 - else it is a file's
+        self._unsafe = config.unsafe_database
+        self.shown = shown(config.database_url)
+        self._conninfo = conninfo(config.database_url)
+        self.engine: Engine = open_plainly(self._conninfo)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def revision(self) -> str | None:
+        """The migration that it stands at; None for an empty one. Raises StoreRefused for another program's."""
+        with self.engine.begin() as conn:
+            found = schema.revision_of(conn)
+            if found is None and inspect(conn).get_table_names():
+                raise StoreRefused(f"{self.shown} holds tables of another program: give Moneyer a database of its own")
+        return found
+
+    def prepare(self) -> None:
+        """Make or upgrade the schema in one transaction. Raises StoreRefused, and then nothing has changed."""
+        with self.engine.begin() as conn:
+            check_server(conn, self.shown, unsafe=self._unsafe)
+        if self.revision() == SCHEMA_REVISION:
+            return
+        with self.engine.begin() as conn:
+            # Processes that start at once: the second one finds the work done.
+            conn.execute(text(f"SELECT pg_advisory_xact_lock({OPENING_LOCK[0]}, {OPENING_LOCK[1]})"))
+            found = schema.revision_of(conn)
+            if found is None:
+                metadata.create_all(conn)
+                schema.write_revision(conn)
+                put(conn, CHANGES, bytes(8))
+            elif found != SCHEMA_REVISION:
+                from . import migrate
+
+                schema.refuse_unknown(self.shown, found)
+                migrate.upgrade(conn)
+
+    def look(self, coin: Coin, what: Look) -> bool:
+        """Whether it is new. Raises StoreRefused (damaged, another coin)."""
+        with self.engine.begin() as conn:
+            return check.look_at(conn, coin, what, self.shown)
