@@ -13,6 +13,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from moneyer.node.wallet import seal
+from tests.kit import databases
+from tests.kit.databases import _a_test_leaves_no_database, database, fresh_database
+
+__all__ = ["_a_test_leaves_no_database", "database", "fresh_database"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,6 +39,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 FIRST = ("lab", "net", "web", "worker", "p2p", "cli", "api", "client")
 """Folders whose files take long, for which several processes of tests begin with them: the last file is a short one."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    databases.choose(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

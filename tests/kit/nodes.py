@@ -41,6 +41,7 @@ from moneyer.node.store.tables import mempool as mempool_table
 from moneyer.node.store.unconfirmed import entries as mempool_rows
 from moneyer.node.store.unconfirmed import order
 from tests.kit.chains import GENESIS_TIME, ChainBuilder, Key, payload_of
+from tests.kit.databases import node_config
 from tests.kit.waiting import wait_until
 
 DEADLINE = 20.0
@@ -98,7 +99,7 @@ class Node(AnyNode):
         self, folder: Path, coin: Coin, *, busy_seconds: float = 10, deadline: float = DEADLINE, **config: Any
     ) -> None:
         """`deadline`: seconds that a peer has to answer; `config`: fields of Config."""
-        self.config = Config(folder, **config)
+        self.config = node_config(folder, **config)
         self.coin = coin
         self.store = Store.open(self.config, coin, busy_seconds=busy_seconds)
         self.mempool = Mempool(self.store)

@@ -25,6 +25,7 @@ from moneyer.node.wallet.derive import Key
 from moneyer.node.wallet.keystore import create_wallet
 from tests.conftest import REPOSITORY
 from tests.kit.chains import ChainBuilder, easy_coin, key
+from tests.kit.databases import node_config
 from tests.kit.nodes import AnyNode, place_coin
 from tests.kit.serve import as_json
 from tests.kit.system import warm
@@ -228,7 +229,7 @@ def running(data: Path, coin: Coin | None = None, **options: Any) -> Iterator[Ru
     options.setdefault("min_fee", 0)
     options.setdefault("port", free_port())
     options.setdefault("manual", True)
-    config = Config(data=data, **options)
+    config = node_config(data, **options)
     node = RunningNode(config, coin)
     try:
         node.wait_until_it_answers()

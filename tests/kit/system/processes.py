@@ -9,8 +9,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from tests.kit import databases
+
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pytest", "tests.kit.nodes", "tests.store.children", "tests.chain.children"])
+CONTEXT.set_forkserver_preload(["pytest", "tests.kit.nodes", "tests.store.children", "tests.chain.children", "psycopg"])
 
 
 class Child:
@@ -18,7 +20,9 @@ class Child:
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         self.pipe, theirs = CONTEXT.Pipe()
-        self.process: BaseProcess = CONTEXT.Process(target=work, args=(theirs, *arguments), daemon=True)
+        self.process: BaseProcess = CONTEXT.Process(
+            target=_work, args=(databases.current(), work, theirs, *arguments), daemon=True
+        )
         self.process.start()
         theirs.close()
 
@@ -53,6 +57,12 @@ class Child:
         except (EOFError, OSError):
             pass  # cut in the middle of a message: nobody was told
         return heard
+
+
+def _work(where: databases.Databases | None, work: Callable[..., None], pipe: Pipe, *arguments: Any) -> None:
+    """In the child: with its data folders' databases where the test has them."""
+    with databases.within(where):
+        work(pipe, *arguments)
 
 
 @contextmanager
