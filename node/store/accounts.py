@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, select
 
 from ..core.types import NO_ACCOUNT, Account
 from .backends.statements import Among, Query
-from .tables import account_history, accounts
+from .tables import NONE, account_history, accounts
 from .transactions import Confirmed, HistoryPages, Place
 
 _ACCOUNT = select(accounts.c.balance, accounts.c.sequence).where(accounts.c.payload == bindparam("payload"))
@@ -20,7 +20,7 @@ _HISTORY = HistoryPages(
 )
 _RICHEST = Query(
     select(accounts.c.payload, accounts.c.balance, accounts.c.sequence)
-    .where(accounts.c.balance > 0)
+    .where(accounts.c.balance > NONE)
     .order_by(accounts.c.balance.desc(), accounts.c.account_id.desc())
     .limit(bindparam("at_most", type_=Integer))
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, select, text
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from ..core import codec
 from ..core.codec import show
@@ -18,7 +18,7 @@ from ..core.rules import MEDIAN_SPAN
 from ..core.types import HEADER_SIZE, Block, Coinbase, Header
 from .backends.statements import Among, Query
 from .errors import StoreDamaged
-from .tables import blocks, bodies
+from .tables import ONE, blocks, bodies
 
 STORED, CONNECTED, INVALID = "stored", "connected", "invalid"
 
@@ -62,14 +62,21 @@ _MAIN = _ROW.where(blocks.c.main_chain)
 _BY_HASH = Query(_ROW.where(blocks.c.block_hash == bindparam("block_hash")))
 _BY_HEIGHT = Query(_MAIN.where(blocks.c.height == bindparam("height")))
 _TIP_ID = Query(
-    select(blocks.c.height, blocks.c.block_hash).where(blocks.c.main_chain).order_by(blocks.c.height.desc()).limit(1)
+    select(blocks.c.height, blocks.c.block_hash).where(blocks.c.main_chain).order_by(blocks.c.height.desc()).limit(ONE)
 )
-_TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(1))
+_TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(ONE))
 _valid = blocks.c.status != INVALID
-# By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree.
-_MOST_WORK = select(blocks.c.work).where(_valid).order_by(blocks.c.work.desc()).limit(1).scalar_subquery()
-_BEST = Query(_ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(1))
+# By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree. And by its order, for
+# PostgreSQL knows no max of bytes before 18.
+_MOST_WORK = select(blocks.c.work).where(_valid).order_by(blocks.c.work.desc()).limit(ONE).scalar_subquery()
+_BEST = Query(_ROW.where(_valid, blocks.c.work == _MOST_WORK).order_by(blocks.c.joined).limit(ONE))
 _PARENT = Query(select(blocks.c.prev_hash).where(blocks.c.block_hash == bindparam("block_hash")))
+_DIGITS = Query(
+    select(blocks.c.joined, blocks.c.height, blocks.c.block_hash, blocks.c.first_digits)
+    .where(blocks.c.joined > bindparam("last"))
+    .order_by(blocks.c.joined)
+    .limit(10_000)
+)
 _BODY = Query(
     select(blocks.c.header, bodies.c.body)
     .join_from(blocks, bodies)
@@ -122,10 +129,13 @@ def first_digits(block_hash: bytes) -> int:
 
 def odd_digits(conn: Connection) -> int | None:
     """Height of a block whose `first_digits` are not its hash's; for checks."""
-    shown = "||".join(f"hex(substr(block_hash, {byte}, 1))" for byte in range(32, 32 - DIGIT_BYTES, -1))
-    wrong = text(f"printf('%0{2 * DIGIT_BYTES}X', first_digits) != {shown}")
-    found: int | None = conn.execute(select(blocks.c.height).where(wrong).limit(1)).scalar()
-    return found
+    last = -1
+    while rows := list(_DIGITS.rows(conn, last=last)):
+        for _, height, block_hash, digits in rows:
+            if digits != first_digits(block_hash):
+                return int(height)
+        last = rows[-1][0]
+    return None
 
 
 def _one(conn: Connection, query: Query, **values: object) -> BlockRow | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from ..core import codec
 from .errors import StoreDamaged
-from .tables import blocks, mempool_totals, peers
+from .tables import ONE, blocks, mempool_totals, peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ _GLANCE = (
     )
     .where(blocks.c.main_chain)
     .order_by(blocks.c.height.desc())
-    .limit(1)
+    .limit(ONE)
 )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, case, insert, select, update
 from ..core.errors import MoneyerError
 from ..system.words import nearest, quoted
 from . import meta
-from .tables import jobs
+from .tables import ONE, jobs
 
 MAX_INTERVAL: Final = 86_400
 MODES: Final = "demand, instant, continuous or interval:SECONDS"
@@ -151,7 +151,7 @@ def get(conn: Connection, job_id: str) -> JobRow | None:
 
 def next_open(conn: Connection) -> JobRow | None:
     """The oldest job that still wants blocks."""
-    return _row(conn.execute(_ROW.where(jobs.c.state == OPEN).order_by(jobs.c.number).limit(1)).first())
+    return _row(conn.execute(_ROW.where(jobs.c.state == OPEN).order_by(jobs.c.number).limit(ONE)).first())
 
 
 def record_block(conn: Connection, job_id: str, block_hash: bytes, now: int) -> None:

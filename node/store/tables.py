@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnClause,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
     text,
 )
 
@@ -47,6 +49,12 @@ WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 
 WORDS = Text().with_variant(Text(collation="C"), "postgresql")
 """Text, compared and sorted by its bytes: as SQLite does, and whatever the server's locale is, or becomes."""
+
+ONE: ColumnClause[int] = literal_column("1")
+"""For a limit or a column. In the statement, not a parameter: PostgreSQL plans by what it sees, and may keep a plan."""
+
+NONE: ColumnClause[int] = literal_column("0")
+"""Likewise, and for conditions that are also those of an index."""
 
 
 def _size(column: str, size: int) -> CheckConstraint:

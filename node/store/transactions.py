@@ -9,7 +9,18 @@ from operator import itemgetter
 from struct import unpack
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Integer, ScalarSelect, Table, bindparam, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    ScalarSelect,
+    Table,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 
 from ..core import codec
 from ..core.errors import Malformed
@@ -62,7 +73,7 @@ class HistoryPages:
             .join(blocks, (blocks.c.height == history.c.height) & blocks.c.main_chain)
             .where(
                 is_meant,
-                tuple_(*when) < tuple_(bindparam("height", type_=Integer), bindparam("position", type_=Integer)),
+                tuple_(*when) < tuple_(bindparam("height", type_=BigInteger), bindparam("position", type_=BigInteger)),
             )
             .order_by(*(column.desc() for column in when))
             .limit(bindparam("at_most", type_=Integer))

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, bindparam, func, select, tuple_
 
 from ...core.assets import Asset
 from ...core.assets import Holding as HoldingKey
 from ..backends.statements import Query, Values
-from ..tables import accounts, asset_history, holdings
+from ..tables import ONE, accounts, asset_history, holdings
 from ..tables import assets as table
 from ..transactions import Confirmed, HistoryPages, Place
 
@@ -123,7 +123,7 @@ _FIRST = Query(
     select(asset_history.c.height, asset_history.c.position)
     .where(asset_history.c.asset_number == _number_of)
     .order_by(asset_history.c.height, asset_history.c.position)
-    .limit(literal_column("1"))
+    .limit(ONE)
 )
 _HISTORY = HistoryPages(asset_history, asset_history.c.asset_number == _number_of)
 

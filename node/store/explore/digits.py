@@ -17,7 +17,7 @@ from ...core.types import HASH_SIZE
 from .. import blocks
 from ..backends.statements import Query
 from ..blocks import BlockRow
-from ..tables import accounts, mempool, transactions
+from ..tables import NONE, accounts, mempool, transactions
 from ..tables import blocks as block_table
 from ..transactions import Place
 
@@ -51,7 +51,7 @@ _ACCOUNTS = Query(
     select(accounts.c.payload)
     .where(
         accounts.c.payload.between(bindparam("lowest"), bindparam("highest")),
-        (accounts.c.balance != 0) | (accounts.c.sequence != 0),
+        (accounts.c.balance != NONE) | (accounts.c.sequence != NONE),
     )
     .order_by(accounts.c.payload)
     .limit(bindparam("at_most", type_=Integer))

@@ -75,8 +75,8 @@ _parent = table.alias("parent")
 def odd_sum(conn: Connection) -> int | None:
     """Height of a block whose sums do not follow from its parent's; None for none. For checks: it reads every row."""
     wrong = [
-        (table.c[f"total_{name}"] - func.coalesce(_parent.c[f"total_{name}"], 0) - table.c[name]).bitwise_and(SUM_MASK)
-        != 0
+        # In this order: what is below 2**63, less what is too, has 64 bits whatever is wrong.
+        (table.c[f"total_{name}"] - func.coalesce(_parent.c[f"total_{name}"], 0)).bitwise_and(SUM_MASK) != table.c[name]
         for name in ("tx_count", "fees", "size")
     ]
     joined = table.outerjoin(_parent, _parent.c.block_hash == table.c.prev_hash)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, literal_column, select, true
+from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, select, true
 
 from ...core.codec import Outline
 from ...core.ledger import spend_locks
 from ...core.policy import NO_LOCKS, Locks
 from ...core.types import COIN_ASSET, Issue, Mint, Spend, Transfer
 from ..backends.statements import Among, Query
-from ..tables import accounts, assets, holdings, mempool
+from ..tables import NONE, accounts, assets, holdings, mempool
 
 
 class Claim(NamedTuple):
@@ -78,20 +78,20 @@ _held = (
 )
 _SUMMED = (mempool.c.asset_amount, mempool.c.mints)
 _in_pool = (
-    select(*(func.coalesce(func.sum(column), literal_column("0")).label(column.name) for column in _SUMMED))
+    select(*(func.coalesce(func.sum(column), NONE).label(column.name) for column in _SUMMED))
     .where(*_is_claim)
     .subquery()
 )
 """Both sums by one look at `ix_mempool_asset` alone: a sender may have thousands of rows in the pool."""
 _in_slot = (
-    select(*(func.coalesce(func.sum(column), literal_column("0")).label(column.name) for column in _SUMMED))
+    select(*(func.coalesce(func.sum(column), NONE).label(column.name) for column in _SUMMED))
     .where(*_is_claim, mempool.c.sequence == _sequence)
     .subquery()
 )
 """What the spend that is judged would replace."""
 _VIEW = Query(
     select(
-        *(assets.c.issuer, func.coalesce(_held, literal_column("0")), assets.c.max_supply - assets.c.minted),
+        *(assets.c.issuer, func.coalesce(_held, NONE), assets.c.max_supply - assets.c.minted),
         *(_in_pool.c[column.name] - _in_slot.c[column.name] for column in _SUMMED),
     )
     .join_from(assets, _in_pool, true())
@@ -115,7 +115,7 @@ _CLAIMS = Among(
 )
 _LOCKED = Query(
     select(mempool.c.arrived, mempool.c.sender).where(
-        (mempool.c.lock_height > 0) | (mempool.c.lock_time > 0),
+        (mempool.c.lock_height > NONE) | (mempool.c.lock_time > NONE),
         (mempool.c.lock_height > bindparam("height", type_=BigInteger))
         | (mempool.c.lock_time > bindparam("time", type_=BigInteger)),
     )

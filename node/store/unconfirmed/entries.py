@@ -17,7 +17,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
     select,
     update,
 )
@@ -29,7 +28,7 @@ from ...core.types import HASH_SIZE, Account, Spend
 from .. import meta
 from ..backends.statements import Among, Many, Query
 from ..errors import StoreDamaged
-from ..tables import accounts, mempool, mempool_totals, transactions
+from ..tables import NONE, ONE, accounts, mempool, mempool_totals, transactions
 from ..tables import meta as meta_rows
 from .claims import claim_of_outline
 
@@ -85,10 +84,10 @@ _shown_txid: BindParameter[bytes] = bindparam("shown_txid")
 _mine = mempool.c.sender == _sender
 _slot = mempool.alias("slot")
 _this = mempool.alias("this")
-_follower: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
-_any_waiting: Select[Any] = select(literal_column("1")).where(_mine, ~mempool.c.ready).limit(literal_column("1"))
-_confirmed: Select[Any] = select(literal_column("1")).where(transactions.c.shown_txid == _shown_txid)
-_pool_cost = select(func.coalesce(func.sum(mempool.c.cost), 0)).where(_mine).scalar_subquery()
+_follower: Select[Any] = select(ONE).where(_mine, ~mempool.c.ready, mempool.c.sequence == _sequence + 1)
+_any_waiting: Select[Any] = select(ONE).where(_mine, ~mempool.c.ready).limit(ONE)
+_confirmed: Select[Any] = select(ONE).where(transactions.c.shown_txid == _shown_txid)
+_pool_cost = select(func.coalesce(func.sum(mempool.c.cost), NONE)).where(_mine).scalar_subquery()
 
 
 def _view(pool_cost: ColumnElement[int]) -> Query:
@@ -112,7 +111,7 @@ def _view(pool_cost: ColumnElement[int]) -> Query:
 
 _VIEW, _VIEW_OF_KNOWN_COST = _view(_pool_cost), _view(bindparam("known_cost", type_=BigInteger))
 _INCOMING = Query(
-    select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), literal_column("0"))).where(
+    select(func.coalesce(func.sum(mempool.c.cost) - func.sum(mempool.c.fee), NONE)).where(
         mempool.c.receiver == bindparam("receiver")
     )
 )
@@ -136,7 +135,7 @@ _REMOVE_NUMBERED = Among(delete(mempool).returning(mempool.c.size), mempool.c.ar
 _GROW = Many(
     # With a row named, SQLite keeps no journal of the statement.
     update(mempool_totals)
-    .where(mempool_totals.c.row == literal_column("1"))
+    .where(mempool_totals.c.row == ONE)
     .values(count=mempool_totals.c.count + bindparam("by_count"), bytes=mempool_totals.c.bytes + bindparam("by_bytes")),
     "by_count",
     "by_bytes",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select, update
 
 from ...core.codec import SHORTEST_SPEND
 from ..backends.statements import Many, Query
-from ..tables import mempool
+from ..tables import ONE, mempool
 from .entries import grow, remove_numbered, totals
 from .order import first_by_rate
 
@@ -31,7 +31,7 @@ class Victim:
 
 
 _order = (mempool.c.ready, mempool.c.fee_rate)
-_least_ready, _least_rate = (select(column).order_by(*_order).limit(1).scalar_subquery() for column in _order)
+_least_ready, _least_rate = (select(column).order_by(*_order).limit(ONE).scalar_subquery() for column in _order)
 # In two steps: ordered by all three, SQLite would sort every transfer that pays the same.
 _WORST = Query(
     select(
@@ -40,7 +40,7 @@ _WORST = Query(
     )
     .where(mempool.c.ready == _least_ready, mempool.c.fee_rate == _least_rate)
     .order_by(mempool.c.arrived.desc())
-    .limit(1)
+    .limit(ONE)
 )
 _WAITING = Query(first_by_rate(~mempool.c.ready, mempool.c.size, best=False))
 _TOGETHER = 1_000
@@ -55,7 +55,7 @@ _WAIT_BEHIND = Many(
 _last, _next = mempool.alias("last"), mempool.alias("next")
 _is_followed = (
     select(_next.c.sequence)
-    .where(_next.c.sender == _last.c.sender, ~_next.c.ready, _next.c.sequence == _last.c.sequence + literal_column("1"))
+    .where(_next.c.sender == _last.c.sender, ~_next.c.ready, _next.c.sequence == _last.c.sequence + ONE)
     .exists()
 )
 _end_of_run = (

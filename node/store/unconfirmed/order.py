@@ -28,7 +28,7 @@ from sqlalchemy import (
 from ...core import codec
 from ..accounts import states
 from ..backends.statements import Among, Query
-from ..tables import mempool
+from ..tables import ONE, mempool
 from .claims import Claim, Purse
 from .entries import MempoolRow, is_whole
 
@@ -79,7 +79,7 @@ def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best
         select(rate)
         .where(is_ready)
         .order_by(rate.desc() if best else rate)
-        .limit(1)
+        .limit(ONE)
         .offset(bindparam("others", type_=Integer))
         .scalar_subquery(),
         literal_column("-1" if best else str(2**63 - 1)),
@@ -167,7 +167,7 @@ _MORE = Query(
     select(*_COLUMNS)
     .where(mempool.c.sender == bindparam("whose"), mempool.c.sequence > bindparam("behind", type_=BigInteger))
     .order_by(mempool.c.sequence)
-    .limit(_SOME)
+    .limit(literal_column(str(_SOME)))
 )
 _RAWS = Among(select(mempool.c.txid, mempool.c.raw), mempool.c.txid)
 
