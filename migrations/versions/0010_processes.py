@@ -17,7 +17,7 @@ WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 def upgrade() -> None:
     op.create_table(
         "processes",
-        sa.Column("number", WHOLE, nullable=False),
+        sa.Column("number", WHOLE, autoincrement=False, nullable=False),
         sa.Column("kind", WORDS, nullable=False),
         sa.Column("status", sa.LargeBinary(), nullable=False),
         sa.Column("committed", sa.BigInteger(), nullable=False),

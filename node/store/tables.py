@@ -329,7 +329,7 @@ meta = Table(
 processes = Table(
     "processes",
     metadata,
-    Column("number", WHOLE, primary_key=True),
+    Column("number", WHOLE, primary_key=True, autoincrement=False),  # drawn by the process itself
     Column("kind", WORDS, nullable=False),
     Column("status", LargeBinary, nullable=False),
     Column("committed", BigInteger, nullable=False),
