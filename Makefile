@@ -6,6 +6,7 @@
 # make docs     docs/cli.md, from the commands
 # make clean    takes away .venv and caches; data folders stay
 #
+# Tests of programs that are missing (a browser, PostgreSQL, …) skip: CONTRIBUTING.md, Tests, has how to install them.
 # The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
 
 .PHONY: run test lint bench test-crash fuzz wheels docs clean
