@@ -16,8 +16,6 @@ from sqlalchemy import inspect, text
 from moneyer import migrations
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.config import Config
-from moneyer.node.core import codec
-from moneyer.node.core.errors import MoneyerError
 from moneyer.node.store import blocks
 from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.backends.sqlite.engines import open_engine
@@ -25,12 +23,12 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreRefused
 from moneyer.node.store.opening import check, migrate, schema
 from moneyer.node.store.tables import SCHEMA_REVISION
-from moneyer.node.store.unconfirmed import entries
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, bytes_of, made, template
-from tests.kit.nodes import NOW, Node
+from tests.kit.nodes import Node
 from tests.kit.system.processes import Child, children
 from tests.store.children import open_and_die, open_with_migrations
+from tests.store.old_rows import branched, filled
 
 COIN = CHAIN.coin
 
@@ -267,22 +265,6 @@ def test_whole_bodies_of_the_first_schema_become_parts_and_every_byte_is_kept(tm
         assert connection.execute("SELECT count(*) > 1 FROM bodies WHERE joined = ?", (chain.height + 1,)).fetchone()[0]
 
 
-def branched(folder: Path, blocks_more: int) -> Node:
-    """A node on `folder` with branches that were connected and that never were, and an invalid block."""
-    node = Node(folder, COIN)
-    stored = CHAIN.branch(26, "stored")
-    for _ in range(2):
-        stored.add([stored.transfer(ALICE, BOB, 3, 7)])
-    node.offer_all(stored.blocks[27:])
-    rival = CHAIN.branch(27, "rival")
-    rival.grow(4 + blocks_more)
-    node.chain.accept_blocks(rival.raw[27:], NOW)
-    bad = rival.next_block(amount=COIN.subsidy(rival.height + 1) + 1)
-    with pytest.raises(MoneyerError):
-        node.offer(bad)
-    return node
-
-
 def sums(node: Node) -> list[Any]:
     with node.store.read() as conn:
         rows = conn.execute(
@@ -303,20 +285,6 @@ def test_sums_digits_and_txids_of_an_older_file_are_those_of_a_new_one(tmp_path:
     assert (node.dump(), sums(node)) == (before, added)
     assert verify_chain(node.store).height == 31 + 1_100
     node.store.close()
-
-
-def filled(folder: Path) -> Node:
-    """A node on `folder` with a pool in which numbers are missing, also the last ones, and some wait behind a gap."""
-    node = branched(folder, 0)
-    with node.store.read() as conn:
-        start = entries.view(conn, BOB.payload, 0).run_end
-    for number in (*range(12), *range(13, 20)):
-        node.mempool.accept_transfer(transfer(COIN, BOB, ALICE, 1, 1 + 7 * number, start + number, b"m" * number))
-    node.mempool.accept_transfer(transfer(COIN, BOB, ALICE, 1, 500, start + 5))  # in the place of another
-    last = transfer(COIN, BOB, ALICE, 1, 9, start + 40)
-    node.mempool.accept_transfer(last)
-    node.store.write(lambda conn: entries.remove(conn, [codec.txid(last)]))
-    return node
 
 
 def given(node: Node) -> int:
