@@ -201,8 +201,14 @@ def execute(conn: Connection, sql: str, values: Sequence[Any] = (), *, many: boo
 
     `exec_driver_sql` spends some 35 microseconds a statement on a result that knows its columns' names and types.
     """
-    cursor = conn.connection.cursor()
     base = conn.dialect.loaded_dbapi.Error
+    if conn.dialect.name == SERVER:
+        driver: Any = conn.connection.driver_connection
+        try:
+            return driver.run(sql, values)
+        except base as error:
+            raise DBAPIError.instance(sql, None, error, base) from error
+    cursor = conn.connection.cursor()
     try:
         if many:
             cursor.executemany(sql, values)

@@ -5,13 +5,16 @@ Those three are messages by libpq itself: psycopg's cursors take twice as long f
 
 from __future__ import annotations
 
+import select
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
-from psycopg.adapt import AdaptersMap
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader, NumericLoader
 
 from ...errors import StoreFailed
@@ -99,20 +102,117 @@ class _WritingCursor(_Cursor):
             self.connection.touched += 1  # type: ignore[attr-defined] # of `WritingConnection` alone
 
 
+class Rows:
+    """What a statement gave, as the driver's cursor would hand it out."""
+
+    __slots__ = ("_next", "_transformer", "count")
+
+    def __init__(self, transformer: Any, count: int) -> None:
+        """`transformer`: psycopg's `Transformer` on the result; None where there are no rows."""
+        self._transformer = transformer
+        self.count = count
+        self._next = 0
+
+    def fetchone(self) -> Any:
+        if self._next >= self.count or self._transformer is None:
+            return None
+        self._next += 1
+        return self._transformer.load_row(self._next - 1, tuple)
+
+    def fetchall(self) -> list[Any]:
+        if self._transformer is None:
+            return []
+        first, self._next = self._next, self.count
+        rows: list[Any] = self._transformer.load_rows(first, self.count, tuple)
+        return rows
+
+    def __iter__(self) -> Iterator[Any]:
+        while (row := self.fetchone()) is not None:
+            yield row
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._transformer, self.count = None, 0
+
+
 class ServerConnection(psycopg.Connection[Any]):
-    """A connection that a node reads by."""
+    """A connection that a node reads by. `run` and `message` go by libpq itself, prepared: a cursor of psycopg's takes
+    four times as much processor (docs/performance.md)."""
 
-    is_replica = False
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._names: dict[tuple[str, Any], bytes] = {}
+        """Of prepared statements, by their SQL and their parameters' types."""
+        self._dumper = Transformer(self)
+        self._is_ending = False
+        """Whether a ROLLBACK was sent whose answer nobody has waited for."""
+        self._poll = select.poll()
+        self._poll.register(self.pgconn.socket, select.POLLIN)
 
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        return super().wait(gen, interval, _ANSWER_SECONDS if timeout is None else timeout)
+    def run(self, sql: str, values: Sequence[Any]) -> Rows:
+        """The rows of a statement with `%s` for its parameters. Raises psycopg.Error."""
+        if not values:
+            return _rows(self, self.message(sql.replace("%%", "%").encode()))
+        dumper = self._dumper
+        parameters = dumper.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        formats = dumper.formats
+        key = (sql, dumper.types)
+        name = self._names.get(key) or self._prepare(key)
+        self._settle()
+        self.pgconn.send_query_prepared(name, parameters, formats, Format.BINARY)
+        return _rows(self, self._answer())
 
-    def message(self, sql: bytes) -> Any:
+    def _prepare(self, key: tuple[str, Any]) -> bytes:
+        if len(self._names) >= _PREPARED:
+            self._names.clear()
+            self.message(b"DEALLOCATE ALL")
+        sql, types = key
+        parts = [part.replace("%%", "%") for part in sql.split("%s")]
+        numbered = "".join(f"{part}${i}" for i, part in enumerate(parts[:-1], 1)) + parts[-1]
+        name = b"moneyer_%d" % len(self._names)
+        self._settle()
+        self.pgconn.send_prepare(name, numbered.encode(), types)
+        self._answer()
+        self._names[key] = name
+        return name
+
+    def message(self, sql: bytes) -> PGresult:
         """libpq's result of statements without parameters, the last one's. Raises psycopg.Error."""
-        result = self.pgconn.exec_(sql)
-        if result.status not in _FINE:
-            raise error_from_result(result)
-        return result
+        self._settle()
+        self.pgconn.send_query(sql)
+        return self._answer()
+
+    def _settle(self) -> None:
+        if self._is_ending:
+            self._is_ending = False
+            self._answer()
+
+    def _answer(self) -> PGresult:
+        """The last result of what was sent. Raises psycopg.Error; the connection is closed where none comes."""
+        pgconn, last = self.pgconn, None
+        while pgconn.flush():  # what is longer than the socket takes at once
+            self._poll.modify(pgconn.socket, select.POLLIN | select.POLLOUT)
+            self._wait()
+            pgconn.consume_input()
+        self._poll.modify(pgconn.socket, select.POLLIN)
+        while True:
+            while pgconn.is_busy():
+                self._wait()
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                break
+            if last is None or last.status in _FINE:
+                last = result
+        assert last is not None  # noqa: S101 - each statement has a result
+        if last.status not in _FINE:
+            raise error_from_result(last)
+        return last
+
+    def _wait(self) -> None:
+        if not self._poll.poll(_ANSWER_SECONDS * 1000):
+            self.close()
+            raise psycopg.OperationalError("the server has not answered")
 
     def begin_reading(self, *, counted: bool) -> int:
         """Begin a snapshot; the counter of changes in it where it is `counted`, else 0. Raises psycopg.Error."""
@@ -122,12 +222,34 @@ class ServerConnection(psycopg.Connection[Any]):
         return 0
 
     def end_reading(self) -> None:
-        """Raises psycopg.Error."""
-        self.message(b"ROLLBACK")
+        """End the snapshot, and wait for no answer: the next statement does. Raises psycopg.Error."""
+        self._settle()
+        self.pgconn.send_query(b"ROLLBACK")
+        self.pgconn.flush()
+        self._is_ending = True
+
+    def rest(self) -> None:
+        """Leave the connection as psycopg's own methods want it. Raises psycopg.Error."""
+        self._settle()
+
+
+def _rows(connection: ServerConnection, result: PGresult) -> Rows:
+    count = result.ntuples
+    if not count:
+        return Rows(None, 0)
+    transformer = Transformer(connection)
+    transformer.set_pgresult(result)
+    return Rows(transformer, count)
 
 
 class WritingConnection(ServerConnection):
     """The connection that a process writes by. `process`: the process's number in `processes`."""
+
+    def run(self, sql: str, values: Sequence[Any]) -> Rows:
+        """`ServerConnection.run`, counted where it may change rows."""
+        if not sql.startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "WITH")):
+            self.touched += 1
+        return super().run(sql, values)
 
     process = 0
     touched = 0

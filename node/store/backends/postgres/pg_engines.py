@@ -116,11 +116,18 @@ class _Server:
             self.drop(conn)  # what was read is whole; whatever is wrong, the next reader opens another
             return
         if conn.invalidated or len(self._idle) >= _KEPT_READERS:
-            conn.close()
+            self._leave(conn)
             return
         self._idle.append(conn)
         if self.is_closed:
             self.let_go()
+
+    @staticmethod
+    def _leave(conn: Connection) -> None:
+        with suppress(DBAPIError, psycopg.Error):
+            if not conn.invalidated:
+                _driver(conn).rest()
+            conn.close()
 
     @staticmethod
     def drop(conn: Connection) -> None:
@@ -132,8 +139,7 @@ class _Server:
     def let_go(self) -> None:
         with suppress(IndexError):
             while True:
-                with suppress(DBAPIError, psycopg.Error):
-                    self._idle.pop().close()
+                self._leave(self._idle.pop())
 
     def close(self) -> None:
         self.is_closed = True
