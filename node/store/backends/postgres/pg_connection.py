@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -47,6 +48,10 @@ _CHANGES_NOTHING: Final = (
     b"SET",
     b"SHOW",
 )
+_UNPREPARED: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
+"""Statements that have no plan to keep."""
+_UNASKED: Final = 10
+"""Reads of what a server says unasked, at most, before a snapshot."""
 _PREPARED: Final = 500
 """Statements that stay prepared in a connection: there are some 150, each with or without arrays."""
 
@@ -82,6 +87,23 @@ class _Cursor(psycopg.Cursor[Any]):
     def __init__(self, connection: Any, **given: Any) -> None:
         super().__init__(connection, **given)
         self.format = Format.BINARY
+
+    def execute(self, *args: Any, **given: Any) -> Any:
+        _made_ready(self.connection)
+        return super().execute(*args, **given)
+
+
+class _NamedCursor(psycopg.ServerCursor[Any]):
+    """For many rows, a portion at a time."""
+
+    def execute(self, *args: Any, **given: Any) -> Any:
+        _made_ready(self.connection)
+        return super().execute(*args, **given)
+
+
+def _made_ready(connection: Any) -> None:
+    if isinstance(connection, ServerConnection):
+        connection.make_ready()
 
 
 class _WritingCursor(_Cursor):
@@ -144,23 +166,42 @@ class ServerConnection(psycopg.Connection[Any]):
         self._names: dict[tuple[str, Any], bytes] = {}
         """Of prepared statements, by their SQL and their parameters' types."""
         self._dumper = Transformer(self)
+        self.server_cursor_factory = _NamedCursor
         self._is_ending = False
         """Whether a ROLLBACK was sent whose answer nobody has waited for."""
+        self._is_beginning = False
+        """Whether a snapshot is begun with the next statement, in one message."""
         self._poll = select.poll()
         self._poll.register(self.pgconn.socket, select.POLLIN)
 
     def run(self, sql: str, values: Sequence[Any]) -> Rows:
         """The rows of a statement with `%s` for its parameters. Raises psycopg.Error."""
-        if not values:
-            return _rows(self, self.message(sql.replace("%%", "%").encode()))
+        if sql.startswith(_UNPREPARED):
+            return _rows(self, self.message(sql.encode()))
         dumper = self._dumper
         parameters = dumper.dump_sequence(values, [PyFormat.AUTO] * len(values))
         formats = dumper.formats
         key = (sql, dumper.types)
         name = self._names.get(key) or self._prepare(key)
+        if self._is_beginning:
+            return _rows(self, self._begin_with(name, parameters, formats))
         self._settle()
         self.pgconn.send_query_prepared(name, parameters, formats, Format.BINARY)
         return _rows(self, self._answer())
+
+    def _begin_with(self, name: bytes, parameters: Any, formats: Any) -> PGresult:
+        """BEGIN and a statement at once, as libpq's pipeline: half the way. Raises psycopg.Error."""
+        self._is_beginning = False
+        pgconn = self.pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            pgconn.send_query_params(_READ, None)
+            pgconn.send_query_prepared(name, parameters, formats, Format.BINARY)
+            pgconn.pipeline_sync()
+            return self._answer(ExecStatus.PIPELINE_SYNC)
+        finally:
+            with suppress(psycopg.Error):  # of a connection that is lost
+                pgconn.exit_pipeline_mode()
 
     def _prepare(self, key: tuple[str, Any]) -> bytes:
         if len(self._names) >= _PREPARED:
@@ -178,31 +219,46 @@ class ServerConnection(psycopg.Connection[Any]):
 
     def message(self, sql: bytes) -> PGresult:
         """libpq's result of statements without parameters, the last one's. Raises psycopg.Error."""
-        self._settle()
+        self.make_ready()
         self.pgconn.send_query(sql)
         return self._answer()
+
+    def make_ready(self) -> None:
+        """Say and hear what was put off, so that any statement may follow. Raises psycopg.Error."""
+        self._settle()
+        if self._is_beginning:
+            self._is_beginning = False
+            self.pgconn.send_query(_READ)
+            self._answer()
 
     def _settle(self) -> None:
         if self._is_ending:
             self._is_ending = False
             self._answer()
 
-    def _answer(self) -> PGresult:
-        """The last result of what was sent. Raises psycopg.Error; the connection is closed where none comes."""
-        pgconn, last = self.pgconn, None
+    def _answer(self, end: ExecStatus | None = None) -> PGresult:
+        """The last result of what was sent, or the first error. `end`: what ends the results, where None does not.
+
+        Raises psycopg.Error; the connection is closed where no answer comes.
+        """
+        pgconn = self.pgconn
         while pgconn.flush():  # what is longer than the socket takes at once
             self._poll.modify(pgconn.socket, select.POLLIN | select.POLLOUT)
             self._wait()
+            self._poll.modify(pgconn.socket, select.POLLIN)
             pgconn.consume_input()
-        self._poll.modify(pgconn.socket, select.POLLIN)
+        last: PGresult | None = None
         while True:
             while pgconn.is_busy():
                 self._wait()
                 pgconn.consume_input()
             result = pgconn.get_result()
             if result is None:
+                if end is None:
+                    break
+            elif result.status == end:
                 break
-            if last is None or last.status in _FINE:
+            elif last is None or last.status in _FINE:
                 last = result
         assert last is not None  # noqa: S101 - each statement has a result
         if last.status not in _FINE:
@@ -216,21 +272,25 @@ class ServerConnection(psycopg.Connection[Any]):
 
     def begin_reading(self, *, counted: bool) -> int:
         """Begin a snapshot; the counter of changes in it where it is `counted`, else 0. Raises psycopg.Error."""
+        self._settle()
+        for _ in range(_UNASKED):
+            if not self._poll.poll(0):
+                break
+            self.pgconn.consume_input()  # most often the server says that it ends, which this raises
         if counted:
             return number_in(self.message(_READ_COUNTED))
-        self.message(_READ)
+        self._is_beginning = True
         return 0
 
     def end_reading(self) -> None:
         """End the snapshot, and wait for no answer: the next statement does. Raises psycopg.Error."""
+        if self._is_beginning:  # nothing was read
+            self._is_beginning = False
+            return
         self._settle()
         self.pgconn.send_query(b"ROLLBACK")
         self.pgconn.flush()
         self._is_ending = True
-
-    def rest(self) -> None:
-        """Leave the connection as psycopg's own methods want it. Raises psycopg.Error."""
-        self._settle()
 
 
 def _rows(connection: ServerConnection, result: PGresult) -> Rows:
@@ -247,7 +307,7 @@ class WritingConnection(ServerConnection):
 
     def run(self, sql: str, values: Sequence[Any]) -> Rows:
         """`ServerConnection.run`, counted where it may change rows."""
-        if not sql.startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "WITH")):
+        if not sql.startswith(("SELECT", "WITH", *_UNPREPARED)):
             self.touched += 1
         return super().run(sql, values)
 

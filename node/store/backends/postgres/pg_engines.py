@@ -126,7 +126,7 @@ class _Server:
     def _leave(conn: Connection) -> None:
         with suppress(DBAPIError, psycopg.Error):
             if not conn.invalidated:
-                _driver(conn).rest()
+                _driver(conn).make_ready()
             conn.close()
 
     @staticmethod
