@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, literal_column, select
 
 from ..core import codec
 from ..core.codec import show
@@ -65,7 +65,7 @@ _TIP_ID = Query(
     select(blocks.c.height, blocks.c.block_hash).where(blocks.c.main_chain).order_by(blocks.c.height.desc()).limit(ONE)
 )
 _TIP = Query(_MAIN.order_by(blocks.c.height.desc()).limit(ONE))
-_valid = blocks.c.status != INVALID
+_valid = blocks.c.status != literal_column(f"'{INVALID}'")  # in the statement: see `tables.ONE`
 # By way of the most work there is: ordered by (work, joined), SQLite would sort the whole tree. And by its order, for
 # PostgreSQL knows no max of bytes before 18.
 _MOST_WORK = select(blocks.c.work).where(_valid).order_by(blocks.c.work.desc()).limit(ONE).scalar_subquery()
