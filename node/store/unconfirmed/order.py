@@ -91,10 +91,11 @@ def first_by_rate(is_ready: ColumnElement[bool], *also: ColumnElement[Any], best
         .limit(bindparam("most", type_=Integer))
         .subquery()
     )
-    # Fewer than `most`; said, since PostgreSQL takes it for a third of the pool.
+    # Fewer than `most`, and by the index; said, since PostgreSQL takes them for a third of the pool.
     beyond = (
         select(*columns)
         .where(is_ready, rate > limit if best else rate < limit)
+        .order_by(rate.desc() if best else rate)
         .limit(bindparam("most", type_=Integer))
         .subquery()
     )
