@@ -46,6 +46,8 @@ class Config:
     development: bool = False
     """Wallet and mining open without a token; loopback only."""
     allow_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    """IP addresses and networks (CIDR) whose `X-Forwarded-For` says who calls."""
     min_fee: int = 1
     """Least fee of a transfer that this node takes into its mempool."""
     mempool_bytes: int = 32_000_000

@@ -37,7 +37,7 @@ from .system.lifecycle import (
     watch_parent,
     without_collecting,
 )
-from .system.network import is_loopback
+from .system.network import is_loopback, proxy_network
 from .system.shares import CONNECTIONS
 from .system.text import shown
 from .system.words import of_system
@@ -111,6 +111,16 @@ def check_config(config: Config) -> None:
             "a development network leaves its wallet open to every caller: it binds loopback only "
             "(leave out --dev, or --host)"
         )
+    if config.development and config.trusted_proxies:
+        raise NodeRefused(
+            "a development network leaves its wallet open to every caller: no proxy may let others in "
+            "(leave out --dev, or --trusted-proxy)"
+        )
+    for proxy in config.trusted_proxies:
+        try:
+            proxy_network(proxy)
+        except ValueError as error:
+            raise NodeRefused(f"--trusted-proxy: {error}") from None
     if config.announce is not None:
         from .p2p.peer.errors import BadUrl
         from .p2p.peer.urls import parse_peer_url

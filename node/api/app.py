@@ -75,6 +75,8 @@ _KEEP_NOTHING = ("Cache-Control", "no-store")
 _ASK_AGAIN = ("Cache-Control", "no-cache")
 _ASK_AGAIN_ALONE = ("Cache-Control", "private, no-cache")
 _NEVER_ASK = ("Cache-Control", "public, max-age=31536000, immutable")
+_PASS_ON = ("X-Accel-Buffering", "no")
+"""nginx passes each piece on as it comes, and does not wait until it has many."""
 _NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _MAX_PATH = 1_000
@@ -95,11 +97,12 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         self.node = node
         self.parts = parts
         self._flights = parts.flights
+        self._callers = parts.callers
         self._error_page = error_page
 
     def wsgi(self, environ: Environ, start_response: StartResponse) -> list[bytes] | Outgoing:
         """One request, from the server to its answer (PEP 3333)."""
-        flight = environ[_FLIGHT] = self._flights.begin(environ.get("REMOTE_ADDR") or "")
+        flight = environ[_FLIGHT] = self._flights.begin(*self._callers.of(environ))
         try:
             status, headers, answer = self._respond(environ, flight)
         except BaseException:
@@ -363,7 +366,7 @@ def _validators(answer: Rendered) -> Headers:
 
 def _headers(answer: Sent) -> Headers:
     if isinstance(answer, Streamed):
-        headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS, _KEEP_NOTHING]
+        headers = [("Content-Type", answer.content_type), *SECURITY_HEADERS, _KEEP_NOTHING, _PASS_ON]
         return [*headers, ("Content-Security-Policy", STRICTEST_POLICY)]
     return [
         ("Content-Type", answer.content_type),

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_WIDEST_PROXIES: Final = {4: 8, 6: 16}
+"""Bits that a network of proxies has to name at least, by IP's version."""
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 def unmapped(address: Address) -> Address:
@@ -25,6 +31,29 @@ def is_loopback(host: str) -> bool:
         return unmapped(ip_address(host)).is_loopback
     except ValueError:
         return False
+
+
+def proxy_network(text: str) -> Network:
+    """The network of a trusted proxy: an IP address, or a network in CIDR (`10.0.0.0/24`); a mapped one is IPv4's.
+
+    Raises ValueError, with a sentence. A network so wide that it holds strangers is refused: whoever is in it can call
+    in anybody's name, so that no ban and no limit would be worth anything.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text[:100]} is no IP address, and no network such as 10.0.0.0/24") from None
+    address, is_network, _ = text.partition("/")
+    if is_network and ip_address(address) != network.network_address:
+        raise ValueError(f"{text[:100]} is an address with the size of a network: give {address}, or {network}")
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        network = IPv4Network((int(unmapped(network.network_address)), network.prefixlen - _MAPPED.prefixlen))
+    if network.prefixlen < _WIDEST_PROXIES[network.version]:
+        raise ValueError(
+            f"{text[:100]} is so wide that strangers are in it, who could call in anybody's name: name the proxy's "
+            f"address, or a network of /{_WIDEST_PROXIES[network.version]} or narrower"
+        )
+    return network
 
 
 def shut(sock: socket.socket, how: int = socket.SHUT_RDWR) -> bool:

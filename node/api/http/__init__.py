@@ -3,6 +3,7 @@
 guard        checks before anything is parsed: Host, site, token, the body's type and length
 decode       JSON bodies and queries as structs; errors that name the field
 errors       the errors that only HTTP has, and the one place where an exception becomes a status and a code
+forwarded    `Callers`: who calls, where a proxy stands between; nothing else decides it
 inflight     `Flights`: the requests under way, the places they hold, how long they took; `Outgoing`: a stream
 large        a large answer in pieces
 doorkeeper   `Places`: how many requests an address may have; `Doorkeeper`: how many connections
@@ -16,5 +17,6 @@ and the watcher reads it: `enter` writes its time before its phase, so that a mo
 Nothing here knows an endpoint. May be called by the rest of `node.api`. Read: guard, errors, inflight, doorkeeper.
 
 Weak: `connections` can't tell which request is on which connection. Where a client has several, the one that is cut may
-be one that the node itself lets wait: `Flights._cut_slow` says how that is kept rare.
+be one that the node itself lets wait: `Flights._cut_slow` says how that is kept rare. All callers behind one proxy are
+one client here, which is why a proxy should take bodies in before it passes them on.
 """

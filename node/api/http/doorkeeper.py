@@ -12,7 +12,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from time import monotonic
 from typing import Final
@@ -48,11 +48,17 @@ class Places:
 
 
 class Doorkeeper:
-    """`port`: the one that the server listens on."""
+    """`port`: the one that the server listens on. `is_proxy`: whether an address may have however many it needs.
 
-    def __init__(self, port: int, bound: Bound = CONNECTIONS) -> None:
+    A proxy's connections are many callers', who have their shares as such; those that it has are none of the others'.
+    """
+
+    def __init__(
+        self, port: int, bound: Bound = CONNECTIONS, is_proxy: Callable[[str], bool] = lambda address: False
+    ) -> None:
         self._port = port
         self._bound = bound
+        self._is_proxy = is_proxy
         self._note_at = 0.0
         self.sent_away = 0
         """Connections that were ended, for their address had more than its share."""
@@ -74,17 +80,25 @@ class Doorkeeper:
         if count_files() <= self._bound.each:  # nearly always
             return
         had: Counter[str] = Counter()
+        of_proxies = 0
         for connection in connections_of(self._port):
             with closing(connection), suppress(OSError):
-                had[address_key(connection.getpeername()[0])] += 1
-        allowed = self.allowed(had)
+                peer = connection.getpeername()[0]
+                if self._is_proxy(peer):
+                    of_proxies += 1
+                else:
+                    had[address_key(peer)] += 1
+        allowed = self.allowed(had, of_proxies)
         if all(count <= allowed for count in had.values()):
             return
         kept: Counter[str] = Counter()
         before = self.sent_away
         for connection in connections_of(self._port):  # those that were opened first have the lower numbers, mostly
             with closing(connection), suppress(OSError):
-                address = address_key(connection.getpeername()[0])
+                peer = connection.getpeername()[0]
+                if self._is_proxy(peer):
+                    continue
+                address = address_key(peer)
                 kept[address] += 1
                 if kept[address] > allowed:
                     self.sent_away += shut_all([connection], socket.SHUT_RDWR)
@@ -96,9 +110,12 @@ class Doorkeeper:
                 *(self.sent_away - before, allowed, address, count),
             )
 
-    def allowed(self, had: Counter[str]) -> int:
-        """Connections that one address may keep: its share, or less while there are more than the total with it."""
-        allowed = self._bound.each
-        while allowed > 1 and sum(min(count, allowed) for count in had.values()) > self._bound.total:
+    def allowed(self, had: Counter[str], of_proxies: int = 0) -> int:
+        """Connections that one address may keep: its share, or less while there are more than the total with it.
+
+        `of_proxies`: how many of the total proxies have.
+        """
+        allowed, total = self._bound.each, self._bound.total - of_proxies
+        while allowed > 1 and sum(min(count, allowed) for count in had.values()) > total:
             allowed //= 2
         return allowed

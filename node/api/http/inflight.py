@@ -85,12 +85,13 @@ class Phase(Enum):
 
 
 class Flight:
-    """One request. `since`: when its phase began."""
+    """One request. `since`: when its phase began. `remote`: who made it; `hop`: at the other end of its connection."""
 
-    __slots__ = ("_turn", "began", "is_cut", "large", "large_place", "phase", "remote", "since", "trusted")
+    __slots__ = ("_turn", "began", "hop", "is_cut", "large", "large_place", "phase", "remote", "since", "trusted")
 
-    def __init__(self, remote: str) -> None:
+    def __init__(self, remote: str, hop: str | None = None) -> None:
         self.remote = remote
+        self.hop = remote if hop is None else hop
         self.trusted = False
         """Whether it may use reserves: a peer in good standing, or a look at the node's health."""
         self.large_place: Place | None = None
@@ -156,9 +157,9 @@ class Flights:
         self.abandoned = 0
         """Requests that were not worked on, for their callers had gone."""
 
-    def begin(self, remote: str) -> Flight:
-        """A request from the IP address `remote` has come."""
-        flight = Flight(remote)
+    def begin(self, remote: str, hop: str | None = None) -> Flight:
+        """A request from the IP address `remote` has come, on a connection with `hop`: a proxy's, or the same."""
+        flight = Flight(remote, hop)
         self._flights.add(flight)
         return flight
 
@@ -263,7 +264,7 @@ class Flights:
             return
         try:
             age = monotonic() - flight.since
-            with closing(connections_of(self._port, plain_address(flight.remote))) as connections:
+            with closing(connections_of(self._port, plain_address(flight.hop))) as connections:
                 for each in connections:
                     with closing(each):
                         if is_at_rest(each, age - _WAITED):
@@ -349,18 +350,18 @@ class Flights:
         return [flight for flight in list(self._flights) if flight.phase is Phase.BODY]
 
     def _sending(self) -> list[tuple[str, Large]]:
-        return [(flight.remote, flight.large) for flight in list(self._flights) if flight.large is not None]
+        return [(flight.hop, flight.large) for flight in list(self._flights) if flight.large is not None]
 
     def _cut_slow(self) -> None:
         """End bodies that come at less than `LEAST_RATE`."""
         now = monotonic()
         before, self._seen = self._seen, {}
-        for remote in {flight.remote for flight in self._reading() if flight.since <= now - self._grace}:
-            old = [flight for flight in list(self._flights) if flight.remote == remote]
+        for hop in {flight.hop for flight in self._reading() if flight.since <= now - self._grace}:
+            old = [flight for flight in list(self._flights) if flight.hop == hop]
             old = [flight for flight in old if flight.since <= now - self._grace + self._rest]
             # Where the node itself lets some connection wait, one that nothing comes on may be that one.
             is_sure = not any(flight.phase is Phase.NODE for flight in old)
-            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+            with closing_all(connections_of(self._port, plain_address(hop))) as connections:
                 slow = []
                 for each in connections:
                     if not is_at_rest(each, self._grace):
@@ -373,33 +374,33 @@ class Flights:
                         slow.append(each)
                 for flight in old if slow else ():
                     flight.is_cut = flight.is_cut or flight.phase is Phase.BODY
-                self._note(shut_all(slow, socket.SHUT_RD), remote)
+                self._note(shut_all(slow, socket.SHUT_RD), hop)
 
     def _cut_overdue(self) -> None:
         """End bodies that are late."""
         limit = monotonic() - self._deadline
-        for remote in {flight.remote for flight in self._reading() if flight.since <= limit}:
-            from_it = [flight for flight in list(self._flights) if flight.remote == remote]
+        for hop in {flight.hop for flight in self._reading() if flight.since <= limit}:
+            from_it = [flight for flight in list(self._flights) if flight.hop == hop]
             flights = [flight for flight in from_it if flight.since <= limit + self._rest]
             # The kernel does not know which connection is which request's: work of ours that lasts comes first.
             if any(flight.phase is Phase.NODE for flight in flights):
                 continue
             for flight in flights:
                 flight.is_cut = flight.phase is Phase.BODY
-            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+            with closing_all(connections_of(self._port, plain_address(hop))) as connections:
                 late = [each for each in connections if is_at_rest(each, self._deadline)]
                 # Only this side is closed: a client that sends slowly is still told so.
-                self._note(shut_all(late, socket.SHUT_RD), remote)
+                self._note(shut_all(late, socket.SHUT_RD), hop)
 
     def _cut_late(self) -> None:
         """End connections whose client takes a large answer too slowly."""
         ended: set[int] = set()
-        for remote, large in self._sending():
+        for hop, large in self._sending():
             if large.look_at > monotonic():
                 continue
             before, large.taken = large.taken or {}, {}
             large.look_at = monotonic() + self._large_seconds
-            with closing_all(connections_of(self._port, plain_address(remote))) as connections:
+            with closing_all(connections_of(self._port, plain_address(hop))) as connections:
                 late = []
                 for each in connections:
                     inode, count = taken(each)
@@ -410,7 +411,7 @@ class Flights:
                     if count - before[inode] < large.size:
                         late.append(each)
                         ended.add(inode)
-                self._note(shut_all(late, socket.SHUT_RDWR), f"{remote}, which takes a large answer too slowly")
+                self._note(shut_all(late, socket.SHUT_RDWR), f"{hop}, which takes a large answer too slowly")
 
     def _cut_deaf(self) -> None:
         """End connections whose client takes nothing of what is there for it."""

@@ -10,6 +10,7 @@ from ...store.blocks import BlockRow
 from ...system.threads import OneAtATime
 from ..feed.feed import Feed
 from ..http.doorkeeper import Doorkeeper
+from ..http.forwarded import Callers
 from ..http.inflight import Flights
 from .answers import KeptAnswers
 from .chain_cache import ChainChecks, MerkleTrees, branch_tips
@@ -23,6 +24,8 @@ from .templates import Templates
 class ApiParts:
     """The parts of a node's HTTP interface that outlive a request. Each may be used by several threads."""
 
+    callers: Callers
+    """Who calls, through whichever proxies."""
     flights: Flights
     """Requests under way, and the places that their callers hold."""
     doorkeeper: Doorkeeper
@@ -46,9 +49,11 @@ class ApiParts:
     def of(cls, node: Node) -> ApiParts:
         """The parts for one node. Raises StoreUnavailable."""
         flights, feed = Flights(node.config.port), Feed(node)
+        callers = Callers(node.config.trusted_proxies)
         return cls(
+            callers=callers,
             flights=flights,
-            doorkeeper=Doorkeeper(node.config.port),
+            doorkeeper=Doorkeeper(node.config.port, is_proxy=callers.is_proxy),
             feed=feed,
             metrics=Metrics(node, flights, feed),
             answers=KeptAnswers(node.store),

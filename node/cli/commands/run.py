@@ -12,7 +12,7 @@ import click
 
 from ....worker.config import ENGINES, MAX_NICE, MAX_PROCESSES, ON_BATTERY
 from ...config import DEFAULT_OUTBOUND, DEFAULT_PORT, LOOPBACK
-from ...system.network import is_loopback
+from ...system.network import is_loopback, proxy_network
 from ..options import (
     FILE,
     FOLDER,
@@ -54,6 +54,12 @@ if TYPE_CHECKING:
 @option("--lab", is_flag=True, help="A node of an experiment: obeys link conditions, goes back to snapshots.")
 @option("--dev", is_flag=True, help="A development network: wallet and mining open, loopback only.")
 @option("--allow-host", multiple=True, metavar="H", help="A host name that the node answers to; may be repeated.")
+@option(
+    "--trusted-proxy",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy (IP or CIDR) whose X-Forwarded-For says who calls; may be repeated.",
+)
 @passphrase_file
 @log_level
 @log_json
@@ -94,6 +100,7 @@ def _config(
     *,
     peer: tuple[str, ...],
     allow_host: tuple[str, ...],
+    trusted_proxy: tuple[str, ...],
     dev: bool,
     no_discovery: bool,
     **given: Any,
@@ -105,6 +112,7 @@ def _config(
         data=data,
         peers=peer,
         allow_hosts=allow_host,
+        trusted_proxies=trusted_proxy,
         development=dev,
         min_fee=0 if dev else 1,
         discovery=not no_discovery and not given["only_peers"],
@@ -123,7 +131,15 @@ def _this_folder() -> Path:
 
 
 def _check_reach(config: Config) -> None:
-    """Whoever reaches a development node can spend its money, so only this machine may reach it. Raises UsageError."""
+    """Raises UsageError: only this machine may reach a development node, whose money every caller can spend; and
+    proxies that are believed have addresses."""
+    for proxy in config.trusted_proxies:
+        try:
+            proxy_network(proxy)
+        except ValueError as error:
+            raise click.UsageError(f"--trusted-proxy: {error}") from None
+    if config.development and config.trusted_proxies:
+        raise click.UsageError("--dev opens the wallet to whoever reaches the node: it cannot go with --trusted-proxy")
     if config.development and not is_loopback(config.host):
         raise click.UsageError(
             f"--dev opens the wallet to whoever reaches the node: it cannot go with --host {config.host}"
