@@ -172,6 +172,16 @@ class Store:
         """How often this process has committed."""
         return self._writer.commits
 
+    @property
+    def commit_seconds(self) -> float:
+        """How long those and what failed took, waits for the right to write included."""
+        return self._writer.seconds
+
+    @property
+    def failed_writes(self) -> int:
+        """How many of this process's writes did not come about because of the database."""
+        return self._writer.failed
+
     def data_version(self) -> int:
         """A number that changes when any process, this one included, has committed."""
         if self._closed:

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -141,6 +142,10 @@ class Writer:
         """Whether the transaction of the group that is being written has begun."""
         self.commits = 0
         """Groups that were written since this process began."""
+        self.seconds = 0.0
+        """Spent on groups since then, waits for the right to write included."""
+        self.failed = 0
+        """Jobs since then that were not written because of the database."""
         self._door = threading.Lock()
         """Held for moments, round the fields below."""
         self._jobs: deque[_Queued] = deque()
@@ -228,6 +233,7 @@ class Writer:
     def _lead(self) -> None:
         """Write what is queued as one group, and pass the lead on."""
         self._leader = threading.get_ident()
+        began = monotonic()
         try:
             if not self._commit_group(self._next_group()):
                 # Another process holds the database: who queued meanwhile has waited as long, and waits no second time.
@@ -236,6 +242,7 @@ class Writer:
                     self._jobs.clear()
                 self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
         finally:
+            self.seconds += monotonic() - began
             self._pass_on()
 
     def _pass_on(self) -> None:
@@ -393,6 +400,7 @@ class Writer:
 
     def _fail(self, group: list[_Queued], error: BaseException) -> None:
         # An error at COMMIT leaves SQLite's transaction open; the connection is thrown away, and with it the rest.
+        self.failed += len(group)
         self._let_go()
         self._ring()  # an error at COMMIT can still have committed: whoever watches looks
         self._answer([(queued, None, error) for queued in group])

@@ -49,6 +49,8 @@ def test_the_figures_are_those_of_the_chain_and_the_pool(fresh: RunningNode) -> 
     assert value(fresh, "moneyer_mempool_bytes") == len(raw)
     assert value(fresh, "moneyer_syncing") == 0
     assert value(fresh, "moneyer_commits_total") >= 3
+    assert value(fresh, "moneyer_commit_seconds_total") > 0
+    assert value(fresh, "moneyer_writes_failed_total") == 0
     name, chain_id = fresh.coin.name, status["chain_id"]
     assert value(fresh, "moneyer_info", version=status["version"], coin=name, chain_id=chain_id) == 1
 

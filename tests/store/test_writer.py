@@ -218,10 +218,15 @@ def test_a_lock_that_lasts_is_busy_for_everyone_and_gone_when_it_is_released(des
     for future in [desk.writer.submit(put(key), clean=False) for key in "ab"]:
         with pytest.raises(StoreBusy):
             future.result(30)
+    assert (desk.writer.commits, desk.writer.failed) == (0, 2)
+    waited = desk.writer.seconds
+    assert waited > 0
     other.execute("ROLLBACK")
     other.close()
     desk.write(put("c"))
     assert desk.keys() == {"c"}
+    assert (desk.writer.commits, desk.writer.failed) == (1, 2)
+    wait_until(lambda: desk.writer.seconds > waited, 10, "its time to be added")
 
 
 def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(tmp_path: Path) -> None:

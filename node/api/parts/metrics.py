@@ -114,10 +114,17 @@ class _Now(Collector):
             yield _counter("moneyer_stratum_refused", "Shares that were not.", stratum.rejected)
             yield _counter("moneyer_stratum_blocks", "Blocks that miners found.", stratum.blocks)
 
+    def _database(self) -> Iterator[Metric]:
+        store = self._node.store
+        yield _counter("moneyer_commits", "Commits of the node's serving process.", store.commits)
+        about = "What these took, and what failed, waits for the right to write included."
+        yield _counter("moneyer_commit_seconds", about, store.commit_seconds)
+        yield _counter("moneyer_writes_failed", "Writes that the database did not take.", store.failed_writes)
+
     def _process(self) -> Iterator[Metric]:
         feed, flights = self._feed, self._flights
         yield _counter("moneyer_blocks_connected", "Blocks that joined the main chain.", self._metrics.blocks_connected)
-        yield _counter("moneyer_commits", "Commits of the node's serving process.", self._node.store.commits)
+        yield from self._database()
         yield _gauge("moneyer_requests_in_flight", "Requests that are worked on or wait, streams too.", flights.count)
         yield _counter("moneyer_slow_connections_cut", "Connections ended for their client's slowness.", flights.cut)
         yield _counter("moneyer_requests_abandoned", "Not worked on, for their callers had gone.", flights.abandoned)
@@ -140,5 +147,5 @@ def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(name, about, value=float(value))
 
 
-def _counter(name: str, about: str, value: int) -> Metric:
+def _counter(name: str, about: str, value: float) -> Metric:
     return CounterMetricFamily(name, about, value=value)
