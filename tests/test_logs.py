@@ -144,7 +144,7 @@ def test_requests_stand_in_the_log_at_debug_only(tmp_path: Path) -> None:
         loud.get("/nowhere%0a2026-01-01T00:00:00Z%20api:%20forged")
         wait_until(lambda: "nowhere" in loud.log, 20, "the line")
         (line,) = [line for line in loud.log.splitlines() if "/v1/blocks" in line]
-        assert re.search(r" api: debug: GET /v1/blocks 200, \d+\.\d ms$", line)
+        assert re.search(r" api: debug: GET /v1/blocks 200, \d+\.\d ms, for 127\.0\.0\.1$", line)
         assert not any(line.endswith("forged") or line.startswith("2026-01-01") for line in loud.log.splitlines())
     with running(tmp_path / "quiet") as quiet:
         quiet.get("/v1/blocks")

@@ -114,7 +114,8 @@ class App(bottle.Bottle):  # type: ignore[misc] # Bottle ships without types
         if flight.large is not None or isinstance(answer, Rendered):
             seconds = self._flights.answered(flight, method, environ.get(_ENDPOINT, ""), status)
             if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s %s %d, %.1f ms", method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3)
+                said = method, environ["PATH_INFO"][:_MAX_PATH], status, seconds * 1e3, flight.remote
+                log.debug("%s %s %d, %.1f ms, for %s", *said)
         if isinstance(answer, Rendered):
             self._flights.end(flight)
             return [] if method == "HEAD" else [answer.content]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -197,7 +198,9 @@ def _is_ended(sock: socket.socket) -> bool:
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node behind two proxies, which the tests play."""
-    with own_node(tmp_path_factory.mktemp("behind") / "node", trusted_proxies=(OUTER, INNER)) as node:
+    with own_node(
+        tmp_path_factory.mktemp("behind") / "node", trusted_proxies=(OUTER, INNER), log_level="debug"
+    ) as node:
         yield node
 
 
@@ -217,6 +220,13 @@ def test_a_ban_falls_on_the_caller_and_not_on_the_proxy(behind: RunningNode) -> 
     assert passed_on(behind, f"{MALLORY}, unknown").code != "banned"
     assert behind.call("POST", "/p2p/block", b"no block", source=INNER).code != "banned"
     assert passed_on(behind, MALLORY, hop=STRANGER).code != "banned"
+
+
+def test_the_log_says_who_called(behind: RunningNode) -> None:
+    passed_on(behind, f"192.0.2.44, {OUTER}", "/no/such/path")
+    passed_on(behind, "192.0.2.44", "/no/such/path", hop=STRANGER)
+    logged = r"POST /no/such/path 404, [0-9.]+ ms, for (\S+)$"
+    wait_until(lambda: re.findall(logged, behind.log, re.MULTILINE) == ["192.0.2.44", STRANGER], 10, "two lines")
 
 
 def test_a_stranger_bans_nobody_else(behind: RunningNode) -> None:
