@@ -103,5 +103,5 @@ def test_a_call_goes_through_few_files() -> None:
         [sys.executable, "-m", "tools.road"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True
     )
     files = {name: int(count) for name, count in re.findall(r"^(\w+ \S+): (\d+) files$", done.stdout, re.MULTILINE)}
-    assert files["POST /p2p/block"] <= 22  # one of them for assets, one for who calls
+    assert files["POST /p2p/block"] <= 23  # one of them for assets, one for who calls, one for the statements of two databases
     assert files["GET /v1/status"] <= 12

@@ -18,11 +18,10 @@ from ..core.coin import Coin
 from ..core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from ..core.errors import BadCoin
 from .backends.backend import BUSY_SECONDS, Backend
-from .backends.choose import backend_of
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import genesis
 from .opening.behind import BackgroundCheck
-from .opening.open_database import opening_of
+from .opening.open_database import backend_of, opening_of
 from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")

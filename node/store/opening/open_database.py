@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from ...config import Config
 from ...core.coin import Coin
+from ..backends.backend import Backend
 from ..backends.sqlite import driver as sqlite
-from ..backends.sqlite.engines import refusing
-from ..errors import refused
+from ..backends.sqlite.engines import FileBackend, refusing
+from ..errors import StoreRefused, refused
 from . import check, made, schema
 from .check import Look
 
@@ -54,8 +56,26 @@ class Opening(ABC):
         """Remember in the data folder that it has a chain, and where."""
 
 
+def backend_of(config: Config) -> Backend:
+    """The database that a configuration asks for, for this process to use.
+
+    Raises StoreRefused for a URL that is none, or where psycopg is missing.
+    """
+    if config.database_url is None:
+        return FileBackend(config)
+    from ..backends.postgres.pg_backend import ServerBackend  # psycopg is an extra, and takes a while to import
+
+    return ServerBackend(config)
+
+
 def opening_of(config: Config, coin: Coin) -> Opening:
-    return FileOpening(config, coin) if config.database_url is None else ServerOpening(config, coin)
+    if config.database_url is None:
+        return FileOpening(config, coin)
+    if find_spec("psycopg") is None:
+        raise StoreRefused(
+            "a database on PostgreSQL needs psycopg, which is not installed: `pip install 'moneyer[postgresql]'`"
+        )
+    return ServerOpening(config, coin)
 
 
 class FileOpening(Opening):
@@ -86,11 +106,11 @@ class ServerOpening(Opening):
     """A server's database. Its pages are the server's to check: a start looks at the newest blocks, as of any chain."""
 
     def prepare(self, *, check_file: bool, may_wait: bool) -> Opened:
-        from . import server
+        from .server_database import ServerDatabase
 
         is_marked = self._config.chain_marker.exists()
         with self.refusing():
-            database = server.ServerDatabase(self._config)
+            database = ServerDatabase(self._config)
             try:
                 database.prepare()
                 is_new = database.look(self._coin, Look.NEWEST if check_file else Look.OWNER)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from ...errors import StoreRefused
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-except ImportError as error:
-    raise StoreRefused(
-        f"a database on PostgreSQL needs psycopg, which is not here ({error}): install it with "
-        "`pip install 'moneyer[postgresql]'`"
-    ) from None
+from ...errors import StoreRefused
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _EXAMPLE: Final = "postgresql://moneyer@db.example/beach"

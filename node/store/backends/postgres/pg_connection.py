@@ -52,6 +52,10 @@ _UNPREPARED: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 """Statements that have no plan to keep."""
 _UNASKED: Final = 10
 """Reads of what a server says unasked, at most, before a snapshot."""
+_PLAN_SECONDS: Final = 10.0
+"""How long a plan is kept. One that was made while a table was nearly empty reads all of it, and PostgreSQL keeps it
+until the table is next analyzed: with 100,000 transfers waiting, 140 ms for what takes one (docs/performance.md)."""
+_NO_PLAN: Final = (b"", 0.0)
 _PREPARED: Final = 500
 """Statements that stay prepared in a connection: there are some 150, each with or without arrays."""
 
@@ -163,8 +167,10 @@ class ServerConnection(psycopg.Connection[Any]):
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._names: dict[tuple[str, Any], bytes] = {}
-        """Of prepared statements, by their SQL and their parameters' types."""
+        self._plans: dict[tuple[str, Any], tuple[bytes, float]] = {}
+        """Prepared statements by their SQL and their parameters' types: name, and when they are prepared anew."""
+        self._count = 0
+        """Of statements that were ever prepared."""
         self._dumper = Transformer(self)
         self.server_cursor_factory = _NamedCursor
         self._is_ending = False
@@ -182,7 +188,9 @@ class ServerConnection(psycopg.Connection[Any]):
         parameters = dumper.dump_sequence(values, [PyFormat.AUTO] * len(values))
         formats = dumper.formats
         key = (sql, dumper.types)
-        name = self._names.get(key) or self._prepare(key)
+        name, ends_at = self._plans.get(key, _NO_PLAN)
+        if time.monotonic() >= ends_at:
+            name = self._prepare(key, name)
         if self._is_beginning:
             return _rows(self, self._begin_with(name, parameters, formats))
         self._settle()
@@ -203,18 +211,24 @@ class ServerConnection(psycopg.Connection[Any]):
             with suppress(psycopg.Error):  # of a connection that is lost
                 pgconn.exit_pipeline_mode()
 
-    def _prepare(self, key: tuple[str, Any]) -> bytes:
-        if len(self._names) >= _PREPARED:
-            self._names.clear()
-            self.message(b"DEALLOCATE ALL")
+    def _prepare(self, key: tuple[str, Any], old: bytes) -> bytes:
+        """Prepare a statement, or have it planned anew. `old`: its name until now, if any."""
         sql, types = key
+        self._settle()
+        if old:
+            self.pgconn.send_query(b"DEALLOCATE " + old)
+            self._answer()
+        elif len(self._plans) >= _PREPARED:
+            self._plans.clear()
+            self.pgconn.send_query(b"DEALLOCATE ALL")
+            self._answer()
         parts = [part.replace("%%", "%") for part in sql.split("%s")]
         numbered = "".join(f"{part}${i}" for i, part in enumerate(parts[:-1], 1)) + parts[-1]
-        name = b"moneyer_%d" % len(self._names)
-        self._settle()
+        self._count += 1
+        name = b"moneyer_%d" % self._count
         self.pgconn.send_prepare(name, numbered.encode(), types)
         self._answer()
-        self._names[key] = name
+        self._plans[key] = name, time.monotonic() + _PLAN_SECONDS
         return name
 
     def message(self, sql: bytes) -> PGresult:
@@ -393,7 +407,7 @@ _WRITING: Final = (
 def connect(conninfo: str) -> ServerConnection:
     """A connection to read by. Raises psycopg.Error."""
     connection = ServerConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
-    connection.prepared_max = _PREPARED
+    connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_EACH)
     return connection
 
@@ -407,7 +421,7 @@ def connect_to_write(conninfo: str, process: int, busy_seconds: float) -> Writin
     """A connection to write by, noted in `processes`. Raises psycopg.Error."""
     connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
     connection.process = process
-    connection.prepared_max = _PREPARED
+    connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_WRITING.format(busy=round(busy_seconds * 1000)).encode())
     connection.message(_FORGET % (int(time.time()) - _KEPT_SECONDS))
     return connection

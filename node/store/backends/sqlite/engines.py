@@ -1,4 +1,4 @@
-"""SQLAlchemy on a node's SQLite file: engines, snapshots to read, and copies of an open file.
+"""A node's SQLite file as a `Backend`: SQLAlchemy's engines, snapshots to read, and copies of an open file.
 
 Two engines a process: one reads snapshots, one writes.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from ....config import Config
 from ....system.shares import READERS
-from ...errors import damaged, refused
-from ..backend import BUSY_SECONDS
+from ...errors import StoreFailed, damaged, refused
+from ..backend import BUSY_SECONDS, Backend, Readers, Watch
 from ..statements import execute
 from . import driver as sqlite
-from .driver import DatabaseError, driver, journal_mode
+from .doorbell import Doorbell
+from .driver import DatabaseError, driver, fold_log, journal_mode
 
 _KEPT_READERS = 8
 """Reading connections that stay open: as many as read at once in normal use."""
@@ -218,3 +220,80 @@ def reading_a_copy(database: Path) -> Iterator[Connection]:
                 yield conn
         finally:
             engine.dispose()
+
+
+class FileBackend(Backend):
+    def __init__(self, config: Config) -> None:
+        self._database, self._bells = config.database, config.bells
+        self._file = _identity(self._database)
+
+    @property
+    def shown(self) -> str:
+        return str(self._database)
+
+    def open_readers(self, busy_seconds: float) -> Readers:
+        return FileReaders(self._database, busy_seconds)
+
+    def open_writer(self, busy_seconds: float) -> Engine:
+        return open_engine(self._database, write=True, busy_seconds=busy_seconds)
+
+    def open_watch(self, on_ring: Callable[[], None], readers: Readers) -> Watch:
+        return _FileWatch(readers.engine, self._bells, on_ring)
+
+    def reading_long(self, readers: Readers) -> AbstractContextManager[Connection]:
+        """Of a copy where a reader would hold writers up."""
+        return readers.snapshot() if sqlite.has_safe_wal else _copied(self._database)
+
+    def check_in_place(self) -> None:
+        """SQLite would write on into a file that has no name any more, and nobody would find it again."""
+        if _identity(self._database) != self._file:
+            raise StoreFailed(
+                f"{self._database} was moved, deleted or replaced under the node: stop it, and start it again "
+                "with the file in its place"
+            )
+
+    def let_go(self) -> None:
+        fold_log(self._database)
+
+
+class _FileWatch:
+    """`PRAGMA data_version` of a connection that does nothing else, and the doorbell."""
+
+    def __init__(self, engine: Engine, bells: Path, on_ring: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._connection = engine.raw_connection()
+        self._bell = Doorbell(bells, on_ring)
+
+    def version(self) -> int:
+        with self._lock:
+            cursor = self._connection.cursor()
+            try:
+                (version,) = cursor.execute("PRAGMA data_version").fetchone()
+            except DatabaseError as error:
+                raise DBAPIError.instance("PRAGMA data_version", None, error, DatabaseError) from error
+            finally:
+                cursor.close()
+        return int(version)
+
+    def ring_others(self) -> None:
+        self._bell.ring_others()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+        self._bell.close()
+
+
+@contextmanager
+def _copied(database: Path) -> Iterator[Connection]:
+    with reading_a_copy(database) as conn:
+        yield conn
+
+
+def _identity(database: Path) -> tuple[int, int] | None:
+    """What tells this file from another of its name; None where there is none."""
+    try:
+        seen = database.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
