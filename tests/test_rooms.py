@@ -21,7 +21,6 @@ LONGEST_FUNCTION = 60
 
 REASONS = {
     "node/api/shapes/policies.py": "the shapes of one group of calls",
-    "node/store/opening/migrate.py": "Alembic is loaded only where there is something to upgrade",
     "node/store/opening/behind.py": "the one thread of this room",
     "node/store/glance.py": "one statement over three nouns",
     "node/web/explorer/search_page.py": "one file a group of pages",
@@ -103,5 +102,5 @@ def test_a_call_goes_through_few_files() -> None:
         [sys.executable, "-m", "tools.road"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True
     )
     files = {name: int(count) for name, count in re.findall(r"^(\w+ \S+): (\d+) files$", done.stdout, re.MULTILINE)}
-    assert files["POST /p2p/block"] <= 23  # one of them for assets, one for who calls, one for the statements of two databases
+    assert files["POST /p2p/block"] <= 23  # for assets, for who calls and for statements of two databases one each
     assert files["GET /v1/status"] <= 12

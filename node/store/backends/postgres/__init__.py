@@ -5,7 +5,6 @@
     pg_engines      SQLAlchemy on these; snapshots to read, from a replica where there is one
     pg_watch        has anybody committed? A counter to ask for, and LISTEN for being told
     pg_backend      these as a `Backend`
-    pg_server       what is asked of a server before it is used
 
 One writer at a time, of all processes on all machines: a write transaction begins with `pg_advisory_xact_lock`, and is
 READ COMMITTED under it, so that nothing that it reads can change, and no serialization failure is possible. Before its
