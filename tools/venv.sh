@@ -39,7 +39,7 @@ fi
 
 case $1 in
     run) what=. ;;
-    dev) what='.[dev,plots,cluster]' ;;
+    dev) what='.[dev,plots,cluster,postgresql]' ;;
     *) say "usage: tools/venv.sh run|dev" ;;
 esac
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$what" ||
