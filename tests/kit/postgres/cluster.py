@@ -68,18 +68,21 @@ class PostgresServer:
     the process that made it, also where that is killed.
     """
 
-    def __init__(self, settings: Mapping[str, str | int] | None = None) -> None:
-        """`settings`: of postgresql.conf, beside SETTINGS. Skips the test where there is no PostgreSQL."""
-        self._prepare()
+    def __init__(self, settings: Mapping[str, str | int] | None = None, room: Path | None = None) -> None:
+        """`settings`: of postgresql.conf, beside SETTINGS; `room`: the folder for its folder, in memory unless told.
+
+        Skips the test where there is no PostgreSQL.
+        """
+        self._prepare(room or _room())
         self._run("initdb", "--pgdata", self.data, "--no-sync", "--no-instructions", "--auth=trust",
                   "--encoding=UTF8", "--locale=C", f"--username={ROLE}")  # fmt: skip
         self._settings: dict[str, str | int] = {**SETTINGS, **(settings or {})}
         self._write_settings()
 
-    def _prepare(self) -> None:
+    def _prepare(self, room: Path) -> None:
         """A folder, a port, and who looks after them."""
         self._bin, self._user = programs(), server_user()
-        self.folder = Path(tempfile.mkdtemp(prefix="moneyer-pg-", dir=_room()))
+        self.folder = Path(tempfile.mkdtemp(prefix="moneyer-pg-", dir=room))
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self.data = self.folder / "data"
@@ -230,7 +233,7 @@ class PostgresServer:
         """
         self.ask("SELECT pg_create_physical_replication_slot(%s)", name)
         follower = PostgresServer.__new__(PostgresServer)
-        follower._prepare()
+        follower._prepare(_room())
         follower._settings = {**self._settings}
         with ExitStack() as failing:
             failing.callback(follower.close)
