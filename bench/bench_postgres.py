@@ -14,6 +14,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, senders
 from bench.common import SHORT, Cost, Figure, at_least, costs, folder, in_turns, plain, ratios, report
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
