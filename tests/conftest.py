@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from moneyer.node.wallet import seal
 from tests.kit import databases
-from tests.kit.databases import _a_test_leaves_no_database, database, fresh_database
+from tests.kit.databases import _a_test_leaves_no_database, database, empty_databases, fresh_database
 
-__all__ = ["_a_test_leaves_no_database", "database", "fresh_database"]
+__all__ = ["_a_test_leaves_no_database", "database", "empty_databases", "fresh_database"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -86,6 +86,8 @@ def test_settings_are_changed_at_once_or_for_the_next_start(server: PostgresServ
     assert [server.ask(f"SHOW {name}") for name in ("synchronous_commit", "max_connections", "fsync")] == [
         *([("on",)], [("20",)], [("off",)])
     ]
+    server.configure(max_connections=200, fsync="on")
+    server.restart()
 
 
 def test_a_synchronous_replica_lags_where_told_and_takes_over_with_all_that_was_acknowledged() -> None:

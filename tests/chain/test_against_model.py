@@ -29,6 +29,8 @@ from tests.chain.spends_at_random import EDGES, SECRETS, Spender, contracts_of
 from tests.core.rules2_model import MAX_MONEY, Refused, State, cut, tagged
 from tests.kit.nodes import Node
 
+pytestmark = pytest.mark.both_databases
+
 SHORT_EDGES = (0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
 GENESIS_TIME = 1_789_000_000
 NOW = GENESIS_TIME + 10**6

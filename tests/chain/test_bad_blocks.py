@@ -25,6 +25,8 @@ from moneyer.node.store import blocks
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 
 

@@ -17,6 +17,8 @@ from moneyer.node.store.errors import StoreBusy
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 
 

@@ -1,4 +1,7 @@
-"""A node that goes back to a snapshot is what it was then: in every answer, on disk, and for what comes afterwards."""
+"""A node that goes back to a snapshot is what it was then: in every answer, on disk, and for what comes afterwards.
+
+On SQLite alone: a snapshot is of files, of the nodes of an experiment.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from moneyer.node.core.types import Block
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import NOW, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB, CAROL = (key(name) for name in ("alice", "bob", "carol"))
 COIN = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)])
 

@@ -12,6 +12,8 @@ from moneyer.node.store.chainstate import NewBlock
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 COIN = easy_coin(premine=[(ALICE, 10**6)])
 

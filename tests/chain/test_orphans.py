@@ -14,6 +14,8 @@ from moneyer.node.system.shares import ORPHANS
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import NOW, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 
 

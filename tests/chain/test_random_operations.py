@@ -19,7 +19,10 @@ from moneyer.node.store.unconfirmed import claims
 from tests.chain.model import Model, Place
 from tests.chain.model_of_all_versions import ModelOfAllVersions
 from tests.kit.chains import block_on, easy_coin, key, mine
+from tests.kit.databases import POSTGRESQL
 from tests.kit.nodes import NOW, Node, OpenNode
+
+pytestmark = pytest.mark.both_databases
 
 PEOPLE = [key(f"person {number}") for number in range(6)]
 RICH = [(person, 100_000) for person in PEOPLE[:4]]
@@ -125,8 +128,10 @@ class Run:
 
 @pytest.mark.parametrize(("rules", "operations"), [(1, 3_000), (2, 10_000)])
 def test_random_operations_keep_all_money_and_all_assets(
-    rules: int, operations: int, memory_folder: Path, open_node: OpenNode
+    rules: int, operations: int, memory_folder: Path, open_node: OpenNode, database: str
 ) -> None:
+    if database == POSTGRESQL:
+        operations //= 4  # each waits for a server
     coin = COINS[rules]
     run = Run(open_node(coin, memory_folder, min_fee=0, mempool_bytes=8_000), seed=2026)
     done = 0

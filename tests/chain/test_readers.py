@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from tests.kit.chains import ChainBuilder
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 COIN = rich_coin()
 REORGS = 30

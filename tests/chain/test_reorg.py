@@ -20,6 +20,8 @@ from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import statements
 from tests.kit.system.processes import Child, children
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB, CAROL, DAVE = (key(name) for name in ("alice", "bob", "carol", "dave"))
 DEEP = 1000
 
@@ -100,6 +102,7 @@ def test_there_and_back_leaves_every_row_as_it_was(
         assert after[table] == replayed[table]
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_an_account_costs_a_deep_reorg_one_delete_of_history_however_many_blocks_touch_it(open_node: OpenNode) -> None:
     coin = easy_coin(premine=[(ALICE, 1000)])
     one = ChainBuilder(coin)
@@ -115,6 +118,7 @@ def test_an_account_costs_a_deep_reorg_one_delete_of_history_however_many_blocks
     assert len(deletes) == 3  # the sender's, the receiver's and the miner's
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_what_leaves_the_main_chain_and_what_comes_is_read_before_the_write_transaction(
     open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node, OpenNode
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 COIN = easy_coin(premine=[(ALICE, 1_000)])
 PEERS = 6

@@ -8,6 +8,8 @@ from moneyer.node.chain.tip_follower import TipFollower, TipMove
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.nodes import NOW, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 
 def look(follower: TipFollower) -> TipMove | None:
     with follower.look() as (_, move):

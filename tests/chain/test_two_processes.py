@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.core import codec
 from moneyer.node.store import blocks
@@ -12,6 +14,8 @@ from tests.chain.children import accept_when_told
 from tests.kit.chains import ChainBuilder, easy_coin, key
 from tests.kit.nodes import OpenNode
 from tests.kit.system.processes import Child, children
+
+pytestmark = pytest.mark.both_databases
 
 ROUNDS = 25
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,10 @@ from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import RuleError
 from moneyer.node.core.types import Account
 from tests.conftest import REPOSITORY
+from tests.kit.databases import copy_node
 from tests.kit.nodes import Node, OpenNode
+
+pytestmark = pytest.mark.both_databases
 
 Vectors = dict[str, Any]
 NOW = 1_790_100_000
@@ -53,7 +55,7 @@ def state(node: Node) -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder_at_30(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("at-30")
     node = Node(folder, COIN)
     for block in COPY["chain"]["blocks"][:PARENT_HEIGHT]:
@@ -65,7 +67,7 @@ def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def node(folder_at_30: Path, tmp_path: Path) -> Iterator[Node]:
     """A node at height 30 of its own."""
-    shutil.copytree(folder_at_30, tmp_path / "data", ignore=shutil.ignore_patterns("bells"))
+    copy_node(folder_at_30, tmp_path / "data")
     opened = Node(tmp_path / "data", COIN)
     yield opened
     opened.store.close()

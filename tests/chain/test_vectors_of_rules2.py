@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,10 @@ from moneyer.node.core.types import NO_ACCOUNT
 from moneyer.node.store.assets import asset_pages
 from tests.chain.test_vectors import Vectors, offer
 from tests.conftest import REPOSITORY
+from tests.kit.databases import copy_node
 from tests.kit.nodes import Node, OpenNode
+
+pytestmark = pytest.mark.both_databases
 
 COPY: Vectors = json.loads((REPOSITORY / "tests" / "vectors" / "rules2.json").read_text("utf-8"))
 COIN: Coin = coinfile.coin_from_json(COPY["chain"]["coin"])
@@ -87,7 +89,7 @@ def send(node: Node, raw: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder_at_30(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("at-30")
     node = Node(folder, COIN)
     for block in COPY["chain"]["blocks"][:PARENT_HEIGHT]:
@@ -99,7 +101,7 @@ def folder_at_30(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def node(folder_at_30: Path, tmp_path: Path) -> Iterator[Node]:
     """A node at height 30 of its own."""
-    shutil.copytree(folder_at_30, tmp_path / "data", ignore=shutil.ignore_patterns("bells"))
+    copy_node(folder_at_30, tmp_path / "data")
     opened = Node(tmp_path / "data", COIN)
     yield opened
     opened.store.close()

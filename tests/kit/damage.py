@@ -12,6 +12,7 @@ from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.store.backends.sqlite.driver import driver
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
+from tests.kit.databases import current
 from tests.kit.nodes import Node
 from tests.kit.running import launch, log_of
 
@@ -33,18 +34,24 @@ def template() -> Path:
     """The folder that `made` copies."""
     folder = Path(tempfile.mkdtemp(prefix="moneyer-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _make(folder)
+    return folder
+
+
+def _make(folder: Path) -> None:
     node = Node(folder, CHAIN.coin)
     node.chain.accept_blocks(CHAIN.raw, now=2**32)
     node.mempool.accept_transfer(transfer(CHAIN.coin, ALICE, BOB, 5, 1, CHAIN.account(ALICE).sequence))
     node.store.close()
-    return folder
 
 
 def made(parent: Path, coin: Coin = CHAIN.coin) -> Path:
     """A data folder of 30 blocks, 60 transfers and one in the pool; of another coin, one with genesis only."""
     folder = parent / "made"
-    if coin is CHAIN.coin:
+    if coin is CHAIN.coin and current() is None:
         shutil.copytree(template(), folder)
+    elif coin is CHAIN.coin:
+        _make(folder)
     else:
         Node(folder, coin).store.close()
     return folder
@@ -57,7 +64,11 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def change(folder: Path, sql: str) -> None:
-    """As another program would: no foreign keys, no checks."""
+    """As another program would: no foreign keys, no checks. On a server these statements are put into its words."""
+    where = current()
+    if where is not None:
+        where.change(folder, sql)
+        return
     connection = driver.connect(str(folder / "chain.db"))
     connection.execute("PRAGMA ignore_check_constraints=ON")
     connection.executescript(sql)

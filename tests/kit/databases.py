@@ -8,17 +8,21 @@ the session that opens a node asks for `database`, so that it is made anew for t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from moneyer.node.config import Config
-from tests.kit.postgres.shared import Databases, shared
+from tests.kit.postgres.shared import EMPTY, Databases, shared
 
-__all__ = ["Databases", "choose", "current", "database", "fresh_database", "node_config", "within"]
+__all__ = ["Databases", "choose", "current", "database", "empty_databases", "fresh_database", "node_config", "within"]
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
@@ -48,6 +52,39 @@ def node_config(data: Path, **fields: Any) -> Config:
     return Config(data, **fields)
 
 
+def copy_node(source: Path, folder: Path) -> None:
+    """Copy the data folder of a node that is closed, and its database where that is on a server."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("bells"))
+    if _current is not None:
+        _current.copy(source, folder)
+
+
+def examples(most: int, on_server: int, *strategies: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`@given(*strategies)`, with `most` examples on SQLite, and so many on a server: each has nodes of its own there.
+
+    The test's first parameter is a fixture, of a file or of the session; the others are drawn.
+    """
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        drawn = {
+            name: settings(max_examples=count)(given(*strategies)(test))  # type: ignore[no-untyped-call]
+            for name, count in ((SQLITE, most), (POSTGRESQL, on_server))
+        }
+
+        fixture = next(iter(inspect.signature(test).parameters))
+
+        def on_either(database: str, **fixtures: Any) -> None:
+            drawn[database](fixtures[fixture])
+
+        wanted = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in (fixture, "database")]
+        setattr(on_either, "__signature__", inspect.Signature(wanted))  # noqa: B010 - what pytest looks at
+        on_either.__name__, on_either.__doc__ = test.__name__, test.__doc__
+        on_either.__module__, on_either.__qualname__ = test.__module__, test.__qualname__
+        return on_either
+
+    return decorate
+
+
 def choose(metafunc: pytest.Metafunc) -> None:
     """Give a test of `both_databases` one run on each."""
     if metafunc.definition.get_closest_marker("both_databases") is not None:
@@ -71,6 +108,13 @@ def _a_test_leaves_no_database(database: str) -> Iterator[None]:
 
 def _ended() -> Any:
     return nullcontext() if _current is None else _current.ended()
+
+
+@pytest.fixture
+def empty_databases(database: str) -> Iterator[None]:
+    """Data folders' databases on a server are without a schema at first, where else they have it from a template."""
+    with within(_current and replace(_current, template=EMPTY)):
+        yield
 
 
 @pytest.fixture

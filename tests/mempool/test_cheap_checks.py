@@ -15,6 +15,8 @@ from moneyer.node.core.types import Transfer
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10_000), (BOB, 1_000)])
 

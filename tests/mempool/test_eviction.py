@@ -11,6 +11,8 @@ from moneyer.node.store.unconfirmed import entries as rows
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.nodes import Node, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 PEOPLE = [key(f"person {number}") for number in range(8)]
 COIN = easy_coin(premine=[(person, 1_000_000) for person in PEOPLE])
 SIZE = codec.TRANSFER_BASE

@@ -29,6 +29,8 @@ from moneyer.node.store.unconfirmed import entries as rows
 from tests.kit.chains import ChainBuilder, easy_coin, key, sign, transfer
 from tests.kit.nodes import Node, OpenNode
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10_000), (BOB, 100)])
 

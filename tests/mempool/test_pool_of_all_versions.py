@@ -36,6 +36,8 @@ from tests.kit.chains import (
 from tests.kit.nodes import Node, OpenNode
 from tests.kit.system.processes import Child, children
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB, CAROL = PEOPLE = [key(name) for name in ("alice", "bob", "carol")]
 BY_HEIGHT = Threshold(1, (KeyLeaf(ALICE.payload[1:]), Threshold(2, (KeyLeaf(BOB.payload[1:]), AfterHeight(6)))))
 BY_TIME = Threshold(2, (KeyLeaf(BOB.payload[1:]), AfterTime(GENESIS_TIME + 40)))

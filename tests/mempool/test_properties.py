@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -17,7 +17,10 @@ from moneyer.node.store import accounts
 from moneyer.node.store.tables import mempool
 from moneyer.node.store.unconfirmed import entries as rows
 from tests.kit.chains import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.databases import examples
 from tests.kit.nodes import Node
+
+pytestmark = pytest.mark.both_databases
 
 PEOPLE = [key(f"person {number}") for number in range(4)]
 COIN = easy_coin(premine=[(person, 3000) for person in PEOPLE], reward=500)
@@ -103,8 +106,7 @@ class Pool:
         self.chain = other
 
 
-@settings(max_examples=40)
-@given(operations, st.randoms(use_true_random=False))
+@examples(40, 10, operations, st.randoms(use_true_random=False))
 def test_totals_flags_and_templates_are_right_after_any_operations(
     tmp_path_factory: Any, plan: list[tuple[Any, ...]], random: Random
 ) -> None:
@@ -134,8 +136,7 @@ sends = st.lists(
 )
 
 
-@settings(max_examples=40)
-@given(sends, st.integers(1, 8))
+@examples(40, 10, sends, st.integers(1, 8))
 def test_transfers_that_share_a_commit_fare_as_they_would_alone(
     tmp_path_factory: Any, plan: list[tuple[int, int, int, int, int]], at_once: int
 ) -> None:

@@ -17,6 +17,8 @@ from tests.kit.chains import ChainBuilder, Key, easy_coin, key, mine, transfer
 from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import statements
 
+pytestmark = pytest.mark.both_databases
+
 PEOPLE = [key(f"person {i}") for i in range(6)]
 COINS = {rules: easy_coin(premine=[(who, 10**6) for who in PEOPLE], rules=rules) for rules in (1, 2)}
 """By rules."""
@@ -127,6 +129,7 @@ def test_the_choice_by_indexes_is_the_one_in_memory(
     assert versions == ({"Transfer"} if rules == 1 else {"Transfer", "Payment", "Issue", "Mint", "Burn"})
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_template_reads_a_block_of_the_pool_however_many_wait(open_node: OpenNode) -> None:
     coin = easy_coin(premine=[(who, 10**6) for who in PEOPLE], max_block_bytes=4096)
     read = []

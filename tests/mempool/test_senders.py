@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
@@ -19,8 +18,11 @@ from moneyer.node.store.unconfirmed import entries as rows
 from moneyer.node.store.unconfirmed import senders
 from moneyer.node.store.unconfirmed.intake import Intake
 from tests.kit.chains import ChainBuilder, easy_coin, key, mine, transfer
+from tests.kit.databases import examples
 from tests.kit.nodes import Node, OpenNode
 from tests.kit.statements import statements
+
+pytestmark = pytest.mark.both_databases
 
 PEOPLE = [key(f"person {number}") for number in range(3)]
 COIN = easy_coin(premine=[(person, 3_000) for person in PEOPLE], reward=500)
@@ -124,8 +126,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=60)
-@given(operations)
+@examples(60, 15, operations)
 def test_after_any_operations_of_two_processes_what_each_knows_is_what_the_rows_say(
     tmp_path_factory: Any, plan: list[tuple[Any, ...]]
 ) -> None:
@@ -144,6 +145,7 @@ def sent(sequence: int, amount: int = 1) -> Transfer:
     return transfer(COIN, ALICE, BOB, amount, 1, sequence)
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_the_next_transfer_of_a_sender_is_taken_without_a_query(open_node: OpenNode) -> None:
     node = open_node(COIN)
     node.mempool.accept_transfer(sent(0))

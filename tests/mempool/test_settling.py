@@ -25,6 +25,8 @@ from tests.kit.nodes import NOW, Node, OpenNode
 from tests.kit.statements import statements
 from tests.kit.system.processes import Child, children
 
+pytestmark = pytest.mark.both_databases
+
 PEOPLE = [key(f"person {number}") for number in range(6)]
 ALICE, _, CAROL = PEOPLE[:3]
 COIN = easy_coin(premine=[(person, 10_000) for person in PEOPLE])
@@ -197,6 +199,7 @@ def test_a_process_killed_between_two_portions_loses_nothing(tmp_path: Path, ope
     assert marked(node) == []
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.usefixtures("portions")
 def test_no_savepoint_stands_round_a_block_and_no_statement_grows_with_the_pool(open_node: OpenNode) -> None:
     counts = []

@@ -14,6 +14,8 @@ from tests.kit.chains import easy_coin, key, transfer
 from tests.kit.nodes import Node, OpenNode
 from tests.kit.statements import plan, statements
 
+pytestmark = pytest.mark.both_databases
+
 PEOPLE = [key(f"person {number}") for number in range(5)]
 COIN = easy_coin(premine=[(person, 1_000_000) for person in PEOPLE])
 
@@ -61,6 +63,7 @@ def test_the_same_transfers_go_as_one_after_the_other(open_node: OpenNode, seed:
     assert size <= most
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_what_waits_goes_in_as_many_statements_however_much_it_is(open_node: OpenNode) -> None:
     counts = []
     for name, many in (("few", 5), ("many", 60)):
@@ -74,6 +77,7 @@ def test_what_waits_goes_in_as_many_statements_however_much_it_is(open_node: Ope
     assert counts[0] == counts[1]
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_settling_reads_what_waits_from_one_index_alone(open_node: OpenNode) -> None:
     node = filled(open_node, "any", some(Random(0)))
     with statements(node.store) as seen, node.store.read() as conn:

@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Connection as Rows
 
 from moneyer import migrations
-from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import MoneyerError, RuleError
 from moneyer.node.core.policy import AfterHeight, Threshold
@@ -28,6 +27,7 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.snapshots.restore import rows_of
 from tests.kit.chains import Key, block_on, burn, contract, issue, key, meet, mine, mint, pay, transfer
+from tests.kit.databases import node_config
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Pipe
 
@@ -42,7 +42,7 @@ def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     pipe.send("ready")
     pipe.recv()
     try:
-        store = Store.open(Config(folder), coin)
+        store = Store.open(node_config(folder), coin)
     except MoneyerError as error:
         pipe.send(error.message)
         return
@@ -57,7 +57,7 @@ def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, ma
     os.environ["MONEYER_TEST_MARKS"] = str(marks)
     _take_migrations(scripts)
     pipe.send("ready")
-    store = Store.open(Config(folder), coin)
+    store = Store.open(node_config(folder), coin)
     pipe.send("opened")
     store.close()
 
@@ -96,7 +96,7 @@ def open_and_die(pipe: Pipe, folder: Path, coin: Coin, scripts: Path | None, ste
     sys.addaudithook(hook)
     if scripts is not None:
         _take_migrations(scripts)
-    Store.open(Config(folder), coin).close()
+    Store.open(node_config(folder), coin).close()
     pipe.send("opened")
 
 
@@ -123,7 +123,7 @@ def go_back_until_killed(pipe: Pipe, folder: Path, coin: Coin, files: list[Path]
 
 def write_and_stay_inside(pipe: Pipe, folder: Path, coin: Coin) -> None:
     """Begin a transaction, change something, say "inside", and stay there until told."""
-    store = Store.open(Config(folder), coin)
+    store = Store.open(node_config(folder), coin)
 
     def job(conn: Rows) -> None:
         meta.put(conn, "half", b"written")
@@ -137,7 +137,7 @@ def write_and_stay_inside(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
 def commit_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     """Say "ready"; commit something at each word, then answer "committed"."""
-    store = Store.open(Config(folder), coin)
+    store = Store.open(node_config(folder), coin)
     pipe.send("ready")
     while True:
         name = pipe.recv()
@@ -147,7 +147,7 @@ def commit_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
 def wait_for_changes(pipe: Pipe, folder: Path, coin: Coin, timeout: float) -> None:
     """Say "ready", then "changed" after every change that `wait_for_change` tells of; only the bell wakes it."""
-    store = Store.open(Config(folder), coin)
+    store = Store.open(node_config(folder), coin)
     store.fallback_seconds = timeout
     seen = store.data_version()
     pipe.send("ready")
@@ -257,7 +257,7 @@ def open_as_a_stranger(pipe: Pipe, folder: Path, coin: Coin) -> None:
         os.setegid(65534)
         os.seteuid(65534)
     try:
-        Store.open(Config(folder), coin).close()
+        Store.open(node_config(folder), coin).close()
         pipe.send("opened")
     except MoneyerError as error:
         pipe.send(error.message)
@@ -265,7 +265,7 @@ def open_as_a_stranger(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
 def open_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     """Open the store, say "opened"; close it when told, say "closed", and live on."""
-    store = Store.open(Config(folder), coin, check_file=False)
+    store = Store.open(node_config(folder), coin, check_file=False)
     with store.read() as conn:
         blocks.tip(conn)
     pipe.send("opened")

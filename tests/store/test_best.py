@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from moneyer.node.config import Config
 from moneyer.node.store import blocks, chainstate
 from moneyer.node.store.engine import Store
 from tests.core.pure_node import Tip, wins
 from tests.kit.chains import easy_coin
+from tests.kit.databases import examples, node_config
+
+pytestmark = pytest.mark.both_databases
 
 COIN = easy_coin()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store.open(Config(tmp_path_factory.mktemp("best")), COIN)
+def store(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = Store.open(node_config(tmp_path_factory.mktemp("best")), COIN)
     yield opened
     opened.close()
 
@@ -29,8 +30,7 @@ class _Undo(Exception):
     """Takes an example's blocks out again."""
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=12))
+@examples(60, 15, st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=12))
 def test_the_valid_chain_with_the_most_work_wins_and_of_equals_the_first(
     store: Store, drawn: list[tuple[int, bool]]
 ) -> None:

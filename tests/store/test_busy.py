@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.config import Config
 from moneyer.node.store import meta
 from moneyer.node.store.backends.sqlite.driver import driver, has_safe_wal
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreBusy, StoreRefused
 from tests.kit.chains import transfer
 from tests.kit.damage import ALICE, BOB, CHAIN, made
+from tests.kit.databases import node_config
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Child, children
 from tests.store.children import write_and_stay_inside
+
+pytestmark = pytest.mark.both_databases
 
 COIN = CHAIN.coin
 
@@ -41,7 +43,7 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
             with pytest.raises(StoreBusy):
                 node.offer(CHAIN.next_block())
         # A node that starts meanwhile finds a sound file.
-        Store.open(Config(folder), COIN).close()
+        Store.open(node_config(folder), COIN).close()
         if ending == "continued":
             os.kill(child.pid, signal.SIGCONT)
             child.tell("go on")
@@ -55,6 +57,7 @@ def test_a_process_stopped_in_mid_transaction_leaves_reading_free_and_makes_writ
     node.store.close()
 
 
+@pytest.mark.sqlite_only("the file is locked")
 def test_a_new_folder_that_another_process_has_locked_for_long_is_refused_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +71,6 @@ def test_a_new_folder_that_another_process_has_locked_for_long_is_refused_with_a
     other.execute("UPDATE meta SET value = value")
     other.execute("COMMIT")
     with pytest.raises(StoreRefused, match="in use by another process"):
-        Store.open(Config(folder), COIN)
+        Store.open(node_config(folder), COIN)
     other.close()
-    Store.open(Config(folder), COIN).close()
+    Store.open(node_config(folder), COIN).close()

@@ -21,6 +21,8 @@ from tests.kit.nodes import Node
 from tests.kit.system.processes import Child, children
 from tests.store.children import SENDERS, SHARED, leave_a_journal, work_until_killed
 
+pytestmark = pytest.mark.both_databases
+
 COINS = {
     1: easy_coin(premine=[(sender, 10**9) for sender in SENDERS]),
     2: easy_coin(premine=[*((sender, 10**9) for sender in SENDERS), (encode_address("easy", SHARED), 10**9)], rules=2),
@@ -85,6 +87,7 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path, 
     kill_again_and_again(tmp_path, COINS[rules], rounds=6, seed=rules)
 
 
+@pytest.mark.sqlite_only("its journal")
 def test_a_rollback_journal_that_a_killed_process_left_is_played_back(tmp_path: Path) -> None:
     folder = made(tmp_path)
     database = folder / "chain.db"

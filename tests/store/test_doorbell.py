@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from moneyer.node.config import Config
 from moneyer.node.store import meta
 from moneyer.node.store.backends.sqlite import doorbell
 from moneyer.node.store.backends.sqlite.doorbell import Doorbell
 from moneyer.node.store.engine import Store
 from tests.kit.damage import CHAIN
+from tests.kit.databases import node_config
 from tests.kit.system.processes import Child, children
 from tests.kit.waiting import wait_until
 from tests.store.children import commit_when_told, wait_for_changes
+
+pytestmark = pytest.mark.both_databases
 
 COIN = CHAIN.coin
 FOREVER = 3600.0
@@ -26,7 +28,7 @@ FOREVER = 3600.0
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    opened = Store.open(Config(tmp_path), COIN)
+    opened = Store.open(node_config(tmp_path), COIN)
     opened.fallback_seconds = FOREVER
     return opened
 
@@ -77,8 +79,9 @@ def test_a_wait_without_a_change_ends_with_what_was_seen(store: Store) -> None:
     store.close()
 
 
+@pytest.mark.sqlite_only("the bells are FIFOs of a data folder")
 def test_a_change_whose_ring_was_lost_is_seen_all_the_same(tmp_path: Path) -> None:
-    store = Store.open(Config(tmp_path), COIN)  # with its true fallback
+    store = Store.open(node_config(tmp_path), COIN)  # with its true fallback
     with children(Child(commit_when_told, tmp_path, COIN)) as (child,):
         assert child.hear() == "ready"
         for bell in (tmp_path / "bells").iterdir():
@@ -89,6 +92,7 @@ def test_a_change_whose_ring_was_lost_is_seen_all_the_same(tmp_path: Path) -> No
     store.close()
 
 
+@pytest.mark.sqlite_only("the bells are FIFOs of a data folder")
 def test_the_bell_of_a_dead_process_is_removed_and_those_of_the_living_stay(tmp_path: Path, store: Store) -> None:
     bells = tmp_path / "bells"
     mine = set(bells.iterdir())
@@ -103,6 +107,7 @@ def test_the_bell_of_a_dead_process_is_removed_and_those_of_the_living_stay(tmp_
     store.close()
 
 
+@pytest.mark.sqlite_only("the bells are FIFOs of a data folder")
 def test_a_new_bell_is_never_taken_for_a_dead_one(tmp_path: Path) -> None:
     folder = tmp_path / "bells"
     ringer = Doorbell(folder, lambda: None)
@@ -126,6 +131,7 @@ def test_a_new_bell_is_never_taken_for_a_dead_one(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.sqlite_only("the bells are FIFOs of a data folder")
 def test_a_bell_that_nobody_answers_never_holds_the_ringer_up(tmp_path: Path) -> None:
     folder = tmp_path / "bells"
     ringer = Doorbell(folder, lambda: None)
@@ -141,6 +147,7 @@ def test_a_bell_that_nobody_answers_never_holds_the_ringer_up(tmp_path: Path) ->
     ringer.close()
 
 
+@pytest.mark.sqlite_only("the bells are FIFOs of a data folder")
 def test_commits_go_on_when_the_folder_of_bells_is_gone(tmp_path: Path, store: Store) -> None:
     shutil.rmtree(tmp_path / "bells")
     put(store, "a")

@@ -12,6 +12,8 @@ from tests.kit.chains import ChainBuilder, block_on, easy_coin, key, transfer
 from tests.kit.nodes import OpenNode
 from tests.kit.statements import plan, statements
 
+pytestmark = pytest.mark.both_databases
+
 ALICE, BOB = key("alice"), key("bob")
 
 
@@ -36,6 +38,7 @@ def test_a_flood_of_branches_is_cut_and_the_main_chain_is_whole(
         assert len(rows) == 20
 
 
+@pytest.mark.sqlite_only("it reads SQLite's plans")
 def test_each_read_goes_by_an_index_and_sorts_nothing(open_node: OpenNode) -> None:
     """But for the mempool, of which a number of rows is read in the order of its own key."""
     coin = easy_coin(premine=[(ALICE, 10**6)])

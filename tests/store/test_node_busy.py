@@ -16,6 +16,8 @@ from tests.kit.running import ALICE, BOB, Answer, rich_coin, running
 from tests.kit.system.processes import Child, children
 from tests.store.children import write_and_stay_inside
 
+pytestmark = pytest.mark.both_databases
+
 COIN = rich_coin()
 
 

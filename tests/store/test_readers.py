@@ -9,17 +9,20 @@ from threading import Thread
 import pytest
 from sqlalchemy import Connection, text
 
-from moneyer.node.config import Config
 from moneyer.node.store import blocks, meta
+from moneyer.node.store.backends.postgres.pg_engines import MOST_READERS
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreUnavailable
 from moneyer.node.system.shares import READERS
 from tests.kit.chains import easy_coin
+from tests.kit.databases import POSTGRESQL, node_config
+
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store.open(Config(data=tmp_path), easy_coin())
+    return Store.open(node_config(data=tmp_path), easy_coin())
 
 
 def said(conn: Connection) -> bytes | None:
@@ -63,20 +66,21 @@ def test_a_read_by_sqlalchemy_and_one_by_the_driver_share_a_snapshot(store: Stor
     store.close()
 
 
-def test_many_read_at_once_and_each_has_a_snapshot_of_its_own(store: Store) -> None:
+def test_many_read_at_once_and_each_has_a_snapshot_of_its_own(store: Store, database: str) -> None:
+    most = MOST_READERS if database == POSTGRESQL else 40
     with ExitStack() as stack:
         seen = []
-        for number in range(40):
+        for number in range(most):
             say(store, b"%d" % number)
             conn = stack.enter_context(store.read())
             seen.append((conn, said(conn)))
-        assert [value for _, value in seen] == [said(conn) for conn, _ in seen] == [b"%d" % n for n in range(40)]
+        assert [value for _, value in seen] == [said(conn) for conn, _ in seen] == [b"%d" % n for n in range(most)]
     with store.read() as conn:
-        assert said(conn) == b"39"
+        assert said(conn) == b"%d" % (most - 1)
     store.close()
 
 
-def test_who_waits_while_all_read_has_the_first_connection_that_is_given_back(store: Store) -> None:
+def test_who_waits_while_all_read_has_the_first_connection_that_is_given_back(store: Store, database: str) -> None:
     """Not only once so many have come back that no more stay open."""
     done = []
 
@@ -86,7 +90,7 @@ def test_who_waits_while_all_read_has_the_first_connection_that_is_given_back(st
 
     with ExitStack() as others, ExitStack() as one:
         one.enter_context(store.read())
-        for _ in range(READERS - 1):
+        for _ in range((MOST_READERS if database == POSTGRESQL else READERS) - 1):
             others.enter_context(store.read())
         waiting = [Thread(target=wait_and_read) for _ in range(3)]
         for thread in waiting:
@@ -115,7 +119,7 @@ def test_a_store_that_is_closed_during_a_read_folds_its_log_behind_it(tmp_path: 
         assert said(conn) == b"something"
         store.close()
         assert said(conn) == b"something"
-    again = Store.open(Config(data=tmp_path), easy_coin())
+    again = Store.open(node_config(data=tmp_path), easy_coin())
     with again.read() as conn:
         assert said(conn) == b"something"
     again.close()

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 
 from moneyer.node.chain.verify import ChainBroken, verify_chain
 from moneyer.node.cli.main import cli
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.errors import MoneyerError
@@ -27,7 +26,10 @@ from moneyer.node.store.snapshots.take import take
 from moneyer.node.store.transactions import Place
 from tests.kit.chains import ChainBuilder, burn, contract, easy_coin, issue, key, meet, mint, pay
 from tests.kit.damage import change
+from tests.kit.databases import POSTGRESQL, copy_node, node_config
 from tests.kit.nodes import NOW, Node
+
+pytestmark = pytest.mark.both_databases
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)], rules=2)
@@ -70,7 +72,7 @@ WAITING = (
 
 
 @pytest.fixture(scope="module")
-def reorganized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reorganized(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose node came to `CHAIN` by a reorg that undid other issues, and has spends in its pool."""
     folder = tmp_path_factory.mktemp("reorganized")
     with Node(folder, COIN) as node:
@@ -91,8 +93,10 @@ def reorganized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def node(reorganized: Path) -> Iterator[Node]:
-    with Node(reorganized, COIN) as opened:
+def node(reorganized: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("opened") / "data"
+    copy_node(reorganized, folder)  # the folder itself is copied again
+    with Node(folder, COIN) as opened:
         yield opened
 
 
@@ -234,13 +238,13 @@ AT_THE_START = {
 @pytest.fixture
 def copy(tmp_path: Path, reorganized: Path) -> Iterator[Path]:
     folder = tmp_path / "copy"
-    shutil.copytree(reorganized, folder, ignore=shutil.ignore_patterns("bells"))
+    copy_node(reorganized, folder)
     yield folder
     shutil.rmtree(folder)
 
 
 def is_found(folder: Path) -> bool:
-    store = Store.open(Config(folder), COIN, check_file=False)
+    store = Store.open(node_config(folder), COIN, check_file=False)
     try:
         verify_chain(store)
     except ChainBroken:
@@ -258,10 +262,18 @@ def test_a_column_of_assets_that_was_changed_is_found_by_verify(copy: Path, what
 
 
 @pytest.mark.parametrize("what", AT_THE_START)
-def test_what_cannot_be_of_assets_is_noticed_at_the_start_by_db_check_and_by_verify(copy: Path, what: str) -> None:
+def test_what_cannot_be_of_assets_is_noticed_at_the_start_by_db_check_and_by_verify(
+    copy: Path, what: str, database: str
+) -> None:
+    if database == POSTGRESQL:
+        if "AS TEXT" in AT_THE_START[what]:
+            pytest.skip("PostgreSQL's columns have types")
+        change(copy, AT_THE_START[what])
+        assert is_found(copy)  # a start leaves a server's rows to the server
+        return
     change(copy, AT_THE_START[what])
     with pytest.raises(StoreRefused) as refused:
-        Store.open(Config(copy), COIN)
+        Store.open(node_config(copy), COIN)
     assert str(copy / "chain.db") in refused.value.message
     for command in (("verify",), ("db", "check")):
         done = CliRunner().invoke(cli, [*command, "--data", str(copy)])
@@ -314,6 +326,7 @@ def test_a_reorg_that_is_written_in_parts_issues_assets_anew_in_another_order(
         verify_chain(node.store)
 
 
+@pytest.mark.sqlite_only("a snapshot is of files")
 def test_a_node_that_goes_back_to_its_snapshot_has_the_assets_of_then(tmp_path: Path) -> None:
     with Node(tmp_path / "1", COIN) as node:
         node.chain.accept_blocks(CHAIN.raw[:4], NOW)

@@ -21,6 +21,8 @@ from moneyer.node.store.opening import schema
 from moneyer.node.store.writer import MAX_WAITING, Writer
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 T = TypeVar("T")
 Job = Callable[[Connection], object]
 
