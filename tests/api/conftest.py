@@ -11,7 +11,7 @@ from tests.kit.running import RunningNode, running
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def node(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A development node, shared by the tests of a file."""
     with running(tmp_path_factory.mktemp("shared") / "node") as started:
         yield started
@@ -25,7 +25,7 @@ def fresh(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def guarded(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node that wants its token, and answers to one name more."""
     folder = tmp_path_factory.mktemp("guarded") / "node"
     with running(folder, development=False, allow_hosts=("coins.example",)) as started:

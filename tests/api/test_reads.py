@@ -14,7 +14,6 @@ from moneyer.node.api.calls.v1_transactions import proof, show_transaction
 from moneyer.node.api.endpoint import OfChain
 from moneyer.node.api.parts.api_parts import ApiParts
 from moneyer.node.api.parts.chain_cache import MerkleTrees
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import branch_in, merkle_branch, merkle_levels, show
 from moneyer.node.core.types import LATEST_RULES, Transaction, Transfer
@@ -23,9 +22,12 @@ from moneyer.node.store import chainstate
 from moneyer.node.store.opening.check import root_of
 from tests.kit.callers.handlers import call_of
 from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.databases import node_config
 from tests.kit.nodes import NOW, place_coin
 from tests.kit.running import ALICE, BOB, rich_coin
 from tests.kit.statements import statements
+
+pytestmark = pytest.mark.both_databases
 
 FULL = 250
 """Transfers in a block of more than two parts."""
@@ -48,11 +50,11 @@ CHAIN = _chain()
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node's parts, in this process, with CHAIN."""
     data: Path = tmp_path_factory.mktemp("reads") / "node"
     place_coin(data, CHAIN.coin)
-    opened = Node.open(Config(data, development=True, min_fee=0, manual=True))
+    opened = Node.open(node_config(data, development=True, min_fee=0, manual=True))
     opened.chain.accept_blocks(CHAIN.raw, NOW)
     yield opened
     opened.close()
@@ -95,6 +97,7 @@ def touching(payload: bytes) -> list[str]:
     return found[::-1]
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
 def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
     node: Node, parts: ApiParts, decoded: list[Transaction], limit: int
@@ -107,6 +110,7 @@ def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
     assert len(decoded) <= limit + 1
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.parametrize("limit", [1, 97, 120])
 def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts, limit: int) -> None:
     if limit == 1:
@@ -124,6 +128,7 @@ def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts,
     )
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_transaction_is_found_wherever_in_its_block_it_stands(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
@@ -136,6 +141,7 @@ def test_a_transaction_is_found_wherever_in_its_block_it_stands(
         assert decoded == [transaction]
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: list[Transaction]) -> None:
     block = CHAIN.blocks[4]
     found = show_block(node, call_of(parts, {"block": "4"}))
@@ -145,6 +151,7 @@ def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: lis
     assert tuple(decoded) == block.transactions
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_proof_decodes_nothing_and_the_next_one_of_that_block_reads_no_body(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
@@ -177,6 +184,7 @@ def test_a_branch_in_a_known_tree_is_the_branch(count: int) -> None:
     assert [branch_in(levels, each) for each in range(count)] == [merkle_branch(txids, each) for each in range(count)]
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
     for limit in (1, 3, 1000):
         with statements(node.store) as seen:
@@ -185,6 +193,7 @@ def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
         assert len(page.blocks) == min(limit, 6)
 
 
+@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_page_of_the_chain_is_one_query_and_decodes_each_block_once(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:

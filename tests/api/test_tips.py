@@ -21,11 +21,13 @@ from tests.kit.callers.handlers import call_of
 from tests.kit.chains import ChainBuilder, block_on
 from tests.kit.running import RunningNode, running
 
+pytestmark = pytest.mark.both_databases
+
 FORK, DEPTH, TIPS = 3, 100, 60
 
 
 @pytest.fixture(scope="module")
-def branched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def branched(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node with a branch off FORK, DEPTH blocks long, and TIPS tips on top of it; and one off genesis."""
     with running(tmp_path_factory.mktemp("branched") / "node") as node:
         for _ in range(FORK + DEPTH + 2):

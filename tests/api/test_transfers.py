@@ -17,6 +17,8 @@ from moneyer.node.core.types import MAX_MONEY, Transfer
 from tests.kit.chains import Key, key, sign, transfer
 from tests.kit.running import ALICE, BOB, CAROL, RICH, Answer, RunningNode, rich_coin, running
 
+pytestmark = pytest.mark.both_databases
+
 JSON = {"Content-Type": "application/json"}
 
 
