@@ -92,6 +92,19 @@ def choose(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", [SQLITE] if only else [SQLITE, POSTGRESQL], indirect=True, scope="module")
 
 
+def needs_postgres(item: pytest.Item) -> bool:
+    """Whether a test asks for a server: by what it runs on, by a fixture, or since its file uses the kit's servers."""
+    if not isinstance(item, pytest.Function):
+        return False
+    runs_on_it = hasattr(item, "callspec") and item.callspec.params.get("database") == POSTGRESQL
+    of_kit = (getattr(each, "__module__", None) or "" for each in vars(item.module).values())
+    return runs_on_it or "fresh_database" in item.fixturenames or any(map(_is_of_servers, of_kit))
+
+
+def _is_of_servers(module: object) -> bool:
+    return isinstance(module, str) and module.startswith("tests.kit.postgres")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """`sqlite` or `postgresql`: what the tests of a file run on meanwhile."""
