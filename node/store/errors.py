@@ -153,9 +153,24 @@ def cause_of(error: BaseException) -> Cause:
     return cause
 
 
+_REFUSALS: Final = (
+    ("password", "28"),
+    ("authentication", "28"),
+    ("pg_hba.conf", "28"),
+    ('role "', "28"),
+    ('database "', "3D"),
+    ("too many", "53300"),
+    ("connection slots", "53300"),
+)
+"""Words of a connection that was refused, for which libpq gives no SQLSTATE, and the state that they stand for."""
+
+
 def _server_cause(original: Any) -> Cause:
-    """psycopg tells no state where there was no answer."""
-    state: str = original.sqlstate or ("08" if type(original).__name__.endswith("OperationalError") else "")
+    """psycopg tells no state where there was no answer, and none of a connection that was refused."""
+    state: str = original.sqlstate or ""
+    if not state and type(original).__name__.endswith("OperationalError"):
+        state = next((state for words, state in _REFUSALS if "FATAL" in str(original) and words in str(original)), "08")
+        state = "28" if "no password supplied" in str(original) else state
     begins = (state[:length] for length in (5, 3, 2))
     cause = next((STATES[each] for each in begins if each in STATES), _UNKNOWN)
     if cause.fault not in (Fault.BUSY, Fault.CONFLICT):

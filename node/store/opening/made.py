@@ -8,6 +8,7 @@ from pathlib import Path
 from ...config import Config
 from ...core.codec import show
 from ...core.coin import Coin
+from ...system.advice import typed
 from ...system.files import sweep, write_whole
 from ..errors import StoreRefused, damaged, ways_out
 
@@ -16,8 +17,13 @@ _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
 def check_not_lost(config: Config) -> None:
-    """Raises StoreRefused where the database is gone or empty, and there was one, or something else has its name."""
+    """Raises StoreRefused where the database is gone or empty, and there was one, or something else has its name.
+
+    Also where the chain has moved to a server: a node that went on with the file would be a second one of its identity.
+    """
     database = config.database
+    if (server := _server_of(config)) is not None:
+        raise _on_server(config, server)
     if database.exists() and not database.is_file():
         raise damaged(database, "a folder, or what else is no file, has its name")
     # The bells are older than the mark: folders of before have them, and only a store makes them.
@@ -44,13 +50,28 @@ def _has_log(database: Path) -> bool:
 
 
 def lost(config: Config) -> StoreRefused:
-    with suppress(OSError, UnicodeDecodeError):
-        if (said := config.chain_marker.read_text("utf-8")).startswith(_ON_SERVER):
-            return StoreRefused(f"{said.partition(': chain')[0]}: give it with --database or MONEYER_NODE_DATABASE")
     how = "is empty" if config.database.exists() else "is gone"
     return StoreRefused(
         f"{config.database} {how}, and this folder has had a chain. Nothing was made in its place: "
         f"{ways_out(config.data)}"
+    )
+
+
+def _server_of(config: Config) -> str | None:
+    """The server's database that has the folder's chain, without its password; None where no server has it."""
+    try:
+        said = config.chain_marker.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return said.removeprefix(_ON_SERVER).partition(": chain")[0] if said.startswith(_ON_SERVER) else None
+
+
+def _on_server(config: Config, server: str) -> StoreRefused:
+    left = f" ({config.database.name} here is older)" if config.database.exists() else ""
+    return StoreRefused(
+        f"the chain of {config.data} is in {server}{left}: give that with --database, or in MONEYER_NODE_DATABASE. To "
+        f"take it back here: `moneyer db anew --data {typed(config.data)}`, then "
+        f"`moneyer db copy {typed(server)} {typed(config.data)}`"
     )
 
 
@@ -71,9 +92,10 @@ def mark(config: Config, coin: Coin, server: str | None = None) -> None:
     `server`: the database that has it, where that is no file of this folder.
     """
     what = f"{config.database.name} was made in this folder" if server is None else f"{_ON_SERVER}{server}"
-    about = f"{what}: chain {show(coin.chain_id)}\n"
+    about = f"{what}: chain {show(coin.chain_id)}\n".encode()
     with suppress(OSError):  # a full disk: the next start writes it
         sweep(config.chain_marker)
-        if config.chain_marker.exists():
+        # A mark of another place is replaced: the chain has moved.
+        if config.chain_marker.exists() and config.chain_marker.read_bytes() == about:
             return
-        write_whole(config.chain_marker, about.encode(), mode=0o600, replace=False)
+        write_whole(config.chain_marker, about, mode=0o600)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from ...config import Config
 from ...core.coin import Coin
+from ...system.advice import typed
 from ..backends.postgres.pg_address import conninfo, shown
 from ..backends.postgres.pg_connection import OPENING_LOCK
 from ..backends.postgres.pg_engines import open_plainly
-from ..errors import StoreRefused
+from ..errors import StoreRefused, refused
 from ..meta import CHANGES, put
 from ..tables import SCHEMA_REVISION, metadata
 from . import check, schema
@@ -46,6 +50,12 @@ def check_server(conn: Connection, shown: str, *, unsafe: bool) -> None:
         )
 
 
+_OTHERS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'moneyer' "
+    "AND pid <> pg_backend_pid()"
+)
+
+
 class ServerDatabase:
     """What is done in a database of a server while it is not in use by this process. Errors are SQLAlchemy's."""
 
@@ -60,6 +70,21 @@ class ServerDatabase:
     def close(self) -> None:
         self.engine.dispose()
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """What SQLAlchemy raises, as StoreRefused."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise refused(self.shown, error) from None
+
+    def check_alone(self) -> None:
+        """Raises StoreRefused where other processes of Moneyer's are connected."""
+        with self.engine.begin() as conn:
+            others = conn.execute(_OTHERS).scalar_one()
+        if others:
+            raise StoreRefused(f"{self.shown} is in use by nodes, workers or the like: stop them first")
+
     def revision(self) -> str | None:
         """The migration that it stands at; None for an empty one. Raises StoreRefused for another program's."""
         with self.engine.begin() as conn:
@@ -68,8 +93,12 @@ class ServerDatabase:
                 raise StoreRefused(f"{self.shown} holds tables of another program: give Moneyer a database of its own")
         return found
 
-    def prepare(self) -> None:
-        """Make or upgrade the schema in one transaction. Raises StoreRefused, and then nothing has changed."""
+    def prepare(self, *, may_upgrade: bool = False) -> None:
+        """Make the schema, or upgrade it if `may_upgrade`, in one transaction.
+
+        Not by itself: other machines may be at work with it, and no backup can be made here. Raises StoreRefused, and
+        then nothing has changed.
+        """
         with self.engine.begin() as conn:
             check_server(conn, self.shown, unsafe=self._unsafe)
         if self.revision() == SCHEMA_REVISION:
@@ -86,6 +115,11 @@ class ServerDatabase:
                 from . import migrate
 
                 schema.refuse_unknown(self.shown, found)
+                if not may_upgrade:
+                    raise StoreRefused(
+                        f"{self.shown} has schema {found}, and this program's is {SCHEMA_REVISION}: stop all that use "
+                        f"it, make a backup, then `moneyer db upgrade --database {typed(self.shown)} --backup-done`"
+                    )
                 migrate.upgrade(conn)
 
     def look(self, coin: Coin, what: Look) -> bool:
