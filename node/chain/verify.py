@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from ..core import codec, ledger, pow, rules
 from ..core.assets import Asset, Holding, asset_of
 from ..core.codec import sha256d, show
+from ..core.coin import Coin
 from ..core.errors import MoneyerError, RuleError
 from ..core.ledger import BlockContext, Ledger
 from ..core.rules import HeaderContext
@@ -56,7 +57,12 @@ def verify_chain(store: Store, progress: Callable[[int, int], None] | None = Non
     `progress(height, tip_height)` is called now and then. Raises ChainBroken at the first thing that is wrong.
     """
     with store.read_long() as conn:
-        return _Replay(store, conn).run(progress)
+        return verify_rows(conn, store.coin, progress)
+
+
+def verify_rows(conn: Connection, coin: Coin, progress: Callable[[int, int], None] | None = None) -> Verified:
+    """`verify_chain`, of what a connection sees."""
+    return _Replay(conn, coin).run(progress)
 
 
 Key = TypeVar("Key")
@@ -81,10 +87,10 @@ def _put_back(mapping: MutableMapping[Key, Value], before: dict[Key, Value | Non
 
 
 class _Replay:
-    def __init__(self, store: Store, conn: Connection) -> None:
-        self._coin = store.coin
+    def __init__(self, conn: Connection, coin: Coin) -> None:
+        self._coin = coin
         self._conn = conn
-        self._ancestry = Ancestry(store.coin)
+        self._ancestry = Ancestry(coin)
         self._ledger = Ledger({})
         self._transfers = 0
         self._index = 0

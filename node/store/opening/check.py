@@ -92,11 +92,16 @@ def look_at(conn: Connection, coin: Coin, what: Look, database: Path | str) -> b
         if what is Look.WHOLE and not is_new:
             if isinstance(database, Path):
                 _check_pages(conn, database)
-            check_sums(conn, coin)
-            _check_bodies(conn, _BODY_BYTES)
+            check_rows(conn, coin)
     except StoreDamaged as error:
         raise damaged(database, error.message) from None
     return is_new
+
+
+def check_rows(conn: Connection, coin: Coin) -> None:
+    """Checks counts, links, sums and the newest bodies. Raises StoreDamaged."""
+    check_sums(conn, coin)
+    _check_bodies(conn, _BODY_BYTES)
 
 
 def damage(conn: Connection) -> str | None:

@@ -165,6 +165,8 @@ class ServerConnection(psycopg.Connection[Any]):
     """A connection that a node reads by. `run` and `message` go by libpq itself, prepared: a cursor of psycopg's takes
     four times as much processor (docs/performance.md)."""
 
+    answer_seconds: float = _ANSWER_SECONDS
+
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         self._plans: dict[tuple[str, Any], tuple[bytes, float]] = {}
@@ -280,7 +282,7 @@ class ServerConnection(psycopg.Connection[Any]):
         return last
 
     def _wait(self) -> None:
-        if not self._poll.poll(_ANSWER_SECONDS * 1000):
+        if not self._poll.poll(self.answer_seconds * 1000):
             self.close()
             raise psycopg.OperationalError("the server has not answered")
 
@@ -314,6 +316,12 @@ def _rows(connection: ServerConnection, result: PGresult) -> Rows:
     transformer = Transformer(connection)
     transformer.set_pgresult(result)
     return Rows(transformer, count)
+
+
+class PatientConnection(ServerConnection):
+    """One whose statements may take hours: to copy a chain, or to prove it."""
+
+    answer_seconds = 86_400.0
 
 
 class WritingConnection(ServerConnection):
@@ -409,6 +417,19 @@ def connect(conninfo: str) -> ServerConnection:
     connection = ServerConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
     connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_EACH)
+    return connection
+
+
+_PATIENT: Final = b"SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off"
+
+
+def connect_patiently(conninfo: str) -> PatientConnection:
+    """A connection without bounds of time: a server that is gone is found out by its keepalives alone.
+
+    Raises psycopg.Error.
+    """
+    connection = PatientConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
+    connection.message(_PATIENT)
     return connection
 
 
