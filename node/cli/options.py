@@ -65,6 +65,18 @@ data_folder = option(
     metavar="DIR",
     help="The node's data folder.  [default: this folder, else that of your network that runs]",
 )
+database = option(
+    "--database",
+    envvar="MONEYER_NODE_DATABASE",
+    metavar="URL",
+    help="The chain is in this PostgreSQL database, and not in a data folder: postgresql://USER@HOST/NAME.",
+)
+unsafe_database = option(
+    "--unsafe-database",
+    is_flag=True,
+    envvar="MONEYER_NODE_UNSAFE_DATABASE",
+    help="Take a server that may lose what it has acknowledged (fsync or synchronous_commit off).",
+)
 wallet_folder = option(
     "--data",
     type=FOLDER,

@@ -129,7 +129,7 @@ def test_the_databases_own_words_are_told_to_whoever_looks_for_a_bug(folder: Pat
     (folder / "chain.db").write_bytes(b"not a database at all" * 1000)
     done = moneyer("db", "check", "--data", folder, env={"MONEYER_DEBUG": "1"})
     assert done.returncode == 1
-    assert "SQLite says: file is not a database" in done.stderr.splitlines()[0]
+    assert "the database says: file is not a database" in done.stderr.splitlines()[0]
 
 
 def test_upgrade_leaves_the_newest_schema_as_it_is(folder: Path) -> None:
