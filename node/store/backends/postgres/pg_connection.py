@@ -217,10 +217,7 @@ class ServerConnection(psycopg.Connection[Any]):
         """Prepare a statement, or have it planned anew. `old`: its name until now, if any."""
         sql, types = key
         self._settle()
-        if old:
-            self.pgconn.send_query(b"DEALLOCATE " + old)
-            self._answer()
-        elif len(self._plans) >= _PREPARED:
+        if not old and len(self._plans) >= _PREPARED:
             self._plans.clear()
             self.pgconn.send_query(b"DEALLOCATE ALL")
             self._answer()
@@ -231,6 +228,9 @@ class ServerConnection(psycopg.Connection[Any]):
         self.pgconn.send_prepare(name, numbered.encode(), types)
         self._answer()
         self._plans[key] = name, time.monotonic() + _PLAN_SECONDS
+        if old:  # last: where a new one could not be prepared, the old one is still there
+            self.pgconn.send_query(b"DEALLOCATE " + old)
+            self._answer()
         return name
 
     def message(self, sql: bytes) -> PGresult:
@@ -339,8 +339,10 @@ class WritingConnection(ServerConnection):
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
+        self.seen = 0
+        """The counter of changes, as it was last read or raised here."""
         self._counter = 0
-        """Of changes, when the transaction began."""
+        """The same, when the transaction began."""
         self._own = 0
         """Of those, the commits of this connection."""
         self._touched_before = 0
@@ -354,7 +356,7 @@ class WritingConnection(ServerConnection):
 
     def begin_writing(self) -> None:
         """Waits for the right to write. Raises psycopg.Error (LockNotAvailable where that takes too long)."""
-        self._counter = number_in(self.message(_WRITE))
+        self._counter = self.seen = number_in(self.message(_WRITE))
         self._touched_before = self.touched
 
     def commit_changes(self) -> None:
@@ -374,7 +376,8 @@ class WritingConnection(ServerConnection):
         try:
             result = self.message(b"COMMIT")
         except psycopg.Error as error:
-            if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+            # A server that goes down over a COMMIT (PANIC: its log cannot be written) may find it done when it is up.
+            if error.sqlstate is None or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
                 raise CommitUnknown(number) from error
             raise
         finally:
@@ -382,6 +385,7 @@ class WritingConnection(ServerConnection):
         if result.command_status != b"COMMIT":
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back at its end")
         self._own += 1
+        self.seen = number
         if warnings:
             raise StoreFailed(
                 "the database has written it, but did not wait until its replica has, too: look whether it is there "
@@ -402,9 +406,17 @@ def number_in(result: Any) -> int:
     return int(found[2:], 16)
 
 
-_EACH: Final = b"SET jit = off; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '600s'"
+_KNOWN: Final = (
+    # Whatever a role's or a database's own settings are: how bytes are written as text, and that a server which did
+    # not wait for its replica says so (a warning).
+    "SET jit = off; SET bytea_output = hex; SET standard_conforming_strings = on; SET client_min_messages = warning; "
+)
+_EACH: Final = (
+    f"{_KNOWN}SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '600s'; SET lock_timeout = '60s'"
+).encode()
 _WRITING: Final = (
-    "SET jit = off; SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '{busy}ms'; "
+    f"{_KNOWN}SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '{{busy}}ms'; "
+    "SET statement_timeout = '600s'; "
     # As it is now: a setting that is changed while the node runs must not change what a commit means.
     "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false); "
     # A writer whose machine is gone holds the lock until the server finds out.
@@ -443,6 +455,6 @@ def connect_to_write(conninfo: str, process: int, busy_seconds: float) -> Writin
     connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
     connection.process = process
     connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
-    connection.message(_WRITING.format(busy=round(busy_seconds * 1000)).encode())
+    connection.message(_WRITING.format(busy=max(1, round(busy_seconds * 1000))).encode())
     connection.message(_FORGET % (int(time.time()) - _KEPT_SECONDS))
     return connection
