@@ -37,16 +37,20 @@ class ServerBackend(Backend):
         self._shown = shown(config.database_url)
         self.process = randbits(30) + 1
         """This process's number in the table `processes`."""
+        self._saw: Callable[[int], None] = lambda counter: None
+        """The readers' `saw`, once they are open."""
 
     @property
     def shown(self) -> str:
         return self._shown
 
     def open_readers(self, busy_seconds: float) -> Readers:
-        return ServerReaders(self.conninfo, self._replica)
+        readers = ServerReaders(self.conninfo, self._replica)
+        self._saw = readers.saw
+        return readers
 
     def open_writer(self, busy_seconds: float) -> Engine:
-        return open_writing(self.conninfo, self.process, busy_seconds)
+        return open_writing(self.conninfo, self.process, busy_seconds, lambda counter: self._saw(counter))
 
     def open_watch(self, on_ring: Callable[[], None], readers: Readers) -> Watch:
         assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
@@ -61,7 +65,9 @@ class ServerBackend(Backend):
         ends_at = time.monotonic() + _LOOK_SECONDS
         while True:
             try:
-                return self._last_commit() >= unknown.number
+                last = self._last_commit()
+                self._saw(last)
+                return last >= unknown.number
             except psycopg.Error as error:
                 if time.monotonic() > ends_at:
                     raise StoreFailed(_MAY_HAVE) from error

@@ -34,19 +34,24 @@ def engine_of(creator: Callable[[], psycopg.Connection[Any]], pool: type[Pool] =
     )
 
 
-def open_writing(conninfo: str, process: int, busy_seconds: float) -> Engine:
-    """An engine whose transactions have the only right to write. See `WritingConnection`."""
+def open_writing(conninfo: str, process: int, busy_seconds: float, saw: Callable[[int], None]) -> Engine:
+    """An engine whose transactions have the only right to write. See `WritingConnection`.
+
+    `saw`: told of the counter of changes when one begins, and when it has committed.
+    """
     engine = engine_of(lambda: connect_to_write(conninfo, process, busy_seconds))
 
     @event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
         with as_sqlalchemy(b"BEGIN"):
             _driver(conn).begin_writing()
+        saw(_driver(conn).seen)
 
     @event.listens_for(engine, "commit")
     def commit(conn: Connection) -> None:
         with as_sqlalchemy(b"COMMIT"):
             _driver(conn).commit_changes()
+        saw(_driver(conn).seen)
 
     return engine
 

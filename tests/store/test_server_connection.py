@@ -1,0 +1,129 @@
+"""A connection to a PostgreSQL server: what stays right whatever came before, and whatever a role has set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from moneyer.node.store import meta
+from moneyer.node.store.backends.postgres import pg_connection
+from moneyer.node.store.backends.postgres.pg_address import conninfo
+from moneyer.node.store.backends.postgres.pg_connection import ServerConnection, connect, connect_to_write
+from moneyer.node.store.errors import StoreBusy, StoreFailed
+from tests.kit.chains import ChainBuilder, easy_coin
+from tests.kit.nodes import Node
+from tests.kit.postgres.cluster import postgres_server
+from tests.kit.waiting import wait_until
+
+COIN = easy_coin()
+
+
+def ask(url: str, *statements: str) -> None:
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def reader(fresh_database: str) -> Iterator[ServerConnection]:
+    ask(fresh_database, "CREATE TABLE given (a bigint)", "INSERT INTO given VALUES (7)")
+    with closing(connect(conninfo(fresh_database))) as connection:
+        yield connection
+
+
+def test_a_statement_that_could_not_be_planned_anew_runs_later(
+    reader: ServerConnection, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "SELECT a FROM given WHERE a = %s"
+    assert reader.run(sql, (7,)).fetchall() == [(7,)]
+    monkeypatch.setattr(pg_connection, "_PLAN_SECONDS", 0.0)
+    reader._plans = {key: (name, 0.0) for key, (name, _) in reader._plans.items()}
+    reader.message(b"SET lock_timeout = '50ms'")
+    with closing(psycopg.connect(fresh_database)) as other:
+        other.execute("LOCK TABLE given IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            reader.run(sql, (7,))
+    for _ in range(3):
+        assert reader.run(sql, (7,)).fetchall() == [(7,)]
+    prepared = reader.run("SELECT count(*) FROM pg_prepared_statements WHERE starts_with(statement, 'SELECT a')", ())
+    assert prepared.fetchall() == [(1,)]
+
+
+def test_a_rolled_back_transaction_leaves_every_statement_usable(
+    reader: ServerConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_connection, "_PREPARED", 4)
+    monkeypatch.setattr(pg_connection, "_PLAN_SECONDS", 0.0)
+    statements = [f"SELECT a + {i} FROM given WHERE a = %s" for i in range(6)]
+    for sql in statements * 2:
+        reader.begin_reading(counted=False)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            reader.run("SELECT 1 / %s::bigint", (0,))
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            reader.run(sql, (7,))
+        reader.end_reading()
+        assert len(reader.run(sql, (7,)).fetchall()) == 1
+
+
+def test_settings_of_a_database_change_nothing_of_what_is_read_and_written(fresh_database: str, tmp_path: Path) -> None:
+    settings = (
+        *("bytea_output = 'escape'", "standard_conforming_strings = off", "client_min_messages = 'error'"),
+        *("statement_timeout = '1ms'", "lock_timeout = '1ms'", "default_transaction_isolation = 'serializable'"),
+        *("array_nulls = off", "plan_cache_mode = 'force_generic_plan'", "backslash_quote = off"),
+    )
+    name = fresh_database.rpartition("/")[2]
+    ask(fresh_database, *(f"ALTER DATABASE {name} SET {setting}" for setting in settings))
+    chain = ChainBuilder(COIN)
+    with Node(tmp_path, COIN, database_url=fresh_database) as node:
+        version = node.store.data_version()
+        assert node.offer_all(chain.grow(3)) == ["extended"] * 3
+        assert node.tip_hash == chain.tip_hash
+        assert node.store.data_version() == version + 3
+
+
+def test_a_writer_hears_that_a_replica_was_not_waited_for_whatever_its_role_wants_to_hear(tmp_path: Path) -> None:
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with (
+        postgres_server(client_min_messages="error") as server,
+        Node(tmp_path, COIN, database_url=server.url()) as node,
+    ):
+        server.configure(synchronous_standby_names="nobody")
+        write = node.store.submit(lambda conn: meta.put(conn, "here", b"1"))
+        wait_until(lambda: server.ask(cancel), 30, "the commit to wait")
+        with pytest.raises(StoreFailed, match="did not wait until its replica has"):
+            write.result(30)
+        server.configure(synchronous_standby_names="")
+
+
+def test_a_process_reads_its_own_write_though_the_replica_lags(tmp_path: Path) -> None:
+    with postgres_server() as primary, Node(tmp_path, COIN, database_url=primary.url()), primary.replica() as replica:
+        config: dict[str, Any] = {"database_url": primary.url(), "read_database_url": replica.url()}
+        with Node(tmp_path, COIN, **config) as node, Node(tmp_path, COIN, **config) as other:
+            replica.wait_for_replay(primary)
+            replica.hold_replay()
+            node.store.write(lambda conn: meta.put(conn, "here", b"1"))
+            with node.store.read() as conn:
+                assert meta.get(conn, "here") == b"1"
+            # Within a write transaction a process sees what others wrote, and does not forget it behind that.
+            assert other.store.write(lambda conn: meta.get(conn, "here")) == b"1"
+            with other.store.read() as conn:
+                assert meta.get(conn, "here") == b"1"
+            replica.let_replay()
+
+
+def test_no_time_to_wait_for_the_right_to_write_is_not_all_time(fresh_database: str, tmp_path: Path) -> None:
+    with (
+        Node(tmp_path, COIN, database_url=fresh_database) as node,
+        Node(tmp_path, COIN, database_url=fresh_database, busy_seconds=0) as hasty,
+    ):
+        with closing(connect_to_write(conninfo(fresh_database), 1, 1)) as holder:
+            holder.begin_writing()
+            with pytest.raises(StoreBusy):
+                hasty.store.write(lambda conn: None)
+        assert hasty.store.write(lambda conn: 7) == 7
+        assert node.store.write(lambda conn: 8) == 8
