@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -267,7 +268,9 @@ def test_what_cannot_be_of_assets_is_noticed_at_the_start_by_db_check_and_by_ver
 ) -> None:
     if database == POSTGRESQL:
         if "AS TEXT" in AT_THE_START[what]:
-            pytest.skip("PostgreSQL's columns have types")
+            with pytest.raises(psycopg.Error):  # its columns have types
+                change(copy, AT_THE_START[what])
+            return
         change(copy, AT_THE_START[what])
         assert is_found(copy)  # a start leaves a server's rows to the server
         return
