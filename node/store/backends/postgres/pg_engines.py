@@ -30,7 +30,12 @@ _REPLICA_PAUSE: Final = 1.0
 def engine_of(creator: Callable[[], psycopg.Connection[Any]], pool: type[Pool] = NullPool) -> Engine:
     """SQLAlchemy on connections of ours, each of which is kept by whoever opened it."""
     return create_engine(
-        "postgresql+psycopg://", creator=creator, poolclass=pool, paramstyle="format", use_native_hstore=False
+        "postgresql+psycopg://",
+        creator=creator,
+        poolclass=pool,
+        pool_reset_on_return=None,  # it is closed then; a lost one would be met with a traceback in the log
+        paramstyle="format",
+        use_native_hstore=False,
     )
 
 
