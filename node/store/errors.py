@@ -6,6 +6,7 @@ The database's own words stand in the log alone: a person is told the cause and 
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -76,10 +77,11 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the database refused. `words`: what is so, to stand behind a colon or in brackets."""
+    """Why the database refused. `words`: what is so, to stand behind a colon or in brackets; `see`: what to look at."""
 
     fault: Fault
     words: str
+    see: str = "see that the disk has room and can be written"
 
 
 _BUSY: Final = Cause(Fault.BUSY, "another process is at work in it")
@@ -113,15 +115,18 @@ _CODES: Final = {
     "file is not a database": 26,
 }
 """The codes of SQLite's texts (`sqlite3_errstr`): a backup's errors come without a code."""
-_LOST: Final = Cause(Fault.LOST, "its server does not answer")
+_LOST: Final = Cause(Fault.LOST, "its server does not answer, or ends the connection")
 _CONFLICT: Final = Cause(Fault.CONFLICT, "another transaction is in the way")
+_SETTINGS: Final = "see the server's settings, and the database's URL"
+_READ_ONLY: Final = Cause(Fault.DISK, "it can be read only: it is a replica, or was made so", _SETTINGS)
 STATES: Final = {
     "08": _LOST,
     "57P": _LOST,
-    "28": Cause(Fault.DISK, "its server does not take this user, or this password"),
-    "3D": Cause(Fault.DISK, "its server has no database of that name"),
-    "42501": _FORBIDDEN,
-    "25006": Cause(Fault.DISK, "it can be read only: it is a replica"),
+    "28": Cause(Fault.DISK, "its server does not take this user, or this password", _SETTINGS),
+    "3D": Cause(Fault.DISK, "its server has no database of that name", _SETTINGS),
+    "42501": Cause(Fault.DISK, "this user may not use it", "see what the user may do on the server"),
+    "0A000": _READ_ONLY,
+    "25006": _READ_ONLY,
     "40": _CONFLICT,
     "55P03": _BUSY,
     "57014": _BUSY,
@@ -135,6 +140,13 @@ STATES: Final = {
 }
 """By the beginning of PostgreSQL's SQLSTATE, the longest that fits
 (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+_WORDS: Final = (
+    ("too many (clients|connections)|connection slots are reserved", "53300"),
+    ("authentication failed|no password supplied|pg_hba.conf|role .* does not exist|not permitted to log in", "28"),
+    ("database .* does not exist", "3D"),
+    ("permission denied", "42501"),
+)
+"""What a server says that lets nobody in, in English; in another language it is taken for one that does not answer."""
 _UNKNOWN: Final = Cause(Fault.UNKNOWN, "what is in it cannot be read")
 _NOTE_SECONDS: Final = 60.0
 _noted: dict[Fault, float] = {}
@@ -153,29 +165,21 @@ def cause_of(error: BaseException) -> Cause:
     return cause
 
 
-_REFUSALS: Final = (
-    ("password", "28"),
-    ("authentication", "28"),
-    ("pg_hba.conf", "28"),
-    ('role "', "28"),
-    ('database "', "3D"),
-    ("too many", "53300"),
-    ("connection slots", "53300"),
-)
-"""Words of a connection that was refused, for which libpq gives no SQLSTATE, and the state that they stand for."""
-
-
 def _server_cause(original: Any) -> Cause:
-    """psycopg tells no state where there was no answer, and none of a connection that was refused."""
-    state: str = original.sqlstate or ""
-    if not state and type(original).__name__.endswith("OperationalError"):
-        state = next((state for words, state in _REFUSALS if "FATAL" in str(original) and words in str(original)), "08")
-        state = "28" if "no password supplied" in str(original) else state
+    state: str = original.sqlstate or _state_of_words(original)
     begins = (state[:length] for length in (5, 3, 2))
     cause = next((STATES[each] for each in begins if each in STATES), _UNKNOWN)
     if cause.fault not in (Fault.BUSY, Fault.CONFLICT):
         note(cause.fault, f"{original} ({state or type(original).__name__})")
     return cause
+
+
+def _state_of_words(original: Any) -> str:
+    """libpq tells no state where there was no answer, and none of a server that lets nobody in."""
+    if not any(kind.__name__ == "OperationalError" for kind in type(original).__mro__):
+        return ""
+    words = str(original)
+    return next((state for pattern, state in _WORDS if re.search(pattern, words)), "08")
 
 
 def note(fault: Fault, words: str) -> None:
@@ -200,9 +204,7 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     if cause.fault is Fault.DAMAGE:
         return StoreFailed(f"the database is damaged ({cause.words}): `moneyer verify` tells more")
     if cause.fault is Fault.DISK:
-        return StoreFailed(
-            f"the database cannot be used now ({cause.words}): see that the disk has room and can be written"
-        )
+        return StoreFailed(f"the database cannot be used now ({cause.words}): {cause.see}")
     return StoreFailed("the database did not do what was asked: the node's log says more, and so does `moneyer verify`")
 
 

@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..core.errors import MoneyerError
 from .backends.backend import CommitUnknown
@@ -367,8 +367,9 @@ class Writer:
         except DBAPIError as error:
             try:
                 self._undo(connection)
-            except DBAPIError:
-                # A full disk or a failing one has rolled everything back, this job's savepoint too.
+            except SQLAlchemyError:
+                # A full disk or a failing one has rolled everything back, this job's savepoint too; or a server is
+                # gone, and its connection.
                 raise error from None
             failed = unavailable(error)
             if isinstance(failed, StoreConflict):

@@ -14,7 +14,8 @@ from ...core.coin import Coin
 from ...system.advice import typed
 from ..backends.postgres.pg_address import conninfo, shown
 from ..backends.postgres.pg_connection import OPENING_LOCK
-from ..backends.postgres.pg_engines import open_plainly
+from ..backends.postgres.pg_engines import as_sqlalchemy, open_plainly, take_time
+from ..backends.postgres.pg_replica import check_replica
 from ..errors import StoreRefused, refused
 from ..meta import CHANGES, put
 from ..tables import SCHEMA_REVISION, metadata
@@ -27,6 +28,7 @@ _ASKED: Final = text(
     "current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), "
     "pg_is_in_recovery()"
 )
+_LOCK: Final = text(f"SELECT pg_advisory_xact_lock({OPENING_LOCK[0]}, {OPENING_LOCK[1]})")
 
 
 def check_server(conn: Connection, shown: str, *, unsafe: bool) -> None:
@@ -62,6 +64,7 @@ class ServerDatabase:
     def __init__(self, config: Config) -> None:
         """Raises StoreRefused for a URL that is none."""
         assert config.database_url is not None  # noqa: S101 - else it is a file's
+        self._config, self._url = config, config.database_url
         self._unsafe = config.unsafe_database
         self.shown = shown(config.database_url)
         self._conninfo = conninfo(config.database_url)
@@ -90,6 +93,10 @@ class ServerDatabase:
         with self.engine.begin() as conn:
             found = schema.revision_of(conn)
             if found is None and inspect(conn).get_table_names():
+                # Made between the two looks, by another process that starts? With the lock it is done.
+                conn.execute(_LOCK)
+                found = schema.revision_of(conn)
+            if found is None and inspect(conn).get_table_names():
                 raise StoreRefused(f"{self.shown} holds tables of another program: give Moneyer a database of its own")
         return found
 
@@ -101,11 +108,15 @@ class ServerDatabase:
         """
         with self.engine.begin() as conn:
             check_server(conn, self.shown, unsafe=self._unsafe)
+        if self._config.read_database_url is not None:
+            with as_sqlalchemy(b"SELECT"):
+                check_replica(self._url, self._config.read_database_url)
         if self.revision() == SCHEMA_REVISION:
             return
         with self.engine.begin() as conn:
             # Processes that start at once: the second one finds the work done.
-            conn.execute(text(f"SELECT pg_advisory_xact_lock({OPENING_LOCK[0]}, {OPENING_LOCK[1]})"))
+            take_time(conn)
+            conn.execute(_LOCK)
             found = schema.revision_of(conn)
             if found is None:
                 metadata.create_all(conn)

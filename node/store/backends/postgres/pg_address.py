@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -27,22 +26,43 @@ _WANTED: Final[dict[str, str | int]] = {
 
 
 def shown(url: str) -> str:
-    """A URL without its password, for sentences and logs; parameters are left out, as one may be a password too."""
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}"
+    """A URL without its password, for sentences and logs; parameters are left out, as one may be a password too.
+
+    Of what is not taken for a URL nothing is shown but how it begins: any part of it may be the password.
+    """
+    try:
+        given = _parts(url)
+    except ValueError:
+        return "the URL given"
+    user, host, port = (str(given.get(key) or "") for key in ("user", "host", "port"))
+    ports = port.split(",") if port else []
+    hosts = host.split(",")
+    if len(ports) == len(hosts):
+        hosts = [f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True)]
+    return f"postgresql://{user}{'@' if user else ''}{','.join(hosts)}/{given.get('dbname') or ''}"
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """A URL's parts, as libpq takes them. Raises ValueError for what is none."""
+    try:
+        given = conninfo_to_dict(url if url.startswith(_SCHEMES) else "")
+    except (psycopg.Error, UnicodeError):
+        given = {}
+    shown = [str(given.get(key) or "") for key in ("user", "host", "port", "dbname")]
+    # A password with a letter that ends it: libpq takes what is left of it for a host, a port or a database.
+    if not given or any(set(part) & set("@#? ") for part in shown[1:]) or not set(shown[2]) <= set("0123456789,"):
+        raise ValueError
+    return given
 
 
 def conninfo(url: str) -> str:
     """libpq's words for a connection. Raises StoreRefused for what is no URL of a database."""
-    if not url.startswith(_SCHEMES):
-        raise StoreRefused(f"--database takes a URL such as {_EXAMPLE}, not {shown(url)[:100]!r}")
     try:
-        given = conninfo_to_dict(url)
-    except (psycopg.Error, UnicodeError):
+        given = _parts(url)
+    except ValueError:
         raise StoreRefused(
-            f"{shown(url)[:200]} is no URL of a PostgreSQL database: it looks like {_EXAMPLE} (letters of a password "
-            "that mean something in a URL are written as %XX)"
+            f"--database takes a URL such as {_EXAMPLE}, and not what was given (letters of a password that mean "
+            "something in a URL are written as %XX)"
         ) from None
     if not given.get("dbname"):
         raise StoreRefused(f"{shown(url)} names no database: put its name behind the host, as in {_EXAMPLE}")

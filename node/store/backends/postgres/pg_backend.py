@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from secrets import randbits
 from typing import Final
 
@@ -15,7 +15,7 @@ from ....config import Config
 from ...errors import StoreFailed
 from ..backend import Backend, CommitUnknown, Readers, Watch
 from .pg_address import conninfo, shown
-from .pg_connection import WRITERS_LOCK, connect
+from .pg_connection import connect_to_write
 from .pg_engines import ServerReaders, open_writing
 from .pg_watch import ServerWatch
 
@@ -35,6 +35,7 @@ class ServerBackend(Backend):
         self.conninfo = conninfo(config.database_url)
         self._replica = None if config.read_database_url is None else conninfo(config.read_database_url)
         self._shown = shown(config.database_url)
+        self._unsafe = config.unsafe_database
         self.process = randbits(30) + 1
         """This process's number in the table `processes`."""
         self._saw: Callable[[int], None] = lambda counter: None
@@ -50,7 +51,9 @@ class ServerBackend(Backend):
         return readers
 
     def open_writer(self, busy_seconds: float) -> Engine:
-        return open_writing(self.conninfo, self.process, busy_seconds, lambda counter: self._saw(counter))
+        return open_writing(
+            self.conninfo, self.process, busy_seconds, lambda counter: self._saw(counter), unsafe=self._unsafe
+        )
 
     def open_watch(self, on_ring: Callable[[], None], readers: Readers) -> Watch:
         assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
@@ -65,19 +68,26 @@ class ServerBackend(Backend):
         ends_at = time.monotonic() + _LOOK_SECONDS
         while True:
             try:
-                last = self._last_commit()
-                self._saw(last)
-                return last >= unknown.number
+                return self._has_committed(unknown.number)
             except psycopg.Error as error:
                 if time.monotonic() > ends_at:
                     raise StoreFailed(_MAY_HAVE) from error
             time.sleep(_AGAIN_SECONDS)
 
-    def _last_commit(self) -> int:
-        with connect(self.conninfo) as connection:
-            connection.message(b"BEGIN; SET LOCAL lock_timeout = '10s'")
-            connection.execute("SELECT pg_advisory_xact_lock(%s::int, %s::int)", WRITERS_LOCK)
+    def _has_committed(self, number: int) -> bool:
+        with closing(connect_to_write(self.conninfo, self.process, _LOOK_SECONDS, unsafe=self._unsafe)) as connection:
+            connection.begin_writing()
+            self._saw(connection.seen)
             row = connection.execute("SELECT committed FROM processes WHERE number = %s", (self.process,)).fetchone()
-            connection.message(b"ROLLBACK")
-        # Without a row this was its first commit, or another's hand took the row away.
-        return 0 if row is None else int(row[0])
+            # Without a row this was its first commit, or another's hand took the row away.
+            if row is None or row[0] < number:
+                return False
+            # What a server has on its own disk alone is no answer where it waits for a replica's: a commit behind it
+            # has waited for both.
+            connection.execute("UPDATE processes SET seen_at = seen_at WHERE number = %s", (self.process,))
+            try:
+                connection.commit_changes()
+            except CommitUnknown as unknown:
+                raise psycopg.OperationalError("the server was lost once more") from unknown
+            self._saw(connection.seen)
+        return True

@@ -9,7 +9,7 @@ import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import psycopg
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
@@ -30,13 +30,28 @@ COUNTER: Final = "SELECT value FROM meta WHERE key = 'changes'"
 """The number of commits that changed something, 8 bytes big-endian."""
 _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _READ_COUNTED: Final = _READ + b"; " + COUNTER.encode()
+_READ_LONG: Final = _READ + (
+    b"; SET LOCAL statement_timeout = '600s'; SET LOCAL idle_in_transaction_session_timeout = '600s'; "
+    + COUNTER.encode()
+)
+_READ_REPLICA: Final = _READ + b"; SELECT value, pg_is_in_recovery() FROM meta WHERE key = 'changes'"
+_SAFE: Final = "current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _WRITE: Final = (
     f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK[0]}, {WRITERS_LOCK[1]}); {COUNTER}"
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK[0]}, {WRITERS_LOCK[1]}); "
+    + COUNTER.replace("value", f"value, {_SAFE}")
 ).encode()
 _FINE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
-_ANSWER_SECONDS: Final = 600.0
+_ANSWER_SECONDS: Final = 60.0
 """A statement that takes longer has lost its server: each reads a bounded number of rows."""
+_LONG_SECONDS: Final = 600.0
+"""The same of what reads a whole chain."""
+COMMIT_SECONDS: Final = 30.0
+"""How long a COMMIT may take before its answer is taken for lost: it waits for a disk, and for a replica's."""
+_REPLICA_SECONDS: Final = 2.0
+"""How long a replica may take to begin a snapshot: the primary has one, too."""
+_BEGIN_SECONDS: Final = 5.0
+"""How long the beginning of a transaction may take beside the wait for the right to write."""
 _CHANGES_NOTHING: Final = (
     b"SELECT",
     b"SAVEPOINT",
@@ -233,11 +248,35 @@ class ServerConnection(psycopg.Connection[Any]):
             self._answer()
         return name
 
-    def message(self, sql: bytes) -> PGresult:
-        """libpq's result of statements without parameters, the last one's. Raises psycopg.Error."""
-        self.make_ready()
-        self.pgconn.send_query(sql)
-        return self._answer()
+    def message(self, sql: bytes, seconds: float | None = None) -> PGresult:
+        """libpq's result of statements without parameters, the last one's. Raises psycopg.Error.
+
+        `seconds`: how long the answer is waited for, where it isn't as long as any.
+        """
+        before = self.answer_seconds
+        try:
+            self.answer_seconds = before if seconds is None else seconds
+            self.make_ready()
+            self.pgconn.send_query(sql)
+            return self._answer()
+        finally:
+            self.answer_seconds = before
+
+    def wait(self, generator: Any, *args: Any, **given: Any) -> Any:  # type: ignore[override] # whatever they are
+        """psycopg's own way to wait, which would wait for ever for a server that says nothing."""
+        return super().wait(self._bounded(generator), *args, **given)
+
+    def _bounded(self, generator: Any) -> Any:
+        ends_at = time.monotonic() + self.answer_seconds
+        try:
+            wanted = next(generator)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > ends_at:
+                    self._give_up()
+                wanted = generator.send(ready)
+        except StopIteration as ended:
+            return ended.value
 
     def make_ready(self) -> None:
         """Say and hear what was put off, so that any statement may follow. Raises psycopg.Error."""
@@ -283,20 +322,47 @@ class ServerConnection(psycopg.Connection[Any]):
 
     def _wait(self) -> None:
         if not self._poll.poll(self.answer_seconds * 1000):
-            self.close()
-            raise psycopg.OperationalError("the server has not answered")
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        seconds = self.answer_seconds
+        self.close()
+        raise psycopg.OperationalError(f"the server has not answered for {seconds:g} s")
 
     def begin_reading(self, *, counted: bool) -> int:
         """Begin a snapshot; the counter of changes in it where it is `counted`, else 0. Raises psycopg.Error."""
-        self._settle()
-        for _ in range(_UNASKED):
-            if not self._poll.poll(0):
-                break
-            self.pgconn.consume_input()  # most often the server says that it ends, which this raises
+        self._hear_the_end()
         if counted:
             return number_in(self.message(_READ_COUNTED))
         self._is_beginning = True
         return 0
+
+    def begin_reading_long(self) -> int:
+        """`begin_reading`, counted, of what reads a whole chain: statements may take longer."""
+        self._hear_the_end()
+        counter = number_in(self.message(_READ_LONG))
+        self.answer_seconds = _LONG_SECONDS
+        return counter
+
+    def begin_reading_replica(self) -> int:
+        """`begin_reading`, counted; soon, and of a server that still follows another. Raises psycopg.Error."""
+        self.answer_seconds = _REPLICA_SECONDS
+        self._hear_the_end()
+        result = self.message(_READ_REPLICA, _REPLICA_SECONDS)
+        counter = number_in(result)
+        if result.get_value(0, 1) != b"t":
+            raise psycopg.OperationalError("the replica follows no other server any more")
+        self.answer_seconds = type(self).answer_seconds
+        return counter
+
+    def _hear_the_end(self) -> None:
+        """Most often a server that ends has said so unasked. Raises psycopg.Error."""
+        self._settle()
+        self.answer_seconds = type(self).answer_seconds
+        for _ in range(_UNASKED):
+            if not self._poll.poll(0):
+                break
+            self.pgconn.consume_input()
 
     def end_reading(self) -> None:
         """End the snapshot, and wait for no answer: the next statement does. Raises psycopg.Error."""
@@ -325,7 +391,8 @@ class PatientConnection(ServerConnection):
 
 
 class WritingConnection(ServerConnection):
-    """The connection that a process writes by. `process`: the process's number in `processes`."""
+    """The connection that a process writes by. `process`: the process's number in `processes`; `busy_seconds`: how long
+    it waits for the right to write; `unsafe`: whether it takes a server that may forget."""
 
     def run(self, sql: str, values: Sequence[Any]) -> Rows:
         """`ServerConnection.run`, counted where it may change rows."""
@@ -334,6 +401,8 @@ class WritingConnection(ServerConnection):
         return super().run(sql, values)
 
     process = 0
+    busy_seconds = 0.0
+    unsafe = False
     touched = 0
     """Statements that may have changed rows, since it was opened."""
 
@@ -355,8 +424,15 @@ class WritingConnection(ServerConnection):
         return self._counter - self._own, self.touched
 
     def begin_writing(self) -> None:
-        """Waits for the right to write. Raises psycopg.Error (LockNotAvailable where that takes too long)."""
-        self._counter = self.seen = number_in(self.message(_WRITE))
+        """Waits for the right to write. Raises psycopg.Error (LockNotAvailable where that takes too long), and
+        StoreFailed for a server that may forget: its settings can be changed while a node runs."""
+        result = self.message(_WRITE, self.busy_seconds + _BEGIN_SECONDS)
+        self._counter = self.seen = number_in(result)
+        if not self.unsafe and b"off" in (result.get_value(0, 1), result.get_value(0, 2), result.get_value(0, 3)):
+            raise StoreFailed(
+                "the database's server may forget now what it has acknowledged (synchronous_commit, fsync or "
+                "full_page_writes is off there), so nothing is written: turn that on again"
+            )
         self._touched_before = self.touched
 
     def commit_changes(self) -> None:
@@ -374,7 +450,7 @@ class WritingConnection(ServerConnection):
         )
         self._warnings = []
         try:
-            result = self.message(b"COMMIT")
+            result = self.message(b"COMMIT", COMMIT_SECONDS)
         except psycopg.Error as error:
             # A server that goes down over a COMMIT (PANIC: its log cannot be written) may find it done when it is up.
             if error.sqlstate is None or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
@@ -412,7 +488,7 @@ _KNOWN: Final = (
     "SET jit = off; SET bytea_output = hex; SET standard_conforming_strings = on; SET client_min_messages = warning; "
 )
 _EACH: Final = (
-    f"{_KNOWN}SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '600s'; SET lock_timeout = '60s'"
+    f"{_KNOWN}SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '60s'; SET lock_timeout = '60s'"
 ).encode()
 _WRITING: Final = (
     f"{_KNOWN}SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '{{busy}}ms'; "
@@ -450,10 +526,10 @@ _KEPT_SECONDS: Final = 30 * 86_400
 """How long the row of a process stays that has neither committed nor said anything."""
 
 
-def connect_to_write(conninfo: str, process: int, busy_seconds: float) -> WritingConnection:
-    """A connection to write by, noted in `processes`. Raises psycopg.Error."""
+def connect_to_write(conninfo: str, process: int, busy_seconds: float, *, unsafe: bool = False) -> WritingConnection:
+    """A connection to write by. Raises psycopg.Error."""
     connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
-    connection.process = process
+    connection.process, connection.busy_seconds, connection.unsafe = process, busy_seconds, unsafe
     connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_WRITING.format(busy=max(1, round(busy_seconds * 1000))).encode())
     connection.message(_FORGET % (int(time.time()) - _KEPT_SECONDS))

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -15,7 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, Pool, StaticPool
 
-from .pg_connection import ServerConnection, WritingConnection, connect, connect_to_write
+from ...errors import StoreFailed, log
+from .pg_connection import PatientConnection, ServerConnection, WritingConnection, connect, connect_to_write
+from .pg_replica import ReplicaOf, words
 
 _KEPT_READERS: Final = 8
 """Reading connections that stay open, to each server."""
@@ -25,6 +28,8 @@ _PLACE_SECONDS: Final = 30.0
 """How long a reader waits while all of these read."""
 _REPLICA_PAUSE: Final = 1.0
 """Seconds for which a replica that could not be reached is left alone."""
+_REPLICA_LOOK: Final = 20.0
+"""The same at most while somebody looks whether it is back."""
 
 
 def engine_of(creator: Callable[[], psycopg.Connection[Any]], pool: type[Pool] = NullPool) -> Engine:
@@ -39,12 +44,14 @@ def engine_of(creator: Callable[[], psycopg.Connection[Any]], pool: type[Pool] =
     )
 
 
-def open_writing(conninfo: str, process: int, busy_seconds: float, saw: Callable[[int], None]) -> Engine:
+def open_writing(
+    conninfo: str, process: int, busy_seconds: float, saw: Callable[[int], None], *, unsafe: bool = False
+) -> Engine:
     """An engine whose transactions have the only right to write. See `WritingConnection`.
 
     `saw`: told of the counter of changes when one begins, and when it has committed.
     """
-    engine = engine_of(lambda: connect_to_write(conninfo, process, busy_seconds))
+    engine = engine_of(lambda: connect_to_write(conninfo, process, busy_seconds, unsafe=unsafe))
 
     @event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
@@ -76,6 +83,14 @@ def open_plainly(
     return engine
 
 
+def take_time(conn: Connection) -> None:
+    """Statements of this transaction may take hours: the schema of a large chain is upgraded."""
+    driver = _driver(conn)
+    with as_sqlalchemy(b"SET"):
+        driver.message(b"SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+    driver.answer_seconds = PatientConnection.answer_seconds
+
+
 def _driver(conn: Connection) -> Any:
     return conn.connection.driver_connection
 
@@ -89,18 +104,24 @@ def as_sqlalchemy(sql: bytes) -> Iterator[None]:
         raise DBAPIError.instance(sql.decode(), None, error, psycopg.Error) from error
 
 
+_Beginning = Callable[[ServerConnection], int]
+"""Begins a snapshot, and tells its counter of changes."""
+_PLAINLY: Final[_Beginning] = partial(ServerConnection.begin_reading, counted=False)
+_COUNTED: Final[_Beginning] = partial(ServerConnection.begin_reading, counted=True)
+
+
 class _Server:
     """Connections to one server that stay open, for readers."""
 
-    def __init__(self, conninfo: str) -> None:
-        self.engine = engine_of(lambda: connect(conninfo))
+    def __init__(self, creator: Callable[[], ServerConnection]) -> None:
+        self.engine = engine_of(creator)
         self._idle: deque[Connection] = deque()
         self.is_closed = False
 
-    def begin(self, *, counted: bool) -> tuple[Connection, int]:
+    def begin(self, how: _Beginning) -> tuple[Connection, int]:
         """A connection with a snapshot begun, and its counter. One that the server has closed meanwhile is replaced.
 
-        Raises DBAPIError.
+        Raises DBAPIError, StoreFailed.
         """
         while True:
             try:
@@ -108,13 +129,13 @@ class _Server:
             except IndexError:
                 break
             try:
-                return conn, _begin(conn, counted)
+                return conn, _begin(conn, how)
             except DBAPIError:  # of an idle connection: the server was restarted, say
                 self.drop(conn)
                 self.let_go()
         conn = self.engine.connect()
         try:
-            return conn, _begin(conn, counted)
+            return conn, _begin(conn, how)
         except BaseException:
             self.drop(conn)
             raise
@@ -129,21 +150,15 @@ class _Server:
             self.drop(conn)  # what was read is whole; whatever is wrong, the next reader opens another
             return
         if conn.invalidated or len(self._idle) >= _KEPT_READERS:
-            self._leave(conn)
+            self.drop(conn)
             return
         self._idle.append(conn)
         if self.is_closed:
             self.let_go()
 
     @staticmethod
-    def _leave(conn: Connection) -> None:
-        with suppress(DBAPIError, psycopg.Error):
-            if not conn.invalidated:
-                _driver(conn).make_ready()
-            conn.close()
-
-    @staticmethod
     def drop(conn: Connection) -> None:
+        """Close it, without a word to a server that may not answer."""
         with suppress(Exception):
             conn.invalidate()
         with suppress(Exception):
@@ -152,7 +167,7 @@ class _Server:
     def let_go(self) -> None:
         with suppress(IndexError):
             while True:
-                self._leave(self._idle.pop())
+                self.drop(self._idle.pop())
 
     def close(self) -> None:
         self.is_closed = True
@@ -160,10 +175,9 @@ class _Server:
         self.engine.dispose()
 
 
-def _begin(conn: Connection, counted: bool) -> int:
-    driver: ServerConnection = _driver(conn)
+def _begin(conn: Connection, how: _Beginning) -> int:
     with as_sqlalchemy(b"BEGIN"):
-        return driver.begin_reading(counted=counted)
+        return how(_driver(conn))
 
 
 class ServerReaders:
@@ -171,14 +185,17 @@ class ServerReaders:
 
     def __init__(self, primary: str, replica: str | None = None) -> None:
         """Both: libpq's words for a connection."""
-        self._primary = _Server(primary)
-        self._replica = None if replica is None else _Server(replica)
+        self._primary = _Server(lambda: connect(primary))
+        self._replica = None if replica is None else _Server(ReplicaOf(primary, replica).connect)
+        self._plainly = _PLAINLY if replica is None else _COUNTED
         self.engine = self._primary.engine
         self._places = threading.Semaphore(MOST_READERS)
         self._seen = 0
         """The highest counter of changes that this process knows."""
         self._lock = threading.Lock()
         self._replica_rests_until = 0.0
+        """By the monotonic clock."""
+        self._is_replica_lost = False
 
     def saw(self, counter: int) -> None:
         """This process knows of a commit: what it reads from now on is not older."""
@@ -200,7 +217,7 @@ class ServerReaders:
     def of_primary(self) -> Iterator[Connection]:
         """`snapshot`, never of the replica: there a long read may be ended for the sake of what is replayed."""
         with self._place():
-            conn, counter = self._primary.begin(counted=self._replica is not None)
+            conn, counter = self._primary.begin(ServerConnection.begin_reading_long)
             self.saw(counter)
             try:
                 yield conn
@@ -217,20 +234,36 @@ class ServerReaders:
             self._places.release()
 
     def _begin(self) -> tuple[_Server, Connection]:
-        if self._replica is not None and time.monotonic() >= self._replica_rests_until:
-            least = self._seen
-            try:
-                conn, counter = self._replica.begin(counted=True)
-            except DBAPIError:
-                self._replica_rests_until = time.monotonic() + _REPLICA_PAUSE
-            else:
-                if counter >= least:
-                    self.saw(counter)
-                    return self._replica, conn
-                self._replica.end(conn)
-        conn, counter = self._primary.begin(counted=self._replica is not None)
+        if self._replica is not None and (conn := self._of_replica(self._replica)) is not None:
+            return self._replica, conn
+        conn, counter = self._primary.begin(self._plainly)
         self.saw(counter)
         return self._primary, conn
+
+    def _of_replica(self, replica: _Server) -> Connection | None:
+        """A snapshot of the replica's; None where that is behind what this process has seen, or cannot be had."""
+        if time.monotonic() < self._replica_rests_until:
+            return None
+        if self._is_replica_lost:  # one looks whether it is back: the others don't wait for that
+            self._replica_rests_until = time.monotonic() + _REPLICA_LOOK
+        least = self._seen
+        try:
+            conn, counter = replica.begin(ServerConnection.begin_reading_replica)
+        except (DBAPIError, StoreFailed) as error:
+            if not self._is_replica_lost:
+                cause = getattr(error, "orig", None) or error
+                log.warning("the replica cannot be read now (%s): reads go to the primary", words(cause))
+            self._is_replica_lost = True
+            self._replica_rests_until = time.monotonic() + _REPLICA_PAUSE
+            return None
+        if self._is_replica_lost:
+            log.info("the replica is read again")
+            self._is_replica_lost, self._replica_rests_until = False, 0.0
+        if counter < least:
+            replica.end(conn)
+            return None
+        self.saw(counter)
+        return conn
 
     def let_go(self) -> None:
         """Close the connections that nobody reads with now."""

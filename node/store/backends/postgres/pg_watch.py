@@ -11,12 +11,15 @@ from typing import Final
 
 import psycopg
 
-from ...errors import log
+from ...errors import StoreFailed, log
 from .pg_connection import CHANNEL, COUNTER, ServerConnection, connect, number_in
 from .pg_engines import as_sqlalchemy
+from .pg_replica import words
 
 _LISTEN_SECONDS: Final = 1.0
 """How long one wait for a notification lasts; at its end, whether this is closed is looked at."""
+_LOOK_SECONDS: Final = 5.0
+"""How long a server may take to tell its counter."""
 _AGAIN_SECONDS: Final = 0.5
 """Between two tries to reach a server that is gone."""
 
@@ -37,7 +40,8 @@ class ServerWatch:
         self._asking: ServerConnection | None = None
         self._looks = 0
         """Looks that have begun."""
-        self._version = 0
+        self._found: int | psycopg.Error | StoreFailed = 0
+        """By the last look."""
         self._closed = threading.Event()
         self._listening: ServerConnection | None = None
         self._thread = threading.Thread(target=self._listen, name="listen-database", daemon=True)
@@ -46,31 +50,34 @@ class ServerWatch:
     def version(self) -> int:
         """The counter of changes. Callers that ask at once share a look that began after they asked.
 
-        Raises DBAPIError.
+        Raises DBAPIError, StoreFailed.
         """
         before = self._looks
         with self._lock:
-            if self._looks == before or self._version == 0:
+            if self._looks == before:
                 self._looks += 1
-                with as_sqlalchemy(COUNTER.encode()):
-                    self._version = self._look()
-            version = self._version
-        self._on_version(version)
-        return version
+                try:
+                    self._found = self._look()
+                except (psycopg.Error, StoreFailed) as error:
+                    # For all who wait for this look: one after the other they would wait far longer.
+                    self._found = error.with_traceback(None)
+                    self._drop()
+            found = self._found
+        if isinstance(found, Exception):
+            with as_sqlalchemy(COUNTER.encode()):
+                raise found
+        self._on_version(found)
+        return found
 
     def _look(self) -> int:
         kept = self._asking
         if kept is not None:
             try:
-                return number_in(kept.message(COUNTER.encode()))
+                return number_in(kept.message(COUNTER.encode(), _LOOK_SECONDS))
             except psycopg.Error:  # the server was restarted, say
                 self._drop()
         self._asking = connect(self._conninfo)
-        try:
-            return number_in(self._asking.message(COUNTER.encode()))
-        except BaseException:
-            self._drop()
-            raise
+        return number_in(self._asking.message(COUNTER.encode(), _LOOK_SECONDS))
 
     def _drop(self) -> None:
         asking, self._asking = self._asking, None
@@ -104,7 +111,7 @@ class ServerWatch:
             except psycopg.Error as error:
                 if not told and not self._closed.is_set():
                     told = True
-                    log.info("the database does not tell of commits now (%s): looking every second", _words(error))
+                    log.info("the database does not tell of commits now (%s): looking every second", words(error))
                 self._closed.wait(_AGAIN_SECONDS)
             finally:
                 self._listening = None
@@ -115,7 +122,3 @@ class ServerWatch:
             heard = list(connection.notifies(timeout=_LISTEN_SECONDS, stop_after=1))
             if any(each.payload != self._own for each in heard):
                 self._on_ring()
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
