@@ -24,6 +24,7 @@ from moneyer.node.store import blocks, meta
 from moneyer.node.store.assets import asset_pages
 from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreUnavailable
 from moneyer.node.store.opening import migrate, schema
 from moneyer.node.store.snapshots.restore import rows_of
 from tests.kit.chains import Key, block_on, burn, contract, issue, key, meet, mine, mint, pay, transfer
@@ -272,4 +273,31 @@ def open_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     pipe.recv()
     store.close()
     pipe.send("closed")
+    pipe.recv()
+
+
+def write_half_and_stay(pipe: Pipe, folder: Path, coin: Coin, url: str, idle: str) -> None:
+    """Begin a transaction, change something, say "inside", and stay there until told; then say what came of it.
+
+    At the next word write something whole. `idle`: how long the server lets a transaction stand still.
+    """
+    from moneyer.node.store.backends.postgres import pg_connection
+
+    setattr(pg_connection, "_WRITING", pg_connection._WRITING.replace("'30s'", f"'{idle}'"))  # noqa: B010
+    store = Store.open(node_config(folder, database_url=url), coin)
+
+    def job(conn: Rows) -> None:
+        meta.put(conn, "half", b"written")
+        pipe.send("inside")
+        pipe.recv()
+        meta.put(conn, "other half", b"written")
+
+    try:
+        store.write(job)
+        pipe.send("committed")
+    except StoreUnavailable:
+        pipe.send("unavailable")
+    pipe.recv()
+    store.write(partial(meta.put, key="whole", value=b"written"))
+    pipe.send("written")
     pipe.recv()

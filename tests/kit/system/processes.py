@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -42,6 +43,9 @@ class Child:
     def ask(self, what: Any) -> Any:
         self.tell(what)
         return self.hear()
+
+    def signal(self, sign: int) -> None:
+        os.kill(self.pid, sign)
 
     def kill(self) -> None:
         """SIGKILL, by its own id; returns when it is gone."""
