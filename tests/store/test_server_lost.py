@@ -147,7 +147,7 @@ def test_a_server_that_says_nothing_is_given_up_and_heard_again(
 ) -> None:
     """As one whose machine hangs: it keeps the connections that it has, and takes new ones."""
     connection = "moneyer.node.store.backends.postgres.pg_connection"
-    monkeypatch.setattr(f"{connection}._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(f"{connection}.ServerConnection.answer_seconds", 1.0)
     monkeypatch.setattr(f"{connection}._BEGIN_SECONDS", 1.0)
     send(node, 0)
     before = node.dump()
@@ -172,7 +172,7 @@ def test_statements_of_either_way_are_given_up(
     server: PostgresServer, node: Node, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """SQLAlchemy's go by psycopg's cursors, the others by libpq itself."""
-    monkeypatch.setattr("moneyer.node.store.backends.postgres.pg_connection._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("moneyer.node.store.backends.postgres.pg_connection.ServerConnection.answer_seconds", 1.0)
 
     def read() -> None:
         with node.store.read() as conn:
