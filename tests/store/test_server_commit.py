@@ -165,8 +165,9 @@ def test_a_server_that_stays_down_leaves_open_what_became_of_a_commit_and_that_i
 
 def test_neighbours_in_one_commit_all_hear_what_became_of_it(wire: Wire, over_wire: Node) -> None:
     """One that a rule refuses hears that."""
-    gate = threading.Event()
-    ahead = over_wire.store.submit(lambda conn: gate.wait(30))
+    begun, gate = threading.Event(), threading.Event()
+    ahead = over_wire.store.submit(lambda conn: (begun.set(), gate.wait(30)))
+    assert begun.wait(30)
     heard: dict[int, Any] = {}
 
     def ask(number: int) -> None:
@@ -179,7 +180,7 @@ def test_neighbours_in_one_commit_all_hear_what_became_of_it(wire: Wire, over_wi
     threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in numbers]
     for thread in threads:
         thread.start()
-    wait_until(lambda: over_wire.store._writer.waiting == len(numbers), 10, "all to stand in the queue")
+    wait_until(lambda: over_wire.store._writer.waiting == len(numbers), 30, "all to stand in the queue")
     wire.cut_at_commit("after", skip=1)
     gate.set()
     assert ahead.result(30)
