@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,17 @@ NETWORK_FILE = "network.json"
 """In the folder above the nodes' of a network that was made from a graph: its plan (`node.network_file`)."""
 NETWORK_LOCK = "network.lock"
 """Beside it: held by the network's supervisor for as long as it lives; holds `{"pid", "socket"}`."""
+
+
+DATABASE_VARIABLE = "MONEYER_NODE_DATABASE"
+"""Environment: the server's database of a node, a worker or a Stratum server (`--database`)."""
+READ_DATABASE_VARIABLE = "MONEYER_NODE_READ_DATABASE"
+NO_DATABASE = {DATABASE_VARIABLE: "", READ_DATABASE_VARIABLE: ""}
+"""Environment of a node that has a file of its own, whatever its parent's says."""
+ROLES = ALL, API, PEER = "all", "api", "peer"
+"""`api`: serves everybody, and speaks to no other nodes; `peer`: only speaks to them; `all`: both."""
+NO_FOLDER = Path(os.devnull)
+"""The data folder of a process that has none: its chain is in a server's database. No file can be below it."""
 
 
 def has_plan(folder: Path) -> bool:
@@ -61,6 +73,8 @@ class Config:
     """A replica of it, for reads."""
     unsafe_database: bool = False
     """Take a server that may lose what it has acknowledged."""
+    role: str = ROLES[0]
+    """What a node does of what a database's nodes do together: one of ROLES."""
     passphrase_file: Path | None = None
     """Key file of an encrypted wallet; without it the environment is looked at, and else the wallet stays locked."""
 
@@ -69,6 +83,10 @@ class Config:
         """Where programs on this machine reach the node."""
         host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def has_folder(self) -> bool:
+        return self.data != NO_FOLDER
 
     @property
     def coin_file(self) -> Path:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -18,10 +19,11 @@ from ..core.coin import Coin
 from ..core.coinfile import MAX_COIN_BYTES, coin_from_toml
 from ..core.errors import BadCoin
 from .backends.backend import BUSY_SECONDS, Backend
+from .backends.presence import Living
 from .errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable, unavailable
 from .opening import genesis
 from .opening.behind import BackgroundCheck
-from .opening.open_database import backend_of, opening_of
+from .opening.open_database import backend_of, find_coin, opening_of
 from .writer import Item, ItemsJob, Writer
 
 T = TypeVar("T")
@@ -31,8 +33,16 @@ FALLBACK_SECONDS = 1.0
 
 
 def load_coin(config: Config) -> Coin:
-    """The coin of a data folder. Raises BadCoin, or StoreRefused where there is none."""
+    """The coin of a data folder, or that of a server's database where the folder has none.
+
+    Raises BadCoin, or StoreRefused where there is none.
+    """
     path = config.coin_file
+    if config.database_url is not None and not path.exists():
+        found = find_coin(config)
+        if found is None:
+            raise StoreRefused(f"{backend_of(config).shown} holds no chain yet: start a node on it, with --coin FILE")
+        return found
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_COIN_BYTES + 1)
@@ -88,7 +98,8 @@ class Store:
         database is then as it was.
         """
         try:
-            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if config.has_folder:
+                config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             opening = opening_of(config, coin)
             opened = opening.prepare(check_file=check_file, may_wait=on_damage is not None)
             with opening.refusing():
@@ -102,10 +113,15 @@ class Store:
         opening.mark()
         return store
 
+    @property
+    def _named(self) -> Path | str:
+        """As `opening` names the database."""
+        return self.config.database if self.config.database_url is None else self.backend.shown
+
     def _begin(self) -> None:
         try:
-            self.write(lambda conn: genesis.write(conn, self.coin))
-        except StoreUnavailable as error:
+            self.write(lambda conn: genesis.write(conn, self.coin, self._named))
+        except (StoreUnavailable, StoreRefused) as error:
             self.close()
             raise StoreRefused(error.message) from None
 
@@ -220,6 +236,18 @@ class Store:
         self._watch.close()
         self._readers.close()
         self.backend.let_go()
+
+    def living(self, kind: str) -> list[Living]:
+        """The processes of a kind that live now (`backends.presence`), on whatever machine.
+
+        Raises StoreUnavailable, or OSError where the system refuses to tell.
+        """
+        try:
+            return self.backend.living(self._readers, kind)
+        except DBAPIError as error:
+            raise unavailable(error) from error
+        except PoolTimeout as error:
+            raise StoreBusy("too many requests read at once: try again") from error
 
     def check_file(self) -> None:
         """Raises StoreFailed where the database was taken away or replaced."""

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
+from .presence import Living, Presence
+
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction before the request fails with 503."""
 
@@ -86,6 +88,25 @@ class Backend(ABC):
         """A snapshot that is read for more than a second, without holding writers up.
 
         Raises DBAPIError and the driver's errors, OSError, sqlalchemy.exc.TimeoutError.
+        """
+
+    @abstractmethod
+    def hold(self, kind: str, tries: int = 40) -> Presence:
+        """Be alive as a WORKER or a STRATUM server (`presence`). `tries`, twenty a second: on a file, which has one.
+
+        Raises system.locks.Held, OSError.
+        """
+
+    @abstractmethod
+    def join(self, status: bytes, on_turn: Callable[[bool], None] | None) -> Presence:
+        """Be alive as a node. `on_turn`: where given, it is called, in a thread that must not be held up, with True
+        once this is the one node that speaks to other nodes, and with False when it is so no longer."""
+
+    @abstractmethod
+    def living(self, readers: Readers, kind: str) -> list[Living]:
+        """The processes of a kind that live, those first that have lived longest.
+
+        Raises DBAPIError, sqlalchemy.exc.TimeoutError, OSError.
         """
 
     def check_in_place(self) -> None:  # noqa: B027 - a server's database cannot be moved under a node

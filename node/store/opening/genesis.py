@@ -33,9 +33,10 @@ def check_coin(conn: Connection, coin: Coin, database: Path | str) -> bool:
     return False
 
 
-def write(conn: Connection, coin: Coin) -> None:
-    """Genesis and what belongs to it, unless another process was first."""
-    if meta.get(conn, "chain_id") is not None:
+def write(conn: Connection, coin: Coin, database: Path | str) -> None:
+    """Genesis and what belongs to it, unless another process was first. Raises StoreRefused where that has another
+    coin."""
+    if not check_coin(conn, coin, database):
         return
     meta.put(conn, "chain_id", coin.chain_id)
     meta.put(conn, "node_id", token_bytes(meta.NODE_ID_SIZE))

@@ -63,6 +63,7 @@ def backend_of(config: Config) -> Backend:
     """
     if config.database_url is None:
         return FileBackend(config)
+    _need_psycopg()
     from ..backends.postgres.pg_backend import ServerBackend  # psycopg is an extra, and takes a while to import
 
     return ServerBackend(config)
@@ -71,11 +72,32 @@ def backend_of(config: Config) -> Backend:
 def opening_of(config: Config, coin: Coin) -> Opening:
     if config.database_url is None:
         return FileOpening(config, coin)
+    _need_psycopg()
+    return ServerOpening(config, coin)
+
+
+def _need_psycopg() -> None:
+    """Raises StoreRefused where it is missing."""
     if find_spec("psycopg") is None:
         raise StoreRefused(
             "a database on PostgreSQL needs psycopg, which is not installed: `pip install 'moneyer[postgresql]'`"
         )
-    return ServerOpening(config, coin)
+
+
+def find_coin(config: Config) -> Coin | None:
+    """The coin of a server's database; None where it has no chain yet.
+
+    Raises BadCoin, or StoreRefused where no server answers.
+    """
+    _need_psycopg()
+    from .server_database import ServerDatabase
+
+    with ServerOpening.refusing_of(config):
+        database = ServerDatabase(config)
+        try:
+            return database.coin()
+        finally:
+            database.close()
 
 
 class FileOpening(Opening):
@@ -120,18 +142,20 @@ class ServerOpening(Opening):
             raise made.lost_on_server(self._config, database.shown)
         return Opened(is_new)
 
+    @staticmethod
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def refusing_of(config: Config) -> Iterator[None]:
+        """`refusing`, of the database that a configuration names."""
         from ..backends.postgres.pg_address import shown
 
-        assert self._config.database_url is not None  # noqa: S101 - of `opening_of`
+        assert config.database_url is not None  # noqa: S101 - of `opening_of`
         try:
             yield
         except DBAPIError as error:
-            raise refused(shown(self._config.database_url), error) from None
+            raise refused(shown(config.database_url), error) from None
 
     def refusing(self) -> AbstractContextManager[None]:
-        return self._refusing()
+        return self.refusing_of(self._config)
 
     def mark(self) -> None:
         from ..backends.postgres.pg_address import shown

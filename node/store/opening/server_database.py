@@ -11,13 +11,14 @@ from sqlalchemy.exc import DBAPIError
 
 from ...config import Config
 from ...core.coin import Coin
+from ...core.coinfile import coin_from_toml
 from ...system.advice import typed
 from ..backends.postgres.pg_address import conninfo, shown
 from ..backends.postgres.pg_connection import OPENING_LOCK
 from ..backends.postgres.pg_engines import as_sqlalchemy, open_plainly, take_time
 from ..backends.postgres.pg_replica import check_replica
 from ..errors import StoreRefused, refused
-from ..meta import CHANGES, put
+from ..meta import CHANGES, COIN, get, put
 from ..tables import SCHEMA_REVISION, metadata
 from . import check, schema
 from .check import Look
@@ -137,3 +138,9 @@ class ServerDatabase:
         """Whether it is new. Raises StoreRefused (damaged, another coin)."""
         with self.engine.begin() as conn:
             return check.look_at(conn, coin, what, self.shown)
+
+    def coin(self) -> Coin | None:
+        """The coin of its chain; None where it has none yet. Raises BadCoin."""
+        with self.engine.begin() as conn:
+            raw = None if schema.revision_of(conn) is None else get(conn, COIN)
+        return None if raw is None else coin_from_toml(raw.decode())

@@ -4,6 +4,7 @@
     pg_connection   connections of psycopg's: one that reads, one that writes
     pg_engines      SQLAlchemy on these; snapshots to read, from a replica where there is one
     pg_watch        has anybody committed? A counter to ask for, and LISTEN for being told
+    pg_presence     who is alive: a session's locks, and what each process says of itself in its row
     pg_backend      these as a `Backend`
 
 One writer at a time, of all processes on all machines: a write transaction begins with `pg_advisory_xact_lock`, and is

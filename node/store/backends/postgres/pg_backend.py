@@ -14,9 +14,11 @@ from sqlalchemy import Connection, Engine
 from ....config import Config
 from ...errors import StoreFailed
 from ..backend import Backend, CommitUnknown, Readers, Watch
+from ..presence import NODE, Living, Presence
 from .pg_address import conninfo, shown
 from .pg_connection import connect_to_write
 from .pg_engines import ServerReaders, open_writing
+from .pg_presence import LivingProcesses, ServerPresence
 from .pg_watch import ServerWatch
 
 _LOOK_SECONDS: Final = 15.0
@@ -40,6 +42,7 @@ class ServerBackend(Backend):
         """This process's number in the table `processes`."""
         self._saw: Callable[[int], None] = lambda counter: None
         """The readers' `saw`, once they are open."""
+        self._living = LivingProcesses()
 
     @property
     def shown(self) -> str:
@@ -62,6 +65,17 @@ class ServerBackend(Backend):
     def reading_long(self, readers: Readers) -> AbstractContextManager[Connection]:
         assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
         return readers.of_primary()
+
+    def hold(self, kind: str, tries: int = 40) -> Presence:
+        """There may be any number of each."""
+        return ServerPresence(self.conninfo, kind)
+
+    def join(self, status: bytes, on_turn: Callable[[bool], None] | None) -> Presence:
+        return ServerPresence(self.conninfo, NODE, status, on_turn)
+
+    def living(self, readers: Readers, kind: str) -> list[Living]:
+        assert isinstance(readers, ServerReaders)  # noqa: S101 - of `open_readers`
+        return self._living.of(readers, kind)
 
     def has_committed(self, unknown: CommitUnknown) -> bool:
         """With the writers' lock held, the lost transaction has ended: this process's last commit tells how."""

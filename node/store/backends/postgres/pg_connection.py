@@ -26,6 +26,10 @@ WRITERS_LOCK: Final = (0x4D4F4E45, 1)
 """The advisory lock that is the right to write (two 32-bit numbers; the first one is "MONE")."""
 OPENING_LOCK: Final = (0x4D4F4E45, 2)
 """Held while the schema is made or upgraded."""
+PEER_LOCK: Final = (0x4D4F4E45, 3)
+"""Held by a session of the one node that speaks to other nodes."""
+ALIVE_CLASS: Final = 0x4D4F4E46
+"""First number of the locks by which processes are known to live; the second is a process's in `processes`."""
 COUNTER: Final = "SELECT value FROM meta WHERE key = 'changes'"
 """The number of commits that changed something, 8 bytes big-endian."""
 _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -22,8 +22,10 @@ from ....config import Config
 from ....system.shares import READERS
 from ...errors import StoreFailed, damaged, refused
 from ..backend import BUSY_SECONDS, Backend, Readers, Watch
+from ..presence import Living, Presence
 from ..statements import execute
 from . import driver as sqlite
+from . import file_presence
 from .doorbell import Doorbell
 from .driver import DatabaseError, driver, fold_log, journal_mode
 
@@ -224,6 +226,7 @@ def reading_a_copy(database: Path) -> Iterator[Connection]:
 
 class FileBackend(Backend):
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._database, self._bells = config.database, config.bells
         self._file = _identity(self._database)
 
@@ -243,6 +246,18 @@ class FileBackend(Backend):
     def reading_long(self, readers: Readers) -> AbstractContextManager[Connection]:
         """Of a copy where a reader would hold writers up."""
         return readers.snapshot() if sqlite.has_safe_wal else _copied(self._database)
+
+    def hold(self, kind: str, tries: int = 40) -> Presence:
+        return file_presence.hold(self._config, kind, tries)
+
+    def join(self, status: bytes, on_turn: Callable[[bool], None] | None) -> Presence:
+        """A file has one node, which holds the folder's `node.lock`."""
+        if on_turn is not None:
+            on_turn(True)
+        return file_presence.Alone()
+
+    def living(self, readers: Readers, kind: str) -> list[Living]:
+        return file_presence.living(self._config, kind)
 
     def check_in_place(self) -> None:
         """SQLite would write on into a file that has no name any more, and nobody would find it again."""
