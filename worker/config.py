@@ -33,7 +33,7 @@ class WorkerConfig:
     """One worker's options; `check` says whether they can be meant."""
 
     data: Path
-    """The data folder of the node that it mines for."""
+    """The data folder of the node that it mines for; NO_FOLDER where it has none, and its chain is on a server."""
     engine: str = "auto"
     """One of ENGINES, or `auto`: the fastest that runs here."""
     processes: int = 1
@@ -50,11 +50,14 @@ class WorkerConfig:
     """How much of `limit` is left while a laptop runs on battery: one of ON_BATTERY."""
     log_level: str = "info"
     log_json: bool = False
+    database_url: str | None = None
+    """`postgresql://…`: the chain is there, and not in the data folder. It may hold a password."""
+    unsafe_database: bool = False
 
     @property
     def config(self) -> Config:
-        """The node's configuration, as far as a worker needs it: where its files lie."""
-        return Config(data=self.data)
+        """The node's configuration, as far as a worker needs it: where its chain is."""
+        return Config(data=self.data, database_url=self.database_url, unsafe_database=self.unsafe_database)
 
     @property
     def code_cache(self) -> Path:
@@ -77,6 +80,10 @@ class WorkerConfig:
             raise BadWorkerOption(f"--nice is 0 to {MAX_NICE}, not {self.nice}", found=self.nice)
         if not LEAST_LIMIT <= self.limit <= 1:
             raise BadWorkerOption(f"--limit is 1% to 100%, not {self.limit * 100:g}%", found=self.limit)
+        if self.address is None and not self.config.has_folder:
+            raise BadWorkerOption(
+                "say with --address who gets the rewards, or with --data which folder has the wallet of who does"
+            )
         if self.on_battery not in ON_BATTERY:
             raise BadWorkerOption(f"--on-battery is {', '.join(ON_BATTERY)}", found=self.on_battery[:40])
 

@@ -96,6 +96,9 @@ class Keeper:
         return worker.exitcode
 
     def _has_node(self) -> bool:
+        """Whether there is a node to mine for. A worker on a server's database ends only as it is asked to."""
+        if self._worker.database_url is not None:
+            return False
         try:
             return is_held(self._worker.config.node_lock)
         except OSError:  # the system refuses to tell now

@@ -191,17 +191,18 @@ class Miner:
             self._drop()
             self._trouble.over()
             return min(IDLE, self._timer.wait) if self.mode.kind is Kind.INTERVAL and not rests else IDLE
-        self.work = self._fitting_work(self._seen)
+        seen = self._seen
+        self.work = self._fitting_work(seen)
         if self.work is None:
             self._drop()
-            return IDLE
+            return IDLE if seen.version == self._work_version else 0.0
         ahead = self.work.source.template.header.timestamp - int(time.time()) - self._store.coin.clock_tolerance
         if ahead > 0:
             self._rest()
             self._trouble.say(f"the chain is {ahead} s ahead of what this clock allows; waiting")
             return min(1.0, ahead)
         self._trouble.over()
-        return self._search(self.work, self._seen)
+        return self._search(self.work, seen)
 
     def _submit(self, seen: Snapshot) -> float:
         accepted = self.offers.submit(seen.tip_hash)
@@ -224,6 +225,10 @@ class Miner:
         elif known and work is None and job_id is None and self.mode.kind is Kind.INSTANT:
             return None
         template = self._chain.template(receiver, int(time.time()), new_extra())
+        if template.parent.block_hash != seen.tip_hash:
+            # A block came since: it may have been another worker's for this very job, which is not to be done twice.
+            self._seen, self._work_version = None, -1
+            return None
         self._work_version = seen.version
         if job_id is None and self.mode.kind is Kind.INSTANT and len(template.block.transactions) == 1:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from ..node.core.codec import show
-from ..node.system.locks import LockFile
+from ..node.store.backends.presence import Presence
 
 log = logging.getLogger("moneyer.worker")
 
@@ -30,11 +30,11 @@ STATUS_SECONDS = 1.0
 
 
 class StatusReport:
-    """What a worker says of itself in its lock file, where the API reads it: written when it has changed."""
+    """What a worker says of itself, where the API reads it: written when it has changed."""
 
-    def __init__(self, lock: LockFile) -> None:
-        """`lock`: `worker.lock`, held."""
-        self._lock = lock
+    def __init__(self, presence: Presence) -> None:
+        """`presence`: as a WORKER."""
+        self._presence = presence
         self._said: dict[str, object] = {}
         self._said_at = -STATUS_SECONDS
 
@@ -46,9 +46,9 @@ class StatusReport:
             return False
         self._said_at = monotonic()
         try:
-            self._lock.write(json.dumps(status).encode())
+            self._presence.say(json.dumps(status).encode())
         except OSError:
-            return False  # a full disk: the lock itself still says that this worker lives
+            return False  # a full disk: its presence still says that this worker lives
         self._said = status
         return True
 

@@ -22,6 +22,10 @@ NODE_SECONDS = 30.0
 """Seconds that a node has to come up."""
 _SILENT_SECONDS = 3.0
 """Seconds of these before a line says what is waited for."""
+_AGAIN_SECONDS = 30.0
+"""Seconds between two lines about a server that is waited for."""
+SERVER_POLL = 0.5
+"""Seconds between two tries to open a server's database."""
 
 
 def allow_files(count: int) -> None:
@@ -58,6 +62,29 @@ def is_checked(config: Config) -> bool:
         return is_held(config.checked_lock)
     except OSError:
         return False
+
+
+def where(config: Config) -> str:
+    """How sentences name the chain that is mined for: its data folder, or its server's database, without a password."""
+    if config.database_url is None:
+        return str(config.data)
+    from ..node.store.backends.postgres.pg_address import shown
+
+    return shown(config.database_url)
+
+
+class ServerWait:
+    """Says what keeps a process from its server's database: after some seconds, and then again and again."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._say_at = monotonic() + _SILENT_SECONDS
+
+    def failed(self, error: MoneyerError) -> None:
+        """It could not be opened this time."""
+        if monotonic() >= self._say_at:
+            self._say_at = monotonic() + _AGAIN_SECONDS
+            self._log.warning("%s; trying again", error.message)
 
 
 class NodeWait:

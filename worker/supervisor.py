@@ -1,5 +1,7 @@
 """The supervisor, a worker's main process: waits for its node, mines for it, and ends with it.
 
+Where the chain is in a server's database it waits for that, and neither needs a node nor ends with one.
+
 `run` is the whole life; `_Supervisor.mine` is the loop; `Ending` lets a signal end it within 1.6 seconds.
 """
 
@@ -20,12 +22,14 @@ from time import monotonic
 from ..node.core.coin import Coin
 from ..node.core.errors import BadCoin, MoneyerError
 from ..node.store import mining
+from ..node.store.backends.presence import WORKER, Presence
 from ..node.store.engine import Store, load_coin
 from ..node.store.errors import StoreRefused
 from ..node.store.mining import Mode, parse_mode
+from ..node.store.opening.open_database import backend_of
 from ..node.system import logs
 from ..node.system.lifecycle import watch_parent
-from ..node.system.locks import Held, LockFile, hold, is_held, wait_released
+from ..node.system.locks import Held, is_held, wait_released
 from ..node.wallet.keystore import MINER, open_wallet
 from .config import BadWorkerOption, WorkerConfig
 from .engines import registry
@@ -33,7 +37,7 @@ from .miner import Miner
 from .pace import Pacer
 from .pool import HasherPool
 from .reports import STATUS_SECONDS, Pulse, StatusReport
-from .startup import NODE_SECONDS, NodeWait, is_checked, need_descriptors
+from .startup import NODE_SECONDS, SERVER_POLL, NodeWait, ServerWait, is_checked, need_descriptors, where
 
 log = logging.getLogger("moneyer.worker")
 
@@ -148,28 +152,46 @@ def run(worker: WorkerConfig) -> int:
 def _serve(worker: WorkerConfig, ending: Ending) -> None:
     worker.check()
     engine, speed = choose_engine(worker.engine, worker.code_cache)
+    if worker.database_url is not None:
+        opened = _open_server(worker, ending)
+        if opened is not None:
+            coin, store = opened
+            _mine(worker, coin, store, store.backend.hold(WORKER), ending, engine, speed)
+        return
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()
     try:
-        lock = hold(worker.config.worker_lock)
+        presence = backend_of(worker.config).hold(WORKER)
     except Held:
         raise _Refused(f"{worker.data} has a worker already: a node has one (more hashing: --processes)") from None
     try:
         with suppress(OSError):
-            lock.write(b"")  # what the last worker said of itself is not true of this one, which may wait for long
+            presence.say(b"")  # what the last worker said of itself is not true of this one, which may wait for long
         if not _node_is_checked(worker, ending):
+            presence.release()
             return
         coin, store = _open(worker, ending)
+    except BaseException:
+        presence.release()
+        raise
+    _mine(worker, coin, store, presence, ending, engine, speed)
+
+
+def _mine(
+    worker: WorkerConfig, coin: Coin, store: Store, presence: Presence, ending: Ending, engine: str, speed: float
+) -> None:
+    """Until the end is asked for. Closes the store and ends the presence."""
+    try:
         try:
             pool = HasherPool(engine, worker.processes, worker.code_cache, nice=worker.nice)
             receiver, can_hash = receiver_of(worker, coin), speed * worker.processes
             miner = Miner(store, pool, first_mode(worker, store), receiver, can_hash=can_hash)
-            _Supervisor(worker, store, pool, miner, lock, ending).mine()
+            _Supervisor(worker, store, pool, miner, presence, ending).mine()
         finally:
             store.close()
     finally:
-        lock.release()
+        presence.release()
 
 
 @cache
@@ -211,6 +233,24 @@ def _end_with_node(worker: WorkerConfig, ending: Ending) -> None:
         log.info("the node has ended, and so does its worker")
     finally:  # a lock file that is gone is as good as a free one
         ending.ask()
+
+
+def _open_server(worker: WorkerConfig, ending: Ending) -> tuple[Coin, Store] | None:
+    """The coin and the database of a server; None when this process shall end first.
+
+    A server that does not answer, or has no chain yet, is waited for: no node has to run beside.
+    """
+    wait = ServerWait(log)
+    backend_of(worker.config)  # a URL that is none is refused at once
+    while not ending.asked:
+        try:
+            coin = load_coin(worker.config)
+            receiver_of(worker, coin)  # an address that is none, too
+            return coin, Store.open(worker.config, coin, check_file=False)
+        except StoreRefused as error:
+            wait.failed(error)
+        ending.wait(SERVER_POLL)
+    return None
 
 
 def _open(worker: WorkerConfig, ending: Ending) -> tuple[Coin, Store]:
@@ -257,14 +297,14 @@ class _Supervisor:
     """The loop: a step of the miner, then sleep until the doorbell, a hashing process or a signal wakes it."""
 
     def __init__(
-        self, worker: WorkerConfig, store: Store, pool: HasherPool, miner: Miner, lock: LockFile, ending: Ending
+        self, worker: WorkerConfig, store: Store, pool: HasherPool, miner: Miner, presence: Presence, ending: Ending
     ) -> None:
         self._worker = worker
         self._store = store
         self._pool = pool
         self._miner = miner
         self._ending = ending
-        self._report = StatusReport(lock)
+        self._report = StatusReport(presence)
         self._pacer = Pacer(worker.limit, worker.on_battery)
         self._pulse = Pulse()
 
@@ -273,7 +313,7 @@ class _Supervisor:
         listener.start()
         log.info(
             "mining for %s: mode %s, engine %s, hashing processes: %d",
-            self._worker.data,
+            where(self._worker.config),
             self._miner.mode,
             self._pool.engine,
             self._worker.processes,

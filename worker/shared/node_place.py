@@ -11,9 +11,11 @@ from pathlib import Path
 
 from ...node.core.errors import MoneyerError
 from ...node.store import mining
+from ...node.store.backends.presence import WORKER, Presence
 from ...node.store.engine import Store, load_coin
 from ...node.store.mining import parse_mode
-from ...node.system.locks import Held, LockFile, hold, is_held, wait_released
+from ...node.store.opening.open_database import backend_of
+from ...node.system.locks import Held, is_held, wait_released
 from ...node.system.words import of_system
 from ..config import WorkerConfig
 from ..demand import USUAL_HASHRATE
@@ -89,7 +91,7 @@ class Place:
         self.rang = False
         """Whether it is to be stepped at once."""
         self._wake = wake
-        self._lock: LockFile | None = None
+        self._presence: Presence | None = None
         self._mining: _Mining | None = None
         self._has_ended = threading.Event()
         self._watched = False
@@ -133,32 +135,32 @@ class Place:
     def close(self) -> None:
         """Let go of the folder; a second time does nothing."""
         mining, self._mining = self._mining, None
-        lock, self._lock, self._report = self._lock, None, None
+        presence, self._presence, self._report = self._presence, None, None
         try:
             if mining is not None:
                 mining.close()
         except (MoneyerError, OSError) as error:
             log.warning("the database was not closed in order: %s", error)
         finally:
-            if lock is not None:
-                lock.release()
+            if presence is not None:
+                presence.release()
 
     def _open(self) -> float:
         """Take the next step towards mining."""
         config = WorkerConfig(self.node.data).config
         if not is_held(config.node_lock):
-            if self._lock is not None:
+            if self._presence is not None:
                 self.close()
             return _LOOK
-        if self._lock is None:
+        if self._presence is None:
             try:
-                self._lock = hold(config.worker_lock, tries=1)
+                self._presence = backend_of(config).hold(WORKER, tries=1)
             except Held:
                 self._trouble.say("has a worker already: waiting for its end")
                 return _RETRY
             with suppress(OSError):
-                self._lock.write(b"")  # what the last worker said of itself is not true of this one
-            self._report = StatusReport(self._lock)
+                self._presence.say(b"")  # what the last worker said of itself is not true of this one
+            self._report = StatusReport(self._presence)
         if not is_checked(config):
             return _CHECK_LOOK
         self._mining = _Mining(self.node, self.ring)

@@ -23,7 +23,7 @@ from ...node.store.engine import Store, load_coin
 from ...node.store.errors import StoreRefused, StoreUnavailable
 from ...node.system.locks import is_held, wait_released
 from ..reports import Summary, Trouble
-from ..startup import NODE_SECONDS, is_checked
+from ..startup import NODE_SECONDS, SERVER_POLL, ServerWait, is_checked
 from .jobs import EXTRA_SIZE
 
 log = logging.getLogger("moneyer.stratum")
@@ -59,6 +59,7 @@ class NodeLink:
         kept while the database is busy or the node is away.
         """
         self._config = config
+        self._is_on_server = config.database_url is not None
         self._on_template = on_template
         self._once = once
         self._offer_seconds = offer_seconds
@@ -102,7 +103,8 @@ class NodeLink:
         store = self._open()
         if store is None:
             return
-        threading.Thread(target=self._watch, args=(store,), name="watch-node", daemon=True).start()
+        if not self._is_on_server:
+            threading.Thread(target=self._watch, args=(store,), name="watch-node", daemon=True).start()
         self._chain = Chain(store)
         try:
             self._follow(store, self._chain)
@@ -119,6 +121,8 @@ class NodeLink:
 
         Raises StoreRefused, BadCoin.
         """
+        if self._is_on_server:
+            return self._open_server()
         while not is_checked(self._config):
             if self._stopped.wait(_POLL) or not self.is_up(unknown=True):
                 return None
@@ -132,6 +136,17 @@ class NodeLink:
                 time.sleep(_POLL)
             if not self.is_up(unknown=True):
                 return None
+
+    def _open_server(self) -> Store | None:
+        """A server's database, once it can be opened; None at the end."""
+        wait = ServerWait(log)
+        while not self._stopped.is_set():
+            try:
+                return Store.open(self._config, load_coin(self._config), check_file=False)
+            except StoreRefused as error:
+                wait.failed(error)
+            self._stopped.wait(SERVER_POLL)
+        return None
 
     def _watch(self, store: Store) -> None:
         try:
@@ -154,7 +169,9 @@ class NodeLink:
         return self._chain is not None
 
     def is_up(self, *, unknown: bool) -> bool:
-        """Whether the node runs; `unknown` where the system refuses to tell now."""
+        """Whether the node runs; `unknown` where the system refuses to tell now. On a server no node has to."""
+        if self._is_on_server:
+            return True
         try:
             return is_held(self._config.node_lock)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The Stratum server as a process: it waits for the node, takes the lock, writes the status file, and ends in time."""
+"""The Stratum server as a process: it waits for the node, takes the lock, says how it goes, and ends in time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from errno import EMFILE, ENFILE
 from time import monotonic
 from typing import Any
 
+from ...node.core.coin import Coin
 from ...node.core.errors import BadCoin, MoneyerError
+from ...node.store.backends.presence import STRATUM, Presence
 from ...node.store.engine import load_coin
 from ...node.store.errors import StoreRefused
+from ...node.store.opening.open_database import backend_of
 from ...node.system import logs
-from ...node.system.files import sweep, write_whole
 from ...node.system.lifecycle import watch_parent
-from ...node.system.locks import Held, hold, is_held
+from ...node.system.locks import Held, is_held
 from ..reports import Sparing, shown_rate
-from ..startup import NODE_SECONDS, NodeWait, allow_files, need_descriptors
+from ..startup import NODE_SECONDS, SERVER_POLL, NodeWait, ServerWait, allow_files, need_descriptors
 from .stratum_server import StratumConfig, StratumServer, later
 
 log = logging.getLogger("moneyer.stratum")
@@ -32,7 +34,7 @@ _DESCRIPTORS = 32
 _POLL = 0.1
 """Seconds between two looks for the node."""
 _STATUS_SECONDS = 2.0
-"""Seconds between two writes of the status file."""
+"""Seconds between two writes of the status."""
 _LINE_SECONDS = 10.0
 """Seconds between two lines of the log about the miners, on a terminal."""
 _QUIET_LINE_SECONDS = 300.0
@@ -69,11 +71,14 @@ async def _main(config: StratumConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    if not await node_is_up(config, stopped):
+    coin = await _coin_of_server(config, stopped) if config.database_url else None
+    if config.database_url is None and not await node_is_up(config, stopped):
+        return
+    if stopped.is_set():
         return
     try:
-        coin = load_coin(config.config)
-        lock = hold(config.config.stratum_lock, tries=10)
+        coin = coin or load_coin(config.config)
+        presence = backend_of(config.config).hold(STRATUM, tries=10)
     except (StoreRefused, BadCoin):
         raise
     except Held:
@@ -82,13 +87,25 @@ async def _main(config: StratumConfig) -> None:
         ) from None
     except OSError as error:
         raise StratumRefused(f"{config.data} cannot be used: {error.strerror}") from None
-    sweep(config.config.stratum_status)
     try:
-        await _serve(config, StratumServer(config, coin), stopped)
+        await _serve(config, StratumServer(config, coin), presence, stopped)
     finally:
         with contextlib.suppress(OSError):
-            config.config.stratum_status.unlink()
-        lock.release()
+            presence.release()
+
+
+async def _coin_of_server(config: StratumConfig, stopped: asyncio.Event) -> Coin | None:
+    """The coin of a server's database, which is waited for; None when this process shall end first."""
+    wait = ServerWait(log)
+    backend_of(config.config)  # a URL that is none is refused at once
+    while not stopped.is_set():
+        try:
+            return await asyncio.to_thread(load_coin, config.config)
+        except StoreRefused as error:
+            wait.failed(error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), SERVER_POLL)
+    return None
 
 
 async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: float = NODE_SECONDS) -> bool:
@@ -105,7 +122,7 @@ async def node_is_up(config: StratumConfig, stopped: asyncio.Event, seconds: flo
     return True
 
 
-async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.Event) -> None:
+async def _serve(config: StratumConfig, server: StratumServer, presence: Presence, stopped: asyncio.Event) -> None:
     allow_files(config.max_connections + 100)
     loop = asyncio.get_running_loop()
     crowded = Sparing(log, level=logging.WARNING)
@@ -117,7 +134,7 @@ async def _serve(config: StratumConfig, server: StratumServer, stopped: asyncio.
     host = f"[{config.host}]" if ":" in config.host else config.host
     log.info("miners connect to stratum+tcp://%s:%d, user: a payout address or a wallet name", host, config.port)
     threading.Thread(target=server.link.run, args=(lambda: later(loop, stopped.set),), name="link", daemon=True).start()
-    tasks = [loop.create_task(server.tend()), loop.create_task(_tell(config, server))]
+    tasks = [loop.create_task(server.tend()), loop.create_task(_tell(server, presence))]
     try:
         await stopped.wait()
     finally:
@@ -153,15 +170,15 @@ def _refusal(config: StratumConfig, error: OSError) -> str:
     return f"{config.host} is no address of this machine: give --host an IP address of it"
 
 
-async def _tell(config: StratumConfig, server: StratumServer) -> None:
-    """Write the status file for the API and, now and then, a line of the log."""
+async def _tell(server: StratumServer, presence: Presence) -> None:
+    """Say how it goes: for the API and, now and then, in a line of the log."""
     every = _LINE_SECONDS if sys.stderr.isatty() else _QUIET_LINE_SECONDS
     said_at, said = monotonic(), (0, 0)
     while True:
         await asyncio.sleep(_STATUS_SECONDS)
         summary = server.summary()
         with contextlib.suppress(OSError):  # a full disk: miners mine on
-            write_whole(config.config.stratum_status, json.dumps(summary).encode(), mode=0o600, durable=False)
+            presence.say(json.dumps(summary).encode())
         counted = (summary["accepted"], summary["rejected"])
         if monotonic() - said_at >= every and counted != said:
             said_at, said = monotonic(), counted

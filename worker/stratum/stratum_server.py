@@ -54,7 +54,7 @@ class StratumConfig:
     """What the server was told at its start."""
 
     data: Path
-    """The data folder of the node that is mined for."""
+    """The data folder of the node that is mined for; NO_FOLDER where there is none, and the chain is on a server."""
     host: str = "127.0.0.1"
     port: int = 3333
     difficulty: float = 0.01
@@ -64,11 +64,14 @@ class StratumConfig:
     """End when the node ends, instead of waiting for it to come back."""
     log_level: str = "info"
     log_json: bool = False
+    database_url: str | None = None
+    """`postgresql://…`: the chain is there, and not in the data folder. It may hold a password."""
+    unsafe_database: bool = False
 
     @property
     def config(self) -> Config:
-        """The node's configuration, as far as it is needed here: where its files lie."""
-        return Config(data=self.data)
+        """The node's configuration, as far as it is needed here: where its chain is."""
+        return Config(data=self.data, database_url=self.database_url, unsafe_database=self.unsafe_database)
 
 
 @dataclass(slots=True)
