@@ -23,7 +23,7 @@ from granian.http import HTTP1Settings
 from granian.server import MPServer
 
 from .api.http.guard import is_open
-from .config import Config
+from .config import ALL, Config
 from .core.errors import MoneyerError
 from .store.backends.sqlite.driver import fold_log
 from .system import locks, logs
@@ -90,7 +90,8 @@ def serve(config: Config) -> None:
             with suppress(OSError):  # a full disk: then programs have to be told the URL
                 lock.write(json.dumps(_about(config, listener)).encode())
             _run(config, listener)
-            fold_log(config.database)
+            if config.database_url is None:
+                fold_log(config.database)
     finally:
         lock.release()
 
@@ -227,8 +228,9 @@ def load_app(config: Config, main: int) -> App:
 
         node = _open(config)
         app = build_site(node)
-    _tell_when_whole(node, config)
-    _warn_of_sqlite()
+    if config.database_url is None:
+        _tell_when_whole(node, config)
+        _warn_of_sqlite()
     _allow_files()
     _forget_what_poses_as_a_header()
     app.parts.start()
@@ -336,7 +338,13 @@ def start_line(config: Config, name: str, symbol: str, chain_id: bytes, height: 
     access = "open (development)" if is_open(config) else f"token in {config.token_file}"
     if config.lab:
         access += " · lab (its links can be cut, and its chain set back)"
+    place = f"data {config.data}"
+    if config.database_url is not None:
+        from .store.backends.postgres.pg_address import shown as shown_url
+
+        place += f" · database {shown_url(config.database_url)}"
+        place += "" if config.role == ALL else f" · role {config.role}"
     return (
         f"{shown(name)} ({symbol}) · chain {show(chain_id)[:16]} · height {height} · http://{host}:{config.port} · "
-        f"data {config.data} · {access}"
+        f"{place} · {access}"
     )

@@ -15,6 +15,7 @@ from .p2p.lan import Discovery
 from .p2p.peer.link_conditions import read_conditions
 from .p2p.sync.sync import Sync
 from .p2p.table.peer_table import PeerTable
+from .p2p.turn import PeerTurn
 from .store import meta
 from .store.engine import Store, load_coin
 from .store.errors import StoreRefused
@@ -46,8 +47,10 @@ class Node:
     """Links to other nodes, and what is told over them."""
     discovery: Discovery
     """Other nodes of the local network, by mDNS."""
+    turn: PeerTurn
+    """Starts and stops the two: of a server's database, one node at a time speaks to other nodes."""
     node_id: str
-    """Made once a data folder; by it a node recognises itself under another URL."""
+    """Made once a database; by it a node recognises itself under another URL."""
     token: TokenFile
     """What `Authorization: Bearer` must carry."""
 
@@ -71,6 +74,19 @@ class Node:
             chain.on_extended = gossip.relay.announce
         with store.read() as conn:
             node_id = meta.node_id(conn)
+        discovery = Discovery(config, coin, node_id, None if config.manual else gossip.found)
+
+        def meet() -> None:
+            gossip.start()
+            if not config.manual:
+                chain.on_extended = gossip.relay.announce  # the relay may be another one than before
+            discovery.start()
+
+        def leave() -> None:
+            discovery.stop()
+            gossip.stop()
+            peers.close()
+
         return cls(
             config=config,
             coin=coin,
@@ -81,7 +97,8 @@ class Node:
             peers=peers,
             sync=sync,
             gossip=gossip,
-            discovery=Discovery(config, coin, node_id, None if config.manual else gossip.found),
+            discovery=discovery,
+            turn=PeerTurn(store, config, meet, leave),
             node_id=node_id,
             token=TokenFile(config.token_file),
         )
@@ -105,14 +122,13 @@ class Node:
         self.gossip.went_back()
 
     def start(self) -> None:
-        """Meet other nodes: links first, then the search of the local network, which feeds them."""
-        self.gossip.start()
-        self.discovery.start()
+        """Meet other nodes: links first, then the search of the local network, which feeds them. On a server's database
+        as soon as this node has the turn, if it is to have one."""
+        self.turn.start()
 
     def stop(self) -> None:
         """Leave the other nodes, in the opposite order; within about three seconds. Requests are still answered."""
-        self.discovery.stop()
-        self.gossip.stop()
+        self.turn.stop()
 
     def close(self) -> None:
         """`stop`, then end connections to peers, finish what is queued for the database and let go of it.

@@ -12,6 +12,7 @@ from typing import cast
 import bottle
 from msgspec import Struct
 
+from ..config import PEER
 from ..p2p.gossip.gossip import Caller
 from ..p2p.peer.wire import NODE_HEADER
 from ..service import Node
@@ -34,7 +35,17 @@ from .calls.explore import v1_chain, v1_search  # noqa: F401 - as above
 from .calls.lab import v1_graph, v1_lab  # noqa: F401 - as above
 from .endpoint import ENDPOINTS, Answer, Binary, Call, Endpoint, Form, OfChain, Reply, Streamed
 from .http.decode import form_of, json_of, read_query
-from .http.errors import MethodNotAllowed, NoBody, NotFound, SessionOver, TooLarge, answer_of, status_line
+from .http.errors import (
+    MethodNotAllowed,
+    NoBody,
+    NoPeersHere,
+    NotFound,
+    PeersOnly,
+    SessionOver,
+    TooLarge,
+    answer_of,
+    status_line,
+)
 from .http.guard import (
     Environ,
     came_by_tls,
@@ -79,6 +90,8 @@ _PASS_ON = ("X-Accel-Buffering", "no")
 """nginx passes each piece on as it comes, and does not wait until it has many."""
 _NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_OF_A_PEER = frozenset({"/healthz", "/metrics", "/v1/status", "/v1/coin", "/v1/peers", "/v1/network"})
+"""What a node with `--role peer` serves, beside all that needs peers."""
 _MAX_PATH = 1_000
 _NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
 _MAX_NODE_ID = 64
@@ -181,12 +194,15 @@ class _Route:
         self._limit = endpoint.limit(node.coin)
         self._places = None if endpoint.bound is None else parts.flights.places.of(endpoint.bound)
         self._is_open = is_open(node.config)
+        self._is_one_of_many = node.config.database_url is not None
         self._methods = methods
 
     def __call__(self, environ: Environ, path: dict[str, str]) -> tuple[int, Sent]:
         endpoint = self._endpoint
         if endpoint.changes and environ["REQUEST_METHOD"] == "HEAD":
             raise MethodNotAllowed(self._methods)
+        if self._is_one_of_many:
+            self._check_role()
         if endpoint.same_site:
             check_same_site(environ, self._node.config)
         if endpoint.own_page:
@@ -223,6 +239,16 @@ class _Route:
                 by_tls=came_by_tls(environ),
             )
             return self._worked_on(call, kept_as)
+
+    def _check_role(self) -> None:
+        """Where several nodes may have one database. Raises PeersOnly, NoPeersHere, StoreUnavailable."""
+        endpoint, turn = self._endpoint, self._node.turn
+        if self._node.config.role == PEER and not endpoint.peers and endpoint.path not in _OF_A_PEER:
+            raise PeersOnly("this node only speaks to other nodes (--role peer): ask one that serves everybody")
+        if endpoint.peers and not turn.speaks:
+            speaker = turn.speaker()
+            who = "no node of its database does now" if speaker is None else f"{speaker} does"
+            raise NoPeersHere(f"this node does not speak to other nodes now: {who}", peer=speaker)
 
     def _worked_on(
         self, call: Call[Struct | None, Struct | bytes | None], kept_as: tuple[str, int] | None

@@ -137,6 +137,7 @@ class Options(TypedDict, total=False):
     bound: Bound | None
     is_health: bool
     kept: bool
+    peers: bool
     limit: int | Callable[[Coin], int]
 
 
@@ -176,6 +177,8 @@ class Endpoint:
     """What is kept holds for so long at most: for answers that tell of more than rows, such as who is alive."""
     varies: Callable[[bool], str] | None = None
     """Names what a kept answer depends on beside rows, path and query; it is told whether the caller is the owner."""
+    peers: bool = False
+    """Of the one node of its database that speaks to other nodes; another one answers 503 (`http.roles`)."""
     own_page: bool = False
     """Refused unless a browser says that a page of this node asks."""
 
@@ -274,6 +277,7 @@ def endpoint(
                     bound=options.get("bound", WRITES if changes else SHORT_READS),
                     is_health=options.get("is_health", False),
                     kept=options.get("kept", False),
+                    peers=options.get("peers", False) or path.startswith("/p2p/"),
                     own_page=options.get("own_page", False),
                 )
             )

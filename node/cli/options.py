@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from ..config import DATABASE_VARIABLE, NO_FOLDER
 from ..core.errors import MoneyerError
 
 T = TypeVar("T")
@@ -67,7 +69,7 @@ data_folder = option(
 )
 database = option(
     "--database",
-    envvar="MONEYER_NODE_DATABASE",
+    envvar=DATABASE_VARIABLE,
     metavar="URL",
     help="The chain is in this PostgreSQL database, and not in a data folder: postgresql://USER@HOST/NAME.",
 )
@@ -113,6 +115,23 @@ no_discovery = option(
 )
 log_json = option("--log-json", is_flag=True, envvar="MONEYER_LOG_JSON", help="Each line of the log a JSON object.")
 as_json = option("--json", is_flag=True, help="Print JSON, in the API's shape.")
+
+
+def folder_or_none(data: Path | None, database_url: str | None) -> Path:
+    """The data folder of a worker or a Stratum server: with a server's database it needs none, and gets NO_FOLDER."""
+    from .folders import folder_to_be
+
+    if database_url is not None and data is None:
+        return NO_FOLDER
+    return folder_to_be(data)
+
+
+def refuse_database(command: str) -> None:
+    """Raises UsageError where a server's database is set, for a command whose nodes have a file each."""
+    if os.environ.get(DATABASE_VARIABLE):
+        raise click.UsageError(
+            f"{command} runs nodes with a file each, and {DATABASE_VARIABLE} names one database for all: unset it"
+        )
 
 
 def usage(parse: Callable[[str], T], text: str) -> T:

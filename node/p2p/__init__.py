@@ -9,12 +9,14 @@ table/   who there is and how each behaved: scores, bans, limits by address
 sync/    fetches a chain with more work: headers first, then blocks from several peers
 gossip/  keeps links to a few peers, and sends them new blocks and transfers
 lan.py   finds nodes of the same coin on the local network (mDNS)
+turn.py  whether this node is the one of its database that does all this: `PeerTurn` starts and stops Gossip, Discovery
 
 What peers send to this node comes in as HTTP requests, through `node.api.calls.p2p_calls`.
 
 The threads, all of them daemons; an arrow says who starts or wakes whom:
 
-  Node.start (main thread)
+  Node.start (main thread); where the database is a server's, the thread `peer turn`, which the store's thread
+   |                        `presence` tells when this node gets the turn and when it loses it
    |
    +- Gossip.start
    |   +--> relay        waits for commits of any process (TipFollower);    ends on stop, joined

@@ -119,11 +119,16 @@ class Discovery:
         self._only = interfaces
         self._names: Names = queue.Queue(MAX_FOUND)
         self._again_at: dict[str, float] = {}
+        self._make_thread()
+
+    def _make_thread(self) -> None:
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="discovery", daemon=True)
 
     def start(self) -> None:
-        """Start the thread, unless discovery is off or the node listens on loopback only."""
+        """Start the thread, unless discovery is off or the node listens on loopback only. Also behind a `stop`."""
+        if self._stopped.is_set():
+            self._make_thread()
         if self._config.discovery and (self._only is not None or is_beyond_loopback(self._config.host)):
             self._thread.start()
 
@@ -141,17 +146,17 @@ class Discovery:
 
     # the thread
 
-    def _run(self) -> None:
+    def _run(self, stopped: threading.Event) -> None:
         try:
             import zeroconf
         except ImportError:
             log.info("discovery: zeroconf is not installed, so nobody finds this node without its URL")
             return
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             networks = self._networks()
             if multicast_addresses(networks):
                 try:
-                    self._live_on(networks)
+                    self._live_on(networks, stopped)
                     continue
                 except (OSError, RuntimeError, zeroconf.Error) as error:
                     log.info("discovery: this network does not carry mDNS (%s)", type(error).__name__)
@@ -159,9 +164,9 @@ class Discovery:
                     log.info("discovery: %s", error.message)
                 except Exception as error:  # whatever it is, the search goes on as long as this node runs
                     log.error("discovery: a bug in the node", exc_info=error)
-            self._stopped.wait(LOOK_SECONDS)
+            stopped.wait(LOOK_SECONDS)
 
-    def _live_on(self, networks: list[Interface]) -> None:
+    def _live_on(self, networks: list[Interface], stopped: threading.Event) -> None:
         """Answer and search until told to stop, or until this machine is on other networks."""
         from zeroconf import Zeroconf
 
@@ -172,11 +177,11 @@ class Discovery:
             if self._found is not None:
                 _browse(zero, self._names)
             look_at = time.monotonic() + LOOK_SECONDS
-            while not self._stopped.is_set():
+            while not stopped.is_set():
                 name = _next(self._names, look_at)
                 if name is not None:
                     self._meet(zero, name, networks)
-                    self._stopped.wait(_PACE_SECONDS)
+                    stopped.wait(_PACE_SECONDS)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + LOOK_SECONDS
                     if self._networks() != networks:

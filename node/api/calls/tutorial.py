@@ -241,6 +241,7 @@ def _made(node: Node, first: FirstUse) -> list[MadeAccount]:
     changes=True,
     token=True,
     bound=PEER_WAITS,
+    peers=True,
 )
 def connect_node(node: Node, call: Call[None, ConnectNodeBody]) -> ConnectedNodes:
     given = call.body.node
@@ -265,6 +266,7 @@ def connect_node(node: Node, call: Call[None, ConnectNodeBody]) -> ConnectedNode
     changes=True,
     token=True,
     bound=PEER_WAITS,
+    peers=True,
 )
 def replace_chain(node: Node, call: Call[None, None]) -> ReplacedChain:
     replaced = node.sync.ask_everyone()

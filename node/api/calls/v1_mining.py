@@ -16,8 +16,8 @@ from msgspec import Meta, Struct
 from ...core.signing import payable
 from ...service import Node
 from ...store import mining
+from ...store.backends.presence import WORKER
 from ...store.mining import BadMode, JobRow
-from ...system import locks
 from ...system.advice import typed
 from ..endpoint import Call, endpoint
 from ..http.errors import BadField, NotFound, NoWorker
@@ -74,14 +74,14 @@ def await_worker(node: Node, seconds: float = WORKER_SECONDS) -> None:
     """Return once a worker lives. Raises NoWorker when none has come in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
-    while not locks.is_held(node.config.worker_lock):
+    while not node.store.living(WORKER):
         left = deadline - time.monotonic()
         if left <= 0:
             folder = node.config.data.absolute()
-            raise NoWorker(
-                f"no worker mines for this node: start one with `moneyer worker --data {typed(folder)}`",
-                data=str(node.config.data),
-            )
+            here = f"`moneyer worker --data {typed(folder)}`"
+            if node.config.database_url is not None:
+                here += " and the same --database, or without --data on any machine"
+            raise NoWorker(f"no worker mines for this node: start one with {here}", data=str(node.config.data))
         pause.wait(min(left, _LOOK_SECONDS))
 
 
@@ -131,7 +131,7 @@ def mining_view(node: Node) -> MiningView:
     """The mode that stands, and what the worker and the Stratum server say."""
     with node.store.read() as conn:
         mode = mining.mode(conn) or mining.DEFAULT
-    return MiningView(mode=str(mode), worker=worker_status(node.config), stratum=stratum_status(node.config))
+    return MiningView(mode=str(mode), worker=worker_status(node.store), stratum=stratum_status(node.store))
 
 
 @endpoint("GET", "/v1/mining", "Who mines, how fast, and when", reply=MiningView)

@@ -44,8 +44,9 @@ def list_peers(node: Node, call: Call[None, None]) -> PeerPage:
     body=PeerBody,
     changes=True,
     token=True,
-    errors=(422,),
+    errors=(422, 503),
     bound=PEER_WAITS,
+    peers=True,
 )
 def add_peer(node: Node, call: Call[None, PeerBody]) -> PeerView:
     return peer_view(node.peers.add(call.body.url))
@@ -58,7 +59,8 @@ def add_peer(node: Node, call: Call[None, PeerBody]) -> PeerView:
     reply=RemovedPeer,
     changes=True,
     token=True,
-    errors=(404,),
+    errors=(404, 503),
+    peers=True,
 )
 def remove_peer(node: Node, call: Call[None, None]) -> RemovedPeer:
     peer = call.path["peer"]

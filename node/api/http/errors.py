@@ -175,6 +175,20 @@ class NoWorker(NotNow):
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
+class NoPeersHere(NotNow):
+    """Another node of this database speaks to other nodes now."""
+
+    code = "no_peers_here"
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class PeersOnly(HttpError):
+    """A node with `--role peer` serves nobody but other nodes, and whoever looks after it."""
+
+    status = 404
+    code = "peers_only"
+
+
 class JobFailed(NotNow):
     code = "job_failed"
 

@@ -95,18 +95,23 @@ class _Now(Collector):
     def _sync(self) -> Iterator[Metric]:
         sync = self._node.sync
         progress = sync.progress
+        yield _gauge("moneyer_speaks_to_peers", "1 where this node has the peers of its chain.", self._node.turn.speaks)
         yield _gauge("moneyer_syncing", "1 while blocks are fetched from peers.", sync.syncing)
         rate = progress.blocks_per_second if progress else 0.0
         yield _gauge("moneyer_sync_blocks_per_second", "Lately, in a sync; else 0.", rate)
 
     def _worker(self) -> Iterator[Metric]:
-        worker = worker_status(self._node.config)
+        worker = worker_status(self._node.store)
         yield _gauge("moneyer_worker_alive", "1 while a mining worker lives.", worker.alive)
-        yield _gauge("moneyer_worker_hashrate", "Hashes a second, as the worker says.", worker.hashrate)
+        yield _gauge("moneyer_workers", "Mining workers that live.", worker.count)
+        yield _gauge(
+            "moneyer_worker_hashrate", "Hashes a second, as the worker says; of several the sum.", worker.hashrate
+        )
         yield _counter("moneyer_worker_blocks", "Blocks that the worker found since it began.", worker.blocks)
         yield _counter("moneyer_worker_stale", "Blocks of it that came too late.", worker.stale)
-        stratum = stratum_status(self._node.config)
+        stratum = stratum_status(self._node.store)
         yield _gauge("moneyer_stratum_alive", "1 while a Stratum server runs.", stratum is not None)
+        yield _gauge("moneyer_stratum_servers", "Stratum servers that run.", 0 if stratum is None else stratum.servers)
         if stratum is not None:
             yield _gauge("moneyer_stratum_miners", "Connections that have a user.", stratum.connections)
             yield _gauge("moneyer_stratum_hashrate", "Hashes a second, by the shares that came.", stratum.hashrate)

@@ -41,7 +41,7 @@ class StatusPage:
         """The answer's JSON. Raises StoreUnavailable."""
         with self._lock:
             if time.monotonic() > self._looked_until:
-                self._worker = worker_status(self._node.config)
+                self._worker = worker_status(self._node.store)
                 self._busy = self._places.busy()
                 self._looked_until = time.monotonic() + _WORKER_SECONDS
             meter = self._node.sync.meter

@@ -8,7 +8,12 @@ from .fields import Address, Bits, Count, Hash, Hex, Units
 
 
 class WorkerStatus(Struct):
+    """The workers of this chain that live, as one. Where there are several, on a server's database: `engine`, `mode`
+    and `share` are those of one that searches, and the numbers are sums."""
+
     alive: bool
+    count: Count = 1
+    """How many."""
     hashrate: float = 0.0
     """Hashes a second."""
     engine: str | None = None
@@ -40,7 +45,9 @@ class MinerView(Struct):
 
 
 class StratumStatus(Struct):
-    """The Stratum server and the miners that brought it most, as it said some seconds ago; shares since it began."""
+    """The Stratum server and the miners that brought it most, as it said some seconds ago; shares since it began.
+
+    Where there are several, on a server's database: `host` and `port` are those of the first, the numbers are sums."""
 
     host: str
     port: Count
@@ -51,6 +58,8 @@ class StratumStatus(Struct):
     stale: Count
     blocks: Count
     miners: list[MinerView]
+    servers: Count = 1
+    """How many."""
 
 
 class MiningView(Struct):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....worker.config import ENGINES, MAX_NICE, MAX_PROCESSES, ON_BATTERY
-from ...config import DEFAULT_OUTBOUND, DEFAULT_PORT, LOOPBACK
+from ...config import ALL, DEFAULT_OUTBOUND, DEFAULT_PORT, LOOPBACK, READ_DATABASE_VARIABLE, ROLES
 from ...system.network import is_loopback, proxy_network
 from ..options import (
     FILE,
@@ -20,11 +20,14 @@ from ..options import (
     FloatRange,
     IntRange,
     data_folder,
+    database,
+    folder_or_none,
     log_json,
     log_level,
     no_discovery,
     option,
     passphrase_file,
+    unsafe_database,
     usage,
 )
 
@@ -60,16 +63,33 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="A proxy (IP or CIDR) whose X-Forwarded-For says who calls; may be repeated.",
 )
+@database
+@option(
+    "--read-database",
+    "read_database_url",
+    metavar="URL",
+    envvar=READ_DATABASE_VARIABLE,
+    help="A streaming replica of it, for reads.",
+)
+@unsafe_database
+@option(
+    "--role",
+    type=click.Choice(ROLES),
+    default=ALL,
+    show_default=True,
+    help="With --database: api serves everybody and speaks to no other nodes; peer only speaks to them.",
+)
 @passphrase_file
 @log_level
 @log_json
-def node(data: Path | None, coin: Path | None, **given: Any) -> None:
+def node(data: Path | None, coin: Path | None, database: str | None, **given: Any) -> None:
     """Run one node.
 
     \b
     moneyer node --data ~/beach --coin beach.toml
     moneyer node --data ~/beach --peer http://192.168.1.20:5001
     moneyer node --data data/node1 --dev          a development coin, made once
+    moneyer node --data ~/beach --database postgresql://moneyer@db.example/beach
     """
     from ...system.lifecycle import watch_launcher, without_collecting
 
@@ -80,12 +100,16 @@ def node(data: Path | None, coin: Path | None, **given: Any) -> None:
         from ...devnet.devcoin import prepare_folder
         from ...devnet.running import register
         from ...server import serve
-    config = _config(data or _this_folder(), **given)
+    config = _config(data or _this_folder(), database_url=database, **given)
     _check_reach(config)
+    _check_database(config)
+    if coin is None and config.database_url is not None:
+        _take_coin(config)
     prepare_folder(config.data, coin, development=config.development)
     if not config.coin_file.exists():
         raise click.ClickException(
-            f"{config.data} has no coin yet: name one with --coin FILE, or take the development coin with --dev"
+            f"{config.data} has no coin yet{'' if config.database_url is None else ', nor has the database'}: name one "
+            "with --coin FILE, or take the development coin with --dev"
         )
     read_coin(config.coin_file)  # what is wrong with it should be said here, and once
     line = join_line(config.host, config.port)
@@ -128,6 +152,32 @@ def _this_folder() -> Path:
             "say which data folder with --data DIR: this one holds no coin.toml (`moneyer up` runs a whole network)"
         )
     return here
+
+
+def _check_database(config: Config) -> None:
+    """Raises UsageError for what only a file can do, or only a server."""
+    if config.database_url is None:
+        if config.read_database_url is not None:
+            raise click.UsageError(
+                "--read-database is for the replica of a server's database: name that with --database"
+            )
+        if config.role != ALL:
+            raise click.UsageError(
+                f"--role {config.role} is for several nodes on one database: name that with --database (a file is for "
+                "one node, which does all)"
+            )
+    elif config.lab:
+        raise click.UsageError("--lab goes back to snapshots, which are files: it cannot go with --database")
+
+
+def _take_coin(config: Config) -> None:
+    """Write the coin of a server's database into a data folder that has none. Raises StoreRefused, BadCoin."""
+    from ...devnet.coinfiles import make_once
+    from ...store.opening.open_database import find_coin
+
+    found = None if config.coin_file.exists() else find_coin(config)
+    if found is not None:
+        make_once(config.coin_file, lambda: found)
 
 
 def _check_reach(config: Config) -> None:
@@ -173,25 +223,27 @@ def _check_reach(config: Config) -> None:
     help="How much a laptop hashes while it runs on battery; stop: only what is asked for.",
 )
 @option("--keep", is_flag=True, help="Start it again when it is killed, for as long as its node runs.")
+@database
+@unsafe_database
 @log_level
 @log_json
-def worker(data: Path | None, limit: str, *, keep: bool, **given: Any) -> int:
-    """Run the mining worker of a node on this machine.
+def worker(data: Path | None, database: str | None, limit: str, *, keep: bool, **given: Any) -> int:
+    """Run the mining worker of a node on this machine, or of a server's database on any.
 
     \b
     moneyer worker --data ~/beach --mode continuous
     moneyer worker --data ~/beach --mode interval:5
     moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
+    moneyer worker --database postgresql://moneyer@db.example/beach --address beach1…
     """
     from ...system.lifecycle import watch_launcher, without_collecting
 
     watch_launcher()
     from ....worker.config import WorkerConfig, parse_limit
-    from ..folders import folder_to_be
 
     share = usage(parse_limit, limit)
     _check_mode_and_engine(given["mode"], given["engine"])
-    config = WorkerConfig(data=folder_to_be(data), limit=share, **given)
+    config = WorkerConfig(data=folder_or_none(data, database), database_url=database, limit=share, **given)
     if keep:
         from ....worker.keeper import Keeper
 
@@ -225,9 +277,11 @@ def _check_mode_and_engine(mode: str | None, engine: str) -> None:
 )
 @option("--max-connections", type=IntRange(1, 50_000), default=1_000, show_default=True)
 @option("--with-node", is_flag=True, help="End when the node ends, instead of waiting for it to come back.")
+@database
+@unsafe_database
 @log_level
 @log_json
-def stratum(data: Path | None, **given: Any) -> int:
+def stratum(data: Path | None, database: str | None, **given: Any) -> int:
     """Let SHA-256d miners mine for a node (Stratum v1).
 
     A miner's user name is who gets the coins: an address or a name of the node's wallet, with .NAME behind it or not.
@@ -241,6 +295,5 @@ def stratum(data: Path | None, **given: Any) -> int:
     watch_launcher()
     from ....worker.stratum.start import run
     from ....worker.stratum.stratum_server import StratumConfig
-    from ..folders import folder_to_be
 
-    return run(StratumConfig(data=folder_to_be(data), **given))
+    return run(StratumConfig(data=folder_or_none(data, database), database_url=database, **given))

@@ -14,7 +14,7 @@ from ...config import has_plan
 from ...devnet.layout import Network
 from ...system.advice import typed
 from ..folders import DEFAULT_FOLDER
-from ..options import FILE, FOLDER, IntRange, option, usage
+from ..options import FILE, FOLDER, IntRange, option, refuse_database, usage
 
 MAX_NODES = 50
 _LOG_HEAD = re.compile(r"^\S+Z [\w.]+: (?:\w+: )?|^worker: ")
@@ -54,6 +54,7 @@ def up(nodes: int, data: Path | None, coin: Path | None, port: int, any_port: bo
     from ...store.mining import parse_mode
     from ...wallet.private_files import locked, write_private
 
+    refuse_database("moneyer up")
     if how["mode"] is not None:
         usage(parse_mode, how["mode"])
     folder = _folder(data, coin)

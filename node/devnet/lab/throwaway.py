@@ -16,6 +16,7 @@ from typing import Self
 
 from ...client.client import Client
 from ...client.errors import NoAnswer
+from ...config import NO_DATABASE
 from ...core import codec
 from ...core.coinfile import coin_from_json
 from ...core.errors import MoneyerError
@@ -82,7 +83,12 @@ class ThrowawayNode:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for this process, which ends the node
                 # A register of its own: commands without --data must not find this node.
-                env={**os.environ, LAUNCHER: str(os.getpid()), "MONEYER_STATE": str(data.parent / "state")},
+                env={
+                    **os.environ,
+                    LAUNCHER: str(os.getpid()),
+                    "MONEYER_STATE": str(data.parent / "state"),
+                    **NO_DATABASE,
+                },
             )
         self._wait()
 

@@ -18,6 +18,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import IO, Any, Final
 
+from ...config import NO_DATABASE
 from ...core.errors import MoneyerError
 from .control import Control
 
@@ -73,7 +74,8 @@ def begin(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        # Each node of a network has a file of its own.
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment, **NO_DATABASE},
     )
     assert process.stdout is not None  # noqa: S101 - a pipe, as asked
     assert process.stderr is not None  # noqa: S101

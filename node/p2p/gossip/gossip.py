@@ -52,6 +52,8 @@ class Gossip:
     """Relay, links and catch-up. With `--manual` there are none: the peers of `--peer` are added to the table once, and
     all in the table are asked for their tips while somebody looks at the network.
 
+    It may be stopped and started again: then its parts are others, which know nothing of what was before.
+
     `clock`: seconds, for `LinkManager`.
     """
 
@@ -65,18 +67,27 @@ class Gossip:
     ) -> None:
         self.peers = peers
         self.mempool = mempool
-        self.relay = Relay(peers.store)
         self._sync = sync
         self._config = config
+        self._clock = clock
         self._configured = ConfiguredPeers(config)
-        self._manager = LinkManager(config, peers, self._configured, self._make_link, clock)
-        self._catch_up = CatchUp(peers, sync, self._greeted, self._caught_up)
-        self._manual_look = ManualLook(peers) if config.manual else None
-        self._stopped = threading.Event()
         self._is_on = False
         self._watched_until = 0.0
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        """Each has a thread, which runs once."""
+        self.relay = Relay(self.peers.store)
+        self._manager = LinkManager(self._config, self.peers, self._configured, self._make_link, self._clock)
+        self._catch_up = CatchUp(self.peers, self._sync, self._greeted, self._caught_up)
+        self._manual_look = ManualLook(self.peers) if self._config.manual else None
+        self._stopped = threading.Event()
 
     def start(self) -> None:
+        """Raises StoreUnavailable: then it is to be stopped."""
+        # Where nodes take turns, this one may have stood by for long, and what it saw at first is old.
+        if self._stopped.is_set() or self._config.database_url is not None:
+            self._make_parts()
         if self._manual_look is not None:
             meeting = (self.peers, self._stopped)
             threading.Thread(target=self._configured.meet, args=meeting, name="meet peers", daemon=True).start()
@@ -99,6 +110,7 @@ class Gossip:
             self._manager.stop()
             self._catch_up.stop()
             self.relay.stop()
+            self._is_on = False
 
     def links(self) -> list[Link]:
         """All links, also those of peers that have not said hello yet."""

@@ -50,7 +50,8 @@ class CatchUp:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new. A sync that is under way is not waited for: the process may end at any block of it."""
+        """Begin nothing new. A sync that is under way is not waited for: it ends with its time slice, and the process
+        may end at any block of it."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -95,7 +96,9 @@ class CatchUp:
             return url
 
     def _others_wait(self, url: PeerUrl) -> bool:
-        """Whether any other peer that waits claims more work than this node has."""
+        """Whether any other peer that waits claims more work than this node has, or nobody is to be asked any more."""
+        if self._stopped:
+            return True
         own_work = self._own_work()
         with self._changed:
             return any(work > own_work for other, work in self._wanted.items() if other != url)

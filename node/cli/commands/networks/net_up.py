@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...options import FILE, FOLDER, IntRange, option
+from ...options import FILE, FOLDER, IntRange, option, refuse_database
 from .net_place import DEFAULT_FOLDER, network_at
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def up(data: Path | None, child: str | None, *, detach: bool, force: bool, verbo
     moneyer net up --graph smallworld:20:4 --data ~/class --detach
     moneyer net up --graph office.graphml --block-time 2
     """
+    refuse_database("moneyer net up")
     if detach and child is None:
         return _in_background()
     from ....devnet.net.building import build, hold_folder

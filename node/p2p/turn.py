@@ -1,0 +1,134 @@
+"""Whether this node is the one of its database that speaks to other nodes: at once on a file, by turns on a server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from ..config import API, Config
+from ..store.backends.presence import PEER, Presence
+from ..store.engine import Store
+from ..store.errors import StoreUnavailable
+from .peer.errors import BadUrl
+from .table.reach import own_url
+
+_AGAIN_SECONDS: Final = 1.0
+"""Before a beginning that failed is tried again."""
+
+log = logging.getLogger("moneyer.p2p")
+
+
+class PeerTurn:
+    """Calls `begin` and `end`, in turn, as this node gets and loses the turn to speak to other nodes.
+
+    Where the database is a file there is no other node: `begin` is called by `start`, and `end` by `stop`. On a
+    server a thread of its own calls both.
+    """
+
+    def __init__(self, store: Store, config: Config, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._store = store
+        self._config = config
+        self._begin = begin
+        self._end = end
+        self._takes_turns = config.database_url is not None
+        self._presence: Presence | None = None
+        self._has_turn = False
+        """As the server says."""
+        self._speaks = False
+        """Whether `begin` was called, and `end` not yet."""
+        self._stopped = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="peer turn", daemon=True)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this node may speak to others now. One that was not started stands by for none."""
+        if self._config.role == API:
+            return False
+        return self._has_turn or not self._takes_turns or self._presence is None
+
+    def speaker(self) -> str | None:
+        """The URL of the node that speaks to others now, as it says; None where there is none, or it has not said one.
+
+        Raises StoreUnavailable.
+        """
+        for living in self._store.living(PEER):
+            try:
+                url = json.loads(living.status).get("url")
+            except (ValueError, AttributeError):
+                continue
+            if isinstance(url, str):
+                return url[:300]
+        return None
+
+    def start(self) -> None:
+        if not self._takes_turns:
+            self._speaks = True
+            self._begin()
+            return
+        self._thread.start()
+        self._presence = self._store.backend.join(
+            json.dumps(_about(self._config)).encode(), None if self._config.role == API else self._turned
+        )
+
+    def stop(self) -> None:
+        """Takes about a second. A second time does nothing."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        elif self._speaks:
+            self._speaks = False
+            self._end()
+        if self._presence is not None:  # only now: the next node may begin
+            self._presence.release()
+
+    def _turned(self, has_turn: bool) -> None:
+        with self._changed:
+            self._has_turn = has_turn
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._has_turn != self._speaks)
+                wanted = self._has_turn and not self._stopped
+                is_last = self._stopped
+            if wanted != self._speaks:
+                self._change(wanted)
+            if is_last:
+                return
+
+    def _change(self, speaks: bool) -> None:
+        if not speaks:
+            self._speaks = False
+            self._end()
+            log.info("this node speaks to no other nodes any more")
+            return
+        self._speaks = True
+        try:
+            self._begin()
+        except StoreUnavailable as error:
+            log.info("speaking to other nodes has to wait: %s", error.message)
+            self._speaks = False
+            self._end()
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped, _AGAIN_SECONDS)
+        else:
+            log.info("this node speaks to other nodes from now on")
+
+
+def _about(config: Config) -> dict[str, object]:
+    """What this node says of itself to the others of its database."""
+    try:
+        url = own_url(config)
+    except BadUrl:
+        url = None
+    host = socket.gethostname()[:200]
+    return {"pid": os.getpid(), "host": host, "url": url or f"http://{host}:{config.port}", "role": config.role}
