@@ -149,7 +149,7 @@ def test_a_worker_does_not_touch_the_database_before_its_node_has_checked_it(tmp
         worker = node.worker("--mode", "continuous")
         wait_until(lambda: "waiting for the node" in worker.errors(), 30, "the worker to say what it waits for")
         assert node.height == 0
-        assert worker_status(node.config) == WorkerStatus(alive=True), "what an earlier worker said"
+        assert worker_status(node.store) == WorkerStatus(alive=True), "what an earlier worker said"
         files = [str(link.readlink()) for link in Path(f"/proc/{worker.pid}/fd").iterdir()]
         assert not any("chain.db" in file for file in files)
         node.checked = hold(node.config.checked_lock)

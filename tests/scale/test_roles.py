@@ -1,0 +1,118 @@
+"""Several nodes on one database: each does what its role says, and one at a time speaks to other nodes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moneyer.node.core import codec
+from tests.kit.chains import ChainBuilder
+from tests.kit.postgres.cluster import PostgresServer
+from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
+from tests.kit.waiting import wait_until
+from tests.scale.machines import Machines, machines, one_that_speaks, submit
+
+HUNG_SECONDS = 20
+"""For what takes the server four seconds to find out, on a machine that is busy."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, fresh_database: str) -> Iterator[Machines]:
+    with machines(tmp_path, fresh_database, rich_coin()) as made:
+        yield made
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[RunningNode]:
+    """A node of the same coin elsewhere, with a file."""
+    with running(tmp_path / "far", rich_coin(), manual=False, discovery=False) as node:
+        yield node
+
+
+def test_one_of_two_nodes_speaks_to_others_and_the_other_says_who_does(here: Machines) -> None:
+    nodes = [here.node(), here.node()]
+    speaker = one_that_speaks(nodes)
+    other = next(node for node in nodes if node is not speaker)
+    for path in ("/p2p/hello", "/p2p/peers", "/p2p/mempool"):
+        answer = other.get(path)
+        assert (answer.status, answer.code) == (503, "no_peers_here")
+        assert answer.json["error"]["details"]["peer"] == speaker.url
+        assert speaker.url in answer.json["error"]["message"]
+    assert other.post("/v1/peers", {"url": "http://127.0.0.1:1"}).code == "no_peers_here"
+    assert other.get("/v1/status").json["chain_id"] == speaker.get("/v1/status").json["chain_id"]
+
+
+def test_another_node_takes_over_from_one_that_is_killed(here: Machines) -> None:
+    nodes = [here.node(), here.node(), here.node()]
+    while len(nodes) > 1:
+        speaker = one_that_speaks(nodes)
+        nodes.remove(speaker)
+        speaker.kill()
+        one_that_speaks(nodes, 5)
+
+
+def test_a_node_that_is_held_still_is_passed_over_and_stands_by_when_it_wakes(here: Machines) -> None:
+    nodes = [here.node(), here.node()]
+    stuck = one_that_speaks(nodes)
+    other = next(node for node in nodes if node is not stuck)
+    stuck.signal(signal.SIGSTOP)
+    wait_until(lambda: other.is_speaking, HUNG_SECONDS, "the other node to take over")
+    stuck.signal(signal.SIGCONT)
+    wait_until(lambda: not stuck.is_speaking, 10, "the first one to see that it has lost its turn")
+    assert one_that_speaks(nodes) is other
+
+
+def test_a_node_of_each_role_does_what_it_is_for(here: Machines) -> None:
+    peer, api = here.node("peer"), here.node("api")
+    wait_until(lambda: peer.is_speaking, 10, "the peer to speak")
+    assert not api.is_speaking
+    assert api.get("/v1/blocks").status == 200
+    for path in ("/v1/blocks", "/v1/accounts", "/chain", "/"):
+        answer = peer.get(path)
+        assert answer.status == 404, path
+    assert peer.get("/v1/blocks").code == "peers_only"
+    for path in ("/healthz", "/metrics", "/v1/status", "/v1/coin", "/v1/peers"):
+        assert peer.get(path).status == 200, path
+    assert "moneyer_speaks_to_peers 1.0" in peer.get("/metrics").body.decode()
+    assert "moneyer_speaks_to_peers 0.0" in api.get("/metrics").body.decode()
+
+
+def test_an_api_node_never_takes_the_turn(here: Machines) -> None:
+    api, peer = here.node("api"), here.node("peer")
+    assert one_that_speaks([api, peer]) is peer
+    peer.kill()
+    answer = wait_until(
+        lambda: (found := api.get("/p2p/hello")).json["error"]["details"]["peer"] is None and found, 10, "its end"
+    )
+    assert answer
+    assert "no node of its database does now" in answer.json["error"]["message"]
+    assert one_that_speaks([here.node("peer"), api]) is not api
+
+
+def test_what_comes_to_any_machine_reaches_the_network_and_back(here: Machines, far: RunningNode) -> None:
+    api = here.node("api")
+    here.node("peer", "--peer", far.url)
+    far.extend()
+    api.wait_for_height(1)
+    submit(api, codec.encode_transaction(far.chain.transfer(ALICE, BOB, 5, fee=1)))
+    wait_until(lambda: far.get("/v1/status").json["mempool"]["count"] == 1, 20, "the transfer, far away")
+    here.worker("--mode", "instant")
+    far.wait_for_height(2)
+    assert api.tip_hash == far.tip_hash
+
+
+def test_a_server_that_is_started_anew_gets_one_speaker_again(tmp_path: Path, far: RunningNode) -> None:
+    with PostgresServer() as server:
+        with server.connect() as connection:
+            connection.execute("CREATE DATABASE beach")
+        with machines(tmp_path, server.url("beach"), rich_coin()) as here:
+            nodes = [here.node("all", "--peer", far.url), here.node("all", "--peer", far.url)]
+            one_that_speaks(nodes)
+            server.restart()
+            one_that_speaks(nodes, HUNG_SECONDS)
+            here.worker("--mode", "instant")
+            submit(nodes[0], codec.encode_transaction(ChainBuilder(here.coin).transfer(ALICE, BOB, 5, fee=1)))
+            far.wait_for_height(1, HUNG_SECONDS)
