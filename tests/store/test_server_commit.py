@@ -166,7 +166,12 @@ def test_a_server_that_stays_down_leaves_open_what_became_of_a_commit_and_that_i
 def test_neighbours_in_one_commit_all_hear_what_became_of_it(wire: Wire, over_wire: Node) -> None:
     """One that a rule refuses hears that."""
     begun, gate = threading.Event(), threading.Event()
-    ahead = over_wire.store.submit(lambda conn: (begun.set(), gate.wait(30)))
+
+    def hold(_: Any) -> bool:
+        begun.set()
+        return gate.wait(30)
+
+    ahead = over_wire.store.submit(hold)
     assert begun.wait(30)
     heard: dict[int, Any] = {}
 
