@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_PORT = 5001
@@ -67,9 +67,9 @@ class Config:
     """What is worth a line: debug, info, warning or error."""
     log_json: bool = False
     """Each line of the log a JSON object."""
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     """`postgresql://…`: the chain is there, and not in a file of the data folder. It may hold a password."""
-    read_database_url: str | None = None
+    read_database_url: str | None = field(default=None, repr=False)
     """A replica of it, for reads."""
     unsafe_database: bool = False
     """Take a server that may lose what it has acknowledged."""

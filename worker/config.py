@@ -5,7 +5,7 @@ The command line imports this file for its help, so it loads nothing heavy: no d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +50,7 @@ class WorkerConfig:
     """How much of `limit` is left while a laptop runs on battery: one of ON_BATTERY."""
     log_level: str = "info"
     log_json: bool = False
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     """`postgresql://…`: the chain is there, and not in the data folder. It may hold a password."""
     unsafe_database: bool = False
 

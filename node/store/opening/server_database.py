@@ -137,6 +137,8 @@ class ServerDatabase:
     def look(self, coin: Coin, what: Look) -> bool:
         """Whether it is new. Raises StoreRefused (damaged, another coin)."""
         with self.engine.begin() as conn:
+            # One instant: another process may be writing genesis.
+            conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             return check.look_at(conn, coin, what, self.shown)
 
     def coin(self) -> Coin | None:
