@@ -53,6 +53,21 @@ def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     pipe.send(answer)
 
 
+def open_at_when_told(pipe: Pipe, folder: Path, coin: Coin, url: str) -> None:
+    """`open_when_told` on a server's database."""
+    pipe.send("ready")
+    pipe.recv()
+    try:
+        store = Store.open(node_config(folder, database_url=url), coin)
+    except MoneyerError as error:
+        pipe.send(error.message)
+        return
+    with store.read() as conn:
+        answer = meta.get(conn, "chain_id"), meta.node_id(conn)
+    store.close()
+    pipe.send(answer)
+
+
 def open_with_migrations(pipe: Pipe, folder: Path, coin: Coin, scripts: Path, marks: Path) -> None:
     """Say "ready", open the store as a program with these migrations would, say "opened"."""
     os.environ["MONEYER_TEST_MARKS"] = str(marks)

@@ -13,17 +13,25 @@ import pytest
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of a few megabytes."""
-    folder = tmp_path / "disk"
+    with small_disk_at(tmp_path / "disk"):
+        yield tmp_path / "disk"
+
+
+@contextmanager
+def small_disk_at(folder: Path, user: int = 0) -> Iterator[None]:
+    """Meanwhile a new folder is a file system of its own, of a few megabytes. `user`: whose it is."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "moneyer-test", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=8m,uid={user},mode=700", "moneyer-test", str(folder)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, timeout=20, check=False)
     except FileNotFoundError:
         pytest.skip("needs mount: a disk of a few megabytes is filled")
     if done.returncode != 0:
         pytest.skip(f"needs root, to mount a disk of a few megabytes: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], timeout=20, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], timeout=20, check=True)
 
 
 @contextmanager
