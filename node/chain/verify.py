@@ -65,6 +65,16 @@ def verify_rows(conn: Connection, coin: Coin, progress: Callable[[int, int], Non
     return _Replay(conn, coin).run(progress)
 
 
+def prove_copy(conn: Connection, coin: Coin, progress: Callable[[int, int], None] | None = None) -> None:
+    """`verify_rows` of a copy that is made: raises StoreDamaged, and DBAPIError where rows could not be read."""
+    try:
+        verify_rows(conn, coin, progress)
+    except ChainBroken as error:
+        if isinstance(error.__cause__, DBAPIError):  # the server is gone, say: nothing is known of the rows
+            raise error.__cause__ from None
+        raise StoreDamaged(error.message) from None
+
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 

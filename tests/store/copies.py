@@ -10,9 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from moneyer.node.chain.verify import ChainBroken, verify_chain, verify_rows
+from moneyer.node.chain.verify import prove_copy, verify_chain
 from moneyer.node.core import codec
-from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import MoneyerError
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import mining, peers
@@ -20,7 +19,6 @@ from moneyer.node.store.copying.copy_chain import Copied, copy_chain
 from moneyer.node.store.copying.copy_ends import SERVER_SCHEMES, End
 from moneyer.node.store.copying.copy_file import FileEnd, FolderEnd
 from moneyer.node.store.copying.copy_server import ServerEnd
-from moneyer.node.store.errors import StoreDamaged
 from moneyer.node.store.peers import PeerRow
 from moneyer.node.store.tables import metadata
 from moneyer.node.store.unconfirmed import entries
@@ -30,7 +28,7 @@ from tests.kit.system.processes import Pipe
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 COIN = easy_coin(premine=[(ALICE, 10**6), (BOB, 10**6)], rules=2)
-CROWD = 600
+CROWD = 2_500
 """Transfers in the pool, of senders that have no account."""
 
 
@@ -101,15 +99,8 @@ def end_at(text: str) -> End:
     return FileEnd(Path(text)) if text.endswith(".db") else FolderEnd(Path(text))
 
 
-def prove(conn: Connection, coin: Coin) -> None:
-    try:
-        verify_rows(conn, coin)
-    except ChainBroken as error:
-        raise StoreDamaged(error.message) from None
-
-
 def copied(begins: str | Path, ends: str | Path, **given: Any) -> Copied:
-    return copy_chain(end_at(str(begins)), end_at(str(ends)), prove=prove, **given)
+    return copy_chain(end_at(str(begins)), end_at(str(ends)), prove=given.pop("prove", prove_copy), **given)
 
 
 def copy_and_stop(pipe: Pipe, begins: str, ends: str, step: int, how: str) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from moneyer.node.chain.accept import Chain
+from moneyer.node.chain.verify import prove_copy
 from moneyer.node.config import Config
 from moneyer.node.core import codec
+from moneyer.node.core.coin import Coin
 from moneyer.node.store.copying import copy_chain as module
 from moneyer.node.store.copying.copy_chain import copy_chain
 from moneyer.node.store.copying.copy_file import FileEnd, FolderEnd
@@ -28,6 +30,7 @@ from tests.kit.damage import bytes_of, change
 from tests.kit.nodes import NOW, Node
 from tests.kit.postgres.binaries import need_psycopg
 from tests.kit.postgres.cluster import PostgresServer, postgres_server
+from tests.kit.postgres.cut_commit import cut_at_commit
 from tests.kit.postgres.shared import Databases
 from tests.kit.system.disks import filled, small_disk
 from tests.kit.system.processes import Child
@@ -405,6 +408,18 @@ def test_a_server_that_is_lost_meanwhile_is_a_sentence_and_nothing_is_there(
         assert is_untouched(server, target)
 
 
+def test_a_server_that_is_lost_while_its_copy_is_proved_does_not_make_the_source_a_damaged_one(
+    rich: Path, url: str, server: PostgresServer
+) -> None:
+    def lose(conn: Connection, coin: Coin) -> None:
+        server.terminate_backends(url.rpartition("/")[2])
+        prove_copy(conn, coin)
+
+    with pytest.raises(StoreRefused, match="cannot be written"):
+        copied(rich, url, prove=lose)
+    assert is_untouched(server, url)
+
+
 def test_two_at_once_to_one_target_make_one(rich: Path, rich_url: str, url: str, tmp_path: Path) -> None:
     child = Child(copy_and_stop, rich_url, str(tmp_path / "copy.db"), 4, "wait")
     assert child.hear() == "copying rows"
@@ -456,6 +471,21 @@ def test_a_full_disk_of_the_server_is_a_sentence(rich: Path, small_disk: Path, t
         assert is_untouched(own, url)
         copied(rich, url)
         assert rows_of(ServerEnd(url)) == rows_of(FolderEnd(rich))
+
+
+@pytest.mark.parametrize("reaches", [True, False])
+def test_a_server_that_is_lost_at_commit_is_asked_what_became_of_it(
+    reaches: bool, rich: Path, url: str, server: PostgresServer
+) -> None:
+    with cut_at_commit(server.port, reaches=reaches) as port:
+        through = url.replace(f":{server.port}/", f":{port}/")
+        if reaches:
+            assert copied(rich, through).height == CHAIN.height
+            assert rows_of(ServerEnd(url)) == rows_of(FolderEnd(rich))
+        else:
+            with pytest.raises(StoreRefused, match="cannot be written"):
+                copied(rich, through)
+            assert is_untouched(server, url)
 
 
 # Who may, and where

@@ -89,7 +89,7 @@ class ServerEnd(End):
             raise damaged(self._shown, error.message) from None
 
     def check_free(self) -> None:
-        with self._refusing("cannot be used"), self._connected() as conn, conn.begin():
+        with self._refusing("cannot be used"), self._connected() as conn:
             check_server(conn, self.shown, unsafe=self._unsafe)
             self._check_empty(conn)
 

@@ -2,6 +2,7 @@
 
     binaries     where the server's programs are, and as whom they run
     cluster      `PostgresServer`: a cluster of its own that can be started, stopped, killed, held still and followed
+    cut_commit   a proxy that breaks a connection at its COMMIT
     databases    the shared server; a fresh database; which of the two databases a test runs on
 
 A shared server is started when the first test asks for it, one for each process of tests: half a second and some
