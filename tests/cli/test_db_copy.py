@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
+from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.store.engine import Store
@@ -17,7 +20,8 @@ from moneyer.node.store.opening.server_database import ServerDatabase
 from moneyer.node.store.tables import SCHEMA_REVISION
 from tests.kit.commands import asked, moneyer, refusal, start, talk
 from tests.kit.damage import CHAIN, bytes_of, made
-from tests.kit.postgres.binaries import need_psycopg
+from tests.kit.nodes import NOW
+from tests.kit.postgres.binaries import need_psycopg, programs
 from tests.kit.postgres.shared import Databases, shared
 from tests.kit.waiting import wait_until
 
@@ -180,3 +184,31 @@ def test_ctrl_c_ends_it_with_a_sentence_and_nothing_is_there(folder: Path, url: 
     assert err.strip().endswith("stopped")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_a_dump_of_the_server_is_restored_as_the_pages_say(
+    folder: Path, databases: Databases, url: str, tmp_path: Path
+) -> None:
+    """docs/scale.md, Backup and restore: `pg_dump` while a node has it open, `pg_restore`, check, verify, start."""
+    assert moneyer("db", "copy", folder, url, "--no-verify").returncode == 0
+    dump, again = tmp_path / "chain.dump", databases.fresh()
+    store = Store.open(Config(folder, database_url=url), CHAIN.coin)
+    try:
+        for program, *arguments in (
+            ("pg_dump", "--format=custom", f"--file={dump}", url),
+            ("pg_restore", "--no-owner", f"--dbname={again}", str(dump)),
+        ):
+            done = subprocess.run([programs() / program, *arguments], capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+    finally:
+        store.close()
+    assert asked("db", "check", "--database", again)["whole"] is True
+    assert asked("verify", "--database", again)["height"] == 30
+    store = Store.open(Config(folder, database_url=again), CHAIN.coin)
+    try:
+        block = CHAIN.branch(30, "after").next_block()
+        assert Chain(store).accept_block(codec.encode_block(block), NOW).status == "extended"
+    finally:
+        store.close()
+    moved = asked("db", "copy", again, tmp_path / "copy.db")
+    assert moved["height"] == 31

@@ -91,13 +91,9 @@ def said(copied: Copied) -> str:
 
 def _prove(progress: Progress, conn: Connection, coin: Coin) -> None:
     """Every block of the copy. Raises StoreDamaged."""
-    from ....chain.verify import ChainBroken, verify_rows
-    from ....store.errors import StoreDamaged
+    from ....chain.verify import prove_copy
 
-    try:
-        verify_rows(conn, coin, partial(progress, "verifying"))
-    except ChainBroken as error:
-        raise StoreDamaged(error.message) from None
+    prove_copy(conn, coin, partial(progress, "verifying"))
 
 
 def _report(begins: End, ends: End, copied: Copied, is_proved: bool) -> dict[str, Any]:
