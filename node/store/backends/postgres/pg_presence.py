@@ -38,7 +38,7 @@ _STOP_SECONDS: Final = 3.0
 """How long `release` waits for the thread."""
 _SETTINGS: Final = (
     # No answer tells that this is written, and no counter: a row that is lost with the server is written again.
-    "SET synchronous_commit = off; "
+    "SET synchronous_commit = off; SET default_transaction_read_only = off; "
     f"SET idle_session_timeout = '{_SILENT_SECONDS}s'; SET tcp_user_timeout = '{_SILENT_SECONDS}s'; "
     "SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3"
 ).encode()

@@ -1,0 +1,149 @@
+"""Who is alive on a server's database, and whose turn it is, as its processes see it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from moneyer.node.store.backends.presence import MOST_SAID, NODE, PEER, STRATUM, WORKER, Presence
+from moneyer.node.store.engine import Store
+from tests.kit.chains import easy_coin
+from tests.kit.databases import Databases
+from tests.kit.nodes import Node
+from tests.kit.postgres.cluster import PostgresServer
+from tests.kit.waiting import wait_until
+
+LOST_SECONDS = 20
+"""For what is found out after two seconds, on a machine that is busy."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with PostgresServer() as made:
+        yield made
+
+
+@pytest.fixture
+def url(server: PostgresServer) -> Iterator[str]:
+    databases = Databases(server.url(), "presence_")
+    with databases.ended():
+        yield databases.fresh()
+
+
+@pytest.fixture
+def store(tmp_path: Path, url: str) -> Iterator[Store]:
+    with Node(tmp_path / "node", easy_coin(), database_url=url) as node:
+        yield node.store
+
+
+class Turns:
+    """Processes that want to speak to other nodes."""
+
+    def __init__(self, store: Store, count: int) -> None:
+        self.has = [False] * count
+        self.presences = [self._join(store, number) for number in range(count)]
+
+    def _join(self, store: Store, number: int) -> Presence:
+        def turned(has_turn: bool) -> None:
+            self.has[number] = has_turn
+
+        return store.backend.join(json.dumps({"url": f"http://{number}"}).encode(), turned)
+
+    def wait_for_one(self) -> int:
+        wait_until(lambda: sum(self.has) == 1, LOST_SECONDS, "one of them to have the turn")
+        return self.has.index(True)
+
+    def release(self) -> None:
+        for each in self.presences:
+            each.release()
+
+
+@pytest.fixture
+def turns(store: Store) -> Iterator[Turns]:
+    made = Turns(store, 3)
+    yield made
+    made.release()
+
+
+def said(store: Store, kind: str) -> list[bytes]:
+    return sorted(each.status for each in store.living(kind))
+
+
+def test_each_process_says_something_of_itself_for_as_long_as_it_lives(store: Store) -> None:
+    with ExitStack() as held:
+        presences = [store.backend.hold(WORKER) for _ in range(3)]
+        for number, presence in enumerate(presences):
+            held.callback(presence.release)
+            presence.say(b"%d" % number)
+        wait_until(lambda: said(store, WORKER) == [b"0", b"1", b"2"], 10, "all three")
+        assert said(store, STRATUM) == said(store, NODE) == []
+        presences[1].say(b"9")
+        wait_until(lambda: said(store, WORKER) == [b"0", b"2", b"9"], 10, "another word")
+        presences[1].release()
+        wait_until(lambda: said(store, WORKER) == [b"0", b"2"], 10, "its end")
+        presences[0].say(bytes(MOST_SAID + 1))  # too much: what it said before stands
+        presences[2].say(b"8")
+        wait_until(lambda: said(store, WORKER) == [b"0", b"8"], 10, "a word behind it")
+
+
+def test_what_processes_say_changes_no_version(store: Store) -> None:
+    before = store.data_version()
+    presence = store.backend.hold(WORKER)
+    try:
+        for word in (b"1", b"2", b"3"):
+            presence.say(word)
+            wait_until(lambda word=word: said(store, WORKER) == [word], 10, "it")  # type: ignore[misc]
+        assert store.data_version() == before
+    finally:
+        presence.release()
+
+
+def test_one_has_the_turn_and_each_gets_it_in_the_end(store: Store, turns: Turns) -> None:
+    for left in (3, 2, 1):
+        now = turns.wait_for_one()
+        wait_until(lambda now=now: said(store, PEER) == [b'{"url": "http://%d"}' % now], 10, "its word")  # type: ignore[misc]
+        wait_until(lambda left=left: len(said(store, NODE)) == left - 1, 10, "the others' words")  # type: ignore[misc]
+        turns.presences[now].release()
+        assert not turns.has[now]
+    wait_until(lambda: said(store, PEER) == said(store, NODE) == [], 10, "all to be gone")
+
+
+def test_a_session_that_is_ended_is_begun_anew(store: Store, turns: Turns, server: PostgresServer) -> None:
+    worker = store.backend.hold(WORKER)
+    try:
+        for _ in range(3):
+            turns.wait_for_one()
+            server.terminate_backends(store.config.database_url.rsplit("/", 1)[1])  # type: ignore[union-attr]
+            wait_until(lambda: len(store.living(WORKER)) == 1, LOST_SECONDS, "the worker to be back")
+        turns.wait_for_one()
+    finally:
+        worker.release()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_two_have_the_turn_while_the_server_is_started_anew(
+    turns: Turns, server: PostgresServer, how: signal.Signals
+) -> None:
+    turns.wait_for_one()
+    if how is signal.SIGKILL:
+        server.kill()
+    else:
+        server.stop()
+    wait_until(lambda: not any(turns.has), LOST_SECONDS, "nobody to have it without a server")
+    server.start()
+    turns.wait_for_one()
+
+
+def test_nobody_has_the_turn_of_a_server_that_does_not_answer(turns: Turns, server: PostgresServer) -> None:
+    turns.wait_for_one()
+    server.pause()
+    try:
+        wait_until(lambda: not any(turns.has), LOST_SECONDS, "its holder to take it for lost")
+    finally:
+        server.resume()
+    turns.wait_for_one()
