@@ -170,6 +170,23 @@ def test_slow_bodies_of_one_peer_do_not_hold_up_a_chain_that_another_has_too(
     wait_until(lambda: victim.tip.height == LONG, PATIENCE)
 
 
+def test_a_node_that_leaves_the_others_ends_the_sync_under_way(
+    make_node: MakeNode, serve: Serve, liars_chain: ChainBuilder
+) -> None:
+    """With the usual time of a turn, and nobody else who waits."""
+    node = make_node(COIN)
+    routes = honest(liars_chain)
+    server = serve({**routes, BLOCKS: slowly(one_at_a_time(routes[BLOCKS]), 0.5)})
+    node.peers.add(server.url)
+    catch_up = CatchUp(node.peers, node.sync, lambda greeting: None, lambda url, went_well: None)
+    catch_up.start()
+    lead(catch_up, server)
+    assert node.sync.syncing
+    catch_up.stop()
+    wait_until(lambda: not node.sync.syncing, 10, "the sync to end")
+    assert node.height < LONG
+
+
 def test_a_time_slice_lasts_while_nobody_waits() -> None:
     waiting: list[str] = []
     time_slice = TimeSlice(lambda: bool(waiting), seconds=0.0)

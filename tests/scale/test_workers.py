@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from moneyer.node.core import codec
 from moneyer.node.store import mining
-from moneyer.worker.miner import Miner
+from moneyer.worker import miner as worker_miner
 from moneyer.worker.shared.paced_pool import PacedPool
 from tests.kit.chains import ChainBuilder
+from tests.kit.mining.miners import Miner
 from tests.kit.mining.workers import MILD
 from tests.kit.nodes import Node
+from tests.kit.postgres.cluster import PostgresServer
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
@@ -112,6 +116,50 @@ def test_a_worker_and_a_stratum_server_wait_for_their_chain(here: Machines) -> N
     wait_until(lambda: node.get("/v1/mining").json["stratum"], 60, "the Stratum server")
 
 
+def test_a_miner_of_any_stratum_server_finds_blocks_of_the_chain(here: Machines) -> None:
+    node = here.node("api")
+    ports = [free_port(), free_port()]
+    for port in ports:
+        here.stratum(port)
+    wait_until(lambda: (node.get("/v1/mining").json["stratum"] or {}).get("servers") == 2, 60, "two servers")
+    for height, port in enumerate(ports, 1):
+        with Miner(port, here.coin.address(PAID.payload)) as miner:
+            miner.start()
+            while miner.jobs[-1].prev_hash != node.tip_hash:  # of the other server's block it may not have heard yet
+                miner.wait_new_job()
+            job = miner.jobs[-1]
+            assert miner.submit(miner.search(job, job.block_target)) is True
+            node.wait_for_height(height)
+    wait_until(lambda: node.get("/v1/mining").json["stratum"]["blocks"] >= 2, 10, "both servers to count theirs")
+
+
+def test_a_kept_worker_is_started_again(here: Machines) -> None:
+    node = here.node("api")
+    keeper = here.worker("--keep", "--mode", "continuous")
+    wait_until(lambda: has(node, 1), 60, "the worker")
+    for child in psutil.Process(keeper.process.pid).children():
+        child.kill()
+    wait_until(lambda: "it is started again" in keeper.log, 20, "the keeper")
+    wait_until(lambda: has(node, 1), 60, "the worker, again")
+    assert keeper.end() == 0
+    wait_until(lambda: has(node, 0), 20, "its end")
+
+
+def test_a_worker_lives_through_the_servers_restart(tmp_path: Path) -> None:
+    with PostgresServer() as server:
+        with server.connect() as connection:
+            connection.execute("CREATE DATABASE beach")
+        with machines(tmp_path, server.url("beach"), rich_coin()) as here:
+            node, worker = here.node("api"), here.worker("--mode", "interval:0.2")
+            node.wait_for_height(1)
+            for how in (signal.SIGINT, signal.SIGKILL):
+                server.restart(how)
+                height = wait_until(lambda: _height(node), 30, "the node to answer")
+                wait_until(lambda height=height: (_height(node) or 0) > height, 60, "more blocks")  # type: ignore[misc]
+            assert worker.process.poll() is None
+            assert worker.end() == 0
+
+
 def test_a_job_that_another_worker_did_meanwhile_is_not_done_again(tmp_path: Path, fresh_database: str) -> None:
     """Two workers in this process, step by step: the second reads the job, then the first does it."""
     coin = rich_coin()
@@ -119,7 +167,9 @@ def test_a_job_that_another_worker_did_meanwhile_is_not_done_again(tmp_path: Pat
         Node(tmp_path / "one", coin, database_url=fresh_database) as one,
         Node(tmp_path / "two", coin, database_url=fresh_database) as two,
     ):
-        miners = [Miner(each.store, PacedPool(0.0), mining.DEFAULT, lambda: PAID.payload) for each in (one, two)]
+        miners = [
+            worker_miner.Miner(each.store, PacedPool(0.0), mining.DEFAULT, lambda: PAID.payload) for each in (one, two)
+        ]
         job = one.store.write(lambda conn: mining.create(conn, 1, None, 1)).job_id
         build = two.chain.template
         seen: list[str] = []
@@ -139,6 +189,11 @@ def test_a_job_that_another_worker_did_meanwhile_is_not_done_again(tmp_path: Pat
             row = mining.get(conn, job)
         assert row is not None
         assert (row.state, row.mined) == (mining.DONE, 1)
+
+
+def _height(node: RunningNode) -> int | None:
+    answer = node.get("/v1/status")
+    return int(answer.json["height"]) if answer.status == 200 else None
 
 
 def _raw(node: RunningNode, height: int) -> bytes:

@@ -50,11 +50,12 @@ class CatchUp:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new. A sync that is under way is not waited for: it ends with its time slice, and the process
-        may end at any block of it."""
+        """Begin nothing new. A sync that is under way is told to end, and not waited for: the process may end at any
+        block of it."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
+        self._sync.cut_short()
 
     def want(self, url: PeerUrl, work: int = 0) -> None:
         """Have a peer asked soon whether it has more work. `work`: what it claims, where that is known."""

@@ -62,6 +62,8 @@ class Sync:
         self._ended = threading.Condition()
         self._leader: str | None = None
         """URL of the peer that leads the sync under way."""
+        self._slice: TimeSlice | None = None
+        """Of that peer."""
         self._leading = FairLock()  # two downloads of one chain at once would only be slower
         self.meter = SyncMeter()
 
@@ -95,14 +97,19 @@ class Sync:
         time_slice = TimeSlice(lambda: self._leading.others_wait or others_wait())
         with self._leading.hold(), quick_turns():
             self.meter.begin(self._tip().height, peer.hello.height)
-            self._leader = peer.url.url
+            self._leader, self._slice = peer.url.url, time_slice
             try:
                 return self._sync_with(peer, time_slice)
             finally:
                 self.meter.end()
                 with self._ended:
-                    self._leader = None
+                    self._leader = self._slice = None
                     self._ended.notify_all()
+
+    def cut_short(self) -> None:
+        """End the time of the peer that leads a sync now: it ends as soon as `others_wait` of `sync_with` says so."""
+        if (time_slice := self._slice) is not None:
+            time_slice.end()
 
     def wait_not_led_by(self, urls: Collection[str], seconds: float) -> bool:
         """Wait until no sync is under way that one of these peers leads; whether that is so within `seconds`."""
