@@ -19,6 +19,8 @@ from .table.reach import own_url
 
 _AGAIN_SECONDS: Final = 1.0
 """Before a beginning that failed is tried again."""
+_FIRST_SECONDS: Final = 3.0
+"""How long `start` waits until the server has said whose turn it is."""
 
 log = logging.getLogger("moneyer.p2p")
 
@@ -39,6 +41,8 @@ class PeerTurn:
         self._presence: Presence | None = None
         self._has_turn = False
         """As the server says."""
+        self._is_decided = False
+        """Whether it has said so once."""
         self._speaks = False
         """Whether `begin` was called, and `end` not yet."""
         self._stopped = False
@@ -72,15 +76,19 @@ class PeerTurn:
             self._begin()
             return
         self._thread.start()
-        self._presence = self._store.backend.join(
-            json.dumps(_about(self._config)).encode(), None if self._config.role == API else self._turned
-        )
+        about = json.dumps(_about(self._config)).encode()
+        if self._config.role == API:
+            self._presence = self._store.backend.join(about, None)
+            return
+        self._presence = self._store.backend.join(about, self._turned)
+        with self._changed:  # so that a node that is alone answers other nodes from the first request on
+            self._changed.wait_for(lambda: self._is_decided, _FIRST_SECONDS)
 
     def stop(self) -> None:
         """Takes about a second. A second time does nothing."""
         with self._changed:
             self._stopped = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
         elif self._speaks:
@@ -91,8 +99,8 @@ class PeerTurn:
 
     def _turned(self, has_turn: bool) -> None:
         with self._changed:
-            self._has_turn = has_turn
-            self._changed.notify()
+            self._has_turn, self._is_decided = has_turn, True
+            self._changed.notify_all()
 
     def _run(self) -> None:
         while True:

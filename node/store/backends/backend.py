@@ -99,8 +99,8 @@ class Backend(ABC):
 
     @abstractmethod
     def join(self, status: bytes, on_turn: Callable[[bool], None] | None) -> Presence:
-        """Be alive as a node. `on_turn`: where given, it is called, in a thread that must not be held up, with True
-        once this is the one node that speaks to other nodes, and with False when it is so no longer."""
+        """Be alive as a node. `on_turn`: where given, it is called, in a thread that must not be held up: once the
+        database has said whether this is the one node that speaks to other nodes, and whenever that is different."""
 
     @abstractmethod
     def living(self, readers: Readers, kind: str) -> list[Living]:

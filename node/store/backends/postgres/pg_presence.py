@@ -108,6 +108,7 @@ class ServerPresence(Presence):
         connection.execute(f"SELECT pg_advisory_lock_shared({ALIVE_CLASS}, {self._process})")
         said: tuple[str, bytes] | None = None
         started = said_at = 0.0
+        is_told = False
         while not self._closed.is_set():
             self._wake.clear()
             has_turn = self._has_turn or (self._on_turn is not None and _takes_turn(connection))
@@ -118,8 +119,9 @@ class ServerPresence(Presence):
                 said, said_at = saying, now
             elif has_turn == self._has_turn:
                 connection.execute("SELECT 1")
-            if has_turn and not self._has_turn:
-                self._tell_turn(True)
+            if has_turn != self._has_turn or (not is_told and self._on_turn is not None):
+                self._tell_turn(has_turn)
+                is_told = True
             self._trouble = ""
             self._wake.wait(_STANDBY_SECONDS if self._on_turn is not None and not has_turn else _BEAT_SECONDS)
 
