@@ -9,11 +9,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from moneyer.node.store import meta
 from moneyer.node.store.backends.postgres import pg_connection
 from moneyer.node.store.backends.postgres.pg_address import conninfo
 from moneyer.node.store.backends.postgres.pg_connection import ServerConnection, connect, connect_to_write
+from moneyer.node.store.backends.statements import change_mark, execute
 from moneyer.node.store.errors import StoreBusy, StoreFailed
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.nodes import Node
@@ -73,7 +75,7 @@ def test_a_rolled_back_transaction_leaves_every_statement_usable(
 def test_settings_of_a_database_change_nothing_of_what_is_read_and_written(fresh_database: str, tmp_path: Path) -> None:
     settings = (
         *("bytea_output = 'escape'", "standard_conforming_strings = off", "client_min_messages = 'error'"),
-        *("statement_timeout = '1ms'", "lock_timeout = '1ms'", "default_transaction_isolation = 'serializable'"),
+        *("statement_timeout = '900ms'", "lock_timeout = '900ms'", "default_transaction_isolation = 'serializable'"),
         *("array_nulls = off", "plan_cache_mode = 'force_generic_plan'", "backslash_quote = off"),
     )
     name = fresh_database.rpartition("/")[2]
@@ -84,6 +86,9 @@ def test_settings_of_a_database_change_nothing_of_what_is_read_and_written(fresh
         assert node.offer_all(chain.grow(3)) == ["extended"] * 3
         assert node.tip_hash == chain.tip_hash
         assert node.store.data_version() == version + 3
+        node.store.write(lambda conn: conn.exec_driver_sql("SELECT pg_sleep(1)").close())
+        with node.store.read() as conn:
+            conn.exec_driver_sql("SELECT pg_sleep(1)").close()
 
 
 def test_a_writer_hears_that_a_replica_was_not_waited_for_whatever_its_role_wants_to_hear(tmp_path: Path) -> None:
@@ -114,6 +119,45 @@ def test_a_process_reads_its_own_write_though_the_replica_lags(tmp_path: Path) -
             with other.store.read() as conn:
                 assert meta.get(conn, "here") == b"1"
             replica.let_replay()
+
+
+@pytest.mark.parametrize(
+    ("statement", "by_cursor"),
+    [
+        ("DELETE FROM given", True),
+        ("  delete from given", False),
+        ("WITH gone AS (DELETE FROM given RETURNING a) SELECT count(*) FROM gone", True),
+        ("with gone as (delete from given returning a) select count(*) from gone", False),
+        ("EXPLAIN ANALYZE DELETE FROM given", True),
+        ("SELECT empty_given()", True),
+        ("SELECT empty_given()", False),
+        ("DO 'BEGIN DELETE FROM given; END'", True),
+        ("TRUNCATE given", False),
+        ("SELECT a FROM given", True),
+        ("WITH all_of AS (SELECT a FROM given) SELECT a FROM all_of", False),
+    ],
+)
+def test_whatever_changes_rows_raises_the_counter_and_nothing_else_does(
+    statement: str, by_cursor: bool, fresh_database: str, tmp_path: Path
+) -> None:
+    with (
+        Node(tmp_path, COIN, database_url=fresh_database) as node,
+        closing(psycopg.connect(fresh_database, autocommit=True)) as outside,
+    ):
+        outside.execute("CREATE TABLE given AS SELECT 7 AS a")
+        outside.execute("CREATE FUNCTION empty_given() RETURNS void LANGUAGE sql AS 'DELETE FROM given'")
+
+        def job(conn: Connection) -> None:
+            if by_cursor:
+                conn.exec_driver_sql(statement).close()
+            else:
+                execute(conn, statement).close()
+
+        version, mark = node.store.data_version(), node.store.write(change_mark)
+        node.store.write(job, clean=True)
+        ((has_changed,),) = outside.execute("SELECT count(*) = 0 FROM given").fetchall()
+        assert node.store.data_version() == version + has_changed
+        assert (node.store.write(change_mark) != mark) == has_changed
 
 
 def test_no_time_to_wait_for_the_right_to_write_is_not_all_time(fresh_database: str, tmp_path: Path) -> None:

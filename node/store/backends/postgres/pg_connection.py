@@ -5,10 +5,12 @@ Those three are messages by libpq itself: psycopg's cursors take twice as long f
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -45,6 +47,8 @@ _WRITE: Final = (
     f"SELECT pg_advisory_xact_lock({WRITERS_LOCK[0]}, {WRITERS_LOCK[1]}); "
     + COUNTER.replace("value", f"value, {_SAFE}")
 ).encode()
+_HAS_CHANGED: Final = b"SELECT pg_current_xact_id_if_assigned() IS NOT NULL"
+"""Whether this transaction has changed any row."""
 _FINE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _ANSWER_SECONDS: Final = 60.0
 """A statement that takes longer has lost its server: each reads a bounded number of rows."""
@@ -56,17 +60,11 @@ _REPLICA_SECONDS: Final = 2.0
 """How long a replica may take to begin a snapshot: the primary has one, too."""
 _BEGIN_SECONDS: Final = 5.0
 """How long the beginning of a transaction may take beside the wait for the right to write."""
-_CHANGES_NOTHING: Final = (
-    b"SELECT",
-    b"SAVEPOINT",
-    b"RELEASE",
-    b"ROLLBACK",
-    b"DECLARE",
-    b"FETCH",
-    b"CLOSE",
-    b"SET",
-    b"SHOW",
+_CHANGES_NOTHING: Final = re.compile(
+    r"\s*(SELECT|SAVEPOINT|RELEASE|ROLLBACK|DECLARE|FETCH|CLOSE|SET|SHOW)\b", re.ASCII | re.IGNORECASE
 )
+_BEGINS_WITH: Final = re.compile(r"\s*WITH\b", re.ASCII | re.IGNORECASE)
+_CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.ASCII | re.IGNORECASE)
 _UNPREPARED: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 """Statements that have no plan to keep."""
 _UNASKED: Final = 10
@@ -132,19 +130,23 @@ def _made_ready(connection: Any) -> None:
 class _WritingCursor(_Cursor):
     """Counts what changes rows."""
 
-    def execute(self, *args: Any, **given: Any) -> Any:
-        found = super().execute(*args, **given)
-        self._count()
-        return found
+    def execute(self, query: Any, *args: Any, **given: Any) -> Any:
+        self.connection.touched += may_change(query)  # type: ignore[attr-defined] # of `WritingConnection` alone
+        return super().execute(query, *args, **given)
 
-    def executemany(self, *args: Any, **given: Any) -> None:
-        super().executemany(*args, **given)
-        self._count()
+    def executemany(self, query: Any, *args: Any, **given: Any) -> None:
+        self.connection.touched += may_change(query)  # type: ignore[attr-defined]
+        super().executemany(query, *args, **given)
 
-    def _count(self) -> None:
-        status = self.pgresult.command_status if self.pgresult is not None else None
-        if status is not None and not status.startswith(_CHANGES_NOTHING):
-            self.connection.touched += 1  # type: ignore[attr-defined] # of `WritingConnection` alone
+
+@lru_cache(1_000)
+def may_change(sql: Any) -> bool:
+    """Whether a statement may change rows, by how it is written. What a function does that it calls is not seen."""
+    if not isinstance(sql, str):
+        return True
+    if _BEGINS_WITH.match(sql):
+        return _CHANGES.search(sql) is not None
+    return _CHANGES_NOTHING.match(sql) is None
 
 
 class Rows:
@@ -400,8 +402,7 @@ class WritingConnection(ServerConnection):
 
     def run(self, sql: str, values: Sequence[Any]) -> Rows:
         """`ServerConnection.run`, counted where it may change rows."""
-        if not sql.startswith(("SELECT", "WITH", *_UNPREPARED)):
-            self.touched += 1
+        self.touched += may_change(sql)
         return super().run(sql, values)
 
     process = 0
@@ -442,8 +443,10 @@ class WritingConnection(ServerConnection):
     def commit_changes(self) -> None:
         """Raises psycopg.Error where nothing was committed, CommitUnknown, StoreFailed."""
         if self.touched == self._touched_before:
-            self.message(b"COMMIT")
-            return
+            if self.message(_HAS_CHANGED).get_value(0, 0) != b"t":
+                self.message(b"COMMIT")
+                return
+            self.touched += 1  # by a function, say
         number, now = self._counter + 1, int(time.time())
         # The first part can only fail as a whole; only behind it is the end in doubt.
         self.message(
