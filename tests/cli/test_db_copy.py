@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from moneyer.node.chain.accept import Chain
+from moneyer.node.cli.main import run
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
@@ -163,6 +165,16 @@ def test_what_is_no_source_is_a_sentence(folder: Path, url: str, tmp_path: Path)
         assert not (tmp_path / "new").exists()
     for command in (("verify",), ("db", "check"), ("db", "backup", tmp_path / "x.db")):
         assert "is empty" in refusal(moneyer(*command, "--database", url))
+
+
+def test_without_psycopg_what_to_install_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql://127.0.0.1/beach"
+    for words in (("verify", "--database"), ("db", "upgrade", "--database"), ("db", "copy", str(folder))):
+        assert run([*words, url]) == 1
+        assert "pip install 'moneyer[postgresql]'" in capsys.readouterr().err
 
 
 def test_a_terminal_sees_how_far_it_is_and_a_pipe_nothing(folder: Path, url: str) -> None:

@@ -262,8 +262,8 @@ def _check_pages(conn: Connection) -> bool:
         if not conn.execute(text(f"SELECT has_function_privilege('{function}', 'EXECUTE')")).scalar():
             return False
     for table in metadata.sorted_tables:
-        looked = text(f"SELECT blkno, msg FROM {room}.verify_heapam('{table.name}')")  # noqa: S608 - names of ours
-        wrong = conn.execute(looked).first()
+        looked = f"{room}.verify_heapam('{table.name}', check_toast => true)"
+        wrong = conn.execute(text(f"SELECT blkno, msg FROM {looked}")).first()  # noqa: S608 - names of ours
         if wrong is not None:
             raise StoreDamaged(f"page {wrong.blkno} of {table.name}: {wrong.msg}")
     conn.execute(text(_CHECKED_INDEXES.format(room=room))).all()

@@ -63,7 +63,7 @@ def backend_of(config: Config) -> Backend:
     """
     if config.database_url is None:
         return FileBackend(config)
-    _need_psycopg()
+    need_psycopg()
     from ..backends.postgres.pg_backend import ServerBackend  # psycopg is an extra, and takes a while to import
 
     return ServerBackend(config)
@@ -72,11 +72,11 @@ def backend_of(config: Config) -> Backend:
 def opening_of(config: Config, coin: Coin) -> Opening:
     if config.database_url is None:
         return FileOpening(config, coin)
-    _need_psycopg()
+    need_psycopg()
     return ServerOpening(config, coin)
 
 
-def _need_psycopg() -> None:
+def need_psycopg() -> None:
     """Raises StoreRefused where it is missing."""
     if find_spec("psycopg") is None:
         raise StoreRefused(
@@ -89,7 +89,7 @@ def find_coin(config: Config) -> Coin | None:
 
     Raises BadCoin, or StoreRefused where no server answers.
     """
-    _need_psycopg()
+    need_psycopg()
     from .server_database import ServerDatabase
 
     with ServerOpening.refusing_of(config):

@@ -23,7 +23,9 @@ def server_of(database: str | None, *, unsafe: bool = False) -> ServerEnd | None
     """The server's database that `--database` names; None where there is none. Raises StoreRefused."""
     if not database:
         return None
-    # psycopg is an extra, and takes a while to import.
+    from ....store.opening.open_database import need_psycopg
+
+    need_psycopg()
     from ....store.copying.copy_server import ServerEnd
 
     return ServerEnd(database, unsafe=unsafe)
@@ -46,7 +48,9 @@ def end_of(text: str, *, unsafe: bool = False) -> End:
 def server_config(database: str, *, unsafe: bool = False) -> Config:
     """For what is done on a server without a data folder."""
     from ....config import Config
+    from ....store.opening.open_database import need_psycopg
 
+    need_psycopg()
     return Config(data=Path(), database_url=database, unsafe_database=unsafe)
 
 
