@@ -6,27 +6,19 @@ times a second (no block), when an account's answer, of 200 in turn, has to be f
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from bench.chains import Line, Payments, bench_coin, connect_many, open_store, senders
+from bench.chains import Line, Payments, bench_coin, committing, connect_many, open_store, senders
 from bench.common import SHORT, Cost, Figure, at_least, by_processor, folder, in_turns, plain, report
 from bench.process import Served, node, trivial, under_load
 from moneyer.node.chain.accept import Chain
+from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
-from moneyer.node.core.coin import Coin
-from moneyer.node.store import meta
 from tests.kit.chains import key
 
 CONNECTIONS = 8
 SECONDS = 1.0 if SHORT else 3.0
 ROUNDS = 2 if SHORT else 5
 FULL = 4_000
-EACH = 0.005
-"""Seconds between two commits."""
 
 
 def asking(served: Served, *paths: str) -> Cost:
@@ -34,25 +26,6 @@ def asking(served: Served, *paths: str) -> Cost:
     cost, result = under_load(served, CONNECTIONS, SECONDS, " ".join(paths))
     assert set(result["statuses"]) == {"200"}, result
     return cost
-
-
-@contextmanager
-def committing(data: Path, coin: Coin) -> Iterator[None]:
-    """Another user of the node's file commits again and again, here: its processor time is not the node's."""
-    store, done = open_store(data, coin), threading.Event()
-
-    def commit() -> None:
-        while not done.wait(EACH):
-            store.write(lambda conn: meta.replace(conn, "bench", b""))
-
-    thread = threading.Thread(target=commit)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        store.close()
 
 
 def main() -> None:
@@ -80,7 +53,7 @@ def main() -> None:
         with node(data, coin) as ours, trivial() as other:
             for what, wanted, paths in asked:
                 mine, least = in_turns(ROUNDS, lambda: asking(ours, *paths), lambda: asking(other, "/"))  # noqa: B023
-                with committing(data, coin):
+                with committing(Config(data), coin):
                     beside = [asking(ours, *paths) for _ in range(ROUNDS)]
                 figures += [
                     at_least(what, mine, "/s", wanted),

@@ -6,7 +6,6 @@ server, the nodes, whoever commits and whoever asks share this machine's process
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,21 +15,18 @@ from time import perf_counter
 import psutil
 
 from bench.bench_postgres import database, on_disk
-from bench.chains import Line, Payments, bench_coin, connect_many, senders
+from bench.chains import Line, Payments, bench_coin, committing, connect_many, senders
 from bench.common import SHORT, Cost, Figure, at_least, folder, in_turns, plain, ratios, report
 from bench.process import Served, node, under_load
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
-from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
 from tests.kit.postgres.cluster import PostgresServer
 
 CONNECTIONS = 4
 SECONDS = 1.0 if SHORT else 3.0
 ROUNDS = 3 if SHORT else 5
-EACH = 0.005
-"""Seconds between two commits."""
 
 
 @contextmanager
@@ -45,25 +41,6 @@ def serving(
         store.close()
         options = () if url is None else ("--database", url)
         yield [nodes.enter_context(node(data / f"node{i}", coin, *options)) for i in range(count)], config
-
-
-@contextmanager
-def committing(config: Config, coin: Coin) -> Iterator[None]:
-    """Another user of the database commits again and again, here: its processor time is not the node's."""
-    store, done = Store.open(config, coin, check_file=False), threading.Event()
-
-    def commit() -> None:
-        while not done.wait(EACH):
-            store.write(lambda conn: meta.replace(conn, "bench", b""))
-
-    thread = threading.Thread(target=commit)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        store.close()
 
 
 def asking(nodes: list[Served], paths: list[str]) -> Cost:

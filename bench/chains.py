@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +19,7 @@ from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.core.rules import MEDIAN_SPAN
 from moneyer.node.core.types import Block, Spend, Transfer
 from moneyer.node.service import Node
+from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
 from moneyer.node.store.unconfirmed import entries
 from tests.kit.chains import GENESIS_TIME, Key, block_on, easy_coin, key
@@ -26,6 +29,8 @@ FAR = GENESIS_TIME + 10**9
 
 SENDERS = 200
 PREMINE = 10**12
+_EACH = 0.005
+"""Seconds between two commits of `committing`."""
 
 
 def senders(group: int = 0) -> list[Key]:
@@ -99,6 +104,25 @@ class Line:
         waiting = transfers or []
         share = len(waiting) // count
         return [codec.encode_block(self.add(waiting[i * share : (i + 1) * share])) for i in range(count)]
+
+
+@contextmanager
+def committing(config: Config, coin: Coin) -> Iterator[None]:
+    """Another user of a node's database commits 200 times a second, here: its processor time is not the node's."""
+    store, done = Store.open(config, coin, check_file=False), threading.Event()
+
+    def commit() -> None:
+        while not done.wait(_EACH):
+            store.write(lambda conn: meta.replace(conn, "bench", b""))
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        store.close()
 
 
 def open_store(data: Path, coin: Coin, *, check_file: bool = True, mempool_bytes: int = 32_000_000) -> Store:
