@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -64,7 +64,7 @@ class StratumConfig:
     """End when the node ends, instead of waiting for it to come back."""
     log_level: str = "info"
     log_json: bool = False
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     """`postgresql://…`: the chain is there, and not in the data folder. It may hold a password."""
     unsafe_database: bool = False
 
