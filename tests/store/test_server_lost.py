@@ -263,3 +263,20 @@ def test_a_database_that_was_dropped_or_whose_rights_were_taken_is_no_damage(
     for act in (node.dump, lambda: send(node, 0)):
         with pytest.raises(StoreFailed, match="no database of that name"):
             act()
+
+
+def test_a_primary_that_comes_back_as_a_replica_is_read_and_not_written(server: PostgresServer, node: Node) -> None:
+    """Whoever has promoted another one, and left the URL as it was."""
+    assert send(node, 0) == "ready"
+    server.stop()
+    (server.data / "standby.signal").touch()
+    server.start()
+    try:
+        assert len(node.pool()) == 1
+        with pytest.raises(StoreFailed, match="it can be read only"):
+            send(node, 1)
+    finally:
+        server.stop()
+        (server.data / "standby.signal").unlink()
+        server.start()
+    assert send(node, 1) == "ready"
