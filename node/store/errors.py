@@ -124,6 +124,7 @@ STATES: Final = {
     "57P": _LOST,
     "28": Cause(Fault.DISK, "its server does not take this user, or this password", _SETTINGS),
     "3D": Cause(Fault.DISK, "its server has no database of that name", _SETTINGS),
+    "3F": Cause(Fault.DISK, "this user has no schema there to keep tables in", "see the user's search_path"),
     "42501": Cause(Fault.DISK, "this user may not use it", "see what the user may do on the server"),
     "0A000": _READ_ONLY,
     "25006": _READ_ONLY,

@@ -11,12 +11,14 @@ import psycopg
 import pytest
 from sqlalchemy import Connection
 
+from moneyer.node.config import Config
 from moneyer.node.store import meta
 from moneyer.node.store.backends.postgres import pg_connection
 from moneyer.node.store.backends.postgres.pg_address import conninfo
 from moneyer.node.store.backends.postgres.pg_connection import ServerConnection, connect, connect_to_write
 from moneyer.node.store.backends.statements import change_mark, execute
-from moneyer.node.store.errors import StoreBusy, StoreFailed
+from moneyer.node.store.errors import StoreBusy, StoreFailed, StoreRefused
+from moneyer.node.store.opening.server_database import ServerDatabase
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.nodes import Node
 from tests.kit.postgres.cluster import postgres_server
@@ -171,3 +173,35 @@ def test_no_time_to_wait_for_the_right_to_write_is_not_all_time(fresh_database: 
                 hasty.store.write(lambda conn: None)
         assert hasty.store.write(lambda conn: 7) == 7
         assert node.store.write(lambda conn: 8) == 8
+
+
+def test_a_chain_in_another_schema_of_the_database_is_not_overlooked(fresh_database: str, tmp_path: Path) -> None:
+    with Node(tmp_path / "first", COIN, database_url=fresh_database):
+        pass
+    ask(fresh_database, "CREATE SCHEMA moneyer")
+    hidden = f"{fresh_database}?options=-c%20search_path%3Dmoneyer"
+    with pytest.raises(StoreRefused, match="a chain already, in the schema 'public'"):
+        Node(tmp_path / "second", COIN, database_url=hidden)
+    with pytest.raises(StoreRefused, match="no schema there to keep tables in"):
+        Node(tmp_path / "third", COIN, database_url=f"{fresh_database}?options=-c%20search_path%3Dnowhere")
+
+
+def test_of_several_servers_to_read_from_one_that_follows_is_taken(tmp_path: Path) -> None:
+    with postgres_server() as primary, Node(tmp_path, COIN, database_url=primary.url()), primary.replica() as replica:
+        hosts = f"127.0.0.1:{primary.port},127.0.0.1:{replica.port}"
+        config: dict[str, Any] = {
+            "database_url": primary.url(),
+            "read_database_url": f"postgresql://moneyer@{hosts}/postgres",
+        }
+        replica.wait_for_replay(primary)
+        with Node(tmp_path, COIN, **config) as node, node.store.read() as conn:
+            assert conn.exec_driver_sql("SELECT pg_is_in_recovery()").scalar()
+
+
+def test_who_uses_a_database_is_seen_whatever_its_url_says(fresh_database: str, tmp_path: Path) -> None:
+    other = f"{fresh_database}?application_name=mine&client_encoding=LATIN1"
+    with Node(tmp_path, COIN, database_url=other) as node:
+        node.store.write(lambda conn: None)
+        database = ServerDatabase(Config(tmp_path, database_url=fresh_database))
+        with closing(database), pytest.raises(StoreRefused, match="stop them first"):
+            database.check_alone()

@@ -29,6 +29,10 @@ _ASKED: Final = text(
     "current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), "
     "pg_is_in_recovery()"
 )
+_ELSEWHERE: Final = text(
+    "SELECT schemaname FROM pg_tables WHERE tablename = 'mempool_totals' AND schemaname <> current_schema() "
+    "ORDER BY schemaname LIMIT 1"
+)
 _LOCK: Final = text(f"SELECT pg_advisory_xact_lock({OPENING_LOCK[0]}, {OPENING_LOCK[1]})")
 
 
@@ -99,6 +103,13 @@ class ServerDatabase:
                 found = schema.revision_of(conn)
             if found is None and inspect(conn).get_table_names():
                 raise StoreRefused(f"{self.shown} holds tables of another program: give Moneyer a database of its own")
+            # Locks and notifications are of the database, so that two chains in it would be in each other's way.
+            elsewhere = conn.execute(_ELSEWHERE).scalar() if found is None else None
+            if elsewhere is not None:
+                raise StoreRefused(
+                    f"{self.shown} has a chain already, in the schema {elsewhere!r}, which is not the one that this "
+                    "user makes tables in (search_path): each chain has a database of its own"
+                )
         return found
 
     def prepare(self, *, may_upgrade: bool = False) -> None:

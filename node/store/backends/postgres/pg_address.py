@@ -13,9 +13,9 @@ _SCHEMES: Final = ("postgresql://", "postgres://")
 _EXAMPLE: Final = "postgresql://moneyer@db.example/beach"
 CONNECT_SECONDS: Final = 5
 """How long one address of a server may take to answer at all."""
+_ALWAYS: Final = {"application_name": "moneyer", "client_encoding": "UTF8"}
+"""By this name it is seen who uses a database (`opening.server_database`)."""
 _WANTED: Final[dict[str, str | int]] = {
-    "application_name": "moneyer",
-    "client_encoding": "UTF8",
     "connect_timeout": CONNECT_SECONDS,
     # A machine that is gone says nothing: it is found out within some 20 seconds.
     "keepalives_idle": 10,
@@ -55,8 +55,12 @@ def _parts(url: str) -> dict[str, Any]:
     return given
 
 
-def conninfo(url: str) -> str:
-    """libpq's words for a connection. Raises StoreRefused for what is no URL of a database."""
+def conninfo(url: str, *, is_replica: bool = False) -> str:
+    """libpq's words for a connection. Raises StoreRefused for what is no URL of a database.
+
+    Of several hosts it is the one that can be written to: behind the loss of a primary that is another one. Of
+    `is_replica` it is one that follows another, where there is any.
+    """
     try:
         given = _parts(url)
     except ValueError:
@@ -67,7 +71,6 @@ def conninfo(url: str) -> str:
     if not given.get("dbname"):
         raise StoreRefused(f"{shown(url)} names no database: put its name behind the host, as in {_EXAMPLE}")
     wanted = {key: value for key, value in _WANTED.items() if key not in given}
-    # Of several hosts, the one that can be written to: behind the loss of a primary that is another one.
     if "," in str(given.get("host", "")) and "target_session_attrs" not in given:
-        wanted["target_session_attrs"] = "read-write"
-    return make_conninfo(url, **wanted)
+        wanted["target_session_attrs"] = "prefer-standby" if is_replica else "read-write"
+    return make_conninfo(url, **wanted, **_ALWAYS)

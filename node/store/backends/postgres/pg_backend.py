@@ -35,7 +35,8 @@ class ServerBackend(Backend):
         """Raises StoreRefused for URLs that are none; the server is not asked yet."""
         assert config.database_url is not None  # noqa: S101 - else it is a file's
         self.conninfo = conninfo(config.database_url)
-        self._replica = None if config.read_database_url is None else conninfo(config.read_database_url)
+        replica = config.read_database_url
+        self._replica = None if replica is None else conninfo(replica, is_replica=True)
         self._shown = shown(config.database_url)
         self._unsafe = config.unsafe_database
         self.process = randbits(30) + 1

@@ -59,7 +59,7 @@ def check_replica(primary_url: str, replica_url: str) -> None:
         wanted, _ = identity_of(primary)
     name = shown(replica_url)
     try:
-        with connect(libpq_words(replica_url)) as replica:
+        with connect(libpq_words(replica_url, is_replica=True)) as replica:
             found, follows = identity_of(replica)
     except psycopg.Error as error:
         log.warning("the replica %s cannot be read now (%s): reads go to the primary", name, words(error))
