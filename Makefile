@@ -1,7 +1,7 @@
 # make run      three nodes and three workers (Ctrl-C ends them)
 # make test     the tests          make lint        ruff, mypy, the layers, the schema
 # make bench    the figures        make test-crash  kill -9 at random moments
-# make test-postgres  the tests that need a PostgreSQL server
+# make test-servers  the tests that run PostgreSQL, nginx, HAProxy or Prometheus
 # make fuzz     a minute of odd blocks, the node's verdicts against a model's
 # make wheels   shows that every dependency installs from wheels, on each Python and system
 # make docs     docs/cli.md, from the commands
@@ -10,7 +10,7 @@
 # Tests of programs that are missing (a browser, PostgreSQL, …) skip: CONTRIBUTING.md, Tests, has how to install them.
 # The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
 
-.PHONY: run test test-postgres lint bench test-crash fuzz wheels docs clean
+.PHONY: run test test-servers lint bench test-crash fuzz wheels docs clean
 .DEFAULT_GOAL := run
 
 BIN := .venv/bin
@@ -27,10 +27,10 @@ run: .venv/.ready-run
 	@exec $(BIN)/python tools/foreground.py $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not crash and not fuzz and not postgres" $(TESTS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not crash and not fuzz and not servers" $(TESTS)
 
-test-postgres: .venv/.ready-dev
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "postgres and not crash and not fuzz" $(TESTS)
+test-servers: .venv/.ready-dev
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "servers and not crash and not fuzz" $(TESTS)
 
 test-crash: .venv/.ready-dev
 	$(BIN)/pytest -m crash $(TESTS)

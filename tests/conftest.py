@@ -47,13 +47,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL. Among several processes, put the files of FIRST first.
+    """Mark what needs a server of others'. Among several processes, put the files of FIRST first.
 
     With `--no-loadscope-reorder`: it would sort them anew.
     """
     for item in items:
-        if databases.needs_postgres(item):
-            item.add_marker("postgres")
+        if databases.needs_server(item):
+            item.add_marker("servers")
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: FIRST.index(folder) if (folder := item.path.parent.name) in FIRST else len(FIRST))
 

@@ -92,8 +92,11 @@ def choose(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", [SQLITE] if only else [SQLITE, POSTGRESQL], indirect=True, scope="module")
 
 
-def needs_postgres(item: pytest.Item) -> bool:
-    """Whether a test asks for a server: by what it runs on, by a fixture, or since its file uses the kit's servers."""
+_SERVERS = ("tests.kit.postgres", "tests.kit.net.balancers", "tests.docs.prometheus")
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Whether a test runs another program's server: by its database, by a fixture, or since its file uses such a kit's."""
     if not isinstance(item, pytest.Function):
         return False
     runs_on_it = hasattr(item, "callspec") and item.callspec.params.get("database") == POSTGRESQL
@@ -102,7 +105,7 @@ def needs_postgres(item: pytest.Item) -> bool:
 
 
 def _is_of_servers(module: object) -> bool:
-    return isinstance(module, str) and module.startswith("tests.kit.postgres")
+    return isinstance(module, str) and module.startswith(_SERVERS)
 
 
 @pytest.fixture(scope="module", autouse=True)
