@@ -3,6 +3,7 @@
     pg_address      a database's URL: checked, completed, and shown without its password
     pg_connection   connections of psycopg's: one that reads, one that writes
     pg_engines      SQLAlchemy on these; snapshots to read, from a replica where there is one
+    pg_replica      is a server a replica of this very database, and does it still follow?
     pg_watch        has anybody committed? A counter to ask for, and LISTEN for being told
     pg_presence     who is alive: a session's locks, and what each process says of itself in its row
     pg_backend      these as a `Backend`
@@ -17,7 +18,10 @@ where its counter is at least the highest that this process has seen, so that no
 has read or written before.
 
 Where the connection is lost during COMMIT, `Backend.has_committed` takes the writers' lock on another one (by then the
-lost transaction has ended, whichever way) and looks at that process's last commit.
+lost transaction has ended, whichever way) and looks at that process's last commit; one that it finds is acknowledged
+behind a commit more, which has waited for the replica where the server waits for one.
+
+Nothing waits for ever: each answer has a bound of time, and whoever gets none closes the connection.
 
 Weak: a connection that goes through a pooler must be a session's (`pool_mode = session`): locks and LISTEN belong to a
 session. Whoever writes to the database beside Moneyer must raise the counter, or what is kept in memory is wrong.
