@@ -19,7 +19,7 @@ One file a noun: `tables` (the schema, in metadata), `blocks` and `chainstate` (
 state), `accounts`, `transactions`, `peers`, `mining`, `meta`; `assets/` is the tables of rules 2, `unconfirmed/` the
 mempool's rows. `opening/` is what happens before a file is used: schema and migrations, checks, genesis. `snapshots/`
 copies databases of one instant, and takes a database back to its copy. `backends/` is what is SQLite's own, and the
-statements that are compiled once. `errors` makes sentences of what SQLite says.
+statements that are compiled once. `errors` makes sentences of what a database says.
 
 May be called by `node.chain` and everything above it. Read: tables, engine, writer, blocks, chainstate, then the rest.
 

@@ -287,7 +287,7 @@ def ended(orders: list[list[str]], seconds: float) -> list[tuple[int | None, str
                 process.terminate()
                 said, _ = process.communicate(timeout=30)
                 status = None
-            lines = [line for line in said.splitlines() if "store: SQLite says: " not in line]
+            lines = [line for line in said.splitlines() if "store: the database says: " not in line]
             found.append((status, "\n".join(lines)))
     finally:
         for process in running:

@@ -96,7 +96,7 @@ _SERVERS = ("tests.kit.postgres", "tests.kit.net.balancers", "tests.docs.prometh
 
 
 def needs_server(item: pytest.Item) -> bool:
-    """Whether a test runs another program's server: by its database, by a fixture, or since its file uses such a kit's."""
+    """Whether a test runs another program's server: by its database, a fixture, or the kit that its file uses."""
     if not isinstance(item, pytest.Function):
         return False
     runs_on_it = hasattr(item, "callspec") and item.callspec.params.get("database") == POSTGRESQL
