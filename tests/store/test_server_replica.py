@@ -279,3 +279,29 @@ def test_a_plain_role_may_read_a_replica(
         send(node, 0)
         from_replica(node)
         assert len(node.pool()) == 1
+
+
+def test_what_was_kept_by_a_counter_that_has_gone_back_is_kept_no_longer(tmp_path: Path) -> None:
+    """A replica that lagged was promoted. The same number is then of other rows."""
+    with postgres_server() as primary, primary.replica() as replica:
+        database = new_database(primary)
+        replica.wait_for_replay(primary)
+        both = f"postgresql://moneyer@127.0.0.1:{primary.port},127.0.0.1:{replica.port}/{database}"
+        with Node(tmp_path / "node", COIN, database_url=both) as node:
+            send(node, 0)
+            replica.wait_for_replay(primary)
+            replica.stop()
+            answers = KeptAnswers(node.store)
+            send(node, 1)
+            version = answers.version()
+            answers.keep("/pool", version, Rendered(str(sorted(node.pool())).encode()))
+            primary.kill()
+            replica.start()
+            replica.promote()
+            assert len(node.pool()) == 1
+            other = transfer(COIN, ALICE, BOB, 6, 1, 1)
+            assert node.mempool.accept_transfer(other).status == "ready"
+            counters = "SELECT value FROM meta WHERE key = 'changes'"
+            (counter,) = replica.ask(counters, database=database)[0]
+            assert int.from_bytes(counter) == version  # the first connection's is the counter itself
+            assert answers.find("/pool", answers.version()) is None

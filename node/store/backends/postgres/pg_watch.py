@@ -20,6 +20,8 @@ _LISTEN_SECONDS: Final = 1.0
 """How long one wait for a notification lasts; at its end, whether this is closed is looked at."""
 _LOOK_SECONDS: Final = 5.0
 """How long a server may take to tell its counter."""
+_OF_A_CONNECTION: Final = 2**48
+"""More than there are ever commits."""
 _AGAIN_SECONDS: Final = 0.5
 """Between two tries to reach a server that is gone."""
 
@@ -38,6 +40,8 @@ class ServerWatch:
         self._lock = threading.Lock()
         """Of the connection that asks: one look at a time."""
         self._asking: ServerConnection | None = None
+        self._connections = -1
+        """That have asked, less one."""
         self._looks = 0
         """Looks that have begun."""
         self._found: int | psycopg.Error | StoreFailed = 0
@@ -48,7 +52,11 @@ class ServerWatch:
         self._thread.start()
 
     def version(self) -> int:
-        """The counter of changes. Callers that ask at once share a look that began after they asked.
+        """The counter of changes, and which connection told it. Callers that ask at once share a look that began after
+        they asked.
+
+        Behind a lost connection there may be another server, whose counter has gone back (a replica that lagged was
+        promoted): the same number is then of other rows, and nothing that was kept under it holds.
 
         Raises DBAPIError, StoreFailed.
         """
@@ -62,12 +70,12 @@ class ServerWatch:
                     # For all who wait for this look: one after the other they would wait far longer.
                     self._found = error.with_traceback(None)
                     self._drop()
-            found = self._found
+            found, connection = self._found, self._connections
         if isinstance(found, Exception):
             with as_sqlalchemy(COUNTER.encode()):
                 raise found
         self._on_version(found)
-        return found
+        return found + connection * _OF_A_CONNECTION
 
     def _look(self) -> int:
         kept = self._asking
@@ -77,6 +85,7 @@ class ServerWatch:
             except psycopg.Error:  # the server was restarted, say
                 self._drop()
         self._asking = connect(self._conninfo)
+        self._connections += 1
         return number_in(self._asking.message(COUNTER.encode(), _LOOK_SECONDS))
 
     def _drop(self) -> None:
