@@ -90,14 +90,15 @@ _NEWEST = Query(
 )
 _up = _MAIN.where(blocks.c.height >= bindparam("start")).order_by(blocks.c.height)
 _OLDEST = Query(_up.limit(bindparam("at_most", type_=Integer)))
-_OLDEST_WHOLE = Query(
-    select(*_COLUMNS, bodies.c.body)
+_BODIES = Query(
+    select(blocks.c.height, blocks.c.header, bodies.c.body)
     .join_from(blocks, bodies)
     .where(blocks.c.main_chain, blocks.c.height >= bindparam("start"), blocks.c.height < bindparam("end"))
     .order_by(blocks.c.height, bodies.c.first)
 )
-_HEADER = 7
-"""Place of the header in `_COLUMNS`."""
+_PORTION = 500
+_PORTION_BYTES = 2_000_000
+"""Blocks, and bytes of theirs, that one statement reads: a server sends all that was asked for, wanted or not."""
 _NO_HEIGHT = 2**32
 """Above every block: heights have 32 bits on the wire."""
 _BY_HASHES = Among(_ROW, blocks.c.block_hash)
@@ -226,13 +227,38 @@ def oldest_first(conn: Connection, from_height: int, limit: int) -> list[BlockRo
 
 def oldest_whole(conn: Connection, from_height: int, limit: int) -> Iterator[tuple[BlockRow, bytes]]:
     """`oldest_first` with each block as on the wire, one after the other. Raises StoreDamaged where one has no body."""
-    found = _OLDEST_WHOLE.rows(conn, start=from_height, end=from_height + limit)
-    for height, (_, parts) in enumerate(groupby(found, lambda row: row[0]), from_height):
-        first, *others = parts
-        row = _row(first[:-1])
-        if row.height != height:
-            raise StoreDamaged(f"the database has no body for the block at height {height}")
-        yield row, b"".join((first[_HEADER], first[-1], *(part[-1] for part in others)))
+    end = from_height + limit
+    while from_height < end:
+        asked = min(end - from_height, _PORTION)
+        rows = oldest_first(conn, from_height, asked)
+        for some in _portions(rows):
+            yield from _with_bodies(conn, some)
+        if len(rows) < asked:
+            return
+        from_height = rows[-1].height + 1
+
+
+def _portions(rows: Sequence[BlockRow]) -> Iterator[Sequence[BlockRow]]:
+    """Neighbours of at most _PORTION_BYTES, or one block."""
+    begin = size = 0
+    for i, row in enumerate(rows):
+        size += row.size
+        if size > _PORTION_BYTES and i > begin:
+            yield rows[begin:i]
+            begin, size = i, row.size
+    if rows:
+        yield rows[begin:]
+
+
+def _with_bodies(conn: Connection, rows: Sequence[BlockRow]) -> Iterator[tuple[BlockRow, bytes]]:
+    found = _BODIES.rows(conn, start=rows[0].height, end=rows[-1].height + 1)
+    wholes = groupby(found, lambda row: row[0])
+    for row in rows:
+        height, parts = next(wholes, (None, iter(())))
+        if height != row.height:
+            raise StoreDamaged(f"the database has no body for the block at height {row.height}")
+        _, header, *first = next(parts)
+        yield row, b"".join((header, *first, *(part[-1] for part in parts)))
 
 
 def raw(conn: Connection, block_hash: bytes) -> bytes | None:
