@@ -1,4 +1,4 @@
-"""The database, by SQLAlchemy Core: an SQLite file of one node, or a PostgreSQL server's for processes on many machines.
+"""The database, by SQLAlchemy Core: an SQLite file of one node, or a PostgreSQL server's for many machines.
 
 Functions take a connection and never commit. `engine.Store` opens a data folder, gives snapshots to read (`read`) and
 runs jobs that write (`write`, `submit`, `write_item`); what a job did is durable when its caller hears of it.
