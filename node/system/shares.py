@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from queue import SimpleQueue
@@ -354,6 +354,8 @@ SHORT_READS: Final = Bound(
     wait_seconds=5.0,
     queue=68,
 )
+SHORT_READS_OF_SERVER: Final = replace(SHORT_READS, total=12, each=4, reserve=2, queue=17)
+"""In its place where the database is a server's: there a read waits for answers most of its time (docs/scale.md)."""
 WRITES: Final = Bound(
     "writes",
     "a call that changes something, or tries whether it could, until that is on the disk",

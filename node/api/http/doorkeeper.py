@@ -17,7 +17,15 @@ from contextlib import closing, suppress
 from time import monotonic
 from typing import Final
 
-from ...system.shares import CONNECTIONS, HTTP_BOUNDS, Bound, Shares, address_key
+from ...system.shares import (
+    CONNECTIONS,
+    HTTP_BOUNDS,
+    SHORT_READS,
+    SHORT_READS_OF_SERVER,
+    Bound,
+    Shares,
+    address_key,
+)
 from .connections import connections_of, count_files, shut_all
 
 BUSY_SECONDS: Final = 10.0
@@ -32,8 +40,11 @@ log = logging.getLogger("moneyer.api")
 class Places:
     """The places of one node, by bound."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_server: bool = False) -> None:
+        """`of_server`: the node's database is a server's."""
         self._shares = {bound.name: Shares(bound) for bound in HTTP_BOUNDS}
+        if of_server:
+            self._shares[SHORT_READS.name] = Shares(SHORT_READS_OF_SERVER)
 
     def of(self, bound: Bound) -> Shares:
         return self._shares[bound.name]

@@ -117,13 +117,25 @@ class Flight:
             turn.release()
 
 
+_CHEAP: Final = (SHORT_READS.name, WRITES.name)
+
+
 class Flights:
-    """The requests under way of one node. `port`: the server's; the others are seconds, shorter in tests."""
+    """The requests under way of one node.
+
+    `port`: that it listens on; `of_server`: as of `Places`; the others are seconds, shorter in tests.
+    """
 
     def __init__(
-        self, port: int, deadline: float = DEADLINE, large_seconds: float = LARGE_SECONDS, grace: float = GRACE
+        self,
+        port: int,
+        deadline: float = DEADLINE,
+        large_seconds: float = LARGE_SECONDS,
+        grace: float = GRACE,
+        *,
+        of_server: bool = False,
     ) -> None:
-        self.places = Places()
+        self.places = Places(of_server=of_server)
         self.requests = self.places.of(REQUESTS)
         self._refusals = self.places.of(REFUSALS)
         self._small = self.places.of(SMALL_BODIES)
@@ -232,7 +244,7 @@ class Flights:
         asked = monotonic()
         place = shares.take(flight.remote, trusted=flight.trusted)
         # The call of a few rows costs less than a look at who made it.
-        if shares.bound not in (SHORT_READS, WRITES) and monotonic() - asked > _WAITED:
+        if shares.bound.name not in _CHEAP and monotonic() - asked > _WAITED:
             try:
                 self.check_caller(flight)
             except CallerGone:

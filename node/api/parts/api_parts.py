@@ -48,7 +48,7 @@ class ApiParts:
     @classmethod
     def of(cls, node: Node) -> ApiParts:
         """The parts for one node. Raises StoreUnavailable."""
-        flights, feed = Flights(node.config.port), Feed(node)
+        flights, feed = Flights(node.config.port, of_server=node.config.database_url is not None), Feed(node)
         callers = Callers(node.config.trusted_proxies)
         return cls(
             callers=callers,
