@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -205,3 +206,18 @@ def test_who_uses_a_database_is_seen_whatever_its_url_says(fresh_database: str, 
         database = ServerDatabase(Config(tmp_path, database_url=fresh_database))
         with closing(database), pytest.raises(StoreRefused, match="stop them first"):
             database.check_alone()
+
+
+def test_a_machine_whose_clock_is_wrong_makes_no_process_forgotten(
+    fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process's row it is found out whether a commit came about whose answer was lost."""
+    with Node(tmp_path / "first", COIN, database_url=fresh_database) as node:
+        node.store.write(lambda conn: meta.put(conn, "here", b"1"))
+        with monkeypatch.context() as wrong:
+            wrong.setattr(time, "time", lambda: 4_000_000_000.0)
+            with Node(tmp_path / "second", COIN, database_url=fresh_database) as other:
+                other.store.write(lambda conn: meta.put(conn, "there", b"1"))
+        with closing(psycopg.connect(fresh_database)) as outside:
+            ((rows,),) = outside.execute("SELECT count(*) FROM processes WHERE committed > 0").fetchall()
+        assert rows == 2

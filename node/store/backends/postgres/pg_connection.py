@@ -34,6 +34,8 @@ ALIVE_CLASS: Final = 0x4D4F4E46
 """First number of the locks by which processes are known to live; the second is a process's in `processes`."""
 COUNTER: Final = "SELECT value FROM meta WHERE key = 'changes'"
 """The number of commits that changed something, 8 bytes big-endian."""
+_NOW: Final = b"extract(epoch FROM now())::bigint"
+"""Unix seconds by the server's clock: one machine's wrong clock must not make others' rows look old."""
 _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _READ_COUNTED: Final = _READ + b"; " + COUNTER.encode()
 _READ_LONG: Final = _READ + (
@@ -447,13 +449,13 @@ class WritingConnection(ServerConnection):
                 self.message(b"COMMIT")
                 return
             self.touched += 1  # by a function, say
-        number, now = self._counter + 1, int(time.time())
+        number = self._counter + 1
         # The first part can only fail as a whole; only behind it is the end in doubt.
         self.message(
             b"UPDATE meta SET value = '\\x%016x' WHERE key = 'changes'; "
-            b"INSERT INTO processes VALUES (%d, 'store', '', %d, %d, %d) "
+            b"INSERT INTO processes VALUES (%d, 'store', '', %d, %b, %b) "
             b"ON CONFLICT (number) DO UPDATE SET committed = excluded.committed, seen_at = excluded.seen_at; "
-            b"NOTIFY %s, '%d'" % (number, self.process, number, now, now, CHANNEL.encode(), self.process)
+            b"NOTIFY %s, '%d'" % (number, self.process, number, _NOW, _NOW, CHANNEL.encode(), self.process)
         )
         self._warnings = []
         try:
@@ -528,8 +530,8 @@ def connect_patiently(conninfo: str) -> PatientConnection:
     return connection
 
 
-_FORGET: Final = b"DELETE FROM processes WHERE seen_at < %d"
 _KEPT_SECONDS: Final = 30 * 86_400
+_FORGET: Final = b"DELETE FROM processes WHERE seen_at < %b - %d" % (_NOW, _KEPT_SECONDS)
 """How long the row of a process stays that has neither committed nor said anything."""
 
 
@@ -539,5 +541,5 @@ def connect_to_write(conninfo: str, process: int, busy_seconds: float, *, unsafe
     connection.process, connection.busy_seconds, connection.unsafe = process, busy_seconds, unsafe
     connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_WRITING.format(busy=max(1, round(busy_seconds * 1000))).encode())
-    connection.message(_FORGET % (int(time.time()) - _KEPT_SECONDS))
+    connection.message(_FORGET)
     return connection

@@ -43,7 +43,8 @@ _SETTINGS: Final = (
     "SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3"
 ).encode()
 _SAY: Final = (
-    "INSERT INTO processes (number, kind, status, committed, started_at, seen_at) VALUES (%s, %s, %s, 0, %s, %s) "
+    "INSERT INTO processes (number, kind, status, committed, started_at, seen_at) "
+    "VALUES (%s, %s, %s, 0, extract(epoch FROM now())::bigint, extract(epoch FROM now())::bigint) "
     "ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, status = excluded.status, seen_at = excluded.seen_at"
 )
 
@@ -107,15 +108,14 @@ class ServerPresence(Presence):
         # Shared: of a session that was lost, the server may not know yet.
         connection.execute(f"SELECT pg_advisory_lock_shared({ALIVE_CLASS}, {self._process})")
         said: tuple[str, bytes] | None = None
-        started = said_at = 0.0
+        said_at = 0.0
         is_told = False
         while not self._closed.is_set():
             self._wake.clear()
             has_turn = self._has_turn or (self._on_turn is not None and _takes_turn(connection))
-            now, saying = time.time(), (PEER if has_turn else self._kind, self._status)
+            now, saying = time.monotonic(), (PEER if has_turn else self._kind, self._status)
             if saying != said or now - said_at > _ROW_SECONDS:
-                started = started or now
-                connection.execute(_SAY, (self._process, *saying, int(started), int(now)))
+                connection.execute(_SAY, (self._process, *saying))
                 said, said_at = saying, now
             elif has_turn == self._has_turn:
                 connection.execute("SELECT 1")
