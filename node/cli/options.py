@@ -67,10 +67,23 @@ data_folder = option(
     metavar="DIR",
     help="The node's data folder.  [default: this folder, else that of your network that runs]",
 )
+
+
+def server_url(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """For options that take a URL of a server's database: what is none is refused before anything begins."""
+    from ..store.opening.server_url import check_url, need_psycopg
+
+    if given is None:
+        return None
+    need_psycopg()
+    return usage(check_url, given)
+
+
 database = option(
     "--database",
     envvar=DATABASE_VARIABLE,
     metavar="URL",
+    callback=server_url,
     help="The chain is in this PostgreSQL database, and not in a data folder: postgresql://USER@HOST/NAME.",
 )
 unsafe_database = option(

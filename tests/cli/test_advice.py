@@ -34,6 +34,8 @@ VALUES = {
     "{bash|zsh|fish}": "bash",
 }
 """What stands for a number or a word of a list where a text shows how a command is written."""
+_DATABASE = "postgresql://moneyer@db.example/beach"
+"""What stands for `URL`, or for what code puts in, behind `--database`."""
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
@@ -82,6 +84,7 @@ def _advice() -> Iterator[tuple[str, str]]:
 def _words(text: str) -> list[str]:
     """As a shell splits them: no comment, no redirection, one of each pair of alternatives."""
     text = re.split(r"\s{2,}(?=\S)| [>|&] ?|  #| # ", text)[0].rstrip(" &:.,")
+    text = re.sub(r"(?<=--database )(URL|1)\b", _DATABASE, text)
     words = shlex.split(text.replace("[,", ","))
     return [VALUES.get(word, word.strip("[]")) for word in words if word not in ("…", "...", "[OPTIONS]")]
 

@@ -159,7 +159,6 @@ def test_what_is_no_source_is_a_sentence(folder: Path, url: str, tmp_path: Path)
         (tmp_path / "text.db", "no database"),
         (url, "is empty"),
         ("postgresql://moneyer@127.0.0.1:1/x", "does not answer"),
-        ("postgresql://moneyer@127.0.0.1", "names no database"),
     ):
         assert words in refusal(moneyer("db", "copy", source, tmp_path / "new")), source
         assert not (tmp_path / "new").exists()
@@ -174,7 +173,7 @@ def test_without_psycopg_what_to_install_is_said(
     url = "postgresql://127.0.0.1/beach"
     for words in (("verify", "--database"), ("db", "upgrade", "--database"), ("db", "copy", str(folder))):
         assert run([*words, url]) == 1
-        assert "pip install 'moneyer[postgresql]'" in capsys.readouterr().err
+        assert f"`{sys.executable} -m pip install 'psycopg[binary]" in capsys.readouterr().err
 
 
 def test_a_terminal_sees_how_far_it_is_and_a_pipe_nothing(folder: Path, url: str) -> None:
@@ -224,3 +223,13 @@ def test_a_dump_of_the_server_is_restored_as_the_pages_say(
         store.close()
     moved = asked("db", "copy", again, tmp_path / "copy.db")
     assert moved["height"] == 31
+
+
+@pytest.mark.parametrize(
+    "typed", ["POSTGRESQL://a:{}@db.example/x", "mysql://a:{}@b/c", "postgresql:a:{}@b/c", "postgres://a:{}@b"]
+)
+def test_what_is_no_url_of_a_server_becomes_no_folder(folder: Path, typed: str) -> None:
+    said = refusal(moneyer("db", "copy", folder, typed.format(SECRET), cwd=folder.parent), 2)
+    assert "as postgresql://moneyer@db.example/beach" in said or "as in postgresql://moneyer@db.example/beach" in said
+    assert SECRET not in said
+    assert [each.name for each in folder.parent.iterdir()] == [folder.name]

@@ -29,7 +29,9 @@ def data(tmp_path: Path) -> Path:
         (("--role", "peer"), "a file is for one node"),
         (("--read-database", NOBODY), "name that with --database"),
         (("--database", NOBODY, "--lab"), "snapshots, which are files"),
-        (("--database", "mysql://a/b"), "takes a URL such as postgresql://"),
+        (("--database", "mysql://a/b"), "one such as postgresql://"),
+        (("--database", "POSTGRESQL://a@127.0.0.1/b"), "one such as postgresql://"),
+        (("--database", NOBODY, "--read-database", "chain.db"), "one such as postgresql://"),
         (("--database", "postgresql://a@127.0.0.1"), "names no database"),
         (("--database", NOBODY), "see that the server runs"),
         (("--role", "boss"), "--role must be all, api or peer"),
@@ -64,7 +66,7 @@ def test_a_worker_without_a_folder_has_to_know_whom_it_pays() -> None:
 def test_a_url_that_is_none_is_refused_at_once(command: str) -> None:
     given = ["--address", "easy1"] if command == "worker" else ["--port", str(free_port())]
     answer = moneyer(command, *given, env={"MONEYER_NODE_DATABASE": "postgresql://:pass@127.0.0.1"})
-    assert answer.returncode == 1
+    assert answer.returncode == 2, "a wrong option stays wrong: systemd must not try again"
     assert "names no database" in answer.stdout + answer.stderr
 
 

@@ -16,9 +16,10 @@ from moneyer.node.core.errors import MoneyerError
 from moneyer.node.core.types import Transfer
 from moneyer.node.store import mining, peers
 from moneyer.node.store.copying.copy_chain import Copied, copy_chain
-from moneyer.node.store.copying.copy_ends import SERVER_SCHEMES, End
+from moneyer.node.store.copying.copy_ends import End
 from moneyer.node.store.copying.copy_file import FileEnd, FolderEnd
 from moneyer.node.store.copying.copy_server import ServerEnd
+from moneyer.node.store.opening.server_url import is_url
 from moneyer.node.store.peers import PeerRow
 from moneyer.node.store.tables import metadata
 from moneyer.node.store.unconfirmed import entries
@@ -94,7 +95,7 @@ def rows_of(end: End) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def end_at(text: str) -> End:
-    if text.startswith(SERVER_SCHEMES):
+    if is_url(text):
         return ServerEnd(text)
     return FileEnd(Path(text)) if text.endswith(".db") else FolderEnd(Path(text))
 

@@ -27,6 +27,7 @@ from ..options import (
     no_discovery,
     option,
     passphrase_file,
+    server_url,
     unsafe_database,
     usage,
 )
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     "read_database_url",
     metavar="URL",
     envvar=READ_DATABASE_VARIABLE,
+    callback=server_url,
     help="A streaming replica of it, for reads.",
 )
 @unsafe_database

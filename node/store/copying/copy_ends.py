@@ -17,8 +17,6 @@ from ..tables import mempool as mempool_table
 
 Values = tuple[Any, ...]
 
-SERVER_SCHEMES = ("postgresql://", "postgres://")
-
 NUMBERED: Table = mempool_table
 """The table whose numbers are never given twice: the database keeps the last one, also where its row is gone."""
 

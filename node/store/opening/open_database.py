@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -17,9 +16,10 @@ from ...core.coin import Coin
 from ..backends.backend import Backend
 from ..backends.sqlite import driver as sqlite
 from ..backends.sqlite.engines import FileBackend, refusing
-from ..errors import StoreRefused, refused
+from ..errors import refused
 from . import check, made, schema
 from .check import Look
+from .server_url import need_psycopg
 
 _AT_ONCE_BYTES = 4_000_000
 """A file up to this size is checked whole before it is used, in less than 0.1 s."""
@@ -74,14 +74,6 @@ def opening_of(config: Config, coin: Coin) -> Opening:
         return FileOpening(config, coin)
     need_psycopg()
     return ServerOpening(config, coin)
-
-
-def need_psycopg() -> None:
-    """Raises StoreRefused where it is missing."""
-    if find_spec("psycopg") is None:
-        raise StoreRefused(
-            "a database on PostgreSQL needs psycopg, which is not installed: `pip install 'moneyer[postgresql]'`"
-        )
 
 
 def find_coin(config: Config) -> Coin | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...folders import existing_folder
+from ...options import usage
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -23,9 +24,6 @@ def server_of(database: str | None, *, unsafe: bool = False) -> ServerEnd | None
     """The server's database that `--database` names; None where there is none. Raises StoreRefused."""
     if not database:
         return None
-    from ....store.opening.open_database import need_psycopg
-
-    need_psycopg()
     from ....store.copying.copy_server import ServerEnd
 
     return ServerEnd(database, unsafe=unsafe)
@@ -33,11 +31,12 @@ def server_of(database: str | None, *, unsafe: bool = False) -> ServerEnd | None
 
 def end_of(text: str, *, unsafe: bool = False) -> End:
     """What FROM and TO of a copy name: a server's URL, a data folder, or a file (which has a dot in its name)."""
-    from ....store.copying.copy_ends import SERVER_SCHEMES
     from ....store.copying.copy_file import FileEnd, FolderEnd
+    from ....store.opening.server_url import check_url, is_url, need_psycopg
 
-    if text.startswith(SERVER_SCHEMES):
-        server = server_of(text, unsafe=unsafe)
+    if is_url(text):
+        need_psycopg()
+        server = server_of(usage(check_url, text), unsafe=unsafe)
         assert server is not None  # noqa: S101 - a URL is no empty text
         return server
     path = Path(text)
@@ -48,9 +47,7 @@ def end_of(text: str, *, unsafe: bool = False) -> End:
 def server_config(database: str, *, unsafe: bool = False) -> Config:
     """For what is done on a server without a data folder."""
     from ....config import Config
-    from ....store.opening.open_database import need_psycopg
 
-    need_psycopg()
     return Config(data=Path(), database_url=database, unsafe_database=unsafe)
 
 

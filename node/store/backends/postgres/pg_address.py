@@ -65,7 +65,7 @@ def conninfo(url: str, *, is_replica: bool = False) -> str:
         given = _parts(url)
     except ValueError:
         raise StoreRefused(
-            f"--database takes a URL such as {_EXAMPLE}, and not what was given (letters of a password that mean "
+            f"a database's URL is one such as {_EXAMPLE}, and not what was given (letters of a password that mean "
             "something in a URL are written as %XX)"
         ) from None
     if not given.get("dbname"):
