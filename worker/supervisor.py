@@ -26,6 +26,7 @@ from ..node.store.backends.presence import WORKER, Presence
 from ..node.store.engine import Store, load_coin
 from ..node.store.errors import StoreRefused
 from ..node.store.mining import Mode, parse_mode
+from ..node.store.opening.made import check_not_moved
 from ..node.store.opening.open_database import backend_of
 from ..node.system import logs
 from ..node.system.lifecycle import watch_parent
@@ -158,6 +159,7 @@ def _serve(worker: WorkerConfig, ending: Ending) -> None:
             coin, store = opened
             _mine(worker, coin, store, store.backend.hold(WORKER), ending, engine, speed)
         return
+    check_not_moved(worker.config)
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()

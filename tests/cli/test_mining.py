@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.cli.output import activity
+from moneyer.node.store.opening.made import mark
 from moneyer.worker.reports import shown_rate
 from tests.api.test_mining import worker
 from tests.kit.commands import MONEYER, environment, moneyer, refusal
@@ -32,6 +33,17 @@ def test_whose_node_is_not_there_says_what_it_waits_for(tmp_path: Path, command:
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", [("worker", "--engine", "hashlib"), ("stratum",)])
+def test_whose_chain_has_moved_to_a_server_asks_for_its_url(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Whether or not a node runs on the folder: the file that still lies there is older."""
+    coin = rich_coin()
+    with running(tmp_path / "node", coin) as node:
+        mark(node.config, coin, "postgresql://moneyer@db.example/beach")
+        said = refusal(moneyer(*command, "--data", node.config.data))
+        assert "is in postgresql://moneyer@db.example/beach" in said
+        assert "MONEYER_NODE_DATABASE" in said
 
 
 def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ...node.core.errors import BadCoin, MoneyerError
 from ...node.store.backends.presence import STRATUM, Presence
 from ...node.store.engine import load_coin
 from ...node.store.errors import StoreRefused
+from ...node.store.opening.made import check_not_moved
 from ...node.store.opening.open_database import backend_of
 from ...node.system import logs
 from ...node.system.lifecycle import watch_parent
@@ -71,6 +72,7 @@ async def _main(config: StratumConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    check_not_moved(config.config)
     coin = await _coin_of_server(config, stopped) if config.database_url else None
     if config.database_url is None and not await node_is_up(config, stopped):
         return

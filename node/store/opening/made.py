@@ -22,8 +22,7 @@ def check_not_lost(config: Config) -> None:
     Also where the chain has moved to a server: a node that went on with the file would be a second one of its identity.
     """
     database = config.database
-    if (server := _server_of(config)) is not None:
-        raise _on_server(config, server)
+    check_not_moved(config)
     if database.exists() and not database.is_file():
         raise damaged(database, "a folder, or what else is no file, has its name")
     # The bells are older than the mark: folders of before have them, and only a store makes them.
@@ -31,6 +30,12 @@ def check_not_lost(config: Config) -> None:
     # The database is looked at last: another process that makes this folder now makes it before what is asked above.
     if had_chain and not (database.exists() and database.stat().st_size):
         raise lost(config)
+
+
+def check_not_moved(config: Config) -> None:
+    """Raises StoreRefused where a server's database has the chain of a data folder, and the config does not name it."""
+    if config.database_url is None and (server := _server_of(config)) is not None:
+        raise _on_server(config, server)
 
 
 def _has_log(database: Path) -> bool:
@@ -69,9 +74,9 @@ def _server_of(config: Config) -> str | None:
 def _on_server(config: Config, server: str) -> StoreRefused:
     left = f" ({config.database.name} here is older)" if config.database.exists() else ""
     return StoreRefused(
-        f"the chain of {config.data} is in {server}{left}: give that with --database, or in MONEYER_NODE_DATABASE. To "
-        f"take it back here: `moneyer db anew --data {typed(config.data)}`, then "
-        f"`moneyer db copy {typed(server)} {typed(config.data)}`"
+        f"the chain of {config.data} is in {server}{left}: give that with --database, or in MONEYER_NODE_DATABASE "
+        f"(`moneyer node --data {typed(config.data)} --database {typed(server)}`). To take it back here: "
+        f"`moneyer db anew --data {typed(config.data)}`, then `moneyer db copy {typed(server)} {typed(config.data)}`"
     )
 
 
