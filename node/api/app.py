@@ -91,7 +91,8 @@ _PASS_ON = ("X-Accel-Buffering", "no")
 _NOTHING = Rendered(b"")
 STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _OF_A_PEER = frozenset({"/healthz", "/metrics", "/v1/status", "/v1/coin", "/v1/peers", "/v1/network"})
-"""What a node with `--role peer` serves, beside all that needs peers."""
+"""What a node with `--role peer` serves, beside all that needs peers, and `_STATIC`: its refusals are pages, too."""
+_STATIC = "/static/"
 _MAX_PATH = 1_000
 _NODE_HEADER = "HTTP_" + NODE_HEADER.upper().replace("-", "_")
 _MAX_NODE_ID = 64
@@ -243,7 +244,8 @@ class _Route:
     def _check_role(self) -> None:
         """Where several nodes may have one database. Raises PeersOnly, NoPeersHere, StoreUnavailable."""
         endpoint, turn = self._endpoint, self._node.turn
-        if self._node.config.role == PEER and not endpoint.peers and endpoint.path not in _OF_A_PEER:
+        is_of_a_peer = endpoint.peers or endpoint.path in _OF_A_PEER or endpoint.path.startswith(_STATIC)
+        if self._node.config.role == PEER and not is_of_a_peer:
             raise PeersOnly("this node only speaks to other nodes (--role peer): ask one that serves everybody")
         if endpoint.peers and not turn.speaks:
             speaker = turn.speaker()

@@ -40,8 +40,8 @@ from ...system.decoding import prepare
 from ...system.network import shut
 from . import urls
 from .conditioned import ConditionedLinks, Exchange
-from .errors import BadAnswer, LinkCut, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
-from .urls import PeerUrl
+from .errors import BadAnswer, BadUrl, LinkCut, PeerError, PeerTimeout, PeerUnreachable, Refused, TooLarge
+from .urls import PeerUrl, parse_peer_url
 from .wire import JSON, NODE_HEADER
 
 _CHUNK: Final = 65_536
@@ -202,6 +202,8 @@ class _Session(requests.Session):
 
 class _ErrorBody(msgspec.Struct):
     code: str
+    details: Any = None
+    """Anything: looked at where the code is known."""
 
 
 class _ErrorAnswer(msgspec.Struct):
@@ -330,10 +332,11 @@ def _read(answer: requests.Response, cap: int) -> bytes:
             answer.raw.close()
         answer.close()
     if refused:
+        error = _error_in(body)
         raise Refused(
-            f"the peer refused the request (HTTP {answer.status_code})",
+            f"the peer refused the request (HTTP {answer.status_code}){_why(error)}",
             status=answer.status_code,
-            rule=_known_rule(body),
+            rule=_known_rule(error),
         )
     return body
 
@@ -361,13 +364,27 @@ def _read_capped(answer: requests.Response, cap: int) -> bytes:
     return bytes(body)
 
 
-def _known_rule(body: bytes) -> str | None:
-    """The rule's code in an error answer, if this node knows it; or that of a link that is cut."""
+def _error_in(body: bytes) -> _ErrorBody | None:
     try:
-        code = msgspec.json.decode(body, type=_ErrorAnswer).error.code
+        return msgspec.json.decode(body, type=_ErrorAnswer).error
     except (ValueError, RecursionError):
         return None
-    return code if code in RULES or code == LinkCut.code else None
+
+
+def _known_rule(error: _ErrorBody | None) -> str | None:
+    """The rule's code in an error answer, if this node knows it; or that of a link that is cut."""
+    return error.code if error is not None and (error.code in RULES or error.code == LinkCut.code) else None
+
+
+def _why(error: _ErrorBody | None) -> str:
+    """What a person can do about a refusal, to stand behind the sentence; "" for most. No words of the peer's."""
+    if error is None or error.code != "no_peers_here":
+        return ""
+    speaks = error.details.get("peer") if isinstance(error.details, dict) else None
+    try:
+        return f": ask {parse_peer_url(str(speaks or '')).url}, which speaks to other nodes in its place"
+    except BadUrl:
+        return ": no node of its database speaks to other nodes now"
 
 
 def _broke() -> PeerUnreachable:
