@@ -125,7 +125,11 @@ STATES: Final = {
     "28": Cause(Fault.DISK, "its server does not take this user, or this password", _SETTINGS),
     "3D": Cause(Fault.DISK, "its server has no database of that name", _SETTINGS),
     "3F": Cause(Fault.DISK, "this user has no schema there to keep tables in", "see the user's search_path"),
-    "42501": Cause(Fault.DISK, "this user may not use it", "see what the user may do on the server"),
+    "42501": Cause(
+        Fault.DISK,
+        "this user may not use it",
+        "let the user own the database and its tables (ALTER DATABASE … OWNER TO …)",
+    ),
     "0A000": _READ_ONLY,
     "25006": _READ_ONLY,
     "40": _CONFLICT,
@@ -141,6 +145,8 @@ STATES: Final = {
 }
 """By the beginning of PostgreSQL's SQLSTATE, the longest that fits
 (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+_OF_RIGHTS: Final = (STATES["3F"], STATES["42501"])
+"""What the URL is not to blame for."""
 _WORDS: Final = (
     ("too many (clients|connections)|connection slots are reserved", "53300"),
     ("authentication failed|no password supplied|pg_hba.conf|role .* does not exist|not permitted to log in", "28"),
@@ -148,6 +154,7 @@ _WORDS: Final = (
     ("permission denied", "42501"),
 )
 """What a server says that lets nobody in, in English; in another language it is taken for one that does not answer."""
+_GUESSES: Final = re.compile(r"\s*(This probably means .*?request\.|Is the server running .*?\?)", re.DOTALL)
 _UNKNOWN: Final = Cause(Fault.UNKNOWN, "what is in it cannot be read")
 _NOTE_SECONDS: Final = 60.0
 _noted: dict[Fault, float] = {}
@@ -171,8 +178,13 @@ def _server_cause(original: Any) -> Cause:
     begins = (state[:length] for length in (5, 3, 2))
     cause = next((STATES[each] for each in begins if each in STATES), _UNKNOWN)
     if cause.fault not in (Fault.BUSY, Fault.CONFLICT):
-        note(cause.fault, f"{original} ({state or type(original).__name__})")
+        note(cause.fault, f"{words(original)} ({state or type(original).__name__})")
     return cause
+
+
+def words(error: BaseException) -> str:
+    """A server's or libpq's error in one line, without what libpq guesses and asks behind it."""
+    return " ".join(_GUESSES.sub("", str(error)).split())[:300] or type(error).__name__
 
 
 def _state_of_words(original: Any) -> str:
@@ -214,10 +226,7 @@ def refused(database: Path | str, error: BaseException) -> StoreRefused:
     database as it is shown."""
     cause = cause_of(error)
     if isinstance(database, str) and cause.fault in (Fault.LOST, Fault.DISK, Fault.BUSY, Fault.CONFLICT):
-        return StoreRefused(
-            f"{database} cannot be opened ({cause.words}): see that the server runs, and that its address, database, "
-            "user and password are right"
-        )
+        return not_taken(f"{database} cannot be opened", cause)
     if cause.fault is Fault.BUSY:
         return StoreRefused(f"{database} is in use by another process for long: try again when it is done")
     if cause.fault is Fault.DISK:
@@ -225,6 +234,12 @@ def refused(database: Path | str, error: BaseException) -> StoreRefused:
             f"{database} cannot be opened ({cause.words}): see that its folder can be written and has room"
         )
     return damaged(database, cause.words)
+
+
+def not_taken(what: str, cause: Cause) -> StoreRefused:
+    """Of a server, whose words say little about what is wrong with a URL. `what`: a clause, with the database in it."""
+    see = "see that the server runs and has room, and that its address, database, user and password are right"
+    return StoreRefused(f"{what} ({cause.words}): {cause.see if cause in _OF_RIGHTS else see}")
 
 
 def damaged(database: Path | str, how: str) -> StoreRefused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from moneyer.node.core import codec
 from tests.kit.chains import ChainBuilder
+from tests.kit.commands import moneyer, refusal
 from tests.kit.postgres.cluster import PostgresServer
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
@@ -45,6 +47,15 @@ def test_one_of_two_nodes_speaks_to_others_and_the_other_says_who_does(here: Mac
     assert other.get("/v1/status").json["chain_id"] == speaker.get("/v1/status").json["chain_id"]
 
 
+def test_who_joins_at_a_node_without_the_turn_is_told_whom_to_ask(here: Machines, tmp_path: Path) -> None:
+    nodes = [here.node(), here.node()]
+    speaker = one_that_speaks(nodes)
+    other = next(node for node in nodes if node is not speaker)
+    said = refusal(moneyer("join", other.url, "--data", tmp_path / "friend", "--open"), 4)
+    assert f"ask {speaker.url}, which speaks to other nodes in its place" in said
+    assert moneyer("join", speaker.url, "--data", tmp_path / "friend", "--open").returncode == 0
+
+
 def test_another_node_takes_over_from_one_that_is_killed(here: Machines) -> None:
     nodes = [here.node(), here.node(), here.node()]
     while len(nodes) > 1:
@@ -76,6 +87,9 @@ def test_a_node_of_each_role_does_what_it_is_for(here: Machines) -> None:
     assert peer.get("/v1/blocks").code == "peers_only"
     for path in ("/healthz", "/metrics", "/v1/status", "/v1/coin", "/v1/peers"):
         assert peer.get(path).status == 200, path
+    styles = re.search(r'href="(/static/[^"]+/app\.css)"', api.get("/").body.decode())
+    assert styles is not None
+    assert peer.get(styles[1]).status == 200, "a browser shows its refusal as a page"
     assert "moneyer_speaks_to_peers 1.0" in peer.get("/metrics").body.decode()
     assert "moneyer_speaks_to_peers 0.0" in api.get("/metrics").body.decode()
 
@@ -116,3 +130,18 @@ def test_a_server_that_is_started_anew_gets_one_speaker_again(tmp_path: Path, fa
             here.worker("--mode", "instant")
             submit(nodes[0], codec.encode_transaction(ChainBuilder(here.coin).transfer(ALICE, BOB, 5, fee=1)))
             far.wait_for_height(1, HUNG_SECONDS)
+
+
+def test_a_server_that_is_away_is_told_once_and_so_is_its_return(tmp_path: Path) -> None:
+    with PostgresServer() as server:
+        with server.connect() as connection:
+            connection.execute("CREATE DATABASE beach")
+        with machines(tmp_path, server.url("beach"), rich_coin()) as here:
+            node = here.node("api")
+            server.stop()
+            wait_until(lambda: "events: the database cannot be reached now" in node.log, 30, "the loss to be told")
+            server.start()
+            wait_until(lambda: "events: all well again" in node.log, 30, "its end to be told")
+            assert node.log.count("events: the database cannot") == 1
+            assert "This probably means" not in node.log
+            assert "Is the server running" not in node.log

@@ -53,6 +53,8 @@ class Feed:
         self._follower = TipFollower(node.store)
         self._followers: tuple[Pool, Table] | None = None
         self._stumbled = False
+        self._trouble = ""
+        """What was said to the log of the looks that fail now."""
         self._news = threading.Condition()  # guards what follows
         self._ring: deque[bytes] = deque()
         self._most = ring
@@ -191,7 +193,9 @@ class Feed:
             pause.wait(_PAUSE if self._followers else _IDLE_PAUSE)
 
     def _stumble(self, why: str, pause: threading.Event) -> None:
-        log.warning("events: %s; looking again", why)
+        if why != self._trouble:  # said once, not at every look: a server may be away for hours
+            self._trouble = why
+            log.warning("events: %s; looking again", why)
         self._stumbled = True
         pause.wait(_LOOK)
 
@@ -210,6 +214,9 @@ class Feed:
                 tip = move.new if move is not None else self._follower.tip
                 news.append((RESET, reset(tip, reason)))
         self._stumbled = False
+        if self._trouble:
+            self._trouble = ""
+            log.info("events: all well again")
         if move is not None:
             for listener in self._listeners:
                 listener(move)

@@ -16,7 +16,7 @@ from ...system.advice import typed
 from ..backends.postgres.pg_address import conninfo, shown
 from ..backends.postgres.pg_connection import OPENING_LOCK, WRITERS_LOCK, connect_patiently
 from ..backends.postgres.pg_engines import open_plainly
-from ..errors import Fault, StoreDamaged, StoreLost, StoreRefused, cause_of, damaged, refused
+from ..errors import Fault, StoreDamaged, StoreLost, StoreRefused, cause_of, damaged, not_taken, refused
 from ..opening import schema
 from ..opening.check import Look, look_at
 from ..opening.server_database import check_server
@@ -120,10 +120,7 @@ class ServerEnd(End):
             cause = cause_of(error)
             if cause.fault in (Fault.DAMAGE, Fault.UNKNOWN):
                 raise refused(self._shown, error) from None
-            raise StoreRefused(
-                f"{self._shown} {what} ({cause.words}): see that the server runs and has room, and that its address, "
-                "database, user and password are right"
-            ) from None
+            raise not_taken(f"{self._shown} {what}", cause) from None
 
     def _revision(self, conn: Connection) -> str | None:
         found = schema.revision_of(conn)

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, Pool, StaticPool
 
-from ...errors import StoreFailed, log
+from ...errors import StoreFailed, log, words
 from .pg_connection import PatientConnection, ServerConnection, WritingConnection, connect, connect_to_write
-from .pg_replica import ReplicaOf, words
+from .pg_replica import ReplicaOf
 
 _KEPT_READERS: Final = 8
 """Reading connections that stay open, to each server."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import BigInteger, LargeBinary, String, bindparam, text
 
-from ...errors import log
+from ...errors import log, words
 from ..presence import MOST_SAID, PEER, Living, Presence
 from .pg_connection import ALIVE_CLASS, PEER_LOCK
 from .pg_engines import ServerReaders
@@ -137,10 +137,9 @@ class ServerPresence(Presence):
 
     def _say_trouble(self, error: BaseException) -> None:
         """Once, not at every try."""
-        words = " ".join(str(error).split())[:200] or type(error).__name__
         if not self._trouble and not self._closed.is_set():
-            log.info("the database does not know that this process lives (%s): trying again", words)
-        self._trouble = words
+            log.info("the database does not know that this process lives (%s): trying again", words(error))
+        self._trouble = words(error)
 
 
 def _takes_turn(connection: _Session) -> bool:

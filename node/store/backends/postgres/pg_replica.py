@@ -6,7 +6,7 @@ from typing import Final
 
 import psycopg
 
-from ...errors import StoreRefused, log
+from ...errors import StoreRefused, log, words
 from .pg_address import conninfo as libpq_words
 from .pg_address import shown
 from .pg_connection import ServerConnection, connect
@@ -71,8 +71,3 @@ def check_replica(primary_url: str, replica_url: str) -> None:
         )
     if not follows:
         log.warning("%s follows no other server (was it promoted?): reads go to the primary", name)
-
-
-def words(error: BaseException) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

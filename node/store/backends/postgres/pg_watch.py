@@ -11,10 +11,9 @@ from typing import Final
 
 import psycopg
 
-from ...errors import StoreFailed, log
+from ...errors import StoreFailed, log, words
 from .pg_connection import CHANNEL, COUNTER, ServerConnection, connect, number_in
 from .pg_engines import as_sqlalchemy
-from .pg_replica import words
 
 _LISTEN_SECONDS: Final = 1.0
 """How long one wait for a notification lasts; at its end, whether this is closed is looked at."""
