@@ -15,6 +15,7 @@ from moneyer.node.store import mining
 from moneyer.worker import miner as worker_miner
 from moneyer.worker.shared.paced_pool import PacedPool
 from tests.kit.chains import ChainBuilder
+from tests.kit.commands import moneyer
 from tests.kit.mining.miners import Miner
 from tests.kit.mining.workers import MILD
 from tests.kit.nodes import Node
@@ -62,6 +63,7 @@ def test_who_lives_is_told_and_whoever_is_killed_is_not(here: Machines) -> None:
         lambda: (now := node.get("/v1/mining").json["worker"])["processes"] == 3 and now, 30, "what both say"
     )
     assert said["alive"], said["mode"] == "continuous"
+    assert "2, on the node's database" in moneyer("mining", "--node", node.url).stdout
     assert "moneyer_workers 2.0" in node.get("/metrics").body.decode()
     servers = [here.stratum(free_port()) for _ in range(2)]
     wait_until(lambda: (node.get("/v1/mining").json["stratum"] or {}).get("servers") == 2, 60, "two servers")

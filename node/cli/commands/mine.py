@@ -176,13 +176,15 @@ def _show(url: str, answer: dict[str, Any]) -> None:
 
     worker, stratum = answer["worker"], answer["stratum"]
     rows = [("node", url), ("mode", answer["mode"].replace(" ", ":")), ("worker", _worker(worker))]
+    if worker["count"] > 1:
+        rows.insert(2, ("workers", f"{worker['count']}, on the node's database; what follows is the sum"))
     if worker["alive"]:
         rows.append(("found", f"{counted(worker['blocks'], 'block')}, {worker['stale']} came too late"))
     if stratum is not None:
         rows.append(
             (
                 "stratum",
-                f"port {stratum['port']}: {counted(stratum['connections'], 'miner')}, {_rate(stratum['hashrate'])}, "
+                f"{_servers(stratum)}: {counted(stratum['connections'], 'miner')}, {_rate(stratum['hashrate'])}, "
                 f"{counted(stratum['accepted'], 'share')}, {counted(stratum['blocks'], 'block')}",
             )
         )
@@ -207,6 +209,10 @@ def _show(url: str, answer: dict[str, Any]) -> None:
             cut=("miner",),
             drop=("last share", "refused", "stale"),
         )
+
+
+def _servers(stratum: dict[str, Any]) -> str:
+    return f"{stratum['servers']} servers" if stratum["servers"] > 1 else f"port {stratum['port']}"
 
 
 def _worker(worker: dict[str, Any]) -> str:
