@@ -14,6 +14,8 @@ from moneyer.node.core.codec import show
 from tests.kit.chains import burn, issue, key, mint, pay
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 
+pytestmark = pytest.mark.both_databases
+
 COIN = rich_coin(rules=2)
 NAME = "EASY \u202ecoin\u2067 🎟"
 """Of an asset that would be taken for the coin, and turns what follows it round."""
@@ -25,7 +27,7 @@ MANY = key("many")
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def node(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """One asset with a history, and 10,000 of which BOB sent one unit each to `MANY`."""
     with running(tmp_path_factory.mktemp("assets") / "node", COIN) as each:
         each.extend(transfers=[MADE, pay(COIN, ALICE, BOB, 30, bytes.fromhex(EASY), 1, 1)])

@@ -15,7 +15,6 @@ import pytest
 
 from moneyer.node.api.feed.changes import MAX_BLOCKS
 from moneyer.node.api.feed.feed import Behind, Feed
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.types import Block
@@ -23,9 +22,12 @@ from moneyer.node.service import Node
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.events import Listener, listening
 from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.databases import node_config
 from tests.kit.nodes import place_coin
 from tests.kit.running import ALICE, BOB, PROMISED, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +37,8 @@ from pathlib import Path
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config
 from moneyer.node.store.engine import Store, load_coin
-config = Config(data=Path(sys.argv[1]))
+
+config = Config(data=Path(sys.argv[1]), database_url=sys.argv[2] or None)
 store = Store.open(config, load_coin(config), check_file=False)
 raws = [bytes.fromhex(line) for line in sys.stdin]
 print(Chain(store).accept_blocks(raws, int(time.time()))[-1].height)
@@ -46,7 +49,7 @@ store.close()
 def accept_elsewhere(node: RunningNode, blocks: Sequence[Block]) -> None:
     """Connect blocks in a process of its own, as the worker does."""
     done = subprocess.run(
-        [sys.executable, "-c", _ACCEPT, str(node.config.data)],
+        [sys.executable, "-c", _ACCEPT, str(node.config.data), node.config.database_url or ""],
         input="\n".join(codec.encode_block(block).hex() for block in blocks),
         capture_output=True,
         text=True,
@@ -202,7 +205,7 @@ def test_an_id_of_before_a_restart_is_answered_by_a_reset(tmp_path: Path) -> Non
 def test_a_ring_that_has_moved_on_is_said_to_who_was_too_slow(tmp_path: Path) -> None:
     coin = rich_coin()
     place_coin(tmp_path, coin)
-    node = Node.open(Config(data=tmp_path, development=True, min_fee=0, manual=True))
+    node = Node.open(node_config(tmp_path, development=True, min_fee=0, manual=True))
     feed = Feed(node, ring=2)
     feed.start()
     chain = ChainBuilder(coin)
@@ -241,6 +244,7 @@ def test_more_than_can_be_told_at_once_is_a_reset(fresh: RunningNode, heard: Lis
     assert len(heard.of("block")) == 1
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 def test_head_opens_no_stream(node: RunningNode) -> None:
     wait_until(lambda: metric(node, "moneyer_event_clients") == 0, 30, "the streams of other tests to be gone")
     answer = node.call("HEAD", "/v1/events")
@@ -248,17 +252,20 @@ def test_head_opens_no_stream(node: RunningNode) -> None:
     assert metric(node, "moneyer_event_clients") == 0
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 def test_what_is_no_query_of_this_call_is_refused(node: RunningNode) -> None:
     assert node.get("/v1/events?since=5").code == "bad_query"
     assert node.get(f"/v1/events?last_event_id={'x' * 101}").code == "bad_field"
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 def test_silence_is_broken_by_a_comment(node: RunningNode) -> None:
     with listening(node.port) as heard:
         wait_until(lambda: b":\n" in heard.lines, 30, "a heartbeat")
         assert heard.events == []
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 def test_too_many_clients_are_refused_and_the_others_still_answered(fresh: RunningNode) -> None:
     each = EVENT_STREAMS.each
     with contextlib.ExitStack() as stack:
@@ -278,6 +285,7 @@ def test_too_many_clients_are_refused_and_the_others_still_answered(fresh: Runni
     wait_until(lambda: metric(fresh, "moneyer_event_clients") == 0, 30, "their going to be noticed")
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its own connections")
 def test_a_client_that_reads_nothing_is_dropped_and_no_other_waits_for_it(fresh: RunningNode) -> None:
     with silent_stream(fresh, buffer=4_096) as slow, listening(fresh.port) as heard:
@@ -305,6 +313,7 @@ def test_a_node_ends_at_once_with_streams_open(tmp_path: Path) -> None:
         wait_until(lambda: all(listener.ended for listener in listeners), 3, "the streams to end")
 
 
+@pytest.mark.sqlite_only("it is about HTTP")
 def test_the_document_names_the_stream(node: RunningNode) -> None:
     answers = node.get("/openapi.json").json["paths"]["/v1/events"]["get"]["responses"]
     assert list(answers["200"]["content"]) == ["text/event-stream"]

@@ -14,6 +14,8 @@ from tests.kit.running import ALICE, BOB, RunningNode, running
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 Labels = tuple[tuple[str, str], ...]
 
 

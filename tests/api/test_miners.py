@@ -15,10 +15,13 @@ from moneyer.node.core.codec import show
 from moneyer.node.core.types import Coinbase
 from tests.api.test_mining import height, worker
 from tests.kit.chains import ChainBuilder, transfer
+from tests.kit.databases import database_words
 from tests.kit.mining.stratum import Stratum
 from tests.kit.nodes import Node
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 
 def sha256d(data: bytes) -> bytes:
@@ -26,7 +29,7 @@ def sha256d(data: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def mined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def mined(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node with a worker, of a coin that takes some thousand hashes a block."""
     folder = tmp_path_factory.mktemp("mined") / "node"
     with running(folder, rich_coin(pow_limit=0x1F7FFFFF)) as node, worker(node):
@@ -62,7 +65,7 @@ def test_a_worker_is_switched_while_it_runs(mined: RunningNode) -> None:
 
 
 def test_miners_of_the_stratum_server_are_shown(mined: RunningNode) -> None:
-    server = Stratum(mined.config.data, "--difficulty", "0.0000001")
+    server = Stratum(mined.config.data, *database_words(mined.config), "--difficulty", "0.0000001")
     try:
         server.wait_ready()
         with server.started("miner.shown") as miner:

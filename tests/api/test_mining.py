@@ -11,27 +11,35 @@ import pytest
 
 from moneyer.node.service import Node
 from moneyer.node.store import mining
+from moneyer.node.store.backends.presence import WORKER
 from moneyer.node.store.engine import Store
-from moneyer.node.system import locks
 from tests.kit.chains import easy_coin, transfer
+from tests.kit.databases import database_words
 from tests.kit.running import ALICE, BOB, RunningNode, running
 from tests.kit.system import warm
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
+
+
+def has_worker(node: RunningNode) -> bool:
+    return node.get("/v1/status").json["worker"]["alive"] is True
 
 
 @contextlib.contextmanager
 def worker(node: RunningNode) -> Iterator[None]:
     """A real mining worker of a node."""
     log = node.config.data.with_name("worker.reports")
+    place = ["--data", str(node.config.data), *database_words(node.config)]
     with log.open("ab") as output:
         process = warm.Popen(
-            [sys.executable, "-m", "moneyer.worker", "--data", str(node.config.data), "--engine", "hashlib"],
+            [sys.executable, "-m", "moneyer.worker", *place, "--engine", "hashlib"],
             stdout=output,
             stderr=output,
             cwd=Path(__file__).resolve().parents[2],
         )
     try:
-        wait_until(lambda: locks.is_held(node.config.worker_lock), 60, "the worker to live")
+        wait_until(lambda: has_worker(node), 60, "the worker to live")
         yield
     finally:
         process.terminate()
@@ -39,7 +47,7 @@ def worker(node: RunningNode) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def mined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def mined(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node with a worker."""
     with running(tmp_path_factory.mktemp("mined") / "node") as node, worker(node):
         yield node
@@ -126,8 +134,9 @@ def test_without_a_worker_it_says_so_and_does_nothing(node: RunningNode) -> None
 
 def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
     here = Node.open(fresh.config)
-    lock = locks.hold(fresh.config.worker_lock)
+    living = here.store.backend.hold(WORKER)
     try:
+        wait_until(lambda: has_worker(fresh), 20, "the worker to be seen")
         from threading import Thread
 
         def refuse() -> None:
@@ -144,7 +153,7 @@ def test_a_job_that_cannot_go_on_says_why(fresh: RunningNode) -> None:
         answer = fresh.get("/mine_block")
         refuser.join()
     finally:
-        lock.release()
+        living.release()
         here.close()
     assert (answer.status, answer.code) == (503, "job_failed")
     assert "the machine is on fire" in answer.json["error"]["message"]

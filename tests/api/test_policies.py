@@ -11,11 +11,13 @@ from moneyer.node.client.errors import Refused
 from tests.kit.chains import key
 from tests.kit.running import ALICE, BOB, RunningNode, own_coin, own_node, running
 
+pytestmark = pytest.mark.both_databases
+
 COIN = own_coin(rules=2, clock_tolerance=60)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def node(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     with own_node(tmp_path_factory.mktemp("policies") / "data", COIN) as running:
         yield running
 

@@ -9,6 +9,8 @@ import pytest
 from tests.kit.chains import key, transfer
 from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode
 
+pytestmark = pytest.mark.both_databases
+
 
 def balances(node: RunningNode, query: str = "") -> list[tuple[str, int]]:
     return [(each["address"], each["balance"]) for each in node.get(f"/v1/rich{query}").json["accounts"]]

@@ -14,11 +14,13 @@ from moneyer.node.wallet.contacts import add_contact
 from tests.kit.chains import key, transfer
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, running
 
+pytestmark = pytest.mark.both_databases
+
 HEIGHT = 12
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def told(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A development node with some blocks, a branch, confirmed transfers and one that waits."""
     with running(tmp_path_factory.mktemp("told") / "node") as node:
         for height in range(1, HEIGHT + 1):

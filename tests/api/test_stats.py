@@ -10,11 +10,13 @@ import pytest
 from tests.kit.chains import transfer
 from tests.kit.running import ALICE, BOB, RunningNode, running
 
+pytestmark = pytest.mark.both_databases
+
 HEIGHT = 23
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def busy(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A node whose blocks come at uneven times, with zero to four transfers each, and one branch beside them."""
     with running(tmp_path_factory.mktemp("busy") / "node") as node:
         for height in range(1, HEIGHT + 1):

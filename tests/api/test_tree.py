@@ -9,6 +9,8 @@ from moneyer.node.core.codec import show
 from tests.kit.chains import block_on, key
 from tests.kit.running import RunningNode
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_the_tree_has_the_newest_heights_with_every_branch(fresh: RunningNode) -> None:
     for _ in range(4):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -21,8 +20,11 @@ from moneyer.node.service import Node
 from moneyer.node.store.engine import Store
 from moneyer.node.wallet.derive import development_keys
 from tests.kit.chains import easy_coin, key, transfer
+from tests.kit.damage import change
 from tests.kit.running import RunningNode, running
 from tests.kit.waiting import Clock
+
+pytestmark = pytest.mark.both_databases
 
 DEVELOPERS = development_keys()
 UNIT = 10**6
@@ -42,7 +44,7 @@ def rich(tmp_path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def steady(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def steady(database: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same, for tests in which nothing comes to be."""
     with running(tmp_path_factory.mktemp("steady") / "node", developers_coin()) as node:
         yield node
@@ -130,6 +132,7 @@ def test_two_sends_at_once_take_two_sequences(rich: RunningNode) -> None:
         ({"sender": "alice", "receiver": "bob"}, ["amount"]),
     ],
 )
+@pytest.mark.sqlite_only("it is about words alone")
 def test_fields_that_lack_are_named(steady: RunningNode, body: dict[str, str], missing: list[str]) -> None:
     answer = steady.post("/add_transaction", body)
     assert (answer.status, answer.code, answer.json["error"]["details"]["missing"]) == (400, "missing_fields", missing)
@@ -156,6 +159,7 @@ def test_fields_that_lack_are_named(steady: RunningNode, body: dict[str, str], m
         "9" * 41,
     ],
 )
+@pytest.mark.sqlite_only("it is about words alone")
 def test_an_amount_that_is_none_is_a_bad_field(steady: RunningNode, field: str, number: str) -> None:
     before = steady.state()
     values = {"sender": '"alice"', "receiver": '"bob"', "amount": "1", field: number}
@@ -243,11 +247,13 @@ def test_a_node_of_another_coin_or_itself_is_not_connected(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("body", [{}, {"node": []}, {"nodes": []}, {"node": " "}, {"NODES": None}])
+@pytest.mark.sqlite_only("it is about words alone")
 def test_connecting_nobody_is_no_node(node: RunningNode, body: dict[str, Any]) -> None:
     assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "no_node")
 
 
 @pytest.mark.parametrize("body", [{"node": 5}, {"node": [1]}, {"node": ["http://x"] * 65}, {"nodes": {}}, {"nods": []}])
+@pytest.mark.sqlite_only("it is about words alone")
 def test_a_list_of_nodes_that_is_none_is_a_bad_field(node: RunningNode, body: dict[str, Any]) -> None:
     assert (node.post("/connect_node", body).status, node.post("/connect_node", body).code) == (400, "bad_field")
 
@@ -258,9 +264,8 @@ def test_a_chain_that_was_tampered_with_is_not_valid(fresh: RunningNode) -> None
     sound = fresh.get("/is_valid").json
     assert (sound["valid"], sound["index"], sound["height"]) == (True, 3, 2)
     assert "index 3 (height 2)" in sound["message"]
-    with sqlite3.connect(fresh.config.database) as file:
-        file.execute("UPDATE accounts SET balance = balance + 1 WHERE payload = ?", (key("bob").payload,))
-    file.close()
+    whose = f"payload = x'{key('bob').payload.hex()}'"
+    change(fresh.config.data, f"UPDATE accounts SET balance = balance + 1 WHERE {whose}")
     assert fresh.get("/is_valid").json == sound  # what was found within the last minute, at this tip
     fresh.extend()
     broken = fresh.get("/is_valid").json
@@ -311,6 +316,7 @@ def test_asking_many_times_at_once_whether_it_is_valid_gets_one_answer(fresh: Ru
         {"sender": "alice", "receiver": "bob", "amount": 1, "time": "10:45", "id": 7},
     ],
 )
+@pytest.mark.sqlite_only("it is about words alone")
 def test_the_spellings_of_the_tutorials_copies_are_taken(rich: RunningNode, body: dict[str, Any]) -> None:
     answer = rich.post("/add_transaction", body)
     assert answer.status == 201, answer.body
@@ -318,6 +324,7 @@ def test_the_spellings_of_the_tutorials_copies_are_taken(rich: RunningNode, body
     assert held["receiver"] == rich.coin.address(DEVELOPERS["bob"].payload)
 
 
+@pytest.mark.sqlite_only("it is about words alone")
 def test_a_body_of_thousands_of_keys_is_not_compared_with_what_they_may_mean(steady: RunningNode) -> None:
     answer = steady.post("/add_transaction", {f"x{number:04}y": 1 for number in range(5_000)})
     assert (answer.status, answer.code) == (400, "bad_field")
@@ -327,12 +334,14 @@ def test_a_body_of_thousands_of_keys_is_not_compared_with_what_they_may_mean(ste
 
 @pytest.mark.parametrize("key", ["node", "nodes", "Nodes"])
 @pytest.mark.parametrize("in_a_list", [True, False])
+@pytest.mark.sqlite_only("it is about words alone")
 def test_nodes_connect_by_either_key_as_a_list_or_as_one(node: RunningNode, key: str, in_a_list: bool) -> None:
     url = "http://127.0.0.1:1"
     answer = node.post("/connect_node", {key: [url] if in_a_list else url, "extra": 1})
     assert (answer.status, [each["node"] for each in answer.json["failed"]]) == (201, [url])
 
 
+@pytest.mark.sqlite_only("it is about words alone")
 def test_a_key_near_a_known_one_is_refused_and_the_known_one_named(steady: RunningNode) -> None:
     answer = add(steady, memmo="for lunch")
     assert answer.code == "bad_field"

@@ -22,9 +22,11 @@ from tests.kit.running import ALICE, BOB, CAROL, RICH, RunningNode, running
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def told(database: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A node with five blocks: three transfers in the third, a branch off the first, one transfer waiting."""
     with running(tmp_path_factory.mktemp("told") / "node") as node:
         for _ in range(2):
@@ -217,6 +219,15 @@ def test_a_node_that_cannot_do_its_work_is_not_well(fresh: RunningNode) -> None:
     assert isinstance(told.content, Health)
     assert (told.status, told.content.status, told.content.writer) == (503, "failing", False)
     assert "writes" in str(told.content.problem)
+
+
+@pytest.mark.sqlite_only("a server's files are out of a node's reach")
+def test_a_node_whose_file_is_gone_is_not_well(fresh: RunningNode) -> None:
+    fresh.stop()
+    node = Node.open(fresh.config)
+    call = call_of(ApiParts.of(node))
+    assert isinstance(healthz(node, call), Health)
+    node.store.close()
     for file in fresh.config.data.glob("chain.db*"):
         file.unlink()
     told = healthz(node, call)

@@ -52,6 +52,11 @@ def node_config(data: Path, **fields: Any) -> Config:
     return Config(data, **fields)
 
 
+def database_words(config: Config) -> list[str]:
+    """The option by which a command finds a node's database, beside `--data`."""
+    return [] if config.database_url is None else ["--database", config.database_url]
+
+
 def copy_node(source: Path, folder: Path) -> None:
     """Copy the data folder of a node that is closed, and its database where that is on a server."""
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("bells"))

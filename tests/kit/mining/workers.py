@@ -24,6 +24,7 @@ from moneyer.node.wallet.keystore import ensure_wallet
 from moneyer.worker.hasher import main as hasher_main
 from tests.conftest import REPOSITORY
 from tests.kit.commands import MONEYER, environment
+from tests.kit.databases import database_words
 from tests.kit.nodes import Node, place_coin
 from tests.kit.system import warm
 from tests.kit.system.process_tree import children_of, command_line
@@ -98,7 +99,8 @@ class WorkerProcess:
         """`through`: a command that starts the worker's command as its child."""
         self.config = config
         self._errors = config.data / f"worker-{time.monotonic_ns()}.log"
-        command = [*(through or []), sys.executable, "-m", "moneyer.worker", "--data", str(config.data), *options]
+        place = ["--data", str(config.data), *database_words(config)]
+        command = [*(through or []), sys.executable, "-m", "moneyer.worker", *place, *options]
         with self._errors.open("wb") as errors:
             self.process = warm.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=errors)
 
