@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moneyer.node.api.app import App, build_app
 from moneyer.node.api.endpoint import ENDPOINTS, Reply
 from moneyer.node.api.parts.answers import KeptAnswers, Rendered
 from moneyer.node.chain.accept import KeyedLock
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.service import Node
 from moneyer.node.store import meta
 from moneyer.node.store.engine import Store
 from tests.kit.chains import ChainBuilder, easy_coin, transfer
+from tests.kit.databases import examples, node_config
 from tests.kit.nodes import NOW, place_coin
 from tests.kit.nodes import Node as Parts
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin
 from tests.kit.statements import statements
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 COIN = rich_coin()
 PATHS = (
@@ -68,7 +69,7 @@ def ask(app: App, path: str, etag: str | None = None, remote: str = "127.0.0.1")
 def served(tmp_path: Path) -> Iterator[tuple[Node, App]]:
     """A node in this process, and its application."""
     place_coin(tmp_path / "node", COIN)
-    node = Node.open(Config(tmp_path / "node", development=True, min_fee=0, manual=True))
+    node = Node.open(node_config(tmp_path / "node", development=True, min_fee=0, manual=True))
     yield node, build_app(node)
     node.close()
 
@@ -84,8 +85,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=steps, asked=st.lists(st.sets(st.sampled_from(PATHS)), min_size=12, max_size=12))
+@examples(15, 5, steps, st.lists(st.sets(st.sampled_from(PATHS)), min_size=12, max_size=12))
 def test_a_kept_answer_is_what_the_rows_say_whichever_process_changed_them(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]], asked: list[set[str]]
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_kept_answer_is_what_the_rows_say_whichever_process_changed_them(
     folder = tmp_path_factory.mktemp("kept") / "node"
     place_coin(folder, COIN)
     with ExitStack() as stack:
-        node = Node.open(Config(folder, development=True, min_fee=0, manual=True))
+        node = Node.open(node_config(folder, development=True, min_fee=0, manual=True))
         stack.callback(node.close)
         other = stack.enter_context(Parts(folder, COIN, min_fee=0))
         app = build_app(node)
@@ -232,7 +232,7 @@ def test_a_waiting_transaction_is_told_anew_once_it_is_confirmed_or_gone(served:
 
 def test_an_answer_that_a_commit_overtook_is_looked_for_again(tmp_path: Path) -> None:
     """The version is read, then somebody commits, then the rows are read: the answer is newer than its version."""
-    store = Store.open(Config(tmp_path), easy_coin())
+    store = Store.open(node_config(tmp_path), easy_coin())
     kept = KeptAnswers(store)
     version = kept.version()
     store.write(lambda conn: meta.replace(conn, "something", b"new"))
@@ -244,7 +244,7 @@ def test_an_answer_that_a_commit_overtook_is_looked_for_again(tmp_path: Path) ->
 
 
 def test_what_is_kept_is_bounded_and_the_longest_kept_goes(tmp_path: Path) -> None:
-    store = Store.open(Config(tmp_path), easy_coin())
+    store = Store.open(node_config(tmp_path), easy_coin())
     kept = KeptAnswers(store, most_bytes=20_000)
     version = kept.version()
     for number in range(100):

@@ -97,7 +97,6 @@ def touching(payload: bytes) -> list[str]:
     return found[::-1]
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
 def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
     node: Node, parts: ApiParts, decoded: list[Transaction], limit: int
@@ -110,7 +109,6 @@ def test_a_page_of_a_history_reads_each_part_once_and_decodes_what_it_shows(
     assert len(decoded) <= limit + 1
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.parametrize("limit", [1, 97, 120])
 def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts, limit: int) -> None:
     if limit == 1:
@@ -128,7 +126,6 @@ def test_the_pages_of_a_history_are_the_whole_of_it(node: Node, parts: ApiParts,
     )
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_transaction_is_found_wherever_in_its_block_it_stands(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
@@ -141,7 +138,6 @@ def test_a_transaction_is_found_wherever_in_its_block_it_stands(
         assert decoded == [transaction]
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: list[Transaction]) -> None:
     block = CHAIN.blocks[4]
     found = show_block(node, call_of(parts, {"block": "4"}))
@@ -151,7 +147,6 @@ def test_a_block_is_decoded_once_whole(node: Node, parts: ApiParts, decoded: lis
     assert tuple(decoded) == block.transactions
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_proof_decodes_nothing_and_the_next_one_of_that_block_reads_no_body(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:
@@ -184,7 +179,6 @@ def test_a_branch_in_a_known_tree_is_the_branch(count: int) -> None:
     assert [branch_in(levels, each) for each in range(count)] == [merkle_branch(txids, each) for each in range(count)]
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
     for limit in (1, 3, 1000):
         with statements(node.store) as seen:
@@ -193,7 +187,6 @@ def test_a_page_of_blocks_is_one_query(node: Node, parts: ApiParts) -> None:
         assert len(page.blocks) == min(limit, 6)
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_page_of_the_chain_is_one_query_and_decodes_each_block_once(
     node: Node, parts: ApiParts, decoded: list[Transaction]
 ) -> None:

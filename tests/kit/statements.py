@@ -1,10 +1,11 @@
-"""Which statements SQLite runs for a node, as SQLite itself tells it, and how it goes about them."""
+"""Which statements a database runs for a node: as SQLite tells it, with its plans, or as they go to a server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import event
 
@@ -17,8 +18,13 @@ _AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN", "PR
 def statements(store: Store, *, every: bool = False) -> Iterator[list[str]]:
     """Every statement that reads or writes rows meanwhile, in order, its values written in.
 
-    `every`: those round transactions too.
+    `every`: those round transactions too. On a server without values, of all who use the store's database in this
+    process, and without what begins and ends a transaction; what changes many rows at once is one statement there.
     """
+    if store.config.database_url is not None:
+        with _sent(store.config.database_url, every) as sent:
+            yield sent
+        return
     seen: list[str] = []
     traced: set[Any] = set()
 
@@ -38,6 +44,33 @@ def statements(store: Store, *, every: bool = False) -> Iterator[list[str]]:
     event.remove(reading, "checkout", trace)
     for connection in traced:
         connection.set_trace_callback(None)
+
+
+@contextmanager
+def _sent(url: str, every: bool) -> Iterator[list[str]]:
+    """Every statement that goes to the database of a URL, by either way that there is."""
+    import psycopg
+
+    from moneyer.node.store.backends.postgres.pg_connection import ServerConnection
+
+    name, seen = url.rpartition("/")[2], list[str]()
+    run, execute = ServerConnection.run, psycopg.Cursor.execute
+
+    def note(connection: Any, sql: Any) -> None:
+        is_here = isinstance(connection, ServerConnection) and connection.info.dbname == name
+        if is_here and isinstance(sql, str) and (every or not sql.startswith(_AROUND)):
+            seen.append(sql)
+
+    def noted_run(connection: Any, sql: str, values: Any) -> Any:
+        note(connection, sql)
+        return run(connection, sql, values)
+
+    def noted_execute(cursor: Any, query: Any, *args: Any, **given: Any) -> Any:
+        note(cursor.connection, query)
+        return execute(cursor, query, *args, **given)
+
+    with patch.object(ServerConnection, "run", noted_run), patch.object(psycopg.Cursor, "execute", noted_execute):
+        yield seen
 
 
 def plan(store: Store, statement: str) -> list[str]:

@@ -129,7 +129,6 @@ def test_the_choice_by_indexes_is_the_one_in_memory(
     assert versions == ({"Transfer"} if rules == 1 else {"Transfer", "Payment", "Issue", "Mint", "Burn"})
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_a_template_reads_a_block_of_the_pool_however_many_wait(open_node: OpenNode) -> None:
     coin = easy_coin(premine=[(who, 10**6) for who in PEOPLE], max_block_bytes=4096)
     read = []

@@ -145,7 +145,6 @@ def sent(sequence: int, amount: int = 1) -> Transfer:
     return transfer(COIN, ALICE, BOB, amount, 1, sequence)
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_the_next_transfer_of_a_sender_is_taken_without_a_query(open_node: OpenNode) -> None:
     node = open_node(COIN)
     node.mempool.accept_transfer(sent(0))

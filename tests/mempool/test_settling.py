@@ -199,7 +199,6 @@ def test_a_process_killed_between_two_portions_loses_nothing(tmp_path: Path, ope
     assert marked(node) == []
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 @pytest.mark.usefixtures("portions")
 def test_no_savepoint_stands_round_a_block_and_no_statement_grows_with_the_pool(open_node: OpenNode) -> None:
     counts = []

@@ -63,7 +63,6 @@ def test_the_same_transfers_go_as_one_after_the_other(open_node: OpenNode, seed:
     assert size <= most
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
 def test_what_waits_goes_in_as_many_statements_however_much_it_is(open_node: OpenNode) -> None:
     counts = []
     for name, many in (("few", 5), ("many", 60)):
@@ -77,7 +76,7 @@ def test_what_waits_goes_in_as_many_statements_however_much_it_is(open_node: Ope
     assert counts[0] == counts[1]
 
 
-@pytest.mark.sqlite_only("it counts the statements that SQLite runs")
+@pytest.mark.sqlite_only("it reads SQLite's plans")
 def test_settling_reads_what_waits_from_one_index_alone(open_node: OpenNode) -> None:
     node = filled(open_node, "any", some(Random(0)))
     with statements(node.store) as seen, node.store.read() as conn:
