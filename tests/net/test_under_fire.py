@@ -18,7 +18,6 @@ from sqlalchemy import select
 from moneyer.node.chain.verify import verify_chain
 from moneyer.node.client.client import Client
 from moneyer.node.client.errors import ClientError
-from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.core.types import Spend
@@ -26,11 +25,14 @@ from moneyer.node.store.engine import Store
 from moneyer.node.store.tables import transactions
 from tests.kit.chains import Key, burn, issue, mint, pay, transfer
 from tests.kit.commands import moneyer
+from tests.kit.databases import node_config
 from tests.kit.mining.workers import WorkerProcess
 from tests.kit.nodes import place_coin
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, answers, rich_coin
 from tests.kit.system.ports import free_ports
 from tests.kit.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 COIN = rich_coin(rules=2)
 SHORT = os.environ.get("MONEYER_CRASH") == "short"
@@ -47,7 +49,7 @@ class Place:
 
     def __init__(self, data: Path, port: int, peers: tuple[str, ...]) -> None:
         place_coin(data, COIN)
-        self.config = Config(data=data, port=port, development=True, min_fee=0, manual=False, peers=peers)
+        self.config = node_config(data, port=port, development=True, min_fee=0, manual=False, peers=peers)
         self.node = RunningNode(self.config, COIN)
         self.worker: WorkerProcess | None = None
 
@@ -148,7 +150,9 @@ def listen(place: Place, stopped: threading.Event, heard: set[str]) -> None:
 def look(place: Place, draw: random.Random) -> None:
     """A command of another process, which opens the node's database and closes it."""
     command = draw.choice(COMMANDS)
-    done = moneyer(*command, "--data", place.config.data)
+    url = place.config.database_url
+    env = {} if url is None else {"MONEYER_NODE_DATABASE": url}
+    done = moneyer(*command, "--data", place.config.data, env=env)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
 
 

@@ -17,6 +17,7 @@ from moneyer.node.store.backends.sqlite.driver import driver
 from moneyer.node.store.unconfirmed import entries as mempool_rows
 from tests.kit.chains import easy_coin
 from tests.kit.damage import CHAIN, made
+from tests.kit.databases import current
 from tests.kit.nodes import Node
 from tests.kit.system.processes import Child, children
 from tests.store.children import SENDERS, SHARED, leave_a_journal, work_until_killed
@@ -41,7 +42,7 @@ def integrity(folder: Path) -> str:
 
 def check(folder: Path, coin: Coin, acknowledged: list[tuple[str, bytes]], least_work: int) -> int:
     """Everything that was acknowledged is there; gives the work of the tip."""
-    assert integrity(folder) == "ok"
+    assert current() is not None or integrity(folder) == "ok"
     node = Node(folder, coin)
     try:
         verify_chain(node.store)
@@ -110,4 +111,5 @@ CRASH_ROUNDS = 15 if os.environ.get("MONEYER_CRASH") == "short" else 100
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_acknowledged_is_lost_when_processes_are_killed_hundreds_of_times(tmp_path: Path, seed: int) -> None:
-    kill_again_and_again(tmp_path, COINS[1 + seed % 2], rounds=CRASH_ROUNDS, seed=seed)
+    rounds = CRASH_ROUNDS if current() is None else CRASH_ROUNDS // 3  # to a server it is a client that has gone
+    kill_again_and_again(tmp_path, COINS[1 + seed % 2], rounds=rounds, seed=seed)
