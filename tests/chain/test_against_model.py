@@ -421,6 +421,7 @@ def test_a_node_and_the_protocols_page_agree(memory_folder: Path, seed: int) -> 
     fuzz(memory_folder, seed, STEPS // 5)
 
 
+@pytest.mark.sqlite_only("a minute of it is of the chain's rules, not of its database")
 @pytest.mark.fuzz
 def test_a_node_and_the_protocols_page_agree_on_new_seeds(memory_folder: Path) -> None:
     until = time.monotonic() + float(os.environ.get("MONEYER_FUZZ_SECONDS", "60"))

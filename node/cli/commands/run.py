@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 @database
 @option(
     "--read-database",
-    "read_database_url",
     metavar="URL",
     envvar=READ_DATABASE_VARIABLE,
     callback=server_url,
@@ -127,6 +126,7 @@ def _config(
     peer: tuple[str, ...],
     allow_host: tuple[str, ...],
     trusted_proxy: tuple[str, ...],
+    read_database: str | None,
     dev: bool,
     no_discovery: bool,
     **given: Any,
@@ -139,6 +139,7 @@ def _config(
         peers=peer,
         allow_hosts=allow_host,
         trusted_proxies=trusted_proxy,
+        read_database_url=read_database,
         development=dev,
         min_fee=0 if dev else 1,
         discovery=not no_discovery and not given["only_peers"],
@@ -230,13 +231,15 @@ def _check_reach(config: Config) -> None:
 @log_level
 @log_json
 def worker(data: Path | None, database: str | None, limit: str, *, keep: bool, **given: Any) -> int:
-    """Run the mining worker of a node on this machine, or of a server's database on any.
+    """Run the mining worker of a node on this machine.
+
+    With --database, of a server's database on any machine.
 
     \b
     moneyer worker --data ~/beach --mode continuous
     moneyer worker --data ~/beach --mode interval:5
     moneyer worker --data ~/beach --mode continuous --nice 10 --limit 50%
-    moneyer worker --database postgresql://moneyer@db.example/beach --address beach1…
+    moneyer worker --database postgresql://moneyer@db/beach --address beach1…
     """
     from ...system.lifecycle import watch_launcher, without_collecting
 

@@ -28,12 +28,12 @@ from sqlalchemy import (
     column,
     func,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningDelete
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy.types import TypeEngine
 
 Values = tuple[Any, ...]
 
@@ -94,7 +94,7 @@ class Many:
     def _compile_arrays(self, dialect: Dialect) -> tuple[str, list[int | None], dict[int, Any]]:
         """The SQL for arrays; for each of its parameters the column of `rows`, or None for a constant."""
         kinds = {name: self._compile(dialect).binds[name].type for name in self._names}
-        arrays = [cast(bindparam(f"{name}_array", type_=ARRAY(kind)), ARRAY(kind)) for name, kind in kinds.items()]
+        arrays = [cast(_array(f"{name}_array", kind), _array(name, kind).type) for name, kind in kinds.items()]
         columns = [column(name, kind) for name, kind in kinds.items()]
         given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
 
@@ -186,14 +186,20 @@ class Among:
 
     @cached_property
     def _for_array(self) -> Any:
-        values: BindParameter[Any] = bindparam("among", type_=ARRAY(self._column.type))
-        return self._statement.where(self._column == any_(values))
+        return self._statement.where(self._column == any_(_array("among", self._column.type)))
 
     def _of_array(self, dialect: Dialect) -> str:
         key = (dialect.name, 0)
         if key not in self._compiled:
             self._compiled[key] = _positional(self._for_array.compile(dialect=dialect), ["among"])
         return self._compiled[key]
+
+
+def _array(name: str, kind: TypeEngine[Any]) -> BindParameter[Any]:
+    """A parameter that is an array of values of a kind."""
+    from sqlalchemy.dialects.postgresql import ARRAY  # what a node on SQLite need not load
+
+    return bindparam(name, type_=ARRAY(kind))
 
 
 def execute(conn: Connection, sql: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:

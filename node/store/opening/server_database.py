@@ -13,6 +13,7 @@ from ...config import Config
 from ...core.coin import Coin
 from ...core.coinfile import coin_from_toml
 from ...system.advice import typed
+from ...system.words import quoted
 from ..backends.postgres.pg_address import conninfo, shown
 from ..backends.postgres.pg_connection import OPENING_LOCK
 from ..backends.postgres.pg_engines import as_sqlalchemy, open_plainly, take_time
@@ -107,8 +108,8 @@ class ServerDatabase:
             elsewhere = conn.execute(_ELSEWHERE).scalar() if found is None else None
             if elsewhere is not None:
                 raise StoreRefused(
-                    f"{self.shown} has a chain already, in the schema {elsewhere!r}, which is not the one that this "
-                    "user makes tables in (search_path): each chain has a database of its own"
+                    f"{self.shown} has a chain already, in the schema {quoted(elsewhere)}, which is not the one that "
+                    "this user makes tables in (search_path): each chain has a database of its own"
                 )
         return found
 
