@@ -181,7 +181,7 @@ def test_a_chain_in_another_schema_of_the_database_is_not_overlooked(fresh_datab
         pass
     ask(fresh_database, "CREATE SCHEMA moneyer")
     hidden = f"{fresh_database}?options=-c%20search_path%3Dmoneyer"
-    with pytest.raises(StoreRefused, match="a chain already, in the schema 'public'"):
+    with pytest.raises(StoreRefused, match='a chain already, in the schema "public"'):
         Node(tmp_path / "second", COIN, database_url=hidden)
     with pytest.raises(StoreRefused, match="no schema there to keep tables in"):
         Node(tmp_path / "third", COIN, database_url=f"{fresh_database}?options=-c%20search_path%3Dnowhere")
