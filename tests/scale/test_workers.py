@@ -47,10 +47,13 @@ def test_two_workers_mine_exactly_what_a_job_asks_for(here: Machines) -> None:
         wait_until(lambda job=job: node.get(f"/v1/jobs/{job}").json["state"] == "done", 60, "the job")  # type: ignore[misc]
         height += wanted
         assert node.height == height
-    # Nothing is under way: both rest, and neither has one in hand that would come now.
-    wait_until(lambda: not node.get("/v1/mining").json["worker"]["searching"], 10, "both to rest")
+    # Nothing is under way: both have said what they did, and neither has a block in hand that would come now.
+    wait_until(
+        lambda: (said := node.get("/v1/mining").json["worker"])["blocks"] == height and not said["searching"],
+        10,
+        "both to rest, and to have told of their blocks",
+    )
     assert node.height == height
-    assert node.get("/v1/mining").json["worker"]["blocks"] == height
 
 
 def test_who_lives_is_told_and_whoever_is_killed_is_not(here: Machines) -> None:
