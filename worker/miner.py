@@ -17,9 +17,8 @@ from time import monotonic
 from ..node.chain.accept import Chain
 from ..node.core.errors import MoneyerError
 from ..node.core.types import Block
-from ..node.store.backends.sqlite.driver import DatabaseError
 from ..node.store.engine import Store
-from ..node.store.errors import StoreUnavailable, cause_of
+from ..node.store.errors import StoreUnavailable
 from ..node.store.mining import Kind, Mode
 from ..node.system.words import of_system
 from .demand import IntervalTimer, Snapshot, last_timestamps, read_snapshot, wants_block
@@ -164,8 +163,6 @@ class Miner:
             return self._advance()
         except StoreUnavailable as error:
             self._trouble.say(f"{error.message}; trying again")
-        except DatabaseError as error:
-            self._trouble.say(f"the database cannot be read now ({cause_of(error).words}); trying again")
         except MoneyerError as error:  # no receiver: a wallet that cannot be read, say
             self._drop()
             self._trouble.say(f"cannot mine: {error.message}")

@@ -296,9 +296,9 @@ def write_half_and_stay(pipe: Pipe, folder: Path, coin: Coin, url: str, idle: st
 
     At the next word write something whole. `idle`: how long the server lets a transaction stand still.
     """
-    from moneyer.node.store.backends.postgres import pg_connection
+    from moneyer.node.store.backends.postgres import pg_writing
 
-    setattr(pg_connection, "_WRITING", pg_connection._WRITING.replace("'30s'", f"'{idle}'"))  # noqa: B010
+    setattr(pg_writing, "_WRITING", pg_writing._WRITING.replace("'30s'", f"'{idle}'"))  # noqa: B010
     store = Store.open(node_config(folder, database_url=url), coin)
 
     def job(conn: Rows) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import BigInteger, Connection, literal_column, select, text
 
-from moneyer.node.store import blocks, meta
+from moneyer.node.store import blocks, meta, tables
 from moneyer.node.store.backends.postgres.pg_engines import MOST_READERS
+from moneyer.node.store.backends.statements import Among, Query
 from moneyer.node.store.engine import Store
 from moneyer.node.store.errors import StoreUnavailable
 from moneyer.node.system.shares import READERS
@@ -111,6 +113,24 @@ def test_an_error_within_a_read_leaves_the_next_read_a_connection(store: Store) 
     with store.read() as conn:
         assert blocks.tip(conn).height == 0
     store.close()
+
+
+def test_a_database_that_fails_between_two_rows_is_one_that_failed(store: Store) -> None:
+    """SQLite finds a damaged page while rows are fetched; here the second row is no 64-bit number."""
+    key = tables.meta.c.key
+    size = literal_column("abs(-4611686018427387904 * length(key))", BigInteger)
+    sums = select(size).select_from(tables.meta).order_by(key)
+    for name in ("1", "22"):
+        store.write(partial(meta.put, key=name, value=b""))
+    with store.read() as conn:
+        assert Query(sums.where(key == "1")).one(conn) == (2**62,)
+    for fetch in (
+        lambda conn: Query(sums.where(key == "22")).one(conn),
+        lambda conn: list(Query(sums.where(key <= "22")).rows(conn)),
+        lambda conn: list(Among(sums, key).rows(conn, ["1", "22"])),
+    ):
+        with pytest.raises(StoreUnavailable), store.read() as conn:
+            fetch(conn)
 
 
 def test_a_store_that_is_closed_during_a_read_folds_its_log_behind_it(tmp_path: Path, store: Store) -> None:

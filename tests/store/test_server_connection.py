@@ -16,7 +16,8 @@ from moneyer.node.config import Config
 from moneyer.node.store import meta
 from moneyer.node.store.backends.postgres import pg_connection
 from moneyer.node.store.backends.postgres.pg_address import conninfo
-from moneyer.node.store.backends.postgres.pg_connection import ServerConnection, connect, connect_to_write
+from moneyer.node.store.backends.postgres.pg_connection import ServerConnection, connect
+from moneyer.node.store.backends.postgres.pg_writing import connect_to_write
 from moneyer.node.store.backends.statements import change_mark, execute
 from moneyer.node.store.errors import StoreBusy, StoreFailed, StoreRefused
 from moneyer.node.store.opening.server_database import ServerDatabase

@@ -147,9 +147,9 @@ def test_a_server_that_says_nothing_is_given_up_and_heard_again(
     server: PostgresServer, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one whose machine hangs: it keeps the connections that it has, and takes new ones."""
-    connection = "moneyer.node.store.backends.postgres.pg_connection"
-    monkeypatch.setattr(f"{connection}.ServerConnection.answer_seconds", 1.0)
-    monkeypatch.setattr(f"{connection}._BEGIN_SECONDS", 1.0)
+    backend = "moneyer.node.store.backends.postgres"
+    monkeypatch.setattr(f"{backend}.pg_connection.ServerConnection.answer_seconds", 1.0)
+    monkeypatch.setattr(f"{backend}.pg_writing._BEGIN_SECONDS", 1.0)
     send(node, 0)
     before = node.dump()
     hurry = f"{node.config.database_url}?connect_timeout=2"

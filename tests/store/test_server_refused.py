@@ -184,7 +184,7 @@ def test_a_commit_that_did_not_wait_for_its_replica_is_not_acknowledged(
     server: PostgresServer, url: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An administrator ends the wait, or the connection; or it lasts for too long."""
-    connection, backend = ("moneyer.node.store.backends.postgres." + each for each in ("pg_connection", "pg_backend"))
+    writing, backend = ("moneyer.node.store.backends.postgres." + each for each in ("pg_writing", "pg_backend"))
     with postgres_server() as primary, primary.replica(synchronous=True) as replica:
         address = primary.url(new_database(primary))
         with Node(tmp_path / "node", COIN, database_url=address, busy_seconds=2) as node:
@@ -193,20 +193,20 @@ def test_a_commit_that_did_not_wait_for_its_replica_is_not_acknowledged(
             waiting = "SELECT {}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
             for number, end in enumerate(("pg_cancel_backend", "pg_terminate_backend"), 1):
                 monkeypatch.setattr(f"{backend}._LOOK_SECONDS", 1.0)
-                monkeypatch.setattr(f"{connection}.COMMIT_SECONDS", 1.0 if number == 2 else 20.0)
+                monkeypatch.setattr(f"{writing}.COMMIT_SECONDS", 1.0 if number == 2 else 20.0)
                 answer = in_thread(partial(send, node, number))
                 wait_until(partial(primary.ask, waiting.format(end)), 20, "the commit to wait for the replica")
                 assert isinstance(answer(), StoreFailed)
                 assert "replica" in answer().message or "may have written" in answer().message
                 primary.ask(waiting.format("pg_cancel_backend"))
-            monkeypatch.setattr(f"{connection}.COMMIT_SECONDS", 1.0)
+            monkeypatch.setattr(f"{writing}.COMMIT_SECONDS", 1.0)
             assert isinstance(in_thread(lambda: send(node, 3))(), StoreFailed | StoreBusy | StoreLost)
             replica.start()
 
             def is_taken() -> bool:
                 return bool(in_thread(lambda: send(node, 3))() == "ready")
 
-            monkeypatch.setattr(f"{connection}.COMMIT_SECONDS", 30.0)
+            monkeypatch.setattr(f"{writing}.COMMIT_SECONDS", 30.0)
             wait_until(is_taken, 30, "the replica to be waited for")
             assert len(node.pool()) == 4
 

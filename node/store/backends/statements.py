@@ -24,7 +24,6 @@ from sqlalchemy import (
     Update,
     any_,
     bindparam,
-    cast,
     column,
     func,
 )
@@ -93,8 +92,9 @@ class Many:
 
     def _compile_arrays(self, dialect: Dialect) -> tuple[str, list[int | None], dict[int, Any]]:
         """The SQL for arrays; for each of its parameters the column of `rows`, or None for a constant."""
-        kinds = {name: self._compile(dialect).binds[name].type for name in self._names}
-        arrays = [cast(_array(f"{name}_array", kind), _array(name, kind).type) for name, kind in kinds.items()]
+        binds = self._compile(dialect).binds
+        kinds = {name: binds[name].type for name in self._names}
+        arrays = [_array(f"{name}_array", kind) for name, kind in kinds.items()]
         columns = [column(name, kind) for name, kind in kinds.items()]
         given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
 
@@ -127,8 +127,12 @@ class Query:
         sql, names, constants = self._sql(conn.dialect)
         bound = constants | values
         cursor = execute(conn, sql, tuple([bound[name] for name in names]))
-        row: Values | None = cursor.fetchone()
-        cursor.close()
+        try:
+            row: Values | None = cursor.fetchone()
+        except conn.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(conn, sql, error) from error
+        finally:
+            cursor.close()
         return row
 
     def rows(self, conn: Connection, **values: Any) -> Generator[Values, None, None]:
@@ -139,7 +143,7 @@ class Query:
         try:
             yield from cursor
         except conn.dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(sql, None, error, conn.dialect.loaded_dbapi.Error) from error
+            raise _wrapped(conn, sql, error) from error
         finally:
             cursor.close()
 
@@ -169,12 +173,18 @@ class Among:
         for start in range(0, len(values), most):
             chunk = tuple(values[start : start + most])
             if is_server:
-                cursor = execute(conn, self._of_array(conn.dialect), (list(chunk),))
+                sql, bound = self._of_array(conn.dialect), (list(chunk),)
             else:
                 length = next(length for length in _LENGTHS if length >= len(chunk))
-                cursor = execute(conn, self._sql(conn.dialect, length), chunk + chunk[-1:] * (length - len(chunk)))
-            yield from cursor.fetchall()
-            cursor.close()
+                sql, bound = self._sql(conn.dialect, length), chunk + chunk[-1:] * (length - len(chunk))
+            cursor = execute(conn, sql, bound)
+            try:
+                rows = cursor.fetchall()
+            except conn.dialect.loaded_dbapi.Error as error:
+                raise _wrapped(conn, sql, error) from error
+            finally:
+                cursor.close()
+            yield from rows
 
     def _sql(self, dialect: Dialect, length: int) -> str:
         key = (dialect.name, length)
@@ -213,7 +223,7 @@ def execute(conn: Connection, sql: str, values: Sequence[Any] = (), *, many: boo
         try:
             return driver.run(sql, values)
         except base as error:
-            raise DBAPIError.instance(sql, None, error, base) from error
+            raise _wrapped(conn, sql, error) from error
     cursor = conn.connection.cursor()
     try:
         if many:
@@ -222,8 +232,13 @@ def execute(conn: Connection, sql: str, values: Sequence[Any] = (), *, many: boo
             cursor.execute(sql, values)
     except base as error:
         cursor.close()
-        raise DBAPIError.instance(sql, None, error, base) from error
+        raise _wrapped(conn, sql, error) from error
     return cursor
+
+
+def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
+    """The driver's error as SQLAlchemy's. SQLite finds damage while rows are fetched, not at the start."""
+    return DBAPIError.instance(sql, None, error, conn.dialect.loaded_dbapi.Error)
 
 
 def change_mark(conn: Connection) -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Boolean, Connection, Engine, LargeBinary, String, Table, inspect, text
+from sqlalchemy import Boolean, Connection, Engine, LargeBinary, String, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from ...core.coin import Coin
@@ -19,7 +19,7 @@ from ..backends.postgres.pg_engines import open_plainly
 from ..errors import Fault, StoreDamaged, StoreLost, StoreRefused, cause_of, damaged, not_taken, refused
 from ..opening import schema
 from ..opening.check import Look, look_at
-from ..opening.server_database import check_server
+from ..opening.server_database import check_server, own_revision
 from ..tables import SCHEMA_REVISION, metadata
 from .copy_chain import coin_in
 from .copy_ends import NUMBERED, End, Making, Reading, Values, check_schema, names_of, selecting
@@ -76,7 +76,7 @@ class ServerEnd(End):
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         with self._refusing("cannot be read"), self._connected(_SNAPSHOT) as conn, conn.begin():
-            check_schema(self._revision(conn), self.shown, self.to_upgrade)
+            check_schema(own_revision(conn, self._shown), self.shown, self.to_upgrade)
             yield _ServerReading(conn, self._shown)
 
     def check(self) -> bool:
@@ -122,15 +122,9 @@ class ServerEnd(End):
                 raise refused(self._shown, error) from None
             raise not_taken(f"{self._shown} {what}", cause) from None
 
-    def _revision(self, conn: Connection) -> str | None:
-        found = schema.revision_of(conn)
-        if found is None and inspect(conn).get_table_names():
-            raise StoreRefused(f"{self._shown} holds tables of another program: give Moneyer a database of its own")
-        return found
-
     def _check_empty(self, conn: Connection) -> bool:
         """Whether it has our tables, without a row. Raises StoreRefused where there is more."""
-        found = self._revision(conn)
+        found = own_revision(conn, self._shown)
         if found is None:
             return False
         if found != SCHEMA_REVISION or conn.execute(text("SELECT 1 FROM meta WHERE key = 'chain_id'")).first():
@@ -248,9 +242,7 @@ class _ServerMaking:
 
 def _check_pages(conn: Connection) -> bool:
     """Whether the server's extension amcheck is there and may be used. A damage is the server's own error."""
-    room = conn.execute(
-        text("SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'amcheck'")
-    ).scalar()
+    room = conn.execute(text(_AMCHECK)).scalar()
     if room is None:
         return False
     of_tables = f"{room}.verify_heapam(regclass, boolean, boolean, text, bigint, bigint)"

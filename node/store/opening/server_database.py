@@ -58,7 +58,29 @@ def check_server(conn: Connection, shown: str, *, unsafe: bool) -> None:
         )
 
 
-_OTHERS = text(
+def own_revision(conn: Connection, shown: str) -> str | None:
+    """The migration that a database stands at; None for an empty one. Within a transaction, outside a snapshot.
+
+    Raises StoreRefused for another program's, and where a chain is in another schema of it.
+    """
+    found = schema.revision_of(conn)
+    if found is None and inspect(conn).get_table_names():
+        # Made between the two looks, by another process that starts? With the lock it is done.
+        conn.execute(_LOCK)
+        found = schema.revision_of(conn)
+    if found is None and inspect(conn).get_table_names():
+        raise StoreRefused(f"{shown} holds tables of another program: give Moneyer a database of its own")
+    # Locks and notifications are of the database, so that two chains in it would be in each other's way.
+    elsewhere = conn.execute(_ELSEWHERE).scalar() if found is None else None
+    if elsewhere is not None:
+        raise StoreRefused(
+            f"{shown} has a chain already, in the schema {quoted(elsewhere)}, which is not the one that this user "
+            "makes tables in (search_path): each chain has a database of its own"
+        )
+    return found
+
+
+_OTHERS: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'moneyer' "
     "AND pid <> pg_backend_pid()"
 )
@@ -97,21 +119,7 @@ class ServerDatabase:
     def revision(self) -> str | None:
         """The migration that it stands at; None for an empty one. Raises StoreRefused for another program's."""
         with self.engine.begin() as conn:
-            found = schema.revision_of(conn)
-            if found is None and inspect(conn).get_table_names():
-                # Made between the two looks, by another process that starts? With the lock it is done.
-                conn.execute(_LOCK)
-                found = schema.revision_of(conn)
-            if found is None and inspect(conn).get_table_names():
-                raise StoreRefused(f"{self.shown} holds tables of another program: give Moneyer a database of its own")
-            # Locks and notifications are of the database, so that two chains in it would be in each other's way.
-            elsewhere = conn.execute(_ELSEWHERE).scalar() if found is None else None
-            if elsewhere is not None:
-                raise StoreRefused(
-                    f"{self.shown} has a chain already, in the schema {quoted(elsewhere)}, which is not the one that "
-                    "this user makes tables in (search_path): each chain has a database of its own"
-                )
-        return found
+            return own_revision(conn, self.shown)
 
     def prepare(self, *, may_upgrade: bool = False) -> None:
         """Make the schema, or upgrade it if `may_upgrade`, in one transaction.

@@ -14,7 +14,7 @@ def need_psycopg() -> None:
     if find_spec("psycopg") is None:
         raise StoreRefused(
             "a database on PostgreSQL needs psycopg, which is not installed: "
-            f"`{typed(sys.executable)} -m pip install 'psycopg[binary]>=3.2,<4'`"
+            f"`{typed(sys.executable)} -m pip install 'psycopg[binary]>=3.3,<4'`"
         )
 
 

@@ -1,7 +1,8 @@
 """PostgreSQL: one chain for the processes of many machines. Loaded only where `--database` says so.
 
     pg_address      a database's URL: checked, completed, and shown without its password
-    pg_connection   connections of psycopg's: one that reads, one that writes
+    pg_connection   connections of psycopg's, by which a node reads
+    pg_writing      the one that it writes by: the right to write, the counter, COMMIT
     pg_engines      SQLAlchemy on these; snapshots to read, from a replica where there is one
     pg_replica      is a server a replica of this very database, and does it still follow?
     pg_watch        has anybody committed? A counter to ask for, and LISTEN for being told

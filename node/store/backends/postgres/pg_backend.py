@@ -16,10 +16,10 @@ from ...errors import StoreFailed
 from ..backend import Backend, CommitUnknown, Readers, Watch
 from ..presence import NODE, Living, Presence
 from .pg_address import conninfo, shown
-from .pg_connection import connect_to_write
 from .pg_engines import ServerReaders, open_writing
 from .pg_presence import LivingProcesses, ServerPresence
 from .pg_watch import ServerWatch
+from .pg_writing import connect_to_write
 
 _LOOK_SECONDS: Final = 15.0
 """How long a server that was lost during COMMIT is waited for."""

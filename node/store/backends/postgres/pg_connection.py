@@ -5,12 +5,10 @@ Those three are messages by libpq itself: psycopg's cursors take twice as long f
 
 from __future__ import annotations
 
-import re
 import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -21,7 +19,6 @@ from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader, NumericLoader
 
 from ...errors import StoreFailed
-from ..backend import CommitUnknown
 
 CHANNEL: Final = "moneyer"
 WRITERS_LOCK: Final = (0x4D4F4E45, 1)
@@ -34,8 +31,6 @@ ALIVE_CLASS: Final = 0x4D4F4E46
 """First number of the locks by which processes are known to live; the second is a process's in `processes`."""
 COUNTER: Final = "SELECT value FROM meta WHERE key = 'changes'"
 """The number of commits that changed something, 8 bytes big-endian."""
-_NOW: Final = b"extract(epoch FROM now())::bigint"
-"""Unix seconds by the server's clock: one machine's wrong clock must not make others' rows look old."""
 _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _READ_COUNTED: Final = _READ + b"; " + COUNTER.encode()
 _READ_LONG: Final = _READ + (
@@ -43,30 +38,13 @@ _READ_LONG: Final = _READ + (
     + COUNTER.encode()
 )
 _READ_REPLICA: Final = _READ + b"; SELECT value, pg_is_in_recovery() FROM meta WHERE key = 'changes'"
-_SAFE: Final = "current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
-_WRITE: Final = (
-    f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK[0]}, {WRITERS_LOCK[1]}); "
-    + COUNTER.replace("value", f"value, {_SAFE}")
-).encode()
-_HAS_CHANGED: Final = b"SELECT pg_current_xact_id_if_assigned() IS NOT NULL"
-"""Whether this transaction has changed any row."""
 _FINE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _ANSWER_SECONDS: Final = 60.0
 """A statement that takes longer has lost its server: each reads a bounded number of rows."""
 _LONG_SECONDS: Final = 600.0
 """The same of what reads a whole chain."""
-COMMIT_SECONDS: Final = 30.0
-"""How long a COMMIT may take before its answer is taken for lost: it waits for a disk, and for a replica's."""
 _REPLICA_SECONDS: Final = 2.0
 """How long a replica may take to begin a snapshot: the primary has one, too."""
-_BEGIN_SECONDS: Final = 5.0
-"""How long the beginning of a transaction may take beside the wait for the right to write."""
-_CHANGES_NOTHING: Final = re.compile(
-    r"\s*(SELECT|SAVEPOINT|RELEASE|ROLLBACK|DECLARE|FETCH|CLOSE|SET|SHOW)\b", re.ASCII | re.IGNORECASE
-)
-_BEGINS_WITH: Final = re.compile(r"\s*WITH\b", re.ASCII | re.IGNORECASE)
-_CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.ASCII | re.IGNORECASE)
 _UNPREPARED: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 """Statements that have no plan to keep."""
 _UNASKED: Final = 10
@@ -101,10 +79,10 @@ def adapters() -> AdaptersMap:
     return found
 
 
-_ADAPTERS: Final = adapters()
+ADAPTERS: Final = adapters()
 
 
-class _Cursor(psycopg.Cursor[Any]):
+class BinaryCursor(psycopg.Cursor[Any]):
     """Takes rows in binary form: a hash as text would be twice as long."""
 
     def __init__(self, connection: Any, **given: Any) -> None:
@@ -127,28 +105,6 @@ class _NamedCursor(psycopg.ServerCursor[Any]):
 def _made_ready(connection: Any) -> None:
     if isinstance(connection, ServerConnection):
         connection.make_ready()
-
-
-class _WritingCursor(_Cursor):
-    """Counts what changes rows."""
-
-    def execute(self, query: Any, *args: Any, **given: Any) -> Any:
-        self.connection.touched += may_change(query)  # type: ignore[attr-defined] # of `WritingConnection` alone
-        return super().execute(query, *args, **given)
-
-    def executemany(self, query: Any, *args: Any, **given: Any) -> None:
-        self.connection.touched += may_change(query)  # type: ignore[attr-defined]
-        super().executemany(query, *args, **given)
-
-
-@lru_cache(1_000)
-def may_change(sql: Any) -> bool:
-    """Whether a statement may change rows, by how it is written. What a function does that it calls is not seen."""
-    if not isinstance(sql, str):
-        return True
-    if _BEGINS_WITH.match(sql):
-        return _CHANGES.search(sql) is not None
-    return _CHANGES_NOTHING.match(sql) is None
 
 
 class Rows:
@@ -398,91 +354,6 @@ class PatientConnection(ServerConnection):
     answer_seconds = 86_400.0
 
 
-class WritingConnection(ServerConnection):
-    """The connection that a process writes by. `process`: the process's number in `processes`; `busy_seconds`: how long
-    it waits for the right to write; `unsafe`: whether it takes a server that may forget."""
-
-    def run(self, sql: str, values: Sequence[Any]) -> Rows:
-        """`ServerConnection.run`, counted where it may change rows."""
-        self.touched += may_change(sql)
-        return super().run(sql, values)
-
-    process = 0
-    busy_seconds = 0.0
-    unsafe = False
-    touched = 0
-    """Statements that may have changed rows, since it was opened."""
-
-    def __init__(self, *args: Any, **given: Any) -> None:
-        super().__init__(*args, **given)
-        self.seen = 0
-        """The counter of changes, as it was last read or raised here."""
-        self._counter = 0
-        """The same, when the transaction began."""
-        self._own = 0
-        """Of those, the commits of this connection."""
-        self._touched_before = 0
-        self._warnings: list[str] | None = None
-        self.add_notice_handler(self._note)
-
-    @property
-    def changes(self) -> tuple[int, int]:
-        """Equal to an earlier value only where no process and no statement of this connection changed anything."""
-        return self._counter - self._own, self.touched
-
-    def begin_writing(self) -> None:
-        """Waits for the right to write. Raises psycopg.Error (LockNotAvailable where that takes too long), and
-        StoreFailed for a server that may forget: its settings can be changed while a node runs."""
-        result = self.message(_WRITE, self.busy_seconds + _BEGIN_SECONDS)
-        self._counter = self.seen = number_in(result)
-        if not self.unsafe and b"off" in (result.get_value(0, 1), result.get_value(0, 2), result.get_value(0, 3)):
-            raise StoreFailed(
-                "the database's server may forget now what it has acknowledged (synchronous_commit, fsync or "
-                "full_page_writes is off there), so nothing is written: turn that on again"
-            )
-        self._touched_before = self.touched
-
-    def commit_changes(self) -> None:
-        """Raises psycopg.Error where nothing was committed, CommitUnknown, StoreFailed."""
-        if self.touched == self._touched_before:
-            if self.message(_HAS_CHANGED).get_value(0, 0) != b"t":
-                self.message(b"COMMIT")
-                return
-            self.touched += 1  # by a function, say
-        number = self._counter + 1
-        # The first part can only fail as a whole; only behind it is the end in doubt.
-        self.message(
-            b"UPDATE meta SET value = '\\x%016x' WHERE key = 'changes'; "
-            b"INSERT INTO processes VALUES (%d, 'store', '', %d, %b, %b) "
-            b"ON CONFLICT (number) DO UPDATE SET committed = excluded.committed, seen_at = excluded.seen_at; "
-            b"NOTIFY %s, '%d'" % (number, self.process, number, _NOW, _NOW, CHANNEL.encode(), self.process)
-        )
-        self._warnings = []
-        try:
-            result = self.message(b"COMMIT", COMMIT_SECONDS)
-        except psycopg.Error as error:
-            # A server that goes down over a COMMIT (PANIC: its log cannot be written) may find it done when it is up.
-            if error.sqlstate is None or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
-                raise CommitUnknown(number) from error
-            raise
-        finally:
-            warnings, self._warnings = self._warnings, None
-        if result.command_status != b"COMMIT":
-            raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back at its end")
-        self._own += 1
-        self.seen = number
-        if warnings:
-            raise StoreFailed(
-                "the database has written it, but did not wait until its replica has, too: look whether it is there "
-                "before it is sent again"
-            )
-
-    def _note(self, notice: Any) -> None:
-        # A server that stops waiting for a synchronous replica warns, and calls the transaction committed.
-        if self._warnings is not None and notice.severity_nonlocalized == "WARNING":
-            self._warnings.append(notice.message_primary or "")
-
-
 def number_in(result: Any) -> int:
     """The counter of changes, from a result as text. Raises StoreFailed where there is none."""
     found = result.get_value(0, 0) if result.ntuples else None
@@ -491,27 +362,20 @@ def number_in(result: Any) -> int:
     return int(found[2:], 16)
 
 
-_KNOWN: Final = (
+SETTINGS: Final = (
     # Whatever a role's or a database's own settings are: how bytes are written as text, and that a server which did
     # not wait for its replica says so (a warning).
     "SET jit = off; SET bytea_output = hex; SET standard_conforming_strings = on; SET client_min_messages = warning; "
 )
 _EACH: Final = (
-    f"{_KNOWN}SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '60s'; SET lock_timeout = '60s'"
+    f"{SETTINGS}SET statement_timeout = '60s'; SET lock_timeout = '60s'; "
+    "SET idle_in_transaction_session_timeout = '60s'"
 ).encode()
-_WRITING: Final = (
-    f"{_KNOWN}SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '{{busy}}ms'; "
-    "SET statement_timeout = '600s'; "
-    # As it is now: a setting that is changed while the node runs must not change what a commit means.
-    "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false); "
-    # A writer whose machine is gone holds the lock until the server finds out.
-    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
-)
 
 
 def connect(conninfo: str) -> ServerConnection:
     """A connection to read by. Raises psycopg.Error."""
-    connection = ServerConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
+    connection = ServerConnection.connect(conninfo, autocommit=True, context=ADAPTERS, cursor_factory=BinaryCursor)
     connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
     connection.message(_EACH)
     return connection
@@ -525,21 +389,6 @@ def connect_patiently(conninfo: str) -> PatientConnection:
 
     Raises psycopg.Error.
     """
-    connection = PatientConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_Cursor)
+    connection = PatientConnection.connect(conninfo, autocommit=True, context=ADAPTERS, cursor_factory=BinaryCursor)
     connection.message(_PATIENT)
-    return connection
-
-
-_KEPT_SECONDS: Final = 30 * 86_400
-_FORGET: Final = b"DELETE FROM processes WHERE seen_at < %b - %d" % (_NOW, _KEPT_SECONDS)
-"""How long the row of a process stays that has neither committed nor said anything."""
-
-
-def connect_to_write(conninfo: str, process: int, busy_seconds: float, *, unsafe: bool = False) -> WritingConnection:
-    """A connection to write by. Raises psycopg.Error."""
-    connection = WritingConnection.connect(conninfo, autocommit=True, context=_ADAPTERS, cursor_factory=_WritingCursor)
-    connection.process, connection.busy_seconds, connection.unsafe = process, busy_seconds, unsafe
-    connection.prepare_threshold = None  # statements by SQLAlchemy's own way are planned each time: they are rare
-    connection.message(_WRITING.format(busy=max(1, round(busy_seconds * 1000))).encode())
-    connection.message(_FORGET)
     return connection

@@ -17,8 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, Pool, StaticPool
 
 from ...errors import StoreFailed, log, words
-from .pg_connection import PatientConnection, ServerConnection, WritingConnection, connect, connect_to_write
+from .pg_connection import PatientConnection, ServerConnection, connect
 from .pg_replica import ReplicaOf
+from .pg_writing import connect_to_write
 
 _KEPT_READERS: Final = 8
 """Reading connections that stay open, to each server."""
@@ -277,8 +278,3 @@ class ServerReaders:
 
     def _servers(self) -> list[_Server]:
         return [self._primary] if self._replica is None else [self._primary, self._replica]
-
-
-def is_writing(conn: Connection) -> bool:
-    """Whether a connection is one of `open_writing`."""
-    return isinstance(_driver(conn), WritingConnection)
