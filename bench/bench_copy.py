@@ -5,15 +5,13 @@ The server is started by the bench, on the disk, as Debian configures it. Needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 
-from bench.bench_postgres import on_disk
 from bench.chains import Line, Payments, bench_coin, connect_many, open_store
 from bench.common import SHORT, Cost, Figure, below, costs, folder, in_turns, plain, report, timed
+from bench.databases import fresh, on_disk
 from moneyer.node.chain.accept import Chain
 from moneyer.node.chain.verify import prove_copy
 from moneyer.node.core import codec
@@ -34,8 +32,6 @@ ROUNDS = 3 if SHORT else 5
 PROVED_ROUNDS = 1
 MOST_SECONDS = 300.0
 
-_numbers = count()
-
 
 def make(data: Path, coin: Coin) -> None:
     """A data folder whose chain has `TRANSFERS`."""
@@ -48,17 +44,6 @@ def make(data: Path, coin: Coin) -> None:
             connect_many(chain, [codec.encode_block(line.add(payments.take(FULL))) for _ in range(BLOCKS)])
     finally:
         store.close()
-
-
-@contextmanager
-def fresh(server: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database, dropped behind the block."""
-    name = f"copy_{next(_numbers)}"
-    server.ask(f"CREATE DATABASE {name} TEMPLATE template0")
-    try:
-        yield server.url(name)
-    finally:
-        server.ask(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def seconds(begins: End, ends: End, is_proved: bool) -> Cost:

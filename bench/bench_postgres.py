@@ -5,19 +5,14 @@ The server is started by the bench, on the disk, as Debian configures it. Needs 
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
-from pathlib import Path
-
-import pytest
 
 from bench.chains import Line, Payments, bench_coin, connect, connect_many, senders
 from bench.common import SHORT, Cost, Figure, at_least, costs, folder, in_turns, plain, ratios, report
+from bench.databases import database, on_disk
 from moneyer.node.api.calls.v1_accounts import HistoryQuery, history, show_account
 from moneyer.node.api.calls.v1_blocks import BlockQuery, list_blocks
 from moneyer.node.api.calls.v1_transactions import show_transaction
@@ -42,34 +37,6 @@ EMPTY = 200 if SHORT else 1_000
 ACCEPTED = 1_000 if SHORT else 5_000
 THREADS = (8, 32)
 READS = 300 if SHORT else 2_000
-
-_numbers = count()
-
-
-@contextmanager
-def on_disk() -> Iterator[PostgresServer]:
-    """A server of this bench's own, with its files where SQLite's are. Ends the bench where there is no PostgreSQL."""
-    try:
-        server = PostgresServer(room=Path(tempfile.gettempdir()))
-    except pytest.skip.Exception as missing:
-        print(f"not measured: {missing}")
-        sys.exit(0)
-    with server.start():
-        yield server
-
-
-@contextmanager
-def database(server: PostgresServer | None) -> Iterator[str | None]:
-    """A fresh database of the server; None where the file is meant."""
-    if server is None:
-        yield None
-        return
-    name = f"bench_{next(_numbers)}"
-    server.ask(f"CREATE DATABASE {name} TEMPLATE template0")
-    try:
-        yield server.url(name)
-    finally:
-        server.ask(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from time import perf_counter
 
 import psutil
 
-from bench.bench_postgres import database, on_disk
 from bench.chains import Line, Payments, bench_coin, committing, connect_many, senders
 from bench.common import SHORT, Cost, Figure, at_least, folder, in_turns, plain, ratios, report
+from bench.databases import database, on_disk
 from bench.process import Served, node, under_load
 from moneyer.node.chain.accept import Chain
 from moneyer.node.config import Config

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from moneyer.node.wallet import seal
 from tests.kit import databases
 from tests.kit.databases import _a_test_leaves_no_database, database, empty_databases, fresh_database
+from tests.kit.missing import missing
 
 __all__ = ["_a_test_leaves_no_database", "database", "empty_databases", "fresh_database"]
 
@@ -66,9 +67,7 @@ def vector_file(name: str) -> Path:
     path = Path(os.environ.get("MONEYER_VECTORS") or REPOSITORY.parent / "shared" / "vectors") / name
     if not path.is_file():
         why = f"{path} is absent; set MONEYER_VECTORS to the folder that has it"
-        if os.environ.get("MONEYER_REQUIRE_VECTORS") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why, os.environ.get("MONEYER_REQUIRE_VECTORS"))
     return path
 
 

@@ -86,7 +86,16 @@ def put_new(temporary: Path, path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Write new names in `folder` to the disk, so that a loss of power does not take them. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file(file: Path) -> None:
+    """Write what a closed file holds to the disk. Raises OSError."""
+    _sync(file, 0)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(handle)
     finally:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
+from tests.kit.missing import missing
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
 
@@ -47,9 +47,7 @@ def find_prometheus() -> str:
     path = shutil.which("prometheus")
     if path is None:
         why = f"there is no Prometheus for this test; {HOW_TO_INSTALL}"
-        if os.environ.get("MONEYER_REQUIRE_PROMETHEUS") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why, os.environ.get("MONEYER_REQUIRE_PROMETHEUS"))
     return path
 
 

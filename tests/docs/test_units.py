@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.docs.pages import name_of, page, section
+from tests.kit.missing import missing
 
 UNITS = sorted((REPOSITORY / "docs" / "examples" / "systemd").glob("*.service"))
 THE_COMMAND = "/opt/moneyer/bin/moneyer"
@@ -26,9 +27,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     path = shutil.which("systemd-analyze")
     if path is None:
         why = "there is no systemd-analyze for this test; on Debian: apt-get install --no-install-recommends systemd"
-        if os.environ.get("MONEYER_REQUIRE_SYSTEMD") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why, os.environ.get("MONEYER_REQUIRE_SYSTEMD"))
     return subprocess.run(
         [path, *map(str, arguments)],
         capture_output=True,

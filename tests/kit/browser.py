@@ -20,7 +20,6 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
@@ -32,6 +31,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from tests.kit.missing import missing
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is Debian's Chromium without what a window needs: pages cost it two thirds of the processor's time."""
@@ -69,9 +70,7 @@ def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         why = f"there is no Chromium for this test; {HOW_TO_INSTALL}"
-        if os.environ.get("MONEYER_REQUIRE_BROWSER") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why, os.environ.get("MONEYER_REQUIRE_BROWSER"))
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS])

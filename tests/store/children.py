@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection as Rows
 
 from moneyer import migrations
+from moneyer.node.config import Config
 from moneyer.node.core.coin import Coin
 from moneyer.node.core.errors import MoneyerError, RuleError
 from moneyer.node.core.policy import AfterHeight, Threshold
@@ -40,25 +41,19 @@ SHARED = contract(POLICY)
 
 def open_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     """Say "ready"; at the word open the store; answer with chain_id and node_id, or with the refusal."""
-    pipe.send("ready")
-    pipe.recv()
-    try:
-        store = Store.open(node_config(folder), coin)
-    except MoneyerError as error:
-        pipe.send(error.message)
-        return
-    with store.read() as conn:
-        answer = meta.get(conn, "chain_id"), meta.node_id(conn)
-    store.close()
-    pipe.send(answer)
+    _open_when_told(pipe, node_config(folder), coin)
 
 
 def open_at_when_told(pipe: Pipe, folder: Path, coin: Coin, url: str) -> None:
     """`open_when_told` on a server's database."""
+    _open_when_told(pipe, node_config(folder, database_url=url), coin)
+
+
+def _open_when_told(pipe: Pipe, config: Config, coin: Coin) -> None:
     pipe.send("ready")
     pipe.recv()
     try:
-        store = Store.open(node_config(folder, database_url=url), coin)
+        store = Store.open(config, coin)
     except MoneyerError as error:
         pipe.send(error.message)
         return

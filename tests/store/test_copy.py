@@ -203,6 +203,17 @@ def test_a_target_that_has_a_chain_is_left(
         copied(rich_url, tmp_path / "odd.db")
 
 
+def test_a_chain_in_another_schema_is_not_overlooked(
+    rich: Path, rich_url: str, server: PostgresServer, tmp_path: Path
+) -> None:
+    server.ask("CREATE SCHEMA elsewhere", database=rich_url.rpartition("/")[2])
+    hidden = f"{rich_url}?options=-c%20search_path%3Delsewhere"
+    for begins, ends in ((rich, hidden), (hidden, tmp_path / "new")):
+        with pytest.raises(StoreRefused, match='a chain already, in the schema "public"'):
+            copied(begins, ends)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_schema_of_another_program_is_refused_with_what_to_do(
     rich: Path, databases: Databases, server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from ...config import Config
 from ...core.coin import Coin
 from ...core.coinfile import coin_to_toml
 from ...system.advice import typed
-from ...system.files import put_new, sync_folder, write_whole
+from ...system.files import put_new, sync_file, sync_folder, write_whole
 from ...system.locks import Held, hold
 from ..backends.sqlite import driver as sqlite
 from ..backends.sqlite.driver import DatabaseError, driver, fold_log
@@ -80,7 +80,7 @@ class FileEnd(End):
         with self._writing(), _temporary(self.file) as temporary:
             with _opened(temporary) as conn:
                 yield _FileMaking(conn)
-            _sync(temporary)
+            sync_file(temporary)
             self._keep(temporary, coin)
 
     def _keep(self, temporary: Path, coin: Coin) -> None:
@@ -279,11 +279,3 @@ def _opened(file: Path) -> Iterator[Connection]:
             execute(conn, "COMMIT").close()
     finally:
         engine.dispose()
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ...core.codec import show
-from ...system.files import sync_folder
+from ...system.files import sync_file, sync_folder
 from ..backends.sqlite.driver import DatabaseError, OperationalError, driver, one_at_a_time
 from ..errors import Fault, StoreRefused, cause_of
 
@@ -116,7 +116,7 @@ def _copy_all(databases: Mapping[str, Path], making: Path, hold_seconds: float) 
         for name, source in _freeze(stack, databases, hold_seconds).items():
             _copy(source, databases[name], making / f"{name}.db")
     for each in making.iterdir():  # once all are written: the first ones are mostly on the disk by then
-        _sync(each)
+        sync_file(each)
 
 
 def _freeze(stack: ExitStack, databases: Mapping[str, Path], hold_seconds: float) -> dict[str, Any]:
@@ -170,14 +170,6 @@ def _copy(source: Any, database: Path, target: Path) -> None:
     except DatabaseError as error:
         cause = cause_of(error)
         raise StoreRefused(f"the snapshot's copy of {database} cannot be written: {cause.words}") from None
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refused(database: Path, error: BaseException) -> StoreRefused:

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import REPOSITORY
+from tests.kit.missing import missing
 from tests.kit.running import Answer
 from tests.kit.system.ports import free_port
 from tests.kit.waiting import wait_until
@@ -89,9 +88,7 @@ def _program(name: str, package: str) -> str:
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if path is None:
         why = f"there is no {name} for this test; on Debian: apt-get install {package}"
-        if os.environ.get("MONEYER_REQUIRE_PROXY") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why, os.environ.get("MONEYER_REQUIRE_PROXY"))
     return path
 
 

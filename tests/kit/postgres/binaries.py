@@ -9,23 +9,21 @@ import subprocess
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
-import pytest
+from tests.kit.missing import missing
 
 OLDEST = 14
 """Of PostgreSQL, that the node works with."""
 
 
-def missing(why: str) -> None:
-    """Skip the test; fail it instead when MONEYER_REQUIRE_POSTGRES=1."""
-    if os.environ.get("MONEYER_REQUIRE_POSTGRES") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+def _missing(why: str) -> NoReturn:
+    missing(why, os.environ.get("MONEYER_REQUIRE_POSTGRES"))
 
 
 def need_psycopg() -> None:
     if find_spec("psycopg") is None:
-        missing("needs psycopg: pip install 'moneyer[postgresql]'")
+        _missing("needs psycopg: pip install 'moneyer[postgresql]'")
 
 
 @cache
@@ -46,8 +44,7 @@ def programs() -> Path:
     need_psycopg()
     folder = _folder()
     if folder is None:
-        missing("needs PostgreSQL: apt-get install postgresql, or the URL of a server in MONEYER_TEST_DATABASE")
-        raise AssertionError("unreachable")
+        _missing("needs PostgreSQL: apt-get install postgresql, or the URL of a server in MONEYER_TEST_DATABASE")
     return folder
 
 
@@ -60,5 +57,4 @@ def server_user() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    missing("needs a user who is not root: PostgreSQL does not run as root")
-    raise AssertionError("unreachable")
+    _missing("needs a user who is not root: PostgreSQL does not run as root")
