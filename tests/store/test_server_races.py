@@ -109,6 +109,7 @@ def test_a_deadlock_with_a_stranger_is_tried_again(server: PostgresServer, node:
         server, name, "SET LOCAL deadlock_timeout = '60s'", "UPDATE meta SET value = 'x' WHERE key = 'two'"
     ) as it:
         theirs = threading.Thread(target=lambda: it.execute("UPDATE meta SET value = 'x' WHERE key = 'one'"))
+        has_begun = threading.Event()
 
         def job(conn: Any) -> int:
             nonlocal tries
@@ -116,6 +117,7 @@ def test_a_deadlock_with_a_stranger_is_tried_again(server: PostgresServer, node:
             conn.execute(text("UPDATE meta SET value = 'y' WHERE key = 'one'"))
             if tries == 1:
                 theirs.start()
+                has_begun.set()
                 waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
                 wait_until(lambda: server.ask(waiting) == [(1,)], 10, "the stranger to wait for us")
                 conn.execute(text("UPDATE meta SET value = 'y' WHERE key = 'two'"))
@@ -123,8 +125,9 @@ def test_a_deadlock_with_a_stranger_is_tried_again(server: PostgresServer, node:
 
         with Node(node.config.data.parent / "patient", COIN, database_url=node.config.database_url) as patient:
             future = patient.store.submit(job)
-            theirs_ended = wait_until(lambda: tries > 0 and not theirs.is_alive(), 30, "the node to give way")
-            assert theirs_ended
+            assert has_begun.wait(30)
+            theirs.join(30)
+            assert not theirs.is_alive(), "the node did not give way"
             it.execute("COMMIT")
             assert future.result(30) >= 2
             it.execute("BEGIN")
