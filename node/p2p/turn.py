@@ -39,22 +39,15 @@ class PeerTurn:
         self._end = end
         self._takes_turns = config.database_url is not None
         self._presence: Presence | None = None
-        self._has_turn = False
-        """As the server says."""
+        self.speaks = config.role != API
+        """Whether this node may speak to others now: as the server says, once it is started on one."""
         self._is_decided = False
         """Whether it has said so once."""
-        self._speaks = False
+        self._has_begun = False
         """Whether `begin` was called, and `end` not yet."""
         self._stopped = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="peer turn", daemon=True)
-
-    @property
-    def speaks(self) -> bool:
-        """Whether this node may speak to others now. One that was not started stands by for none."""
-        if self._config.role == API:
-            return False
-        return self._has_turn or not self._takes_turns or self._presence is None
 
     def speaker(self) -> str | None:
         """The URL of the node that speaks to others now, as it says; None where there is none, or it has not said one.
@@ -72,9 +65,10 @@ class PeerTurn:
 
     def start(self) -> None:
         if not self._takes_turns:
-            self._speaks = True
+            self._has_begun = True
             self._begin()
             return
+        self.speaks = False
         self._thread.start()
         about = json.dumps(_about(self._config)).encode()
         if self._config.role == API:
@@ -91,40 +85,40 @@ class PeerTurn:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        elif self._speaks:
-            self._speaks = False
+        elif self._has_begun:
+            self._has_begun = False
             self._end()
         if self._presence is not None:  # only now: the next node may begin
             self._presence.release()
 
     def _turned(self, has_turn: bool) -> None:
         with self._changed:
-            self._has_turn, self._is_decided = has_turn, True
+            self.speaks, self._is_decided = has_turn, True
             self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._has_turn != self._speaks)
-                wanted = self._has_turn and not self._stopped
+                self._changed.wait_for(lambda: self._stopped or self.speaks != self._has_begun)
+                wanted = self.speaks and not self._stopped
                 is_last = self._stopped
-            if wanted != self._speaks:
+            if wanted != self._has_begun:
                 self._change(wanted)
             if is_last:
                 return
 
     def _change(self, speaks: bool) -> None:
         if not speaks:
-            self._speaks = False
+            self._has_begun = False
             self._end()
             log.info("this node speaks to no other nodes any more")
             return
-        self._speaks = True
+        self._has_begun = True
         try:
             self._begin()
         except StoreUnavailable as error:
             log.info("speaking to other nodes has to wait: %s", error.message)
-            self._speaks = False
+            self._has_begun = False
             self._end()
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped, _AGAIN_SECONDS)

@@ -92,6 +92,12 @@ def test_a_node_of_each_role_does_what_it_is_for(here: Machines) -> None:
     assert peer.get(styles[1]).status == 200, "a browser shows its refusal as a page"
     assert "moneyer_speaks_to_peers 1.0" in peer.get("/metrics").body.decode()
     assert "moneyer_speaks_to_peers 0.0" in api.get("/metrics").body.decode()
+    told = [(each["role"], each["speaks_to_peers"]) for each in (node.get("/v1/status").json for node in (peer, api))]
+    assert told == [("peer", True), ("api", False)]
+    shown = moneyer("status", "--node", api.url).stdout
+    assert re.search(r"role +api\n", shown)
+    assert "0, another node's to speak to" in shown
+    assert "another node's" not in moneyer("status", "--node", peer.url).stdout
 
 
 def test_an_api_node_never_takes_the_turn(here: Machines) -> None:

@@ -34,7 +34,7 @@ class StatusPage:
         self._worker = NO_WORKER
         self._busy: tuple[str, ...] = ()
         self._looked_until = 0.0
-        self._key: tuple[int, WorkerStatus, tuple[str, ...], bool, SyncProgress | None] | None = None
+        self._key: tuple[int, WorkerStatus, tuple[str, ...], bool, bool, SyncProgress | None] | None = None
         self._rendered = b""
 
     def render(self) -> bytes:
@@ -44,9 +44,9 @@ class StatusPage:
                 self._worker = worker_status(self._node.store)
                 self._busy = self._places.busy()
                 self._looked_until = time.monotonic() + _WORKER_SECONDS
-            meter = self._node.sync.meter
+            meter, speaks = self._node.sync.meter, self._node.turn.speaks
             # The version is read before the rows: a commit in between makes the next caller look again.
-            key = (self._node.store.data_version(), self._worker, self._busy, meter.syncing, meter.progress)
+            key = (self._node.store.data_version(), self._worker, self._busy, speaks, meter.syncing, meter.progress)
             if key != self._key:
                 self._rendered = encode(_read(self._node, *key[1:]))
                 self._key = key
@@ -54,7 +54,12 @@ class StatusPage:
 
 
 def _read(
-    node: Node, worker: WorkerStatus, busy: tuple[str, ...], syncing: bool, progress: SyncProgress | None
+    node: Node,
+    worker: WorkerStatus,
+    busy: tuple[str, ...],
+    speaks: bool,
+    syncing: bool,
+    progress: SyncProgress | None,
 ) -> Status:
     coin = node.coin
     with node.store.read() as conn:
@@ -70,6 +75,8 @@ def _read(
         issued=coin.issued(now.height),
         mempool=PoolTotals(now.mempool_count, now.mempool_bytes, node.config.min_fee),
         peers=now.peers,
+        role=node.config.role,
+        speaks_to_peers=speaks,
         worker=worker,
         syncing=syncing,
         sync=None if progress is None else SyncStatus(**asdict(progress)),

@@ -86,6 +86,10 @@ class Status(Struct):
     issued: Units
     mempool: PoolTotals
     peers: Count
+    role: str
+    """What it does of one chain on several machines: all, api or peer."""
+    speaks_to_peers: bool
+    """Whether it speaks to other nodes; of several on one database one does."""
     worker: WorkerStatus
     syncing: bool
     sync: SyncStatus | None

@@ -49,8 +49,10 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
     coin, pool, worker = (_part(answer, name) for name in ("coin", "mempool", "worker"))
     symbol, decimals, issued = coin.get("symbol"), coin.get("decimals"), answer.get("issued")
     supply = coins(issued, decimals) if isinstance(issued, int) and isinstance(decimals, int) else "?"
+    peers, role = answer.get("peers"), answer.get("role", "all")
     return [
         ("node", url),
+        *([("role", role)] if role != "all" else []),
         ("coin", f"{coin.get('name')} ({symbol})"),
         ("chain", answer.get("chain_id")),
         ("height", answer.get("height")),
@@ -58,7 +60,7 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
         ("difficulty", number(answer.get("difficulty"))),
         ("issued", f"{supply} {symbol}"),
         ("mempool", f"{counted(pool.get('count', 0), 'transfer')}, {counted(pool.get('bytes', 0), 'byte')}"),
-        ("peers", answer.get("peers")),
+        ("peers", peers if answer.get("speaks_to_peers", True) else f"{peers}, another node's to speak to"),
         ("worker", _worker(worker)),
         ("syncing", "yes" if answer.get("syncing") else "no"),
         ("version", answer.get("version")),
