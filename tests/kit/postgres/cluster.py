@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.kit.postgres.binaries import programs, server_user
 from tests.kit.system.ports import free_port
-from tests.kit.system.process_tree import children_of, is_gone, kill
+from tests.kit.system.process_tree import children_of, is_gone, is_stopped, kill
 from tests.kit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class PostgresServer:
     def kill(self) -> None:
         """SIGKILL to the postmaster and all that it started; returns when they are gone."""
         assert self.process is not None, "it does not run"
-        self.process.send_signal(signal.SIGSTOP)  # it starts no more of them
+        self._hold_postmaster()
         family = [self.process.pid, *children_of(self.process.pid)]
         for pid in family:
             kill(pid)
@@ -141,6 +141,7 @@ class PostgresServer:
     def pause(self) -> None:
         """SIGSTOP to all its processes: it keeps its connections, takes new ones, and says nothing."""
         assert self.process is not None, "it does not run"
+        self._hold_postmaster()
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -223,6 +224,9 @@ class PostgresServer:
             before = self.ask("SELECT pg_conf_load_time()")
             assert self.ask("SELECT pg_reload_conf()") == [(True,)]
             wait_until(lambda: self.ask("SELECT pg_conf_load_time()") != before, 10, "the settings to be read")
+            if "synchronous_standby_names" in settings:
+                # Commits wait once the checkpointer has read that, too: it does so before it does what it is asked.
+                self.ask("CHECKPOINT")
 
     # Followers
 
@@ -331,8 +335,15 @@ class PostgresServer:
         mine = lines[:1] == [str(self.process.pid)]  # that of a server that was killed may lie there
         return mine and len(lines) > 7 and lines[7].strip() in ("ready", "standby")
 
+    def _hold_postmaster(self) -> None:
+        """SIGSTOP, and wait: one that was just starting a process does that first, and none may be missed."""
+        assert self.process is not None
+        pid = self.process.pid
+        self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(pid) or is_gone(pid), 10, "the postmaster to stand still")
+
     def _signal(self, sign: int) -> None:
-        """To all its processes; the postmaster first, so that it starts no more of them."""
+        """To all its processes; the postmaster first."""
         assert self.process is not None
         for pid in (self.process.pid, *children_of(self.process.pid)):
             with suppress(ProcessLookupError):

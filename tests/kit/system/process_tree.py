@@ -31,6 +31,13 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal such as SIGSTOP holds it still."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
