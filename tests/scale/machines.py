@@ -19,10 +19,14 @@ from tests.kit.commands import MONEYER, NOWHERE, environment
 from tests.kit.running import RunningNode, log_of
 from tests.kit.system import warm
 from tests.kit.system.ports import free_port
+from tests.kit.system.process_tree import is_gone
 from tests.kit.waiting import wait_until
 
 PAID = key("paid")
 """Who gets what workers mine."""
+HUNG_SECONDS = 20
+"""For what takes the server four seconds to find out, on a machine that is busy. There a node that waits for its turn
+may lose its session, too, since it has no answer within two seconds, and begins anew."""
 
 
 class NodeProcess(RunningNode):
@@ -134,16 +138,29 @@ def machines(folder: Path, database: str, coin: Coin) -> Iterator[Machines]:
         made.end()
 
 
-def one_that_speaks(nodes: Sequence[NodeProcess], timeout: float = 10) -> NodeProcess:
+def one_that_speaks(nodes: Sequence[NodeProcess]) -> NodeProcess:
     """The one of them that answers other nodes, once there is exactly one."""
 
     def alone() -> NodeProcess | None:
         speaking = [node for node in nodes if node.is_speaking]
         return speaking[0] if len(speaking) == 1 else None
 
-    found = wait_until(alone, timeout, "one node that speaks to others")
+    found = wait_until(alone, HUNG_SECONDS, "one node that speaks to others")
     assert found is not None
     return found
+
+
+def one_that_stands_by(nodes: Sequence[NodeProcess], speaker: NodeProcess) -> NodeProcess:
+    """Another one than the speaker, once it tells of that: a node looks who speaks four times a second at most."""
+    other = next(node for node in nodes if node is not speaker)
+
+    def told() -> Any:
+        answer = other.get("/p2p/hello")
+        assert answer.code == "no_peers_here", answer.body
+        return answer.json["error"]["details"]["peer"]
+
+    wait_until(lambda: told() == speaker.url, HUNG_SECONDS, "the other node to tell of the one that speaks")
+    return other
 
 
 def submit(node: RunningNode, raw: bytes) -> Any:
@@ -165,17 +182,22 @@ def _started(words: Sequence[str], log: Path, **variables: str) -> subprocess.Po
         )
 
 
-def send(process: subprocess.Popen[bytes], number: int) -> None:
-    """A signal to a process and all that it started."""
+def send(process: subprocess.Popen[bytes], number: int) -> list[int]:
+    """A signal to a process and all that it started; their ids."""
     with suppress(psutil.NoSuchProcess):
         main = psutil.Process(process.pid)
-        for each in [main, *main.children(recursive=True)]:
+        family = [main, *main.children(recursive=True)]
+        for each in family:
             with suppress(psutil.NoSuchProcess):
                 each.send_signal(number)
+        return [each.pid for each in family]
+    return []
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
+    """Returns when all of them are gone: what a node started has its port, and may outlive it for a moment."""
     if process.poll() is None:
         send(process, signal.SIGCONT)
-        send(process, signal.SIGKILL)
+        family = send(process, signal.SIGKILL)
         process.wait(10)
+        wait_until(lambda: all(map(is_gone, family)), 10, "all that it started to be gone")

@@ -15,10 +15,7 @@ from tests.kit.commands import moneyer, refusal
 from tests.kit.postgres.cluster import PostgresServer
 from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
-from tests.scale.machines import Machines, machines, one_that_speaks, submit
-
-HUNG_SECONDS = 20
-"""For what takes the server four seconds to find out, on a machine that is busy."""
+from tests.scale.machines import HUNG_SECONDS, Machines, machines, one_that_speaks, one_that_stands_by, submit
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def far(tmp_path: Path) -> Iterator[RunningNode]:
 def test_one_of_two_nodes_speaks_to_others_and_the_other_says_who_does(here: Machines) -> None:
     nodes = [here.node(), here.node()]
     speaker = one_that_speaks(nodes)
-    other = next(node for node in nodes if node is not speaker)
+    other = one_that_stands_by(nodes, speaker)
     for path in ("/p2p/hello", "/p2p/peers", "/p2p/mempool"):
         answer = other.get(path)
         assert (answer.status, answer.code) == (503, "no_peers_here")
@@ -50,7 +47,7 @@ def test_one_of_two_nodes_speaks_to_others_and_the_other_says_who_does(here: Mac
 def test_who_joins_at_a_node_without_the_turn_is_told_whom_to_ask(here: Machines, tmp_path: Path) -> None:
     nodes = [here.node(), here.node()]
     speaker = one_that_speaks(nodes)
-    other = next(node for node in nodes if node is not speaker)
+    other = one_that_stands_by(nodes, speaker)
     said = refusal(moneyer("join", other.url, "--data", tmp_path / "friend", "--open"), 4)
     assert f"ask {speaker.url}, which speaks to other nodes in its place" in said
     assert moneyer("join", speaker.url, "--data", tmp_path / "friend", "--open").returncode == 0
@@ -62,7 +59,7 @@ def test_another_node_takes_over_from_one_that_is_killed(here: Machines) -> None
         speaker = one_that_speaks(nodes)
         nodes.remove(speaker)
         speaker.kill()
-        one_that_speaks(nodes, 5)
+        one_that_speaks(nodes)
 
 
 def test_a_node_that_is_held_still_is_passed_over_and_stands_by_when_it_wakes(here: Machines) -> None:
@@ -132,7 +129,7 @@ def test_a_server_that_is_started_anew_gets_one_speaker_again(tmp_path: Path, fa
             nodes = [here.node("all", "--peer", far.url), here.node("all", "--peer", far.url)]
             one_that_speaks(nodes)
             server.restart()
-            one_that_speaks(nodes, HUNG_SECONDS)
+            one_that_speaks(nodes)
             here.worker("--mode", "instant")
             submit(nodes[0], codec.encode_transaction(ChainBuilder(here.coin).transfer(ALICE, BOB, 5, fee=1)))
             far.wait_for_height(1, HUNG_SECONDS)

@@ -36,6 +36,11 @@ def has(node: RunningNode, workers: int) -> bool:
     return bool(node.get("/v1/mining").json["worker"]["count"] == workers)
 
 
+def stratum(node: RunningNode, what: str) -> int:
+    """A figure of its Stratum servers together; 0 where it knows of none just now."""
+    return int((node.get("/v1/mining").json["stratum"] or {}).get(what) or 0)
+
+
 def test_two_workers_mine_exactly_what_a_job_asks_for(here: Machines) -> None:
     node = here.node("api")
     for _ in range(2):
@@ -63,17 +68,20 @@ def test_who_lives_is_told_and_whoever_is_killed_is_not(here: Machines) -> None:
     workers = [here.worker("--mode", "continuous"), here.worker("--processes", "2")]
     wait_until(lambda: has(node, 2), 60, "two workers")
     said = wait_until(
-        lambda: (now := node.get("/v1/mining").json["worker"])["processes"] == 3 and now, 30, "what both say"
+        lambda: (now := node.get("/v1/mining").json["worker"])["processes"] == 3 and now["searching"] and now,
+        30,
+        "what both say",
     )
-    assert said["alive"], said["mode"] == "continuous"
+    assert said["alive"]
+    assert said["mode"] == "continuous"
     assert "2, on the node's database" in moneyer("mining", "--node", node.url).stdout
     assert "moneyer_workers 2.0" in node.get("/metrics").body.decode()
     servers = [here.stratum(free_port()) for _ in range(2)]
-    wait_until(lambda: (node.get("/v1/mining").json["stratum"] or {}).get("servers") == 2, 60, "two servers")
+    wait_until(lambda: stratum(node, "servers") == 2, 60, "two servers")
     workers[0].kill()
     servers[0].kill()
     wait_until(lambda: has(node, 1), 10, "one worker to be gone")
-    wait_until(lambda: node.get("/v1/mining").json["stratum"]["servers"] == 1, 10, "one server to be gone")
+    wait_until(lambda: stratum(node, "servers") == 1, 10, "one server to be gone")
     assert workers[1].end() == 0
     assert servers[1].end() == 0
     wait_until(lambda: has(node, 0) and node.get("/v1/mining").json["stratum"] is None, 10, "all to be gone")
@@ -126,7 +134,7 @@ def test_a_miner_of_any_stratum_server_finds_blocks_of_the_chain(here: Machines)
     ports = [free_port(), free_port()]
     for port in ports:
         here.stratum(port)
-    wait_until(lambda: (node.get("/v1/mining").json["stratum"] or {}).get("servers") == 2, 60, "two servers")
+    wait_until(lambda: stratum(node, "servers") == 2, 60, "two servers")
     for height, port in enumerate(ports, 1):
         with Miner(port, here.coin.address(PAID.payload)) as miner:
             miner.start()
@@ -135,7 +143,7 @@ def test_a_miner_of_any_stratum_server_finds_blocks_of_the_chain(here: Machines)
             job = miner.jobs[-1]
             assert miner.submit(miner.search(job, job.block_target)) is True
             node.wait_for_height(height)
-    wait_until(lambda: node.get("/v1/mining").json["stratum"]["blocks"] >= 2, 10, "both servers to count theirs")
+    wait_until(lambda: stratum(node, "blocks") >= 2, 10, "both servers to count theirs")
 
 
 def test_a_kept_worker_is_started_again(here: Machines) -> None:
@@ -145,7 +153,9 @@ def test_a_kept_worker_is_started_again(here: Machines) -> None:
     for child in psutil.Process(keeper.process.pid).children():
         child.kill()
     wait_until(lambda: "it is started again" in keeper.log, 20, "the keeper")
-    wait_until(lambda: has(node, 1), 60, "the worker, again")
+    height = node.height
+    wait_until(lambda: node.height > height, 60, "a block of the worker's that was started again")
+    wait_until(lambda: has(node, 1), 10, "it to be alive, and the killed one no longer")
     assert keeper.end() == 0
     wait_until(lambda: has(node, 0), 20, "its end")
 
