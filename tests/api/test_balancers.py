@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from moneyer.node.api.parts.sessions import TRIES
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.crowds import Caller, places, request
 from tests.kit.callers.events import listening
-from tests.kit.net.balancers import MAKERS, NAME, Balancer
+from tests.kit.net.balancers import MAKERS, NAME, Balancer, haproxy, nginx
 from tests.kit.running import Answer, RunningNode, own_node
 from tests.kit.waiting import wait_until
 
@@ -191,11 +191,11 @@ def test_other_nodes_are_not_let_through(balancer: Balancer, path: str) -> None:
     assert balancer.call("GET", f"http://{NAME}{path}").status == 404
 
 
-@pytest.mark.parametrize("name", ["nginx", "haproxy"])
-def test_a_node_that_ends_is_left_out_and_comes_back(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", [nginx, haproxy])
+def test_a_node_that_ends_is_left_out_and_comes_back(made: Callable[..., Any], tmp_path: Path) -> None:
     with ExitStack() as stack:
         nodes = [stack.enter_context(own_node(tmp_path / f"node{number}", **TOLD)) for number in range(2)]
-        balancer = stack.enter_context(MAKERS[name](tmp_path / "it", [node.port for node in nodes]))
+        balancer = stack.enter_context(made(tmp_path / "it", [node.port for node in nodes]))
         nodes[1].extend()
         sources = [f"127.0.1.{last}" for last in range(1, 20)]
 
