@@ -19,6 +19,7 @@ from moneyer.node.config import Config
 from moneyer.node.store.opening.server_database import ServerDatabase
 from tests.kit.postgres.binaries import need_psycopg
 from tests.kit.postgres.cluster import PostgresServer
+from tests.kit.waiting import wait_until
 
 if TYPE_CHECKING:
     import psycopg
@@ -90,7 +91,7 @@ class Databases:
             try:
                 if there is None:
                     wanted = f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
-                    connection.execute(f"{wanted}{how}".encode())
+                    _once_left(connection, f"{wanted}{how}")
             except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 pass  # another process was quicker
         return self.url_of(name)
@@ -106,7 +107,7 @@ class Databases:
         if names:
             with closing(self.connect()) as connection:
                 for name in sorted(names):
-                    connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+                    _once_left(connection, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     @contextmanager
     def ended(self) -> Iterator[None]:
@@ -127,6 +128,19 @@ class Databases:
         import psycopg
 
         return psycopg.connect(self.url, autocommit=True)
+
+
+def _once_left(connection: psycopg.Connection[Any], statement: str) -> None:
+    """Run what wants nobody in a database: the server waits five seconds for the sessions of those that have left."""
+    import psycopg
+
+    def is_done() -> bool:
+        with suppress(psycopg.errors.ObjectInUse):
+            connection.execute(statement.encode())
+            return True
+        return False
+
+    wait_until(is_done, 60, f"the last sessions to end, for {statement}")
 
 
 @cache
