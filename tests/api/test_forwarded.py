@@ -183,7 +183,7 @@ def test_a_proxy_keeps_its_connections_where_a_stranger_does_not(tmp_path: Path)
         proxys, strangers = connections(INNER), connections(STRANGER)
         keeper.look()
         assert keeper.sent_away == 5
-        assert sum(_is_ended(each) for each in strangers) == 5
+        wait_until(lambda: sum(map(_is_ended, strangers)) == 5, 10, "the ends to arrive")
         assert not any(_is_ended(each) for each in proxys)
 
 
