@@ -145,6 +145,7 @@ def test_an_older_schema_is_upgraded_behind_a_backup_of_ones_own(url: str, datab
 
     with psycopg.connect(url, application_name="moneyer"):
         assert "stop them first" in refusal(moneyer("db", "upgrade", "--database", url, "--backup-done"))
+    databases.wait_until_unused(url)
     done = asked("db", "upgrade", "--database", url, "--backup-done")
     assert done == {"database": url, "schema": SCHEMA_REVISION, "before": "0009"}
     empty = databases.fresh()

@@ -115,7 +115,7 @@ def test_a_replica_is_no_database_to_write_to(server: PostgresServer, url: str, 
         assert "is a replica" in message
         assert "--read-database" in message
         assert "cannot be opened" in refusal(f"{replica.url(name)}?target_session_attrs=read-write", tmp_path / "third")
-    server.ask("SELECT pg_drop_replication_slot('followed')")
+    server.drop_slot("followed")
 
 
 def test_a_role_that_may_not_make_tables_or_write_is_told(

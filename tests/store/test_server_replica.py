@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -267,8 +266,7 @@ def test_a_replica_that_was_promoted_is_read_no_more(server: PostgresServer, url
         with Node(folder, COIN, database_url=url, read_database_url=replica.url(name)) as node:
             assert not is_of_replica(node)
             assert node.dump() == writer.dump()
-    with suppress(Exception):
-        server.ask("SELECT pg_drop_replication_slot('promoted')")
+    server.drop_slot("promoted")
 
 
 def test_a_plain_role_may_read_a_replica(

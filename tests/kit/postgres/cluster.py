@@ -225,7 +225,9 @@ class PostgresServer:
             assert self.ask("SELECT pg_reload_conf()") == [(True,)]
             wait_until(lambda: self.ask("SELECT pg_conf_load_time()") != before, 10, "the settings to be read")
             if "synchronous_standby_names" in settings:
-                # Commits wait once the checkpointer has read that, too: it does so before it does what it is asked.
+                # Commits wait once the checkpointer has read that, too. It does so before it looks what it is asked:
+                # of two checkpoints the second one is behind that, wherever it was held up.
+                self.ask("CHECKPOINT")
                 self.ask("CHECKPOINT")
 
     # Followers
@@ -257,6 +259,12 @@ class PostgresServer:
     def followers(self) -> dict[str, str]:
         """Name -> sync or async, of those that stream."""
         return dict(self.ask("SELECT application_name, sync_state FROM pg_stat_replication WHERE state = 'streaming'"))
+
+    def drop_slot(self, name: str) -> None:
+        """Of a replica that was closed, or follows no more: it is in use until this server has noticed."""
+        free = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
+        wait_until(lambda: self.ask(free, name), 30, "the slot to be free")
+        self.ask("SELECT pg_drop_replication_slot(%s)", name)
 
     def promote(self) -> None:
         """A replica becomes a primary; returns when it takes writes."""

@@ -109,6 +109,12 @@ class Databases:
                 for name in sorted(names):
                     _once_left(connection, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def wait_until_unused(self, url: str) -> None:
+        """Until nobody is connected to a database: a session that its client has closed lives for a moment more."""
+        sessions, name = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", url.rpartition("/")[2]
+        with closing(self.connect()) as connection:
+            wait_until(lambda: connection.execute(sessions, (name,)).fetchone() == (0,), 30, f"{name} to be unused")
+
     @contextmanager
     def ended(self) -> Iterator[None]:
         """Databases that were made within the block are dropped behind it."""
