@@ -286,19 +286,23 @@ def open_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
     pipe.recv()
 
 
-def write_half_and_stay(pipe: Pipe, folder: Path, coin: Coin, url: str, idle: str) -> None:
-    """Begin a transaction, change something, say "inside", and stay there until told; then say what came of it.
+def write_half_and_stay(pipe: Pipe, folder: Path, coin: Coin, url: str) -> None:
+    """Begin a transaction, change something, and say how long the server lets it stand still.
 
-    At the next word write something whole. `idle`: how long the server lets a transaction stand still.
+    At a word make that a second, say so, and stay there until told; then say what came of it. At the next word write
+    something whole.
     """
-    from moneyer.node.store.backends.postgres import pg_writing
-
-    setattr(pg_writing, "_WRITING", pg_writing._WRITING.replace("'30s'", f"'{idle}'"))  # noqa: B010
     store = Store.open(node_config(folder, database_url=url), coin)
+
+    def idle(conn: Rows) -> str:
+        return str(conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one())
 
     def job(conn: Rows) -> None:
         meta.put(conn, "half", b"written")
-        pipe.send("inside")
+        pipe.send(idle(conn))
+        pipe.recv()
+        conn.exec_driver_sql("SET idle_in_transaction_session_timeout = '1s'").close()
+        pipe.send(idle(conn))
         pipe.recv()
         meta.put(conn, "other half", b"written")
 

@@ -221,8 +221,7 @@ def test_a_lock_that_lasts_is_busy_for_everyone_and_gone_when_it_is_released(des
         with pytest.raises(StoreBusy):
             future.result(30)
     assert (desk.writer.commits, desk.writer.failed) == (0, 2)
-    waited = desk.writer.seconds
-    assert waited > 0
+    waited = wait_until(lambda: desk.writer.seconds, 10, "their time to be added, behind their answers")
     other.execute("ROLLBACK")
     other.close()
     desk.write(put("c"))
@@ -359,4 +358,6 @@ def takes_more(desk: Desk) -> bool:
         desk.writer.submit(lambda _conn: None, clean=True)
     except StoreFailed:
         return False
+    except StoreBusy:  # by now so many of these wait
+        return True
     return True
