@@ -235,12 +235,7 @@ class Writer:
         self._leader = threading.get_ident()
         began = monotonic()
         try:
-            if not self._commit_group(self._next_group()):
-                # Another process holds the database: who queued meanwhile has waited as long, and waits no second time.
-                with self._door:
-                    behind = list(self._jobs)
-                    self._jobs.clear()
-                self._fail(behind, StoreBusy("the database is busy with another process's work: try again"))
+            self._commit_group(self._next_group())
         finally:
             self.seconds += monotonic() - began
             self._pass_on()
@@ -269,8 +264,15 @@ class Writer:
             self._under_way = len(group)
         return group
 
-    def _commit_group(self, group: list[_Queued]) -> bool:
-        """Runs and commits a group; False where another process held the database for as long as a writer waits."""
+    def _taken_behind(self) -> list[_Queued]:
+        """All that is queued now, taken from the queue."""
+        with self._door:
+            behind = list(self._jobs)
+            self._jobs.clear()
+        return behind
+
+    def _commit_group(self, group: list[_Queued]) -> None:
+        """Runs and commits a group."""
         for left in reversed(range(_TRIES)):
             was_open = self._connection is not None
             answers: list[_Answer] = []
@@ -285,16 +287,19 @@ class Writer:
                 if left and (is_stale or isinstance(failed, StoreConflict)):
                     self._let_go()
                     continue
+                if isinstance(failed, StoreBusy):
+                    # Another process holds the database: who queued meanwhile has waited as long, and waits no second
+                    # time. Whoever comes behind the first answer has not, and is tried.
+                    group = [*group, *self._taken_behind()]
                 self._fail(group, failed)
-                return not isinstance(failed, StoreBusy)
+                return
             except CommitUnknown as unknown:
                 self._look_up(group, answers, unknown)
             except BaseException as error:
                 self._fail(group, error)
             else:
                 self._committed(answers)
-            return True
-        return True
+            return
 
     def _write(self, group: list[_Queued], answers: list[_Answer]) -> None:
         """One transaction; what came of each job is added to `answers`."""

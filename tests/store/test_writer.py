@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -250,6 +250,28 @@ def test_who_queued_behind_a_lock_that_lasts_does_not_wait_for_it_a_second_time(
     assert writer.commits == 1
     other.close()
     writer.close()
+
+
+def test_who_comes_behind_an_answer_of_busy_is_tried(desk: Desk) -> None:
+    """It has not waited yet, whatever else the writer's thread still has to do."""
+    heard, go_on = threading.Event(), threading.Event()
+
+    def hold_the_writer(_first: Future[object]) -> None:
+        heard.set()
+        assert go_on.wait(30)
+
+    with closing(driver.connect(str(desk.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        first = desk.writer.submit(put("a"), clean=False)
+        first.add_done_callback(hold_the_writer)
+        assert heard.wait(30)
+        other.execute("ROLLBACK")
+        second = desk.writer.submit(put("b"), clean=False)
+        go_on.set()
+        with pytest.raises(StoreBusy):
+            first.result(30)
+        second.result(30)
+    assert desk.keys() == {"b"}
 
 
 def test_a_bell_that_cannot_be_rung_does_not_unmake_a_commit(tmp_path: Path) -> None:
