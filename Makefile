@@ -1,6 +1,6 @@
 # make run      three nodes and three workers (Ctrl-C ends them)
 # make test     the tests          make lint        ruff, mypy, the layers, the schema
-# make bench    the figures        make test-crash  kill -9 at random moments
+# make bench    the figures        make test-crash  kill -9 at random moments, at each step
 # make test-servers  the tests that run PostgreSQL, nginx, HAProxy or Prometheus
 # make fuzz     a minute of odd blocks, the node's verdicts against a model's
 # make wheels   shows that every dependency installs from wheels, on each Python and system

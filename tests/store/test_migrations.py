@@ -138,6 +138,7 @@ def test_a_process_killed_in_the_middle_of_a_migration_leaves_the_old_schema_and
     assert "notes" in tables(folder / "chain.db")
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("begun", [True, False], ids=["upgraded", "new"])
 def test_a_start_killed_before_any_of_its_steps_leaves_the_old_schema_or_the_new(
     tmp_path: Path, newer: Path, begun: bool
