@@ -148,9 +148,13 @@ def test_either_side_killed_at_each_step_goes_on_and_pays_once(coins: TwoCoins) 
     assert [now - then for now, then in zip(after, before, strict=True)] == [-3_000_001, 3_999_999, 2_999_999]
 
 
+@pytest.mark.crash
 @pytest.mark.timeout(600)
 def test_who_stops_costs_the_other_side_no_coins(coins: TwoCoins) -> None:
-    """Two swaps at once: in one bob never pays, in the other alice never claims."""
+    """Two swaps at once: in one bob never pays, in the other alice never claims.
+
+    It waits nearly three minutes for locks to open, so it is of `make test-crash`.
+    """
     alices, bobs = coins.shore.balance("alice"), coins.moon.balance("bob")
     swaps = []
     for _ in range(2):
