@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tests.kit.chains import key
 from tests.kit.commands import asked, moneyer
 from tests.kit.net.gossip import pool_of, wait_for_peers
 from tests.kit.running import RunningNode, own_coin, own_node
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import every, wait_until
 
 
 @dataclass
@@ -65,22 +65,9 @@ class Shared:
         address = key(who).address(self.alice.coin)
         return int(self.alice.get(f"/v1/accounts/{address}").json["balance"])
 
-    @contextmanager
-    def mining(self, seconds: float) -> Iterator[None]:
+    def mining(self, seconds: float) -> AbstractContextManager[None]:
         """A block about every so many seconds, meanwhile."""
-        end = threading.Event()
-
-        def go_on() -> None:
-            while not end.wait(seconds):
-                self.mine()
-
-        thread = threading.Thread(target=go_on, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            end.set()
-            thread.join(60)
+        return every(seconds, self.mine)
 
 
 @dataclass

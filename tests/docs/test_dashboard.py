@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.docs.prometheus import Prometheus, find_prometheus, prometheus
 from tests.kit.callers.events import listening
 from tests.kit.mining.stratum import Stratum
 from tests.kit.running import RunningNode, running
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import every, wait_until
 
 DASHBOARD = json.loads(page("docs/examples/grafana-dashboard.json"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
@@ -45,24 +44,6 @@ def settings(*nodes: RunningNode) -> str:
 
 
 @contextmanager
-def growing(node: RunningNode) -> Iterator[None]:
-    """Meanwhile its chain grows."""
-    stop = threading.Event()
-
-    def grow() -> None:
-        while not stop.wait(BLOCK_SECONDS):
-            node.extend()
-
-    thread = threading.Thread(target=grow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(60)
-
-
-@contextmanager
 def busy_node(folder: Path) -> Iterator[tuple[RunningNode, RunningNode]]:
     """A node with all that the dashboard shows: a worker, a Stratum server, a listener, a reorg; and its peer."""
     with running(folder / "node") as node, running(folder / "peer") as peer, worker(node), listening(node.port):
@@ -74,7 +55,7 @@ def busy_node(folder: Path) -> Iterator[tuple[RunningNode, RunningNode]]:
             node.chain = node.chain.branch(0, "other")
             for block in node.chain.grow(2):
                 assert node.take_block(codec.encode_block(block)) in ("side_branch", "reorganized")
-            with growing(node):
+            with every(BLOCK_SECONDS, node.extend):
                 yield node, peer
         finally:
             stratum.kill()

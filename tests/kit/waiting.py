@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,6 +24,24 @@ def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "
         if time.monotonic() >= deadline:
             raise AssertionError(f"waited {timeout} s for {message}; at last: {value!r}")
         time.sleep(0.02)
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+    """Meanwhile `act` is done about every so many seconds, in a thread."""
+    end = threading.Event()
+
+    def go_on() -> None:
+        while not end.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join(60)
 
 
 class Clock:
