@@ -18,6 +18,7 @@ from moneyer.worker.bench import PASSED, bench_engines
 from moneyer.worker.engines import mixed_ir, registry
 from moneyer.worker.engines.code_cache import of_this_user
 from moneyer.worker.engines.compiled import CompiledEngine, Processor
+from moneyer.worker.engines.hashlib_engine import HashlibEngine
 from moneyer.worker.engines.mixed import MixedEngine
 from moneyer.worker.engines.registry import NONCES, EngineFailed, solves
 from moneyer.worker.engines.sha import NoInstructions, ShaEngine
@@ -304,7 +305,7 @@ class SlowToChange(MixedEngine):
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
         if not self.apart:
-            sleep(count * 7e-6)
+            sleep(count * 7e-5)  # hashlib takes about 1e-6: no moment of load makes up for that three times
         return super().search(header80, target, start_nonce, count)
 
 
@@ -315,12 +316,27 @@ class QuickToChange(MixedEngine):
         return None if target == 0 else super().search(header80, target, start_nonce, count)
 
 
+class HeldUpOnce(HashlibEngine):
+    """The yardstick on a machine that does something else for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_held_up = False
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        if not self.was_held_up:
+            self.was_held_up = True
+            sleep(1)
+        return super().search(header80, target, start_nonce, count)
+
+
 @pytest.mark.parametrize("kind", [QuickToChange, SlowToChange])
 def test_where_changing_between_instructions_is_slow_they_stand_apart(
     kind: type[MixedEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made("mixed")  # skips where there are none
     monkeypatch.setattr(registry, "MixedEngine", kind)
+    monkeypatch.setattr(registry, "HashlibEngine", HeldUpOnce)
     engine = registry.make("mixed", tmp_path)
     assert isinstance(engine, kind)
     assert engine.apart == (kind is SlowToChange)
