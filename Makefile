@@ -16,6 +16,8 @@
 BIN := .venv/bin
 TESTS ?=
 export PYTHON
+# Tests start thousands of processes: where none may keep what it compiled, each compiles all of the program again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .venv/.ready-run: pyproject.toml constraints.txt tools/venv.sh
 	@tools/venv.sh run
