@@ -34,12 +34,16 @@ from playwright.sync_api import (
 )
 
 from tests.kit.missing import missing
+from tests.kit.waiting import wait_until
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is Debian's Chromium without what a window needs: pages cost it two thirds of the processor's time."""
 HOW_TO_INSTALL = "on Debian: apt-get install chromium-headless-shell; or set MONEYER_CHROMIUM to where one is"
-PATIENCE_MS = 20_000
-"""How long Playwright waits for what a test expects: a guard, for a busy machine."""
+PATIENCE_MS = 80_000
+"""How long Playwright waits for what a test expects: a guard, for a busy machine. On one at rest a page may need 15
+seconds: a node notices within ten that a listener has gone, and a page asks for its place within five."""
+_START_MS = 180_000
+"""For a browser to start, where several do so at once."""
 
 WIDE, NARROW = (1440, 900), (360, 740)
 """Sizes of a window in CSS pixels: a desktop's, and a small telephone's."""
@@ -75,7 +79,7 @@ def chromium() -> Iterator[Browser]:
         missing(why, os.environ.get("MONEYER_REQUIRE_BROWSER"))
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS])
+        browser = playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS], timeout=_START_MS)
         try:
             yield browser
         finally:
@@ -204,6 +208,14 @@ def check_fits(page: Page) -> None:
     """Nothing on this page is wider than the window: a reader never scrolls sideways."""
     wide, window = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide <= window, f"{page.url} is {wide} px wide in a window of {window}"
+
+
+def wait_for_truth(page: Page, expression: str, given: Any = None) -> None:
+    """Until JavaScript is truthy on this page: an expression, or a function that gets `given`.
+
+    `Page.wait_for_function` looks once like this, and then by the page's own `eval`, which our policy forbids.
+    """
+    wait_until(lambda: page.evaluate(expression, given), message=expression)
 
 
 def _told(violation: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.kit.browser import NewPage, check_axe, check_fits, chromium, is_loopback, pages_of
+from tests.kit.browser import NewPage, check_axe, check_fits, chromium, is_loopback, pages_of, wait_for_truth
 from tools.vendor import FOLDER
 
 POLICY = (
@@ -123,6 +123,13 @@ def test_axe_and_width_are_checked(site: Site, new_page: NewPage) -> None:
     check_axe(page, without=["img"])
     with pytest.raises(AssertionError, match="px wide in a window of 360"):
         check_fits(page)
+
+
+def test_what_becomes_true_later_is_waited_for_under_the_policy(site: Site, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(site({"/": html('<script src="/late.js"></script>'), "/late.js": "setTimeout(() => { late = 5 }, 300)"}))
+    wait_for_truth(page, "window.late")
+    wait_for_truth(page, "wanted => window.late === wanted", 5)
 
 
 @pytest.mark.parametrize(

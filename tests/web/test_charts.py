@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.kit.browser import NARROW, NewPage, check_axe, check_fits
+from tests.kit.browser import NARROW, NewPage, check_axe, check_fits, wait_for_truth
 from tests.kit.running import RunningNode, running
 
 
@@ -77,9 +77,7 @@ def test_a_chart_takes_the_colours_of_the_theme(node: RunningNode, new_page: New
     light = picture(chart)
     page.locator("#theme").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    page.wait_for_function(
-        "light => document.querySelector('#chart-block_time canvas').toDataURL() !== light", arg=light
-    )
+    wait_for_truth(page, "light => document.querySelector('#chart-block_time canvas').toDataURL() !== light", light)
     check_fits(page)
     check_axe(page)
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from moneyer.node.core.codec import show, txid
-from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits, wait_for_truth
 from tests.kit.chains import ChainBuilder
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, rich_coin, running
 
@@ -120,6 +120,34 @@ def test_a_reorg_while_the_node_was_away_is_told_once_it_is_back(node: RunningNo
     expect(banner).to_have_count(1)
     banner.get_by_role("button", name="Close").click()
     expect(banner).to_have_count(0)
+
+
+HOLD_REORG = """
+addEventListener('moneyer:reorg', (event) => {
+    if (!window.held) event.stopPropagation()
+    window.held ??= event.detail
+}, true)
+"""
+
+
+def test_a_reorg_that_the_drawing_shows_first_is_told_in_the_words_of_the_event(
+    node: RunningNode, new_page: NewPage
+) -> None:
+    """The page asks for a drawing now and then: one may come just before the event."""
+    node.extend()
+    other = node.chain.branch(0, "other")
+    other.grow(2)
+    page = new_page(base_url=node.url)
+    page.add_init_script(HOLD_REORG)
+    page.goto("/forks")
+    is_live(page)
+    node.take(other)
+    banner = page.locator(".reorg")
+    expect(banner).to_contain_text("1 block left the main chain; what came in their place stands below.")
+    wait_for_truth(page, "window.held")
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('moneyer:reorg', { detail: window.held }))")
+    expect(banner).to_contain_text("1 block above height 0 left the main chain, 2 blocks came in their place.")
+    expect(banner).to_have_count(1)
 
 
 def test_a_branch_says_where_its_transfers_are_now(node: RunningNode, new_page: NewPage) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from moneyer.node.core.codec import show
-from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NewPage, check_axe, check_fits, wait_for_truth
 from tests.kit.chains import ChainBuilder
 from tests.kit.net.gossip import listener
 from tests.kit.net.peers import HELLO, PeerServer, as_json, hello_of
@@ -89,7 +89,7 @@ def test_a_node_that_comes_is_given_a_place_and_the_others_keep_theirs(
     with closing(PeerServer(listener(ChainBuilder(node.coin)))) as peer:
         connect(node, peer.url)
         expect(row_of(page, peer.url)).to_contain_text("connected")
-        page.wait_for_function("document.getElementById('graph')._cyreg.cy.nodes().length === 3")
+        wait_for_truth(page, "document.getElementById('graph')._cyreg.cy.nodes().length === 3")
         after = places(page)
     assert after.items() >= before.items()
     assert len({tuple(place.values()) for place in after.values()}) == 3

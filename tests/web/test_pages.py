@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.system.shares import EVENT_STREAMS
-from tests.kit.browser import LOOKS, NARROW, WIDE, NewPage, check_axe, check_fits
+from tests.kit.browser import LOOKS, NARROW, WIDE, NewPage, check_axe, check_fits, wait_for_truth
 from tests.kit.running import ALICE, BOB, CAROL, RunningNode, own_node, rich_coin, running
 from tests.kit.waiting import wait_until
 
@@ -441,8 +441,10 @@ def test_the_menu_of_a_narrow_screen_shows_where_one_is(lively: RunningNode, new
 
 def test_what_a_page_says_of_a_passing_state_is_asked_for_again(lively: RunningNode, new_page: NewPage) -> None:
     page = new_page()
+    page.add_init_script("addEventListener('htmx:after:swap', () => { window.swapped = true })")
     page.goto(lively.url)
     mark(page)
+    wait_for_truth(page, "window.swapped")  # a page that hears the node asks once; what follows is not written over
     page.evaluate("document.querySelector('#live h1').dataset.again = ''")
     with page.expect_response(lively.url + "/"):
         page.evaluate("document.body.dispatchEvent(new Event('htmx:after:swap'))")

@@ -8,7 +8,7 @@ import { whileVisible } from "./look.js";
 
 const MOST_BANNERS = 3;
 const place = document.getElementById("reorgs");
-const told = new Set(); // the tips that were left
+const told = new Map(); // the tip that was left -> the sentence about it
 
 function blocks() {
   const found = new Map();
@@ -22,13 +22,13 @@ const count = (number, word) => `${number.toLocaleString("en")} ${number === 1 ?
 
 function tellReorg(oldTip, text) {
   if (told.has(oldTip)) return;
-  told.add(oldTip);
   const banner = document.createElement("section");
   banner.className = "banner warn reorg";
   const head = document.createElement("h2");
   head.textContent = "A reorg: the main chain has changed its branch";
   const about = document.createElement("p");
   about.textContent = text;
+  told.set(oldTip, about);
   const more = document.createElement("div");
   for (const [name, value] of Object.entries({
     "hx-get": `/forks/branch/${oldTip}`, "hx-trigger": "load, moneyer:news from:body",
@@ -52,8 +52,10 @@ function tellReorg(oldTip, text) {
 
 document.body.addEventListener("moneyer:reorg", (event) => {
   const { fork_height: fork, disconnected, old_tip: oldTip, height } = event.detail;
-  tellReorg(oldTip, `${count(disconnected, "block")} above height ${fork.toLocaleString("en")} left the main chain, `
-    + `${count(height - fork, "block")} came in their place.`);
+  const text = `${count(disconnected, "block")} above height ${fork.toLocaleString("en")} left the main chain, `
+    + `${count(height - fork, "block")} came in their place.`;
+  tellReorg(oldTip, text);
+  told.get(oldTip).textContent = text; // where the drawing was the first to tell, it could say less
 });
 
 let before = blocks();
