@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from moneyer.node.devnet.graph.graph import BadGraph, EdgeSpec, NetworkGraph, NodeSpec
 from moneyer.node.devnet.graph.graph_reading import graph_of, read_graph
+from moneyer.node.system.text import is_visible
 
 GRAPHML = """<?xml version="1.0" encoding="UTF-8"?>
 <graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
@@ -164,7 +165,8 @@ WRITERS: dict[str, Any] = {
     "x.json": lambda graph, path: Path(path).write_text(json.dumps(networkx.node_link_data(graph)), "utf-8"),
     "y.json": lambda graph, path: Path(path).write_text(json.dumps(networkx.adjacency_data(graph)), "utf-8"),
 }
-LETTERS = st.characters(categories=["Lu", "Ll", "Nd", "Lo"], codec="utf-8")
+LETTERS = st.characters(categories=["Lu", "Ll", "Nd", "Lo"], codec="utf-8").filter(is_visible)
+"""Of those that names may have: not Hangul's fillers, which are letters that nobody sees."""
 
 
 @settings(max_examples=25, deadline=None)

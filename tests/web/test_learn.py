@@ -253,6 +253,8 @@ def test_a_proof_takes_few_hashes_and_fails_for_what_is_not_there(page: Page, no
 def test_ten_times_the_miners_are_made_up_for_by_the_retarget(page: Page, node: RunningNode) -> None:
     page.goto("/learn/difficulty")
     mine = page.get_by_role("button", name="Mine 10 blocks")
+    # Until the page knows the coin, it plays with another one, and then it begins anew.
+    expect(verdict(page, "own-verdict")).to_contain_text("Every one is what the rule asks for.")
     expect(page.locator("#wanted")).to_have_text("10 seconds")
     expect(page.locator("#count")).to_have_text("40")
     page.get_by_role("button", name="Ten times the miners").click()
@@ -267,7 +269,6 @@ def test_ten_times_the_miners_are_made_up_for_by_the_retarget(page: Page, node: 
     page.get_by_role("button", name="Back to the usual").click()
     mine.click()
     expect_done(page, "slow")
-    expect(verdict(page, "own-verdict")).to_contain_text("Every one is what the rule asks for.")
     rows = page.locator("#own-rows tr")
     expect(rows).to_have_count(8)
     expect(rows.first.locator("td").nth(1)).to_have_text(f"{node.chain.tip.header.bits:08x}")
