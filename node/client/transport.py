@@ -79,7 +79,7 @@ class Transport:
         thread.start()
         thread.join(deadline)
         try:
-            if exchange.failed is not None:
+            if exchange.failed is not None and not exchange.is_late:
                 raise self.explained(exchange.failed) from None
             if exchange.answer is None:
                 exchange.abort()
@@ -167,6 +167,11 @@ class _Exchange:
         self.failed: Exception | None = None
         self.sent = False
         """Whether the node may have the request, or a part of it."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it failed as the node was silent for longer than the deadline: its caller was held up till then."""
+        return self.sent and isinstance(self.failed, TimeoutError)
 
     def run(self) -> None:
         try:

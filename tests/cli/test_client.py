@@ -67,10 +67,19 @@ def test_a_server_that_is_too_slow_is_given_up(talk: Callable[[socket.socket, th
         Client(url).get("/v1/status", deadline=0.5)
 
 
+def test_a_caller_that_is_held_up_at_its_deadline_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a busy machine: the socket's own time is over, too."""
+    join = threading.Thread.join
+    with server(silence) as url, monkeypatch.context() as held_up:
+        held_up.setattr(threading.Thread, "join", lambda thread, _seconds=None: join(thread, 60))
+        with pytest.raises(NoAnswer, match="did not answer within"):
+            Client(url).get("/v1/status", deadline=0.1)
+
+
 def test_an_answer_without_end_is_cut_off() -> None:
     assert MAX_ANSWER < 20_000_000
     with server(flood) as url, pytest.raises(NoAnswer, match="more than was asked for"):
-        Client(url).get("/v1/status")
+        Client(url).get("/v1/status", deadline=120)
 
 
 @pytest.mark.parametrize(
