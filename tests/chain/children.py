@@ -24,15 +24,16 @@ def accept_when_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
 
 
 def read_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
-    """Read snapshots without end; answer with every (height, hash) that was the tip, and what did not belong together.
+    """Say "ready", then read snapshots without end.
 
-    The first answer is "ready".
+    Whenever it is told something, it reads one more, and answers with every (height, hash) that was the tip so far, and
+    with what did not belong together. It ends at "stop".
     """
     node = Node(folder, coin)
     pipe.send("ready")
-    tips, wrong, snapshots = set(), [], 0
-    while not pipe.poll():
-        snapshots += 1
+    tips, wrong, told = set(), [], ""
+    while told != "stop":
+        told = pipe.recv() if pipe.poll() else ""
         with node.store.read() as conn:
             tip = blocks.tip(conn)
             rows = blocks.newest_first(conn, None, 20)
@@ -46,4 +47,5 @@ def read_until_told(pipe: Pipe, folder: Path, coin: Coin) -> None:
         if total != coin.issued(tip.height):
             wrong.append(f"{total} base units at height {tip.height}")
         tips.add((tip.height, tip.block_hash))
-    pipe.send((tips, wrong, snapshots))
+        if told:
+            pipe.send((tips, wrong))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.kit.callers.in_front import in_front
 from tests.kit.chains import key
 from tests.kit.commands import asked, moneyer, refusal, start, talk
 from tests.kit.mining.workers import mining
 from tests.kit.running import PASSPHRASE, RICH, SECRET, RunningNode, answers, own_coin, own_node
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -104,20 +103,22 @@ def test_many_sends_at_once_never_use_one_sequence(tmp_path: Path) -> None:
 
 
 def test_a_send_and_the_nodes_own_send_never_replace_each_other(tmp_path: Path) -> None:
+    """Three times the node's own one comes first, when the command has asked for its sequence, and signed."""
     data = tmp_path / "data"
     with own_node(data) as node:
-        racer = start("send", "alice", "bob", "1", "--fee", "1", "--data", data)
         body = {"sender": "alice", "receiver": "bob", "amount": 1}
-        sent, pause = 0, 0.005
-        while racer.poll() is None:
-            assert node.call("POST", "/add_transaction", body, node.bearer).status == 201
-            sent += 1
-            with contextlib.suppress(subprocess.TimeoutExpired):  # nobody bears losing every race
-                racer.wait(pause)
-            pause *= 1.25
-        assert sent > 2
-        assert racer.communicate(timeout=60)[1] == ""
-        assert node.get("/v1/mempool").json["count"] == sent + 1
+        own: list[int] = []
+
+        def come_first(request: bytes, forward: object) -> bool:
+            if request.startswith(b"POST") and len(own) < 3:
+                own.append(node.call("POST", "/add_transaction", body, node.bearer).status)
+            return True
+
+        with in_front(node, come_first) as url:
+            sent = asked("send", "alice", "bob", "1", "--fee", "1", "--data", data, "--node", url)
+        assert own == [201] * 3
+        assert sent["sequence"] == 3
+        assert node.get("/v1/mempool").json["count"] == 4
 
 
 USAGE = [
@@ -201,7 +202,7 @@ def test_a_node_opens_its_wallet_with_a_key_file(tmp_path: Path) -> None:
         assert node.call("POST", "/add_transaction", body, node.bearer).status == 201
     finally:
         process.terminate()
-        said = process.communicate(timeout=20)
+        said = process.communicate(timeout=END_SECONDS)
     assert PASSPHRASE not in "".join(said)
 
 
