@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from moneyer.node.system.locks import is_held
 from moneyer.node.system.text import is_visible
 from tests.kit.running import ALICE, BOB, running
 from tests.kit.system import warm
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "two\nlines\rand \x1b[31mred\x1b[0m \u2028 \udcff \x00 \x9b2J \u202e \u061c \u200b \ufeff \U000e0041 \u3164"
@@ -168,19 +167,22 @@ def test_no_secret_is_in_any_log(tmp_path: Path) -> None:
 
 
 def test_a_worker_logs_in_the_same_way(tmp_path: Path) -> None:
-    with running(tmp_path / "node") as node:
+    log = tmp_path / "worker.log"
+    with running(tmp_path / "node") as node, log.open("wb") as output:
         process = warm.Popen(
             [sys.executable, "-m", "moneyer.worker", "--data", str(node.config.data), "--log-json"],
-            stderr=subprocess.PIPE,
+            stderr=output,
             cwd=ROOT,
         )
         try:
             wait_until(lambda: is_held(node.config.worker_lock), 60, "the worker to live")
             assert node.call("GET", "/mine_block").status == 200
+            # The node has the block before the worker says so, and one that is told to end may say no more.
+            wait_until(lambda: "mined block 1" in log.read_text("utf-8"), 20, "the line")
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=15)
-    lines = lines_of(said.decode())
+            process.wait(END_SECONDS)
+    lines = lines_of(log.read_text("utf-8"))
     assert {line["area"] for line in lines} == {"worker"}
     assert any("mined block 1" in line["message"] for line in lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.kit.chains import easy_coin
 from tests.kit.commands import moneyer
 from tests.kit.mining.workers import mining
 from tests.kit.running import PASSPHRASE, PEOPLE, RICH, SECRET, RunningNode, running
-from tests.kit.system.process_tree import children_of
+from tests.kit.system.process_tree import children_of, command_line
 from tests.kit.waiting import wait_until
 
 KEYS = {name: key_from_phrase(DEVELOPMENT_PHRASE, number) for number, name in enumerate(PEOPLE)}
@@ -27,7 +28,17 @@ def spellings(secret: bytes) -> list[str]:
 
 def command_lines(pid: int) -> str:
     everyone = [pid, *children_of(pid)]
-    return "".join(Path(f"/proc/{each}/cmdline").read_text("utf-8", "replace") for each in everyone)
+    return "".join(command_line(each).decode("utf-8", "replace") for each in everyone)
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Of each file below a folder, but for those that go meanwhile: they had the content of another one."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[path] = path.read_bytes()
+    return found
 
 
 def every_page(node: RunningNode) -> list[str]:
@@ -78,7 +89,7 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
             done = moneyer(*order, "--data", data, env=env, typed=typed)
             said += [done.stdout, done.stderr]
         said += [command_lines(node.process.pid), command_lines(worker.pid)]
-        stays = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        stays = contents(tmp_path)
     said += [path.read_text("utf-8", "replace") for path in tmp_path.glob("*.log")]
     assert any("add_transaction" in each for each in said), "the log speaks of it"
     everything = "\n".join(said)
@@ -86,7 +97,7 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
     words += [spelling for key in KEYS.values() for spelling in spellings(key.secret)]
     for secret in [token, *words]:
         assert secret not in everything, everything[max(0, everything.index(secret) - 200) :][:300]
-    for file, content in {**stays, **{each: each.read_bytes() for each in data.rglob("*") if each.is_file()}}.items():
+    for file, content in {**stays, **contents(data)}.items():
         for secret in words:
             assert secret.encode() not in content, file
         assert (token.encode() in content) == (file.name == "api.token"), file

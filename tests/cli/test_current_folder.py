@@ -13,7 +13,7 @@ from tests.kit.commands import environment
 from tests.kit.net.launchers import Launcher
 from tests.kit.running import answers, own_node
 from tests.kit.system.ports import free_port, free_ports
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -90,4 +90,4 @@ def test_a_node_that_join_starts_does_too(trapped: Path) -> None:
             assert process.poll() is None, process.communicate()
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=END_SECONDS)

@@ -18,6 +18,7 @@ from tests.kit.callers.in_front import in_front
 from tests.kit.chains import key
 from tests.kit.commands import MONEYER, environment, moneyer, no_room, refusal, start
 from tests.kit.running import RICH, RunningNode, own_node
+from tests.kit.waiting import END_SECONDS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -118,7 +119,7 @@ def test_who_stops_waiting_gets_the_json_document_too(node: RunningNode) -> None
     with in_front(node, watch) as url, start(*send(node, "--wait", "--json", url=url)) as process:
         assert waits.wait(60)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=30)
+        out, said = process.communicate(timeout=END_SECONDS)
     assert process.returncode == 3, said
     assert json.loads(out)["txid"] == new(node)[0]
     assert json.loads(out)["status"] == "ready"
@@ -305,7 +306,7 @@ def test_a_command_that_is_killed_between_signing_and_the_answer_pays_once(
         process = start(*send(node, "--idempotency", name, url=url))
         assert asked.wait(60)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=END_SECONDS)
         killed.set()
     report = repeat(node, name=name)
     assert new(node) == [report["txid"]]

@@ -14,7 +14,7 @@ from tests.kit.commands import asked, moneyer, no_room, refusal, start
 from tests.kit.mining.workers import mining
 from tests.kit.running import SECRET, answers, own_coin, own_node
 from tests.kit.system.ports import free_port
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,7 +37,7 @@ def test_a_friend_joins_by_url_and_gets_a_coin(tmp_path: Path) -> None:
             assert [each["url"] for each in peers] == [node.url], "remembered from the join: nobody named it again"
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=END_SECONDS)
 
 
 def _balance(folder: Path) -> int:
@@ -62,7 +62,7 @@ def test_join_says_what_comes_next_or_starts_the_node(tmp_path: Path) -> None:
             assert "moneyer peers --add" in again
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=END_SECONDS)
         assert (tmp_path / "easy-coin" / "wallet.json").read_bytes() == wallet
 
 
@@ -77,7 +77,7 @@ def test_a_coin_whose_name_would_command_the_terminal_is_shown_escaped(tmp_path:
             wait_until(lambda: answers(port), 30, "the node that join started")
         finally:
             process.terminate()
-            said, complaints = process.communicate(timeout=20)
+            said, complaints = process.communicate(timeout=END_SECONDS)
         for text in (said, complaints, node.log):
             assert is_visible(text.replace("\n", ""))
         escaped = r"Evil\x1b]0;OWNED\x07\x1b[2J\n\u202e\u200b (EASY)"

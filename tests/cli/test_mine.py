@@ -10,7 +10,7 @@ import pytest
 from tests.kit.commands import asked, moneyer, refusal, start
 from tests.kit.mining.workers import mining
 from tests.kit.running import own_node
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -63,8 +63,8 @@ def test_send_says_at_once_that_nobody_mines_and_what_to_type(tmp_path: Path) ->
         reader.start()
         wait_until(lambda: any("nobody mines: no worker runs" in line for line in lines), 60, "the reason")
         process.terminate()
-        process.wait(30)
-        reader.join(30)
+        process.wait(END_SECONDS)
+        reader.join(END_SECONDS)
         with mining(data, "demand"):
             wait_until(lambda: node.get("/v1/mining").json["worker"]["alive"], 60, "the worker")
             process = start("send", "alice", "bob", "1", "--wait", "--data", data)

@@ -32,7 +32,7 @@ def coins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCoins]:
 
 
 def test_a_swap_from_the_offer_to_its_end(coins: TwoCoins) -> None:
-    offer = coins.offered("10", "25", patience=60)
+    offer = coins.offered("10", "25", patience=600)
     swap_id = offer["id"]
     assert coins.step("alice", swap_id) == "answer"
     answer = coins.taken(offer)
@@ -72,14 +72,14 @@ def test_the_pages_commands_make_a_swap(coins: TwoCoins, tmp_path: Path) -> None
             if " run " in words:
                 order[-1] = str(tmp_path / who / order[-1])
                 # A reader has one swap in the folder; this module's nodes have others too.
-                runs.append(start(*order, "--timeout", "120", "--", swap_id))
+                runs.append(start(*order, "--timeout", "200", "--", swap_id))
                 continue
             done = moneyer(*order, cwd=tmp_path / who)
             assert done.returncode in (0, 3), done.stderr
             for path in (tmp_path / who).glob("*.txt"):
                 (tmp_path / ("bob" if who == "alice" else "alice") / path.name).write_bytes(path.read_bytes())
             swap_id = read_line((tmp_path / "alice" / "offer.txt").read_text()).swap_id
-        assert [each.wait(150) for each in runs] == [0, 0], [each.communicate() for each in runs]
+        assert [each.wait(220) for each in runs] == [0, 0], [each.communicate() for each in runs]
     after = coins.moon.balance("alice"), coins.shore.balance("bob")
     assert (after[0] - before[0], after[1] - before[1]) == (24_999_999, 9_999_999)
 
@@ -131,7 +131,7 @@ def kept_by(coins: TwoCoins, who: str, swap_id: str) -> dict[str, str]:
 
 def test_either_side_killed_at_each_step_goes_on_and_pays_once(coins: TwoCoins) -> None:
     before = [coins.shore.balance("alice"), coins.moon.balance("alice"), coins.shore.balance("bob")]
-    offer = coins.offered("3", "4", patience=60)
+    offer = coins.offered("3", "4", patience=600)
     swap_id = offer["id"]
     answer = coins.taken(offer)
     assert coins.taken(offer)["line"] == answer["line"]
@@ -224,7 +224,7 @@ def crowd(node: RunningNode, count: int, fee: int) -> None:
 
 def test_a_claim_that_waits_in_a_crowd_pays_more(tmp_path: Path) -> None:
     with two_coins(tmp_path, max_block_bytes=10_000) as coins:
-        offer = coins.offered("3", "4", patience=60)
+        offer = coins.offered("3", "4", patience=600)
         swap_id = offer["id"]
         coins.ask("alice", "take", coins.taken(offer)["line"], "--yes")
         coins.shore.mine()

@@ -30,7 +30,7 @@ from tests.kit.nodes import AnyNode, place_coin
 from tests.kit.serve import as_json
 from tests.kit.system import warm
 from tests.kit.system.ports import free_port
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 ALICE, BOB, CAROL = key("alice"), key("bob"), key("carol")
 RICH = 1_000_000_000
@@ -190,7 +190,7 @@ class RunningNode(AnyNode):
         if self.process.poll() is None:
             self.process.send_signal(sign)
         try:
-            return self.process.wait(15)
+            return self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

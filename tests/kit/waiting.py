@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 _BUSY = 4
 """How many times slower than a machine at rest one may be that runs other tests too."""
+END_SECONDS = 60.0
+"""For a process that was told to end: one that needs longer hangs. Ours promise seconds, on a machine at rest."""
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 10, message: str = "the condition") -> T:

@@ -149,7 +149,7 @@ def test_a_start_killed_before_any_of_its_steps_leaves_the_old_schema_or_the_new
         if begun:
             shutil.copytree(template(), folder)
         with children(Child(open_and_die, folder, COIN, newer, step)) as (child,):
-            child.process.join(30)
+            child.process.join(120)
             if child.process.exitcode == 0:
                 break
             assert child.process.exitcode == -signal.SIGKILL
@@ -327,7 +327,7 @@ def test_an_upgrade_from_an_older_schema_that_is_killed_leaves_it_whole_and_is_d
         folder = tmp_path / str(step)
         shutil.copytree(tmp_path / "made", folder)
         with children(Child(open_and_die, folder, COIN, None, step)) as (child,):
-            child.process.join(30)
+            child.process.join(120)
             if child.process.exitcode == 0:
                 break
             assert child.process.exitcode == -signal.SIGKILL

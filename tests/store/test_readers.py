@@ -99,7 +99,7 @@ def test_who_waits_while_all_read_has_the_first_connection_that_is_given_back(st
             thread.start()
         one.close()
         for thread in waiting:
-            thread.join(10)
+            thread.join(60)
         assert len(done) == 3
     store.close()
 

@@ -19,7 +19,7 @@ from tests.kit.mining.miners import Miner
 from tests.kit.mining.workers import NodeFolder
 from tests.kit.system import warm
 from tests.kit.system.ports import free_port
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 
 class Stratum:
@@ -73,12 +73,12 @@ class Stratum:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(END_SECONDS)
 
     def kill(self) -> None:
         if self.alive:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(END_SECONDS)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from tests.kit.databases import database_words
 from tests.kit.nodes import Node, place_coin
 from tests.kit.system import warm
 from tests.kit.system.process_tree import children_of, command_line
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 MILD = 0x1F00FFFF
 """Compact bits: 65,536 hashes to a block, too many for the supervisor to search by itself."""
@@ -131,12 +131,12 @@ class WorkerProcess:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(END_SECONDS)
 
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(END_SECONDS)
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def mining(data: Path, mode: str = "instant") -> Iterator[subprocess.Popen[bytes
         yield worker
     finally:
         worker.terminate()
-        worker.wait(10)
+        worker.wait(END_SECONDS)
 
 
 def have_hashed(pids: Collection[int]) -> bool:

@@ -66,10 +66,7 @@ class Launcher:
         wait_until(lambda: not self.processes(), timeout, f"the end of {self.processes()}")
 
     def _reap(self, timeout: float) -> None:
-        try:
-            self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the launcher still runs after {timeout} s:\n{self.output()}") from None
+        wait_until(lambda: self.popen.poll() is not None, timeout, "the launcher to end")
 
     def output(self) -> str:
         """What all of them have printed so far."""

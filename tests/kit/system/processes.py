@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tests.kit import databases
+from tests.kit.waiting import END_SECONDS
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pytest", "tests.kit.nodes", "tests.store.children", "tests.chain.children", "psycopg"])
@@ -32,7 +33,7 @@ class Child:
         assert self.process.pid is not None
         return self.process.pid
 
-    def hear(self, timeout: float = 30) -> Any:
+    def hear(self, timeout: float = 120) -> Any:
         """What the child sends next. AssertionError when it says nothing; EOFError when it is gone."""
         assert self.pipe.poll(timeout), "the child said nothing"
         return self.pipe.recv()
@@ -50,7 +51,7 @@ class Child:
     def kill(self) -> None:
         """SIGKILL, by its own id; returns when it is gone."""
         self.process.kill()
-        self.process.join(30)
+        self.process.join(END_SECONDS)
 
     def heard_before_its_end(self) -> list[Any]:
         """All that a killed child had sent."""
