@@ -22,7 +22,7 @@ from moneyer.node.core.codec import show
 from moneyer.node.devnet.chaos import Proxy
 from moneyer.node.system.shares import EVENT_STREAMS
 from tests.kit.callers.events import listening
-from tests.kit.running import ALICE, BOB, RunningNode, answers, rich_coin, running
+from tests.kit.running import ALICE, BOB, RunningNode, rich_coin, running
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -53,7 +53,7 @@ def following(client: Client, start: int = 0) -> list[tuple[int, str]]:
 
     def work() -> None:
         with suppress(ClientError):  # its node ends with the test
-            for block in client.blocks(start, follow=True, patience=30):
+            for block in client.blocks(start, follow=True, patience=300):
                 given.append((block["height"], block["hash"]))
 
     in_thread(work)
@@ -70,11 +70,9 @@ def listeners(node: RunningNode) -> int:
 
 
 def start_again(node: RunningNode) -> None:
-    node.process.send_signal(signal.SIGKILL)
-    node.process.wait(10)
-    wait_until(lambda: not answers(node.port), 10, "its port to be free")
+    node.stop(signal.SIGKILL)
     node.start()
-    wait_until(lambda: answers(node.port), 20, "the node to answer again")
+    node.wait_until_it_answers()
 
 
 def test_events_come_as_the_node_tells_them(node: RunningNode) -> None:
@@ -149,12 +147,11 @@ def test_a_transfer_is_waited_for_while_its_node_is_started_again(node: RunningN
     sent = client.send(ALICE.secret, BOB.payload, 7)
     found: list[dict[str, Any]] = []
     looks: list[Any] = []
-    waiter = in_thread(lambda: found.append(client.wait_for(sent.txid, timeout=60, progress=looks.append)))
+    in_thread(lambda: found.append(client.wait_for(sent.txid, timeout=300, progress=looks.append)))
     wait_until(lambda: looks, 10, "its first look")  # it listens then too
     start_again(node)
     node.extend(transfers=[sent.transfer])
-    waiter.join(20)
-    assert found
+    wait_until(lambda: found, 20, "its first confirmation")
     assert found[0]["height"] == 1
 
 
@@ -165,13 +162,13 @@ def test_a_transfer_that_another_replaced_is_known_at_once(node: RunningNode) ->
 
     def wait() -> None:
         with pytest.raises(NotConfirmed) as refused:
-            client.wait_for(first.txid, timeout=60)
+            client.wait_for(first.txid, timeout=300)
         failed.append(refused.value.message)
 
-    waiter = in_thread(wait)
+    in_thread(wait)
     wait_until(lambda: listeners(node) == 1, 10, "the waiter to listen")
     client.submit(node.chain.transfer(ALICE, BOB, 1, fee=100))
-    waiter.join(10)
+    wait_until(lambda: failed, 10, "the waiter to know")
     assert "took its place" in failed[0]
 
 
@@ -206,10 +203,10 @@ def test_a_full_node_is_asked_now_and_then_and_listened_to_when_there_is_room(
 def test_it_ends_when_it_is_closed_wherever_it_waits(node: RunningNode) -> None:
     events = Client(node.url).events()
     heard: list[list[Event]] = []
-    waiter = in_thread(lambda: heard.append(list(events)))
+    in_thread(lambda: heard.append(list(events)))
     wait_until(lambda: listeners(node) == 1, 10, "the stream")
     events.close()
-    waiter.join(10)
+    wait_until(lambda: heard, 10, "the end of the stream")
     assert heard == [[]]
     assert events.wait(0) is None
 

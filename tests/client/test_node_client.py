@@ -71,7 +71,7 @@ def test_a_transfer_is_signed_sent_and_waited_for(node: RunningNode) -> None:
     steps: list[int] = []
     waiter = threading.Thread(
         target=client.wait_for,
-        args=(sent.txid, 2, 60),
+        args=(sent.txid, 2, 300),
         kwargs={"progress": lambda tx: steps.append(tx["confirmations"])},
     )
     waiter.start()
@@ -79,7 +79,7 @@ def test_a_transfer_is_signed_sent_and_waited_for(node: RunningNode) -> None:
     node.extend(transfers=[sent.transfer])
     wait_until(lambda: steps == [0, 1], 10, "the first confirmation")
     node.extend()
-    waiter.join(30)
+    wait_until(lambda: not waiter.is_alive(), 30, "the second confirmation")
     assert steps == [0, 1, 2]
     assert client.account(BOB.address(node.coin))["balance"] == RICH + 7
 

@@ -21,6 +21,7 @@ from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.codec import unshow
 from moneyer.node.core.coin import Coin
+from moneyer.node.devnet.addresses import taken
 from moneyer.node.wallet.derive import Key
 from moneyer.node.wallet.keystore import create_wallet
 from tests.conftest import REPOSITORY
@@ -187,13 +188,19 @@ class RunningNode(AnyNode):
         return {"Authorization": f"Bearer {self.token}"}
 
     def stop(self, sign: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
+        """End it, and wait for that; its exit status. Its port is free then, where this call ended it."""
+        has_run = self.process.poll() is None
+        if has_run:
             self.process.send_signal(sign)
         try:
-            return self.process.wait(END_SECONDS)
+            status = self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        # The process that answers ends by itself, a moment behind a main one that was killed.
+        if has_run:
+            wait_until(lambda: not taken([self.port]), 10, f"port {self.port} to be free")
+        return status
 
 
 def launch(config: Config) -> subprocess.Popen[bytes]:

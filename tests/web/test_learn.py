@@ -34,6 +34,11 @@ new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
 }).observe({ type: 'layout-shift', buffered: true })
 """
+WITHOUT_END = """
+const post = Worker.prototype.postMessage
+Worker.prototype.postMessage = function (asked) { post.call(this, { ...asked, target: 0n }) }
+"""
+"""No nonce is good enough: a search does not end, however long the test is held up before it stops it."""
 PATHS = ["/learn", *(step.href for step in STEPS)]
 
 
@@ -131,12 +136,13 @@ def test_a_nonce_is_found_by_hand_and_by_the_machine(page: Page, node: RunningNo
 
 
 def test_a_search_by_the_machine_can_be_stopped(page: Page) -> None:
+    page.add_init_script(WITHOUT_END)
     page.goto("/learn/block")
     page.get_by_label("The hash must begin with").select_option("6")
     page.get_by_role("button", name="Let the machine search").click()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Let the machine search")).to_be_focused()
-    expect(verdict(page)).to_contain_text(re.compile("Stopped|Found"))
+    expect(verdict(page)).to_contain_text("Stopped before a nonce was found.")
 
 
 def test_a_changed_block_breaks_all_that_follow_until_they_are_mined_again(page: Page, node: RunningNode) -> None:
