@@ -14,10 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Connection, Engine, event
 
 from moneyer.node.api.app import build_app
+from moneyer.node.api.parts import status as status_parts
 from moneyer.node.config import Config
 from moneyer.node.core import codec
 from moneyer.node.core.coinfile import coin_to_toml
@@ -26,8 +28,8 @@ from tests.kit.chains import ChainBuilder, easy_coin
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("node", "worker", "migrations")
-_TRIES = 8
-"""Of these the shortest road counts: four times a second a status also looks whether a worker lives (four files)."""
+_LOOK_SECONDS = 3600.0
+"""For which a look whether a worker lives holds here: of a node's statuses, four a second look (five files more)."""
 
 
 class Road:
@@ -96,7 +98,7 @@ def roads(folder: Path) -> dict[str, list[str]]:
         node = Node.open(Config(data=folder, development=True))
         app, chain = build_app(node), ChainBuilder(coin)
 
-        blocks = [codec.encode_block(chain.add()) for _ in range(2 + _TRIES)]
+        blocks = [codec.encode_block(chain.add()) for _ in range(2)]
 
         def push() -> bytes:
             return call(app, "POST", "/p2p/block", blocks.pop(0))
@@ -105,17 +107,14 @@ def roads(folder: Path) -> dict[str, list[str]]:
             return call(app, "GET", "/v1/status")
 
         push()
-        status()  # what is made once, at the first call, is no part of the road
+        with patch.object(status_parts, "_WORKER_SECONDS", _LOOK_SECONDS):
+            status()  # what is made once, at the first call, is no part of the road
         event.listen(Engine, "commit", road.stop)
         pushed = road.of(push)
         event.remove(Engine, "commit", road.stop)
-        asked = []
-        for _ in range(_TRIES):
-            status()
-            push()
-            asked.append(road.of(status, own_thread=True))
+        asked = road.of(status, own_thread=True)
         node.close()
-        return {"POST /p2p/block": pushed, "GET /v1/status": min(asked, key=len)}
+        return {"POST /p2p/block": pushed, "GET /v1/status": asked}
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
