@@ -48,7 +48,7 @@ def moneyer(
         [*MONEYER, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         cwd=cwd or NOWHERE,
         env=environment(**(env or {})),
         check=False,

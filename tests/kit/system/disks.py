@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.waiting import wait_until
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -31,7 +33,12 @@ def small_disk_at(folder: Path, user: int = 0) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], timeout=20, check=True)
+        wait_until(lambda: _is_unmounted(folder), 20, f"nobody to use {folder}")
+
+
+def _is_unmounted(folder: Path) -> bool:
+    """Unmount it; False while a process that was ended has files there still."""
+    return subprocess.run(["umount", str(folder)], timeout=60, check=False).returncode == 0
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from moneyer.node.system.lifecycle import without_collecting
 from tests.kit.system.warm import ENTRIES, LENGTH, take_terminal
 
 _LIMITS = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)
-_PATIENCE = 10
+_PATIENCE = 60
 """Seconds for the system to give a forked process its parent, which takes it none."""
 
 
