@@ -221,7 +221,7 @@ def answers(port: int) -> bool:
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200
-    except OSError:
+    except (OSError, http.client.HTTPException):  # also one that was ended in the middle of its answer
         return False
     finally:
         connection.close()
