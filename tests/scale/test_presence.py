@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from moneyer.node.store.backends.presence import MOST_SAID, NODE, PEER, STRATUM, WORKER, Presence
 from moneyer.node.store.engine import Store
+from moneyer.node.store.errors import StoreLost
 from tests.kit.chains import easy_coin
 from tests.kit.databases import Databases
 from tests.kit.nodes import Node
@@ -20,6 +22,10 @@ from tests.kit.waiting import wait_until
 
 LOST_SECONDS = 20
 """For what is found out after two seconds, on a machine that is busy."""
+
+
+ONE_LOOK_SECONDS = 45
+"""For a look that is given up after some ten seconds: thirty that do so in turn would take minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,13 @@ def said(store: Store, kind: str) -> list[bytes]:
     return sorted(each.status for each in store.living(kind))
 
 
+def seen(store: Store, kind: str) -> list[bytes] | None:
+    """None while the database is lost."""
+    with suppress(StoreLost):
+        return said(store, kind)
+    return None
+
+
 def test_each_process_says_something_of_itself_for_as_long_as_it_lives(store: Store) -> None:
     with ExitStack() as held:
         presences = [store.backend.hold(WORKER) for _ in range(3)]
@@ -89,6 +102,23 @@ def test_each_process_says_something_of_itself_for_as_long_as_it_lives(store: St
         presences[0].say(bytes(MOST_SAID + 1))  # too much: what it said before stands
         presences[2].say(b"8")
         wait_until(lambda: said(store, WORKER) == [b"0", b"8"], 10, "a word behind it")
+
+
+def test_who_asks_while_the_server_says_nothing_waits_for_one_look_with_all_others(
+    store: Store, server: PostgresServer
+) -> None:
+    assert said(store, NODE) == []  # by a connection that stays open
+    with ThreadPoolExecutor(30) as pool, ExitStack() as paused:
+        server.pause()
+        paused.callback(server.resume)
+        asked = [pool.submit(store.living, kind) for kind in (WORKER, STRATUM, PEER) * 10]
+        wait_until(lambda: all(each.done() for each in asked), ONE_LOOK_SECONDS, "all to be refused")
+    assert {type(each.exception()) for each in asked} == {StoreLost}
+    presence = store.backend.hold(WORKER)
+    try:
+        wait_until(lambda: seen(store, WORKER) == [b""], LOST_SECONDS, "a look that is answered again")
+    finally:
+        presence.release()
 
 
 def test_what_processes_say_changes_no_version(store: Store) -> None:

@@ -49,6 +49,8 @@ _UNPREPARED: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 """Statements that have no plan to keep."""
 _UNASKED: Final = 10
 """Reads of what a server says unasked, at most, before a snapshot."""
+_SOON_SECONDS: Final = 5.0
+"""How long the server may take over each statement of a look that many wait for."""
 _PLAN_SECONDS: Final = 10.0
 """How long a plan is kept. One that was made while a table was nearly empty reads all of it, and PostgreSQL keeps it
 until the table is next analyzed: with 100,000 transfers waiting, 140 ms for what takes one (docs/performance.md)."""
@@ -306,6 +308,13 @@ class ServerConnection(psycopg.Connection[Any]):
         self._hear_the_end()
         counter = number_in(self.message(_READ_LONG))
         self.answer_seconds = _LONG_SECONDS
+        return counter
+
+    def begin_reading_soon(self) -> int:
+        """`begin_reading`, counted, of a look that many wait for: the server answers soon, or is lost."""
+        self._hear_the_end()
+        counter = number_in(self.message(_READ_COUNTED, _SOON_SECONDS))
+        self.answer_seconds = _SOON_SECONDS
         return counter
 
     def begin_reading_replica(self) -> int:

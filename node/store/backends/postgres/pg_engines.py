@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -109,6 +109,8 @@ _Beginning = Callable[[ServerConnection], int]
 """Begins a snapshot, and tells its counter of changes."""
 _PLAINLY: Final[_Beginning] = partial(ServerConnection.begin_reading, counted=False)
 _COUNTED: Final[_Beginning] = partial(ServerConnection.begin_reading, counted=True)
+_LONG: Final[_Beginning] = ServerConnection.begin_reading_long
+_SOON: Final[_Beginning] = ServerConnection.begin_reading_soon
 
 
 class _Server:
@@ -214,11 +216,18 @@ class ServerReaders:
             finally:
                 server.end(conn)
 
-    @contextmanager
-    def of_primary(self) -> Iterator[Connection]:
+    def of_primary(self) -> AbstractContextManager[Connection]:
         """`snapshot`, never of the replica: there a long read may be ended for the sake of what is replayed."""
+        return self._of_primary(_LONG)
+
+    def soon(self) -> AbstractContextManager[Connection]:
+        """`snapshot` of the primary, for a look that many wait for: given up after seconds, where others get longer."""
+        return self._of_primary(_SOON)
+
+    @contextmanager
+    def _of_primary(self, how: _Beginning) -> Iterator[Connection]:
         with self._place():
-            conn, counter = self._primary.begin(ServerConnection.begin_reading_long)
+            conn, counter = self._primary.begin(how)
             self.saw(counter)
             try:
                 yield conn

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import BigInteger, LargeBinary, String, bindparam, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ...errors import log, words
 from ..presence import MOST_SAID, PEER, Living, Presence
@@ -149,6 +151,8 @@ def _takes_turn(connection: _Session) -> bool:
 
 _KEPT_SECONDS: Final = 0.25
 """For which one look at who lives counts."""
+_FAILURE_SECONDS: Final = 1.0
+"""The same of a look that failed."""
 _MOST_LIVING: Final = 500
 """Processes of a kind that are told of."""
 _LIVING: Final = (
@@ -169,18 +173,36 @@ _LIVING: Final = (
 
 
 class LivingProcesses:
-    """Looks who lives, by the primary's locks: a thousand requests a second are not as many looks."""
+    """Looks who lives, by the primary's locks: a thousand requests a second are not as many looks.
+
+    Callers wait for one another's look. So one that fails counts, too, for a while and for every kind: else each of
+    them would in turn wait for a server that does not answer.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[str, tuple[float, list[Living]]] = {}
+        self._failure: DBAPIError | PoolTimeout | None = None
+        self._failed_until = 0.0
+        """By the monotonic clock."""
 
     def of(self, readers: ServerReaders, kind: str) -> list[Living]:
         """Raises DBAPIError, sqlalchemy.exc.TimeoutError."""
         with self._lock:
             until, found = self._found.get(kind, (0.0, []))
             if time.monotonic() >= until:
-                with readers.of_primary() as conn:
-                    found = [Living(bytes(row.status)) for row in conn.execute(_LIVING, {"kind": kind})]
+                found = self._look(readers, kind)
                 self._found[kind] = time.monotonic() + _KEPT_SECONDS, found
             return found
+
+    def _look(self, readers: ServerReaders, kind: str) -> list[Living]:
+        if self._failure is not None and time.monotonic() < self._failed_until:
+            raise self._failure.with_traceback(None)
+        try:
+            with readers.soon() as conn:
+                found = [Living(bytes(row.status)) for row in conn.execute(_LIVING, {"kind": kind})]
+        except (DBAPIError, PoolTimeout) as error:
+            self._failure, self._failed_until = error, time.monotonic() + _FAILURE_SECONDS
+            raise
+        self._failure = None
+        return found
