@@ -17,7 +17,7 @@ from tests.kit.chains import easy_coin, transfer
 from tests.kit.databases import database_words
 from tests.kit.running import ALICE, BOB, RunningNode, running
 from tests.kit.system import warm
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.both_databases
 
@@ -43,7 +43,7 @@ def worker(node: RunningNode) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(END_SECONDS)
 
 
 @pytest.fixture(scope="module")

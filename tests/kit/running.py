@@ -42,10 +42,6 @@ SECRET = {"MONEYER_PASSPHRASE": PASSPHRASE}
 PEOPLE = ("miner", "alice", "bob")
 """Whose keys a wallet of `write_wallet` holds."""
 
-PROMISED = 1 + 2
-"""Seconds: one is promised, the others are for a machine that is busy with something else. The node lets
-silent clients go after five and slow ones after twenty: a caller that had to wait for that would wait longer."""
-
 
 def rich_coin(**changes: Any) -> Coin:
     """An easy coin whose genesis makes ALICE, BOB and CAROL rich. `changes`: fields of Coin."""

@@ -21,7 +21,7 @@ from moneyer.node.core.coinfile import coin_to_toml
 from moneyer.node.p2p.lan import Discovery, local_networks, read_record
 from tests.kit.chains import easy_coin
 from tests.kit.system.lan import Host, lan
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 BEACH = easy_coin(name="Beach Coin", symbol="BEACH")
 OTHER = easy_coin(name="Ötherß Coin", symbol="OTH")
@@ -85,7 +85,7 @@ def ended(*processes: subprocess.Popen[bytes]) -> Iterator[None]:
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
-            assert process.wait(10) is not None
+            process.wait(END_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,8 @@ def wait_for_each_other(network: Network) -> None:
 def test_two_nodes_of_one_coin_find_each_other_without_an_address_typed(network: Network) -> None:
     wait_for_each_other(network)
     assert network.peers(2) == {}
-    assert "discovery: known on the local network as BEACH-" in network.log(0)
+    # It says so once it has told its name several times: the other may have heard it, and called, before that.
+    wait_until(lambda: "discovery: known on the local network as BEACH-" in network.log(0), SOON, "its name in the log")
 
 
 def test_join_without_a_url_lists_the_coins_that_are_found(network: Network) -> None:

@@ -22,7 +22,7 @@ from tests.kit.chains import ChainBuilder, transfer
 from tests.kit.nodes import MakeNode
 from tests.kit.running import ALICE, BOB, rich_coin
 from tests.kit.system.lan import Host, lan
-from tests.kit.waiting import Clock, wait_until
+from tests.kit.waiting import END_SECONDS, Clock, wait_until
 
 COIN = rich_coin()
 BAD = BadCoinbaseAmount("too much")
@@ -154,4 +154,4 @@ def test_a_stranger_that_pushes_bad_blocks_is_not_heard_and_its_neighbours_are(t
             assert send(here, "127.0.0.1", *bad, *bad, good[2]) == [*["422 bad_coinbase_amount"] * 4, "200 None"]
         finally:
             node.terminate()
-            node.wait(10)
+            node.wait(END_SECONDS)

@@ -20,6 +20,7 @@ from moneyer.node.core.codec import show, unshow
 from moneyer.node.core.types import Block
 from moneyer.node.p2p.peer import wire
 from tests.kit.chains import ChainBuilder
+from tests.kit.system.ports import free_port
 
 OCTETS = "application/octet-stream"
 HELLO = "GET /p2p/hello"
@@ -52,7 +53,8 @@ class PeerServer:
         self.written = 0
         self.closing = threading.Event()
         self.sockets: list[socket.socket] = []
-        self._server = _QuietServer((host, 0), _handler(self))
+        # Of this process's own ports: one that is closed is not another test's a moment later.
+        self._server = _QuietServer((host, free_port()), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
