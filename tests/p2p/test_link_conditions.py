@@ -25,8 +25,9 @@ from tests.kit.waiting import wait_until
 
 OCTET_STREAM = {"Content-Type": "application/octet-stream"}
 URL = "http://127.0.0.1:5003"
-HEALED = 3.0 + 5.0
-"""Seconds: three are promised, the others are for a machine that is busy with something else."""
+HEALED = 5.0
+"""Seconds, for `wait_until`: three are promised, and four times five are fewer than the thirty after which a node that
+was told nothing of the healing tries again."""
 
 
 def set_links(node: RunningNode, **conditions: Any) -> None:
@@ -54,6 +55,11 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningNode]
         ]
         wait_until(lambda: list(peers_of(nodes[1]).values()) == ["connected"] * 2, SOON, "the line to be linked")
         yield nodes
+
+
+def scores_of(*nodes: RunningNode) -> dict[tuple[str, str], int]:
+    """By the URLs of a node and of its peer."""
+    return {(node.url, peer["url"]): peer["score"] for node in nodes for peer in node.get("/v1/peers").json["peers"]}
 
 
 def part(node: RunningNode, chain: ChainBuilder, blocks: int) -> None:
@@ -90,8 +96,9 @@ def test_a_cut_link_parts_two_sides_and_they_come_to_the_better_chain_once_it_is
     set_edge(b, c)
     c.wait_for_tip(heavy, HEALED)
     wait_for_pool(c, [waiting])
-    for node in line:
-        assert peers_of(node)[b.url if node is not b else c.url] == "connected"
+    for node in line:  # C has the chain as soon as it has called B: B may be calling C still
+        peer = b.url if node is not b else c.url
+        wait_until(lambda node=node, peer=peer: peers_of(node)[peer] == "connected", SOON, peer)  # type: ignore[misc]
         node.chain = heavy
 
 
@@ -123,19 +130,22 @@ def test_late_lossy_and_narrow_links_still_bring_blocks(line: list[RunningNode])
 def test_a_sync_that_a_cut_ends_is_over_when_the_cut_answers_and_goes_on_once_it_is_healed(
     line: list[RunningNode],
 ) -> None:
+    """The first blocks are there soon; all that follow, full of transfers, would take some twenty seconds."""
     a, b, c = line
     set_edge(b, c, cut=True)
     before = a.chain.height
-    for _ in range(80):
-        a.extend()
+    for number in range(80):
+        first = a.chain.account(BOB).sequence
+        a.extend(transfers=[transfer(COIN, BOB, ALICE, 1, sequence=first + each) for each in range(6 * (number > 3))])
     b.wait_for_tip(a.chain)
-    set_edge(b, c, rate=20_000)
+    scores = scores_of(b, c)
+    set_edge(b, c, rate=4_000)
     wait_until(lambda: c.height > before, SOON, "the sync to bring a block")
     set_edge(b, c, cut=True)
     status = c.get("/v1/status").json
     assert not status["syncing"]
     assert status["height"] < a.chain.height
-    assert {peer["score"] for node in (b, c) for peer in node.get("/v1/peers").json["peers"]} == {100}
+    assert all(score >= scores[peer] for peer, score in scores_of(b, c).items())
     set_edge(b, c)
     c.wait_for_tip(a.chain, HEALED)
 
