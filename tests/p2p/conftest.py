@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from moneyer.node.p2p.sync import bodies
 from tests.kit.chains import ChainBuilder, easy_coin
 from tests.kit.net.peers import PeerServer, Route, Serve
 from tests.kit.nodes import make_node, open_node
@@ -19,6 +20,12 @@ def chain() -> ChainBuilder:
     builder = ChainBuilder(easy_coin())
     builder.grow(12)
     return builder
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No block is asked of a second peer because the first is late: on a busy machine, any peer may be."""
+    monkeypatch.setattr(bodies, "LATE_SECONDS", 600.0)
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from tests.kit.waiting import wait_until
 from tests.p2p.test_sync import ALICE, COIN, add, balances_agree, grown
 from tests.p2p.test_sync_hostile import changed_blocks
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def node(make_node: MakeNode) -> Node:
@@ -26,8 +28,8 @@ def node(make_node: MakeNode) -> Node:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies_module, "LATE_SECONDS", 0.2)
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies_module, "LATE_SECONDS", 1.0)
 
 
 def hashes(chain: ChainBuilder) -> set[str]:
