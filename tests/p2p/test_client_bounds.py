@@ -11,13 +11,17 @@ from contextlib import suppress
 import pytest
 
 from moneyer.node.core import codec
+from moneyer.node.p2p.peer.connection import Transport
 from moneyer.node.p2p.peer.errors import BadAnswer, PeerError, PeerTimeout, PeerUnreachable, TooLarge
 from moneyer.node.p2p.peer.peer_client import PeerClient
-from moneyer.node.p2p.peer.wire import MAX_MEMPOOL_BYTES, split_transfers
+from moneyer.node.p2p.peer.urls import parse_peer_url
+from moneyer.node.p2p.peer.wire import MAX_JSON, MAX_MEMPOOL_BYTES, split_transfers
 from tests.kit.chains import ChainBuilder, easy_coin, key, transfer
 from tests.kit.net.peers import HELLO, Serve, Wire, as_bytes, drip, flood, honest
 
 OK = b"HTTP/1.1 200 OK\r\n"
+LONG = 60
+"""Seconds that no request here takes, however busy the machine is: what ends it is another bound."""
 MEGABYTE = bytes(1 << 20)
 
 
@@ -26,7 +30,7 @@ def test_a_redirect_is_not_followed_nor_its_body_read(serve: Serve, chain: Chain
     head = f"HTTP/1.1 302 Found\r\nLocation: {target.url}/p2p/hello\r\n\r\n".encode()
     server = serve({HELLO: lambda _: flood(head, MEGABYTE)})
     with pytest.raises(BadAnswer, match="redirect"):
-        PeerClient(server.url, 10).hello()
+        PeerClient(server.url, LONG).hello()
     assert target.asked == []
     assert server.written < 64 << 20
 
@@ -35,14 +39,14 @@ def test_a_compressed_answer_is_refused_unread(serve: Serve) -> None:
     bomb = gzip.compress(bytes(50 << 20))
     server = serve({HELLO: as_bytes(bomb, Content_Encoding="gzip")})
     with pytest.raises(BadAnswer, match="compressed"):
-        PeerClient(server.url).hello()
+        PeerClient(server.url, LONG).hello()
     assert server.headers[0]["Accept-Encoding"] == "identity"
 
 
 def test_a_pool_of_more_than_any_node_hands_out_is_left(serve: Serve) -> None:
     server = serve({"GET /p2p/mempool": as_bytes(bytes(MAX_MEMPOOL_BYTES + 1))})
     with pytest.raises(TooLarge):
-        PeerClient(server.url, 10).mempool()
+        PeerClient(server.url, LONG).mempool()
 
 
 def test_of_a_pool_no_more_is_decoded_than_is_taken() -> None:
@@ -65,7 +69,7 @@ def test_of_a_pool_no_more_is_decoded_than_is_taken() -> None:
 def test_a_body_without_end_stops_at_the_cap(serve: Serve, head: bytes) -> None:
     server = serve({HELLO: lambda _: flood(head, MEGABYTE)})
     with pytest.raises((TooLarge, BadAnswer)):
-        PeerClient(server.url, 10).hello()
+        PeerClient(server.url, LONG).hello()
     assert server.written < 64 << 20
 
 
@@ -73,7 +77,7 @@ def test_chunks_without_end_stop_at_the_cap(serve: Serve) -> None:
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     server = serve({HELLO: lambda _: flood(OK + b"Transfer-Encoding: chunked\r\n\r\n", chunk)})
     with pytest.raises(TooLarge):
-        PeerClient(server.url, 10).hello()
+        PeerClient(server.url, LONG).hello()
     assert server.written < 64 << 20
 
 
@@ -81,7 +85,7 @@ def test_chunks_without_end_stop_at_the_cap(serve: Serve) -> None:
 def test_a_line_without_end_is_given_up(serve: Serve, head: bytes) -> None:
     server = serve({HELLO: lambda _: flood(head, b"a" * 65_536)})
     with pytest.raises((BadAnswer, PeerUnreachable)):
-        PeerClient(server.url, 10).hello()
+        PeerClient(server.url, LONG).hello()
     assert server.written < 64 << 20
 
 
@@ -113,22 +117,23 @@ def test_a_slow_peer_holds_up_no_other(serve: Serve, chain: ChainBuilder) -> Non
 
     def wait() -> None:
         with suppress(PeerError):
-            PeerClient(stuck.url, 30).hello()
+            PeerClient(stuck.url, 2 * LONG).hello()
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
-    assert PeerClient(serve(honest(chain)).url, 5).hello().height == 12
+    assert PeerClient(serve(honest(chain)).url, LONG).hello().height == 12
     assert waiting.is_alive()
 
 
 def test_a_kept_connection_is_not_hurt_by_an_old_deadline(serve: Serve, chain: ChainBuilder) -> None:
     server = serve(honest(chain))
-    client = PeerClient(server.url, 3)
-    client.hello()
+    transport = Transport(parse_peer_url(server.url))
+    transport.exchange("GET", "/p2p/hello", cap=MAX_JSON, seconds=5)
     passed = threading.Event()
-    passed.wait(3.2)
-    client.hello()
+    passed.wait(5.2)
+    transport.exchange("GET", "/p2p/hello", cap=MAX_JSON, seconds=LONG)
     assert server.connections == 1
+    transport.close()
 
 
 def test_many_deadlines_share_one_thread(serve: Serve) -> None:

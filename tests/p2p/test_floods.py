@@ -44,10 +44,15 @@ def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
         codes: dict[str, int] = {}
         everyone = silent + crowd.urls
         for start in range(0, len(everyone), A_CALL):
-            answer = node.post("/connect_node", {"node": everyone[start : start + A_CALL]})
-            assert answer.status == 201, answer.body
-            for each in answer.json.get("failed", []):
-                codes[each["code"]] = codes.get(each["code"], 0) + 1
+            asked = everyone[start : start + A_CALL]
+            while asked:
+                answer = node.post("/connect_node", {"node": asked})
+                assert answer.status == 201, answer.body
+                failed = answer.json.get("failed", [])
+                for code in (each["code"] for each in failed if each["code"] != "timeout"):
+                    codes[code] = codes.get(code, 0) + 1
+                # Where this process is held up for five seconds, its peers are late: they are asked again.
+                asked = [each["node"] for each in failed if each["code"] == "timeout"]
         assert codes == {"table_full": 100, "unreachable": len(silent)}
         assert len(peers_of(node)) == MAX_PEERS
         full = node.post("/v1/peers", {"url": crowd.urls[-1]})

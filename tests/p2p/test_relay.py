@@ -33,6 +33,8 @@ from tests.kit.running import ALICE, BOB, CAROL, running
 from tests.kit.waiting import wait_until
 
 JSON = {"Content-Type": "application/json"}
+BEFORE = 6.0
+"""Seconds, for `wait_until`: four times as many are fewer than a request to a peer that never answers lasts."""
 
 
 def test_a_block_and_a_transfer_reach_the_end_of_a_line(tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def test_a_peer_that_never_answers_delays_no_other(tmp_path: Path, serve: Serve)
         for sequence in range(20):
             node.extend()
             txids.append(post_transfer(node, transfer(COIN, ALICE, BOB, 1, 0, sequence)))
-        wait_until(lambda: blocks_told(quick)[-1:] == [node.chain.tip_hash], 8, "the quick one to have the tip")
-        wait_until(lambda: set(transfers_told(quick)) == set(txids), 8, "the quick one to have the transfers")
-        assert held.is_set()
+        wait_until(lambda: blocks_told(quick)[-1:] == [node.chain.tip_hash], BEFORE, "the tip at the quick one")
+        wait_until(lambda: set(transfers_told(quick)) == set(txids), BEFORE, "the transfers at the quick one")
+        wait_until(held.is_set, SOON, "the stuck one to be asked")
         assert len(stuck.bodies("/p2p/block")) + len(stuck.bodies("/p2p/transactions")) == 1
         # Closed here, so that the node's request fails now and not after its whole deadline.
         stuck.close()
