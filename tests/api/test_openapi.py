@@ -37,6 +37,8 @@ SETTINGS = settings(
 CONFIG = SchemathesisConfig.from_dict(
     {"checks": {"negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "409", "413", "422"]}}}
 )
+PATIENCE = 60
+"""Seconds for an answer. By default there are ten, and a call that asks another node may take five by itself."""
 # Waits for a worker, which this node does not have: test_mining.py.
 # Never ends: test_events.py.
 SLOW = {"/mine_block", "/v1/events"}
@@ -132,7 +134,7 @@ def test_an_endpoint_answers_as_the_document_says(
     @SETTINGS
     @given(case=st.one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode]))
     def answers_well(case: Any) -> None:
-        case.call_and_validate(base_url=lively.url, checks=CHECKED)
+        case.call_and_validate(base_url=lively.url, checks=CHECKED, timeout=PATIENCE)
 
     answers_well()
 
@@ -146,6 +148,6 @@ def test_the_token_is_never_ignored(guarded: RunningNode, method: str, path: str
     @settings(SETTINGS, max_examples=3)
     @given(case=operation.as_strategy(headers=guarded.bearer))
     def asks_for_it(case: Any) -> None:
-        case.call_and_validate(base_url=guarded.url, checks=[not_a_server_error, checks.ignored_auth])
+        case.call_and_validate(base_url=guarded.url, checks=[not_a_server_error, checks.ignored_auth], timeout=PATIENCE)
 
     asks_for_it()
