@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from moneyer.node.wallet import seal
+from moneyer.node.wallet import private_files, seal
 from tests.kit import databases
 from tests.kit.databases import _a_test_leaves_no_database, database, empty_databases, fresh_database
 from tests.kit.missing import missing
@@ -31,6 +31,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SCRYPT_N = seal.SCRYPT_N
 """What sealing a wallet costs. Here, and in the processes that tests fork, it costs next to nothing instead."""
 seal.SCRYPT_N = 2**10
+# And who spends from one wallet waits for the others as long as that takes on a busy machine, in place of ten seconds.
+private_files._PATIENCE = 120.0
 
 # No deadline: the machine may be busy. CI must fail for the same reason twice, so it draws the same examples.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
