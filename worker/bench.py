@@ -55,16 +55,19 @@ def bench_engines(
     called with a sentence about what is measured now.
     """
     count = processes or _cores()
-    rows = []
+    rows, engines = list[EngineRow](), dict[str, registry.Engine]()
     for number, name in enumerate(registry.ENGINES, 1):
         on_progress(f"measuring {name} ({number} of {len(registry.ENGINES)}), {2 * seconds:g} s and its start")
-        rows.append(_row(name, seconds, cache, count))
-    plain = next((row.one_core for row, _ in rows if row.engine == registry.YARDSTICK), None)
-    return [replace(row, note=_note(row, weakness, plain)) for row, weakness in rows]
+        rows.append(_row(name, seconds, cache, count, engines))
+    return [replace(row, note=_note(row.engine, engines)) for row in rows]
 
 
-def _note(row: EngineRow, weakness: str, plain: int | None) -> str | None:
-    return registry.why_slow(row.engine, weakness, row.one_core, plain) if row.one_core and plain else None
+def _note(name: str, engines: dict[str, registry.Engine]) -> str | None:
+    """Compared in turns: one of the two measurements may have met a moment of load."""
+    if name == registry.YARDSTICK or not {name, registry.YARDSTICK} <= engines.keys():
+        return None
+    speeds = registry.best_speeds({each: engines[each] for each in (name, registry.YARDSTICK)})
+    return registry.why_slow(name, engines[name].weakness, speeds[name], speeds[registry.YARDSTICK])
 
 
 def measure(engine: registry.Engine, seconds: float) -> float:
@@ -109,15 +112,18 @@ def measure_together(name: str, processes: int, seconds: float, cache: Path | No
                 process.join()
 
 
-def _row(name: str, seconds: float, cache: Path | None, processes: int) -> tuple[EngineRow, str]:
-    """The row, and the engine's weakness here."""
+def _row(
+    name: str, seconds: float, cache: Path | None, processes: int, engines: dict[str, registry.Engine]
+) -> EngineRow:
+    """The row, without a note. An engine that runs is put into `engines`."""
     try:
         engine = registry.make(name, cache)
         alone = measure(engine, seconds)
         together = measure_together(name, processes, seconds, cache)
     except registry.EngineFailed as error:
-        return EngineRow(name, str(error)), ""
-    return EngineRow(name, PASSED, int(alone), int(together), processes), engine.weakness
+        return EngineRow(name, str(error))
+    engines[name] = engine
+    return EngineRow(name, PASSED, int(alone), int(together), processes)
 
 
 def _measured(connection: Connection, name: str, seconds: float, cache: Path | None) -> None:

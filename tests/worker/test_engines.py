@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -157,6 +158,33 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
     assert "slower than hashlib" in slow.note
     assert all("this processor is one of a test's" in sentence for sentence in (said, slow.note))
     assert [line.partition(",")[0] for line in told] == ["measuring hashlib (1 of 2)", "measuring another (2 of 2)"]
+
+
+class _HeldUpOnce(HashlibEngine):
+    """Faster than hashlib, but while the bench measures it the machine does something else for a moment."""
+
+    name = "another"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_held_up = False
+
+    def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
+        if target == 1 << 200 and not self.was_held_up:  # the bench's own, which no nonce meets
+            self.was_held_up = True
+            sleep(2)
+        return None if target == 0 else super().search(header80, target, start_nonce, count)
+
+
+@pytest.mark.usefixtures("only_hashlib")
+def test_no_engine_is_said_to_be_slow_for_a_moment_in_which_it_was_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_up = _HeldUpOnce()
+    monkeypatch.setitem(ENGINES, "another", lambda _cache: held_up)
+    monkeypatch.setattr("moneyer.worker.bench.measure_together", lambda *_: 1.0)
+    plain, other = bench_engines(0.2)
+    assert held_up.was_held_up
+    assert other.self_test == PASSED
+    assert (plain.note, other.note) == (None, None)
 
 
 def test_auto_never_takes_an_engine_that_is_slower_than_hashlib_on_this_very_machine(tmp_path: Path) -> None:

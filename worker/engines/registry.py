@@ -21,6 +21,7 @@ __all__ = [
     "NONCES",
     "Engine",
     "EngineFailed",
+    "best_speeds",
     "choose",
     "choose_measured",
     "make",
@@ -119,7 +120,7 @@ def choose_measured(name: str, cache: Path | None = None) -> tuple[str, float]:
     """As `choose`, with the hashes a second that one process reaches. Raises EngineFailed."""
     if name != AUTO:
         wanted = make(name, cache)
-        speeds = _speeds({name: wanted, YARDSTICK: make(YARDSTICK)})
+        speeds = best_speeds({name: wanted, YARDSTICK: make(YARDSTICK)})
         if (why := why_slow(name, wanted.weakness, speeds[name], speeds[YARDSTICK])) is not None:
             log.warning("%s", why)
         return name, speeds[name]
@@ -131,7 +132,7 @@ def choose_measured(name: str, cache: Path | None = None) -> tuple[str, float]:
             log.info("%s", error)
     if not passing:
         raise EngineFailed("no engine passes its self-test on this machine")
-    speeds = _speeds(passing)
+    speeds = best_speeds(passing)
     return max(speeds.items(), key=lambda row: row[1])
 
 
@@ -146,8 +147,8 @@ def why_slow(name: str, weakness: str, speed: float, yardstick: float) -> str | 
     )
 
 
-def _speeds(candidates: dict[str, Engine]) -> dict[str, float]:
-    """Hashes a second of each, the best of several turns: a moment of load must not decide."""
+def best_speeds(candidates: dict[str, Engine]) -> dict[str, float]:
+    """Hashes a second of each by its name, the best of several turns: a moment of load must not decide."""
     speeds = {name: speed(engine, _FIRST_TRIAL) for name, engine in candidates.items()}
     for _ in range(_TURNS):
         fastest = max(speeds.values())
