@@ -27,6 +27,7 @@ from moneyer.node.devnet.net.plan import network_rate, node_arguments, write_pla
 from moneyer.node.network_file import BadNetwork, NetPlan, PlannedEdge, PlannedNode, plan_json, read_plan
 from moneyer.node.p2p.peer.link_conditions import LinkConditions, read_conditions
 from tests.kit.system.ports import free_ports
+from tests.kit.waiting import wait_until
 
 NAMES = st.lists(st.text("abcXYZäß0123 -'", min_size=1, max_size=8), min_size=2, max_size=6, unique_by=str.casefold)
 
@@ -180,11 +181,17 @@ def test_the_machine_says_how_many_nodes_it_bears() -> None:
     bounds = capacity.bounds()
     assert all(bound.nodes > 0 and bound.why for bound in bounds)
     capacity.check_capacity(1)
-    with pytest.raises(
-        capacity.TooManyNodes, match=r"this machine bears about [\d,]+ nodes now .*10,000,000"
-    ) as refused:
-        capacity.check_capacity(10_000_000)
-    assert refused.value.details["expected"] == min(bound.nodes for bound in bounds)
+
+    def says_the_least() -> bool:
+        """What is free changes while other programs run, also between the two looks."""
+        least = min(bound.nodes for bound in capacity.bounds())
+        with pytest.raises(
+            capacity.TooManyNodes, match=r"this machine bears about [\d,]+ nodes now .*10,000,000"
+        ) as refused:
+            capacity.check_capacity(10_000_000)
+        return bool(refused.value.details["expected"] == least)
+
+    wait_until(says_the_least, 10, "two equal looks at this machine")
 
 
 def test_a_machine_is_measured_by_its_first_nodes() -> None:
