@@ -57,7 +57,7 @@ def test_no_notification_is_answered_whatever_is_wrong_with_it(server: Stratum, 
         ):
             miner.send(f'{{{head}"method":"{method}","params":{params}}}\n'.encode())
         miner.send(b'{"id":77,"method":"mining.ping","params":[]}\n')
-        assert miner.read() == {"id": 77, "result": True, "error": None}
+        assert miner.answer() == {"id": 77, "result": True, "error": None}
 
 
 def test_a_share_that_is_a_notification_counts_and_a_difficulty_asked_for_so_holds(server: Stratum) -> None:
@@ -68,8 +68,7 @@ def test_a_share_that_is_a_notification_counts_and_a_difficulty_asked_for_so_hol
         )
         assert miner.submit_code(share) == 22  # it came before
         miner.send(b'{"method":"mining.suggest_difficulty","params":[0.25]}\n')
-        miner.wait_new_job()
-        assert miner.difficulty == 0.25
+        miner.job_of_difficulty(0.25)
 
 
 @pytest.mark.parametrize("number", ["true", "1.5", '"' + "x" * 65 + '"', "[]", '{"a":1}', str(2**63)])
@@ -150,8 +149,7 @@ def test_a_minimum_that_is_asked_for_in_the_middle_brings_a_job_of_that_difficul
     with server.started() as miner:
         asked = {"minimum-difficulty.value": 0.5}
         assert miner.call("mining.configure", [["minimum-difficulty"], asked]) == {"minimum-difficulty": True}
-        miner.wait_new_job()
-        assert miner.difficulty == 0.5
+        miner.job_of_difficulty(0.5)
 
 
 USERS = [

@@ -186,6 +186,12 @@ class Miner:
                 pass
         return self.jobs[-1]
 
+    def job_of_difficulty(self, difficulty: float) -> Job:
+        """Wait for a job of that difficulty, and take those before it: the server renews a job now and then."""
+        while abs(self.difficulty / difficulty - 1) > 1e-6 or self.jobs[-1].difficulty != self.difficulty:
+            self.read()
+        return self.jobs[-1]
+
     def wait_new_job(self, timeout: float = 20) -> Job:
         while self.read(timeout).get("method") != "mining.notify":
             pass
