@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from moneyer.node.devnet.addresses import is_free, taken
+from tests.kit.system.ports import free_port
 
 
 def listener(*, share: bool) -> socket.socket:
@@ -12,7 +13,7 @@ def listener(*, share: bool) -> socket.socket:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
     if share:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    server.bind(("127.0.0.1", 0))
+    server.bind(("127.0.0.1", free_port()))  # one of the system's own might be a client's a moment later
     server.listen()
     return server
 

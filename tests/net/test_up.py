@@ -204,7 +204,11 @@ def test_a_worker_that_is_killed_is_started_again_and_the_network_goes_on(tmp_pa
         wait_until(lambda: worker(other_than=first), START, "another worker")
         network.wait_until_up(launcher)
         assert network.get(2, "/mine_block")["index"] == 2
-        (line,) = [each for each in launcher.output().splitlines() if "it is started again" in each]
+
+        def said() -> list[str]:
+            return [each for each in launcher.output().splitlines() if "it is started again" in each]
+
+        (line,) = wait_until(said, START, "the line about it")  # printed by the launcher, which may come to it late
         assert "worker2" in line
         assert "was killed (SIGKILL)" in line
         launcher.popen.send_signal(signal.SIGINT)

@@ -41,6 +41,12 @@ def wait_for(launcher: Launcher, words: str) -> str:
     return wait_until(shown, START, words)
 
 
+def linked(url: str) -> bool:
+    """Whether a node has a peer."""
+    peers = requests.get(f"{url}/v1/peers", timeout=60).json()["peers"]
+    return any(peer["state"] == "connected" for peer in peers)
+
+
 def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_path: Path) -> None:
     data = new_coin(tmp_path, "--block-time", "5")
     first = first_free(2)
@@ -55,6 +61,7 @@ def test_a_coin_of_ones_own_is_up_mines_by_itself_and_confirms_what_is_sent(tmp_
         assert (tmp_path / "opened").read_text("utf-8").startswith(f"http://127.0.0.1:{first}/signin#")
         assert re.search(r"anna +100 BEACH   beach1", screen)
         assert f"moneyer send anna miner 1 --wait --data {data.name}" in screen
+        wait_until(lambda: linked(f"http://127.0.0.1:{first}"), START, "the link with node 2")
         sent = asked("send", "anna", "miner", "1", "--wait", "--data", data, env=SECRET)
         assert (sent["peers"], sent["seen_by"]) == (1, 1)
         assert sent["height"] >= 1

@@ -170,24 +170,30 @@ def test_a_sweep_and_a_single_run_are_drawn(tmp_path: Path) -> None:
     assert refused.returncode == 2
 
 
+def two_children(process: psutil.Process) -> list[psutil.Process]:
+    """The two that simulate; none before both are there."""
+    children = process.children()
+    return children if len(children) == 2 else []
+
+
 def test_ctrl_c_ends_a_sweep_and_all_its_processes() -> None:
     running = start("sim", "--nodes", "300", "--blocks", "20000", "--sweep", "seed=1,2,3", "--processes", "2")
     process = psutil.Process(running.pid)
-    children = wait_until(lambda: process.children()[1:] and process.children())
+    children = wait_until(lambda: two_children(process))
     process.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 1
     assert said.strip() == "moneyer: stopped"
-    psutil.wait_procs(children, timeout=30)
+    psutil.wait_procs(children, timeout=120)
     assert not [each for each in children if each.is_running()]
 
 
 def test_a_killed_sweep_leaves_no_process() -> None:
     running = start("sim", "--nodes", "300", "--blocks", "20000", "--sweep", "seed=1,2", "--processes", "2")
     process = psutil.Process(running.pid)
-    children = wait_until(lambda: process.children()[1:] and process.children())
+    children = wait_until(lambda: two_children(process))
     running.kill()
-    running.communicate(timeout=30)
-    gone, alive = psutil.wait_procs(children, timeout=30)
+    running.communicate(timeout=120)
+    gone, alive = psutil.wait_procs(children, timeout=120)
     assert len(gone) == 2
     assert not alive
