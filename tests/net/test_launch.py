@@ -106,7 +106,7 @@ def test_a_network_that_was_told_to_end_says_nothing_of_its_nodes(
         network = Network(tmp_path, easy_coin(), [server.server_port], own=True, lan=False)
         showing = threading.Thread(target=welcome(network, verbose=False), args=(printer,), daemon=True)
         showing.start()
-        showing.join(30)
+        showing.join(120)
         server.shutdown()
     assert not showing.is_alive()
     assert "".join(capsys.readouterr()) == ""
@@ -165,7 +165,7 @@ def test_where_no_more_processes_are_to_be_had_those_that_run_end(monkeypatch: p
         for number, handler in before.items():
             signal.signal(number, handler)
     (first,) = Scarce.started
-    first._process.join(20)
+    first._process.join(60)
     assert first._process.exitcode == -signal.SIGTERM
 
 
@@ -190,5 +190,5 @@ def test_a_forked_process_keeps_no_reading_end_of_the_lines_of_itself_and_others
         each.start()
     for each in both:
         each.follow(events)
-    said = [events.get(timeout=1) for _ in range(4)]
+    said = [events.get(timeout=60) for _ in range(4)]
     assert [message.data for message in said if message.type == "line"] == [b"[]\n", b"[]\n"]

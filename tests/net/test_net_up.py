@@ -24,15 +24,15 @@ from moneyer.node.network_file import NetPlan, PlannedEdge, PlannedNode, plan_js
 from tests.kit.commands import MONEYER, asked, moneyer, open_to_others, refusal
 from tests.kit.net.launchers import BUSY, START, Launcher
 from tests.kit.system.ports import free_ports
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
 
 def status(url: str) -> dict[str, Any]:
-    """A node's status; empty while it does not answer."""
+    """A node's status; empty while it does not run."""
     try:
-        answer: dict[str, Any] = requests.get(f"{url}/v1/status", timeout=10).json()
+        answer: dict[str, Any] = requests.get(f"{url}/v1/status", timeout=60).json()
     except requests.RequestException:
         return {}
     return answer
@@ -96,7 +96,7 @@ def test_it_is_drawn_as_it_stands_and_its_page_is_named(data: Path, plan: NetPla
     assert "tip A: block" in drawn
     assert drawn.count("<path ") == 3  # two miners, and what the sign means
     assert asked("net", "draw", "--live", "--data", data) == {"url": f"{plan.nodes[0].url}/network"}
-    assert len(requests.get(f"{plan.nodes[1].url}/v1/network/graph", timeout=10).json()["nodes"]) == 3
+    assert len(requests.get(f"{plan.nodes[1].url}/v1/network/graph", timeout=60).json()["nodes"]) == 3
 
 
 def test_a_network_that_does_not_run_is_drawn_too(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_nodes_are_linked_as_the_graph_says_and_agree_on_blocks(plan: NetPlan) -
         return all(
             {
                 peer["url"]
-                for peer in requests.get(f"{node.url}/v1/peers", timeout=10).json()["peers"]
+                for peer in requests.get(f"{node.url}/v1/peers", timeout=60).json()["peers"]
                 if peer["state"] == "connected"
             }
             == {plan.node(name).url for name in plan.neighbours(node.name)}
@@ -285,7 +285,7 @@ def test_honcho_runs_the_plain_case_by_the_procfile(tmp_path: Path) -> None:
     begun = begin(options, environment={"TMPDIR": str(far)})
     plan = begun.control.data
     begun.process.stdin.close()  # type: ignore[union-attr]
-    begun.process.wait(START)
+    begun.process.wait(END_SECONDS)
     assert of_folder(plan) == []
     with Launcher([sys.executable, "-m", "honcho", "start", "-f", plan / "Procfile"], tmp_path) as launcher:
         nodes = read_plan(plan).nodes

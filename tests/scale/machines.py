@@ -20,7 +20,7 @@ from tests.kit.running import RunningNode, log_of
 from tests.kit.system import warm
 from tests.kit.system.ports import free_port
 from tests.kit.system.process_tree import is_gone
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 PAID = key("paid")
 """Who gets what workers mine."""
@@ -71,7 +71,7 @@ class Beside:
     def end(self) -> int:
         """As asked; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(END_SECONDS)
 
 
 class Machines:

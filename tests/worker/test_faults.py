@@ -22,7 +22,7 @@ from tests.conftest import REPOSITORY
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder, WorkerProcess, have_hashed
 from tests.kit.system.process_tree import children_of, command_line, is_gone, kill
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 PROMISED = 2 + 3
 """Seconds: two are promised, the others are for a machine that is busy with something else."""
@@ -84,8 +84,8 @@ def test_a_worker_ends_with_its_node(tmp_path: Path) -> None:
             (hasher,) = searching(worker, 1)
         finally:
             holder.kill()
-            holder.communicate(timeout=10)
-        assert worker.process.wait(PROMISED) == 0
+            holder.communicate(timeout=60)
+        assert worker.process.wait(END_SECONDS) == 0
         wait_until(lambda: is_gone(hasher), PROMISED, "the hashing process to end")
         assert "the node has ended, and so does its worker" in worker.errors()
 
@@ -163,7 +163,7 @@ def test_a_worker_ends_with_its_node_that_never_knew_its_database_to_be_whole(tm
         assert node.lock is not None
         node.lock.release()
         node.lock = None
-        assert worker.process.wait(PROMISED) == 0
+        assert worker.process.wait(END_SECONDS) == 0
         assert node.height == 0
 
 
@@ -176,7 +176,7 @@ def test_a_second_worker_of_a_node_refuses_with_a_sentence(tmp_path: Path) -> No
     with NodeFolder(tmp_path / "node", easy_coin()) as node:
         first = node.ready_worker()
         second = node.worker()
-        assert second.process.wait(20) == 1
+        assert second.process.wait(END_SECONDS) == 1
         assert "has a worker already: a node has one" in second.errors()
         assert "Traceback" not in second.errors()
         assert first.alive_status()["pid"] == first.pid
@@ -195,7 +195,7 @@ def test_options_that_make_no_sense_are_refused_with_a_sentence(
 ) -> None:
     with NodeFolder(tmp_path / "node", easy_coin()) as node:
         worker = node.worker(*options)
-        assert worker.process.wait(20) == USAGE  # as of `moneyer worker`
+        assert worker.process.wait(END_SECONDS) == USAGE  # as of `moneyer worker`
         assert sentence in worker.errors()
         assert "Traceback" not in worker.errors()
 

@@ -25,7 +25,7 @@ from tests.kit.commands import MONEYER, environment
 from tests.kit.mining.workers import HOPELESS, NodeFolder, WorkerProcess
 from tests.kit.system import warm
 from tests.kit.system.process_tree import children_of, is_gone, kill
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 STARTED_AGAIN = "it is started again"
 
@@ -111,7 +111,7 @@ def test_a_worker_that_dies_again_and_again_is_given_up_with_a_sentence(tmp_path
 
 def test_a_worker_that_refuses_ends_its_keeper_with_its_sentence_and_status(tmp_path: Path) -> None:
     with kept(tmp_path / "node", "--address", "nobody") as (_, keeper):
-        assert keeper.process.wait(60) == 1
+        assert keeper.process.wait(END_SECONDS) == 1
         assert STARTED_AGAIN not in keeper.errors()
         assert keeper.errors().strip()
 
@@ -122,7 +122,7 @@ def test_when_the_keeper_ends_its_worker_and_its_hashing_processes_end(tmp_path:
         worker = keeper.wait_up()
         hashers = wait_until(lambda: children_of(worker), 60, "hashing processes")
         keeper.process.send_signal(number)
-        keeper.process.wait(20)
+        keeper.process.wait(END_SECONDS)
         wait_until(lambda: all(map(is_gone, [worker, *hashers])), 20, "the end of all")
 
 
@@ -130,7 +130,7 @@ def test_a_worker_whose_keeper_is_killed_before_it_has_looked_for_it_ends_too(tm
     with kept(tmp_path / "node") as (_, keeper):
         worker = wait_until(lambda: keeper.worker, 20, "a worker that has only just been started") or 0
         keeper.process.kill()
-        keeper.process.wait(20)
+        keeper.process.wait(END_SECONDS)
         wait_until(lambda: is_gone(worker), 20, "its end")
 
 
@@ -139,7 +139,7 @@ def test_a_worker_that_is_stopped_holds_up_no_end(tmp_path: Path) -> None:
         worker = keeper.wait_up()
         os.kill(worker, signal.SIGSTOP)
         keeper.process.send_signal(signal.SIGTERM)
-        assert keeper.process.wait(20) == 0
+        assert keeper.process.wait(END_SECONDS) == 0
         wait_until(lambda: is_gone(worker), 20, "its end")
 
 
@@ -149,7 +149,7 @@ def test_keeper_and_worker_end_with_the_node(tmp_path: Path) -> None:
         assert node.lock is not None
         node.lock.release()
         node.lock = None
-        assert keeper.process.wait(30) == 0
+        assert keeper.process.wait(END_SECONDS) == 0
         assert is_gone(worker)
         assert STARTED_AGAIN not in keeper.errors()
 

@@ -18,7 +18,7 @@ from moneyer.worker.pace import Pacer, runs_on_battery
 from moneyer.worker.pool import HasherPool
 from tests.kit.chains import easy_coin
 from tests.kit.mining.workers import HOPELESS, MILD, NodeFolder
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,5 @@ def test_the_status_tells_how_the_worker_is_limited(tmp_path: Path) -> None:
         status = worker.alive_status()
         assert (status["share"], status["blocks"], status["stale"]) == (0.25, 0, 0)
         wrong = node.worker("--limit", "200%")
-        assert wrong.process.wait(20) == USAGE  # as of `moneyer worker`
+        assert wrong.process.wait(END_SECONDS) == USAGE  # as of `moneyer worker`
         assert "1% to 100%" in wrong.errors()

@@ -10,7 +10,7 @@ from tests.kit.mining.stratum import Stratum
 from tests.kit.mining.workers import HOPELESS, MILD, WorkerProcess
 from tests.kit.running import answers, running
 from tests.kit.system.process_tree import children_of, is_gone
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import END_SECONDS, wait_until
 
 SOON = 30.0
 
@@ -24,7 +24,7 @@ def test_a_worker_and_its_hashing_processes_end_when_their_real_node_is_killed(t
             hashers = worker.hashers()
             wait_until(lambda: node.get("/v1/status").json["worker"]["alive"], SOON, "the node to see its worker")
             node.process.send_signal(signal.SIGKILL)  # its main process: the other one follows by itself
-            assert worker.process.wait(SOON) == 0
+            assert worker.process.wait(END_SECONDS) == 0
             wait_until(lambda: all(map(is_gone, hashers)), SOON, "the hashing processes to end")
             assert "the node has ended, and so does its worker" in worker.errors()
         finally:
@@ -39,7 +39,7 @@ def test_a_miner_stays_connected_while_its_real_node_is_killed_and_started_again
             with server.started() as miner:
                 pids = [node.process.pid, *children_of(node.process.pid)]
                 node.process.send_signal(signal.SIGKILL)
-                node.process.wait(SOON)
+                node.process.wait(END_SECONDS)
                 wait_until(lambda: all(map(is_gone, pids)), SOON, "the whole node to be gone")
                 wait_until(lambda: "the node has ended" in server.log, SOON, "the server to see that its node is gone")
                 node.start()

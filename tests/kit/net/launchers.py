@@ -133,7 +133,7 @@ def _alive(url: str, launcher: Launcher) -> bool:
     if launcher.popen.poll() is not None:
         raise AssertionError(f"the network ended by itself:\n{launcher.output()}")
     try:
-        answer = requests.get(f"{url}/v1/status", timeout=5)
+        answer = requests.get(f"{url}/v1/status", timeout=30)
     except requests.RequestException:
         return False
     return answer.status_code == 200 and bool(answer.json()["worker"]["alive"])
