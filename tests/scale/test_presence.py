@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,3 +179,16 @@ def test_nobody_has_the_turn_of_a_server_that_does_not_answer(turns: Turns, serv
     finally:
         server.resume()
     turns.wait_for_one()
+
+
+def test_a_session_that_is_not_answered_is_told_of_in_words_of_ours(
+    turns: Turns, server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    turns.wait_for_one()
+    server.pause()
+    try:
+        wait_until(lambda: "does not know that this process lives" in caplog.text, LOST_SECONDS, "its end to be told")
+    finally:
+        server.resume()
+    assert [each.getMessage() for each in caplog.records if each.name.startswith("psycopg")] == []

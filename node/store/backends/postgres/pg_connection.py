@@ -142,7 +142,15 @@ class Rows:
         self._transformer, self.count = None, 0
 
 
-class ServerConnection(psycopg.Connection[Any]):
+class ClosedConnection(psycopg.Connection[Any]):
+    """One whose `with` closes it, and no more: psycopg would say ROLLBACK to a server that is lost, and log that in its
+    own words."""
+
+    def __exit__(self, *about: object) -> None:
+        self.close()
+
+
+class ServerConnection(ClosedConnection):
     """A connection that a node reads by. `run` and `message` go by libpq itself, prepared: a cursor of psycopg's takes
     four times as much processor (docs/performance.md)."""
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ...errors import log, words
 from ..presence import MOST_SAID, PEER, Living, Presence
-from .pg_connection import ALIVE_CLASS, PEER_LOCK
+from .pg_connection import ALIVE_CLASS, PEER_LOCK, ClosedConnection
 from .pg_engines import ServerReaders
 
 _BEAT_SECONDS: Final = 1.0
@@ -51,7 +51,7 @@ _SAY: Final = (
 )
 
 
-class _Session(psycopg.Connection[Any]):
+class _Session(ClosedConnection):
     """A connection that is answered soon, or is lost."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
