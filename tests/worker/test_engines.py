@@ -161,16 +161,16 @@ def test_an_engine_that_is_slower_than_hashlib_here_says_so_where_it_is_asked_fo
 
 
 class _HeldUpOnce(HashlibEngine):
-    """Faster than hashlib, but while the bench measures it the machine does something else for a moment."""
+    """Faster than hashlib, but the machine does something else for a moment while it searches for `target`."""
 
     name = "another"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, target: int) -> None:
+        self._target = target
         self.was_held_up = False
 
     def search(self, header80: bytes, target: int, start_nonce: int, count: int) -> int | None:
-        if target == 1 << 200 and not self.was_held_up:  # the bench's own, which no nonce meets
+        if target == self._target and not self.was_held_up:
             self.was_held_up = True
             sleep(2)
         return None if target == 0 else super().search(header80, target, start_nonce, count)
@@ -178,13 +178,21 @@ class _HeldUpOnce(HashlibEngine):
 
 @pytest.mark.usefixtures("only_hashlib")
 def test_no_engine_is_said_to_be_slow_for_a_moment_in_which_it_was_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    held_up = _HeldUpOnce()
+    held_up = _HeldUpOnce(1 << 200)  # the bench's own, which no nonce meets
     monkeypatch.setitem(ENGINES, "another", lambda _cache: held_up)
     monkeypatch.setattr("moneyer.worker.bench.measure_together", lambda *_: 1.0)
     plain, other = bench_engines(0.2)
     assert held_up.was_held_up
     assert other.self_test == PASSED
     assert (plain.note, other.note) == (None, None)
+
+
+@pytest.mark.usefixtures("only_hashlib")
+def test_auto_gives_up_no_engine_for_a_moment_in_which_it_was_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_up = _HeldUpOnce(0)  # that of the comparisons
+    monkeypatch.setitem(ENGINES, "another", lambda _cache: held_up)
+    assert registry.choose("auto") == "another"
+    assert held_up.was_held_up
 
 
 def test_auto_never_takes_an_engine_that_is_slower_than_hashlib_on_this_very_machine(tmp_path: Path) -> None:

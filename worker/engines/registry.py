@@ -38,15 +38,15 @@ AUTO = "auto"
 YARDSTICK = "hashlib"
 """The engine that runs everywhere: one that is slower is of no use."""
 _FIRST_TRIAL = 1 << 10
-"""Nonces of the first comparison."""
+"""Nonces of each of the first comparisons."""
+_FIRST_TURNS = 3
+"""First comparisons."""
 _TRIAL = 1 << 13
-"""Nonces of each comparison after it."""
-_MIXED_TRIALS = 3
-"""Comparisons of the two forms of `mixed`."""
+"""Nonces of each comparison after them."""
 _TURNS = 5
 """Comparisons after the first."""
 _HOPELESS = 50
-"""An engine that is so many times slower than the fastest is compared once only."""
+"""An engine that is so many times slower than the fastest has the first comparisons only."""
 
 
 class Engine(Protocol):
@@ -71,14 +71,10 @@ class EngineFailed(Exception):
 
 
 def _mixed(cache: Path | None) -> Engine:
-    """The form of `mixed` that suits this processor: where the first is slower than hashlib, the second.
-
-    The best of several trials of each: a moment of load must not decide, whichever of the two it meets.
-    """
+    """The form of `mixed` that suits this processor: where the first is slower than hashlib, the second."""
     engine, yardstick = MixedEngine(cache), HashlibEngine()
-    trials = [(speed(engine, _FIRST_TRIAL), speed(yardstick, _FIRST_TRIAL)) for _ in range(_MIXED_TRIALS)]
-    ours, theirs = map(max, zip(*trials, strict=True))
-    return MixedEngine(cache, apart=True) if ours < theirs else engine
+    speeds = _best_of({engine.name: engine, yardstick.name: yardstick}, _FIRST_TRIAL, _FIRST_TURNS)
+    return MixedEngine(cache, apart=True) if speeds[engine.name] < speeds[yardstick.name] else engine
 
 
 ENGINES: dict[str, Callable[[Path | None], Engine]] = {
@@ -148,14 +144,22 @@ def why_slow(name: str, weakness: str, speed: float, yardstick: float) -> str | 
 
 
 def best_speeds(candidates: dict[str, Engine]) -> dict[str, float]:
-    """Hashes a second of each by its name, the best of several turns: a moment of load must not decide."""
-    speeds = {name: speed(engine, _FIRST_TRIAL) for name, engine in candidates.items()}
-    for _ in range(_TURNS):
-        fastest = max(speeds.values())
+    """Hashes a second of each by its name."""
+    speeds = _best_of(candidates, _FIRST_TRIAL, _FIRST_TURNS)
+    fastest = max(speeds.values())
+    # An engine so far behind is not compared again: that would delay the start by seconds.
+    near = {name: engine for name, engine in candidates.items() if speeds[name] * _HOPELESS > fastest}
+    for name, again in _best_of(near, _TRIAL, _TURNS).items():
+        speeds[name] = max(speeds[name], again)
+    return speeds
+
+
+def _best_of(candidates: dict[str, Engine], nonces: int, turns: int) -> dict[str, float]:
+    """Of each its best of several turns: a moment of load must not decide, whichever of them it meets."""
+    speeds = dict.fromkeys(candidates, 0.0)
+    for _ in range(turns):
         for name, engine in candidates.items():
-            # An engine so far behind is not compared again: that would delay the start by seconds.
-            if speeds[name] * _HOPELESS > fastest:
-                speeds[name] = max(speeds[name], speed(engine, _TRIAL))
+            speeds[name] = max(speeds[name], speed(engine, nonces))
     return speeds
 
 
