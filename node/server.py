@@ -214,6 +214,9 @@ def _run(config: Config, listener: socket.socket) -> None:
 def _end_soon() -> None:
     """The launcher is dead: end as on SIGTERM, but wait for nobody."""
     end_this_process()
+    log.warning(
+        "the node ends, since the process that started it has ended (to keep one, start it from systemd or tmux)"
+    )
     threading.Event().wait(_GRACE)
     os._exit(1)
 

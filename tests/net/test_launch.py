@@ -31,7 +31,8 @@ from moneyer.node.system.forking import ENDS, IS_FORKED
 from moneyer.node.system.locks import is_held
 from tests.kit.chains import easy_coin
 from tests.kit.commands import MONEYER, environment
-from tests.kit.system.ports import free_ports
+from tests.kit.nodes import place_coin
+from tests.kit.system.ports import free_port, free_ports
 from tests.kit.waiting import wait_until
 
 
@@ -192,3 +193,20 @@ def test_a_forked_process_keeps_no_reading_end_of_the_lines_of_itself_and_others
         each.follow(events)
     said = [events.get(timeout=60) for _ in range(4)]
     assert [message.data for message in said if message.type == "line"] == [b"[]\n", b"[]\n"]
+
+
+def test_a_node_that_ends_with_its_shell_says_why(tmp_path: Path) -> None:
+    data, log = tmp_path / "node", tmp_path / "log"
+    place_coin(data, easy_coin())
+    node = [*MONEYER, "node", "--data", str(data), "--port", str(free_port())]
+    shell = ["/bin/sh", "-c", '"$@" & read -r line', "sh", *node]
+    with log.open("wb") as out:
+        launcher = subprocess.Popen(
+            shell, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, env=environment()
+        )
+    try:
+        wait_until(lambda: "height 0" in log.read_text("utf-8"), 60, "the node")
+    finally:
+        launcher.communicate()
+    wait_until(lambda: not is_held(data / "node.lock"), 30, "the node to end")
+    assert "the node ends, since the process that started it has ended" in log.read_text("utf-8")
