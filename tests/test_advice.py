@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.cli.main import run
+from moneyer.node.cli.place import how_to_start
 from moneyer.node.devnet.layout import ensure_network
 from moneyer.node.system.advice import start_node, typed
 from tests.conftest import REPOSITORY
@@ -48,6 +49,15 @@ def test_any_other_folder_is_started_as_it_is(tmp_path: Path, wallet: bytes) -> 
     folder.mkdir()
     (folder / "wallet.json").write_bytes(wallet)
     assert shlex.split(start_node(folder)) == ["moneyer", "node", "--data", str(folder)]
+
+
+def test_a_folder_whose_chain_is_on_a_server_is_started_there(tmp_path: Path) -> None:
+    folder = _network(tmp_path / "beach")
+    url = "postgresql://moneyer@db.example/beach"
+    (folder / "chain.made").write_text(f"the chain of this folder is in {url}: chain 00\n")
+    assert shlex.split(how_to_start(folder)) == ["moneyer", "node", "--data", str(folder), "--database", url]
+    (folder / "chain.made").write_text("chain.db was made in this folder: chain 00\n")
+    assert how_to_start(folder) == start_node(folder)
 
 
 @pytest.mark.parametrize("command", [["db", "anew"], ["verify"], ["db", "check"]])

@@ -45,6 +45,16 @@ class WrongCoin(MoneyerError):
     code = "other_coin"
 
 
+def how_to_start(folder: Path) -> str:
+    """The command that starts the node of a data folder, on the server where its chain is on one."""
+    from ..config import Config
+    from ..store.opening.made import server_of_chain
+    from ..system.advice import start_node, typed
+
+    server = server_of_chain(Config(data=folder))
+    return start_node(folder) if server is None else f"moneyer node --data {typed(folder)} --database {typed(server)}"
+
+
 @dataclass(frozen=True)
 class Place:
     """A data folder and its node."""
@@ -60,9 +70,8 @@ class Place:
         if self.node is not None:
             return self.node
         from ..client.errors import NoAnswer
-        from ..system.advice import start_node
 
-        start = "moneyer up" if self.folder is None else start_node(self.folder)
+        start = "moneyer up" if self.folder is None else how_to_start(self.folder)
         raise NoAnswer(f"the node of {self.folder} does not run: start it with `{start}`, or name another with --node")
 
     @cached_property

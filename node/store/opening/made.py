@@ -34,7 +34,7 @@ def check_not_lost(config: Config) -> None:
 
 def check_not_moved(config: Config) -> None:
     """Raises StoreRefused where a server's database has the chain of a data folder, and the config does not name it."""
-    if config.database_url is None and (server := _server_of(config)) is not None:
+    if config.database_url is None and (server := server_of_chain(config)) is not None:
         raise _on_server(config, server)
 
 
@@ -62,7 +62,7 @@ def lost(config: Config) -> StoreRefused:
     )
 
 
-def _server_of(config: Config) -> str | None:
+def server_of_chain(config: Config) -> str | None:
     """The server's database that has the folder's chain, without its password; None where no server has it."""
     try:
         said = config.chain_marker.read_text("utf-8")
