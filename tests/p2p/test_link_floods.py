@@ -45,6 +45,13 @@ class Unlucky(Idle):
         raise RuntimeError("can't start new thread")
 
 
+class Held(Idle):
+    """A link whose start takes until it is stopped, as a read does of a database that does not answer."""
+
+    def start(self) -> None:
+        wait_until(lambda: self.is_stopped, SOON, "the link to be stopped")
+
+
 MakeLink = Callable[..., Link]
 
 
@@ -178,3 +185,15 @@ def test_one_that_was_told_and_then_called_by_itself_has_one_link(manage: Manage
     other = here.manager.make_link(link.url, OUTBOUND, False)  # of the same URL: its end is not this link's
     here.manager.ended(other, None)
     assert here.manager.links() == [link]
+
+
+def test_links_end_at_once_though_the_thread_that_starts_them_is_held_up(manage: Manage) -> None:
+    keeping = manage(peers=("http://198.51.100.1:5001", "http://198.51.100.2:5001"))
+    keeping.kinds += [Idle, Held]
+    keeping.manager.start()
+    wait_until(lambda: len(keeping.urls()) == 2, SOON, "the links")
+    links = keeping.manager.links()
+    keeping.manager.stop()
+    assert len(links) == 2
+    assert all(link.is_stopped for link in links)
+    assert keeping.manager.links() == links, "none of them waited to be stopped until it was given up"

@@ -107,8 +107,8 @@ class Gossip:
             self._manual_look.stop()
         if self._is_on:
             self.peers.on_change = self.peers.on_delivery = None
-            self._manager.stop()
             self._catch_up.stop()
+            self._manager.stop()
             self.relay.stop()
             self._is_on = False
 

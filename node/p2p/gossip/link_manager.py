@@ -107,9 +107,14 @@ class LinkManager:
         """Ends the thread. Links end after the request that they are in, and are not waited for."""
         self._stopped.set()
         self._wake.set()
+        # First: the thread may be in a read of a database that does not answer, and another node may have the turn.
+        self._stop_links()
         if self._thread.is_alive():
             self._thread.join()
-        for link in self.links():  # no more are started now
+        self._stop_links()  # those that were started meanwhile; no more are now
+
+    def _stop_links(self) -> None:
+        for link in self.links():
             link.stop()
 
     def links(self) -> list[Link]:
