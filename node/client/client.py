@@ -15,7 +15,7 @@ from ..core.signing import payload_of, sign_spend
 from ..core.types import COIN_ASSET, HASH_SIZE, Burn, Issue, Mint, Payment, Spend, Transfer
 from . import arguments
 from .errors import BadArgument, NoAnswer, NotConfirmed, OutOfFunds, Refused, Unanswered
-from .events import Events
+from .events import Events, passes
 from .reads import Reader, segment
 from .transport import MAX_ANSWER
 
@@ -281,10 +281,10 @@ class Client(Reader):
             while True:
                 try:
                     found = self._find(txid)
-                except NoAnswer:
-                    if shown < 0 or time.monotonic() >= end:
+                except (NoAnswer, Refused) as error:
+                    if shown < 0 or time.monotonic() >= end or not passes(error):
                         raise
-                    _await_news(events, found, end)  # the node is being restarted, and a `reset` comes then
+                    _await_news(events, found, end)  # the node is started again, and a `reset` comes then; or is busy
                     continue
                 if progress is not None and found["confirmations"] != shown:
                     progress(found)
