@@ -35,7 +35,7 @@ test-servers: .venv/.ready-dev
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "servers and not crash and not fuzz" $(TESTS)
 
 test-crash: .venv/.ready-dev
-	$(BIN)/pytest -m crash $(TESTS)
+	$(BIN)/pytest -n 3 --dist load -m crash $(TESTS)
 
 fuzz: .venv/.ready-dev
 	$(BIN)/pytest -q -m fuzz tests/chain/test_against_model.py

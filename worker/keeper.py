@@ -19,7 +19,7 @@ from dataclasses import replace
 from time import monotonic
 
 from ..node.system import logs
-from ..node.system.forking import CONTEXT, ENDS, end_as_usual
+from ..node.system.forking import CONTEXT, ENDS, end_as_usual, holding
 from ..node.system.lifecycle import LAUNCHER, watch_launcher, watch_parent, without_collecting
 from ..node.system.locks import is_held
 from .config import WorkerConfig
@@ -77,15 +77,13 @@ class Keeper:
     def _run_once(self, config: WorkerConfig) -> int:
         """Start the worker and wait for its end. Gives its exit status, negative for a signal's number."""
         worker = CONTEXT.Process(target=_be_worker, args=(config, os.getpid()), name="worker")
-        # Until `end_as_usual`: a forked worker would take a SIGTERM with this process's handler, and live on.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
-            worker.start()
+            # A forked worker would take a SIGTERM with this process's handler, and live on.
+            with holding():
+                worker.start()
         except OSError as error:
             log.error("the worker cannot be started: %s", error.strerror)
             return 1
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
         while worker.exitcode is None:
             if self._asked.is_set():
                 worker.terminate()

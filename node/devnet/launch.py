@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections import deque
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Printer
 
-from ..system.forking import ENDS, IS_FORKED
+from ..system.forking import IS_FORKED, holding
 from ..system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, end_this_process
 from .forked import Enter, ForkedProcess, ready_for_nodes, ready_for_workers
 
@@ -106,25 +105,26 @@ class NetworkManager(Manager):  # type: ignore[misc]
         self.first_ended: str | None = None
 
     def _start(self) -> None:
-        # A Ctrl-C now is handled once each process has its id. None is forked while other threads run.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
-            first_worker = next((name for name in self._processes if name.startswith("worker")), None)
-            for name, state in self._processes.items():
-                if name == first_worker and IS_FORKED:
-                    ready_for_workers()  # now, while the nodes start
-                state["pid"] = state["obj"].start()
-            for name, state in self._processes.items():
-                follow = partial(state["obj"].follow, self.events)
-                threading.Thread(target=follow, name=f"follow-{name}", daemon=True).start()
-            threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
+            # A Ctrl-C now is handled once each process has its id. None is forked while other threads run.
+            with holding():
+                self._start_all()
         except BaseException:  # no more processes are to be had: this one would wait at its end for those that run
             for state in self._processes.values():
                 if "pid" in state:
                     self._procmgr.terminate(state["pid"])
             raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+    def _start_all(self) -> None:
+        first_worker = next((name for name in self._processes if name.startswith("worker")), None)
+        for name, state in self._processes.items():
+            if name == first_worker and IS_FORKED:
+                ready_for_workers()  # now, while the nodes start
+            state["pid"] = state["obj"].start()
+        for name, state in self._processes.items():
+            follow = partial(state["obj"].follow, self.events)
+            threading.Thread(target=follow, name=f"follow-{name}", daemon=True).start()
+        threading.Thread(target=self._welcome, name="welcome", daemon=True).start()
 
     def _welcome(self) -> None:
         try:

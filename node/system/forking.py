@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.context import ForkContext, SpawnContext
 from typing import Final
@@ -15,6 +17,21 @@ CONTEXT: Final[ForkContext | SpawnContext] = get_context("fork") if IS_FORKED el
 
 ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a process to end."""
+
+
+@contextmanager
+def holding(signals: Sequence[signal.Signals] = ENDS) -> Iterator[None]:
+    """Signals that come meanwhile come when this is over.
+
+    For whoever starts a process and notes it: what Python itself does around a fork drops the exception that Ctrl-C is,
+    and a process that nobody has noted is ended by nobody. A process that is started meanwhile holds them back too,
+    until it has chosen what they do in it (`end_as_usual`).
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def end_as_usual() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from moneyer.node.devnet.sim.scenario import Scenario
 from moneyer.node.devnet.sim.simulate import simulate
 from moneyer.node.devnet.sim.sweeps import run_here, runs_of
 from moneyer.node.devnet.sim.topology import build_topology, shape_text
+from moneyer.node.system.forking import IS_FORKED
 from tests.kit.commands import asked, moneyer, start
 from tests.kit.waiting import wait_until
 
@@ -186,6 +189,23 @@ def test_ctrl_c_ends_a_sweep_and_all_its_processes() -> None:
     assert said.strip() == "moneyer: stopped"
     psutil.wait_procs(children, timeout=120)
     assert not [each for each in children if each.is_running()]
+
+
+@pytest.mark.skipif(not IS_FORKED, reason="processes are forked on Linux alone")
+def test_ctrl_c_counts_also_while_a_process_is_forked() -> None:
+    """What Python does around a fork drops exceptions: one that came just then was lost, and the sweep went on."""
+    program = """
+import os, signal, sys
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+from moneyer.node.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+    words = ("sim", "--nodes", "300", "--blocks", "20000", "--sweep", "seed=1,2", "--processes", "2")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.strip() == "moneyer: stopped"
 
 
 def test_a_killed_sweep_leaves_no_process() -> None:

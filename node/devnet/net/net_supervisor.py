@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, Final
 
 from ...network_file import NetPlan
-from ...system.forking import IS_FORKED
+from ...system.forking import IS_FORKED, holding
 from ...system.lifecycle import LAUNCHER, THE_REASON_IS_ABOVE, without_collecting
 from ...system.locks import LockFile
 from ..forked import Enter, ready_for_nodes
@@ -148,15 +148,13 @@ class NetSupervisor:
 
     def _begin(self, child: Child) -> None:
         """Start a process; where the system has none to give, it counts as one that has died."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            child.begin(self._enter, self._environment, self._descriptors())
+            with holding(SIGNALS):
+                child.begin(self._enter, self._environment, self._descriptors())
         except OSError as error:
             child.state, child.said = "died", f"no process could be started: {error.strerror}"
             self._came_to_rest(child)
             return
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         assert child.reader is not None  # noqa: S101 - it has just been started
         self.selector.register(child.reader, selectors.EVENT_READ, lambda: self._read(child))
 

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 from ...core.errors import MoneyerError, quoted
-from ...system.forking import CONTEXT
+from ...system.forking import CONTEXT, ENDS, holding
 from ...system.lifecycle import watch_parent
 from .chances import BadScenario
 from .findings import Findings
@@ -67,8 +67,9 @@ def run_here(scenarios: Sequence[Scenario], processes: int) -> Iterator[tuple[in
         while waiting or running:
             while waiting and len(running) < processes:
                 number, scenario = waiting.popleft()
-                reader, process = _start(scenario)
-                running[reader] = number, process
+                with holding():
+                    reader, process = _start(scenario)
+                    running[reader] = number, process
             ready = wait(list(running))
             for each in [reader for reader in running if reader in ready]:
                 number, process = running.pop(each)
@@ -109,6 +110,7 @@ def _answer(reader: Connection, process: BaseProcess) -> Findings:
 def _work(scenario: Scenario, writer: Connection, parent: int) -> None:
     """In the process of a run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and ends this process
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     watch_parent(partial(os._exit, 1), parent=parent)
     try:
         answer: Findings | MoneyerError = simulate(scenario)
