@@ -1,6 +1,7 @@
 # make run      three nodes and three workers (Ctrl-C ends them)
 # make test     the tests          make lint        ruff, mypy, the layers, the schema
 # make bench    the figures        make test-crash  kill -9 at random moments, at each step
+# make test-slow     the tests that take longest
 # make test-servers  the tests that run PostgreSQL, nginx, HAProxy or Prometheus
 # make fuzz     a minute of odd blocks, the node's verdicts against a model's
 # make wheels   shows that every dependency installs from wheels, on each Python and system
@@ -10,7 +11,7 @@
 # Tests of programs that are missing (a browser, PostgreSQL, …) skip: CONTRIBUTING.md, Tests, has how to install them.
 # The environment is made in .venv, by the newest Python from 3.11 on (or PYTHON=…), and made up to date when needed.
 
-.PHONY: run test test-servers lint bench test-crash fuzz wheels docs clean
+.PHONY: run test test-slow test-servers lint bench test-crash fuzz wheels docs clean
 .DEFAULT_GOAL := run
 
 BIN := .venv/bin
@@ -29,7 +30,10 @@ run: .venv/.ready-run
 	@exec $(BIN)/python tools/foreground.py $(BIN)/moneyer up --data data --manual
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not crash and not fuzz and not servers" $(TESTS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow and not crash and not fuzz and not servers" $(TESTS)
+
+test-slow: .venv/.ready-dev
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "slow and not crash and not fuzz and not servers" $(TESTS)
 
 test-servers: .venv/.ready-dev
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "servers and not crash and not fuzz" $(TESTS)

@@ -191,6 +191,7 @@ def away(binaries: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return run(binaries / command[0], *command[1:], cwd=binaries.parent, env=env)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_installed_wheel_says_its_version(installed: Path) -> None:
     done = away(installed, "moneyer", "--version")
@@ -198,6 +199,7 @@ def test_an_installed_wheel_says_its_version(installed: Path) -> None:
     assert moneyer.__version__ in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_installed_wheel_shows_its_commands(installed: Path) -> None:
     done = away(installed, "moneyer", "--help")
@@ -205,6 +207,7 @@ def test_an_installed_wheel_shows_its_commands(installed: Path) -> None:
     assert {"up", "node", "worker"} <= set(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_installed_wheel_brings_its_migrations_and_types(installed: Path) -> None:
     """All of the three packages, and each module of them imports with the declared dependencies alone."""

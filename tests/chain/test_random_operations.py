@@ -126,7 +126,7 @@ class Run:
         assert self.node.accounts() == {who: state for who, state in tip.accounts.items() if any(state)}
 
 
-@pytest.mark.parametrize(("rules", "operations"), [(1, 3_000), (2, 10_000)])
+@pytest.mark.parametrize(("rules", "operations"), [(1, 3_000), pytest.param(2, 10_000, marks=pytest.mark.slow)])
 def test_random_operations_keep_all_money_and_all_assets(
     rules: int, operations: int, memory_folder: Path, open_node: OpenNode, database: str
 ) -> None:

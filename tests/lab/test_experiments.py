@@ -66,6 +66,7 @@ def test_a_node_in_eclipse_believes_the_attacker_until_it_has_one_honest_link(ne
     assert book.facts == {"height": 6, "confirmations": 2}
 
 
+@pytest.mark.slow
 def test_a_slow_link_makes_blocks_stale(networks: Networks) -> None:
     book = run(slow_link.EXPERIMENT, networks)
     fast, slow = book.facts["rows"]

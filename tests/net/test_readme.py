@@ -71,6 +71,7 @@ def test_the_lines_for_ci_work_in_a_plain_shell(tmp_path: Path) -> None:
     assert not (tmp_path / "chain").exists()
 
 
+@pytest.mark.slow
 def test_the_way_from_pipx_install_to_a_coin_sent_is_what_readme_says(tmp_path: Path) -> None:
     with journey.journey(tmp_path) as taken:
         found = taken.text()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from moneyer.node.core import codec
 from moneyer.node.core.codec import show
 from moneyer.node.p2p.gossip.link_manager import MAX_INBOUND
@@ -36,6 +38,7 @@ def test_of_a_flood_of_orphans_a_hundred_are_held(tmp_path: Path) -> None:
         assert {tip["height"] for tip in tips} == {2}
 
 
+@pytest.mark.slow
 def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
     """A tenth of them answer, which is more than there is room for."""
     chain = ChainBuilder(COIN)
@@ -62,6 +65,7 @@ def test_ten_thousand_peer_urls_leave_a_bounded_table(tmp_path: Path) -> None:
         assert node.get("/v1/status").json["height"] == 1
 
 
+@pytest.mark.slow
 def test_a_host_that_asks_from_hundreds_of_ports_leaves_room_for_whom_the_owner_wants(tmp_path: Path) -> None:
     with (
         Crowd(ChainBuilder(COIN), MAX_PEERS // 2 + 10) as crowd,

@@ -10,6 +10,8 @@ from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from moneyer.worker.hasher import Unit
 from moneyer.worker.pool import HasherPool
 from tests.kit.chains import easy_coin
@@ -43,6 +45,7 @@ def started(pool: HasherPool, number: int) -> list[int]:
     return processes(pool)
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_stopped_hashing_process_mines_on_and_replaces_it(tmp_path: Path) -> None:
     with NodeFolder(tmp_path / "node", easy_coin(pow_limit=MILD)) as node:
         worker = node.ready_worker("--processes", "2", "--mode", "continuous")
@@ -95,6 +98,7 @@ def test_a_process_that_reads_nothing_holds_up_nobody(tmp_path: Path) -> None:
         pool.stop()
 
 
+@pytest.mark.slow
 def test_a_silent_process_gives_back_its_part_of_the_nonces() -> None:
     pool = HasherPool("hashlib", 2)
     stopped = 0
