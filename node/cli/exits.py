@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from ..core.errors import MoneyerError
+
 DONE, REFUSED, USAGE, UNCONFIRMED, UNKNOWN = range(5)
 
 MEANINGS = {
@@ -36,10 +38,17 @@ class Effect:
         """The exit status of a failure from here on."""
         self.sentence = ""
         """What stands, and how to look at it; empty while nothing was changed."""
+        self.in_doubt = False
+        """Whether `sentence` says that something may have been done, so that an error need not say it too."""
 
     def is_now(self, status: int, sentence: str) -> None:
         """From here on a failure ends in `status`, and `sentence` says what stands and how to look at it."""
-        self.status, self.sentence = status, sentence
+        self.status, self.sentence, self.in_doubt = status, sentence, False
+
+    def may_be(self, sentence: str) -> None:
+        """Nobody knows from here on whether something was done: `sentence` says so, and how to find out."""
+        self.is_now(UNKNOWN, sentence)
+        self.in_doubt = True
 
     def done(self, sentence: str) -> None:
         """Something was changed: `sentence` says so where the command's own answer cannot be printed."""
@@ -54,23 +63,30 @@ class Effect:
         """Around one request that changes something: `change` says what, `look` how to see whether it was done."""
         from ..client.errors import ClientError, Unanswered
 
-        before = self.status, self.sentence
-        self.is_now(UNKNOWN, look)
+        before = self.status, self.sentence, self.in_doubt
+        self.may_be(f"What was asked may have been done all the same: {look}")
         try:
             yield
         except Unanswered:
             raise
         except ClientError:
-            self.status, self.sentence = before  # it was refused, or never sent
+            self.status, self.sentence, self.in_doubt = before  # it was refused, or never sent
             raise
         self.done(f"{change}: {look}")
 
+    def words_of(self, error: MoneyerError) -> str:
+        """An error's sentence; where `sentence` tells the doubt that it has, without that."""
+        return str(getattr(error, "reason", error.message)) if self.in_doubt else error.message
+
 
 def sentence_of(error: BaseException) -> str:
-    """What ended a command, for the middle of a sentence: an error's message without its full stop, or `stopped`."""
-    from ..core.errors import MoneyerError
+    """What ended a command, for a further sentence behind it: an error's message, or `stopped`."""
+    return effect().words_of(error) if isinstance(error, MoneyerError) else "stopped"
 
-    return error.message.rstrip(".") if isinstance(error, MoneyerError) else "stopped"
+
+def joined(sentence: str, further: str) -> str:
+    """Two sentences; the first may lack its full stop."""
+    return f"{sentence.rstrip('.')}{'' if sentence.endswith('?') else '.'} {further}"
 
 
 def effect() -> Effect:

@@ -15,7 +15,7 @@ import click
 from ... import __version__
 from ..core.errors import MoneyerError
 from ..system.lifecycle import import_nothing_from_here
-from .exits import DONE, REFUSED, UNKNOWN, USAGE, Effect, Ended
+from .exits import DONE, REFUSED, UNKNOWN, USAGE, Effect, Ended, joined
 
 # Name -> (module:function, first sentence of its help). The module is loaded when the command is wanted, so that each
 # command starts quickly; the sentences are repeated here (a test holds them equal) so that the list loads no module.
@@ -146,7 +146,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _end(effect, "stopped")
     except MoneyerError as error:
         # A changing call without an answer, of a command that says no more about it.
-        return _end(effect, error.message, UNKNOWN if error.code == "unanswered" else REFUSED)
+        return _end(effect, effect.words_of(error), UNKNOWN if error.code == "unanswered" else REFUSED)
     except (_ReaderGone, BrokenPipeError):
         _give_up_stdout()
         return _end(effect, "the answer could not be written: its reader has gone") if effect.sentence else REFUSED
@@ -193,8 +193,7 @@ def _end(effect: Effect, sentence: str, status: int = REFUSED) -> int:
     """Print a failure and give its status; what was changed before it is told too, and decides the status."""
     if not effect.sentence:
         return _say(sentence, status)
-    end = "" if sentence.endswith("?") else "."
-    return _say(f"{sentence.rstrip('.')}{end} {effect.sentence}", effect.status)
+    return _say(joined(sentence, effect.sentence), effect.status)
 
 
 def _say(sentence: str, status: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..client.errors import ClientError, NotConfirmed
-from .exits import UNCONFIRMED, UNKNOWN, Ended, effect, sentence_of
+from .exits import UNCONFIRMED, UNKNOWN, Ended, effect, joined, sentence_of
 
 if TYPE_CHECKING:
     from .place import Place
@@ -69,7 +69,7 @@ def watch(place: Place, wanted: Confirming, say: Callable[[str], None]) -> Watch
         reason = f"not confirmed after {wanted.timeout} s" if isinstance(error, NotConfirmed) else sentence_of(error)
         state = f"has {count} of {wanted.confirmations} confirmations" if count else "it still waits for a block"
         hint = ". Nothing is lost: is a worker mining?" if isinstance(error, NotConfirmed) and not count else ""
-        return Watched(report, Ended(f"{reason}. {wanted.stands(wanted.txid, state)}{hint}", UNCONFIRMED))
+        return Watched(report, Ended(joined(reason, f"{wanted.stands(wanted.txid, state)}{hint}"), UNCONFIRMED))
     effect().done(wanted.stands(wanted.txid, f"has {report['confirmations']} confirmations"))
     return Watched(report)
 

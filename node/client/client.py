@@ -83,7 +83,10 @@ class Client(Reader):
                     raise
                 doubt = doubt or error
         assert doubt is not None  # noqa: S101 - the second time ends by an error, or by this one
-        raise Unanswered(f"{doubt.message.rstrip('.')} (transfer {txid} may have been taken)", txid=txid) from None
+        reason = doubt.reason if isinstance(doubt, Unanswered) else doubt.message
+        raise Unanswered(
+            f"{reason.rstrip('.')} (transfer {txid} may have been taken)", reason=reason, txid=txid
+        ) from None
 
     def units(self, amount: Amount) -> int:
         """Base units of an amount: of text or a Decimal in coins; a whole number is base units. Raises BadAmount."""

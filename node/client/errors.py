@@ -30,6 +30,11 @@ class Unanswered(NoAnswer):
 
     code = "unanswered"
 
+    def __init__(self, message: str, *, reason: str = "", **details: Any) -> None:
+        """`reason`: why nobody knows it: `message` without its words of doubt, for who has better ones."""
+        super().__init__(message, **details)
+        self.reason = reason or message
+
 
 class Refused(ClientError):
     """The node said no. `status`: of HTTP; `node_code` and `details`: the node's own."""

@@ -88,7 +88,9 @@ class Transport:
         except NoAnswer as error:
             if method == "GET" or not exchange.sent:
                 raise
-            raise Unanswered(f"What was asked may have been done all the same: {error.message}") from None
+            raise Unanswered(
+                f"What was asked may have been done all the same: {error.message}", reason=error.message
+            ) from None
 
     def connection(self, seconds: float) -> http.client.HTTPConnection:
         """A connection that is not made yet; making it may take `seconds`, but no more than _CONNECT."""

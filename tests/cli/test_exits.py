@@ -211,6 +211,24 @@ def test_a_connection_that_breaks_behind_the_request_is_unknown(node: RunningNod
         assert report["status"] == "unknown"
         assert new(node) == [report["txid"]]
         assert f"moneyer tx {report['txid']} --data" in done.stderr
+        assert "is it a node, and not just ending? Transfer " in done.stderr
+        assert told_doubt(done.stderr) == 1, done.stderr
+
+
+def told_doubt(said: str) -> int:
+    """How often a text says that something may have been done."""
+    return said.count(" may have been ")
+
+
+def test_a_write_that_may_have_come_to_the_disk_is_unknown_and_the_doubt_is_told_once(node: RunningNode) -> None:
+    said = json.dumps({"error": {"code": "storage_failed", "message": "the disk is full.", "details": {}}}).encode()
+    head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Length: {len(said)}\r\n\r\n".encode()
+    with in_front(node, breaks_posts, instead=head + said) as url:
+        done = moneyer(*send(node, "--json", url=url))
+    assert done.returncode == 4, done.stderr
+    txid = json.loads(done.stdout)["txid"]
+    assert done.stderr.startswith(f"moneyer: the disk is full. Transfer {txid} may have been taken: `moneyer tx ")
+    assert told_doubt(done.stderr) == 1, done.stderr
 
 
 def test_a_change_without_an_answer_is_unknown_for_every_command(node: RunningNode) -> None:
@@ -220,6 +238,7 @@ def test_a_change_without_an_answer_is_unknown_for_every_command(node: RunningNo
             assert done.returncode == 4, (change, done.stderr)
             assert done.stdout == ""
             assert f"moneyer {change[0]}" in done.stderr
+            assert told_doubt(done.stderr) == 1, done.stderr
 
 
 @pytest.mark.parametrize("amount", ["abc", "-1", "1.0000001", ""])

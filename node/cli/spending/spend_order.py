@@ -19,7 +19,7 @@ from ...client.errors import ClientError
 from ...core.errors import MoneyerError
 from ...core.types import POLICY_KIND, Burn, Issue, Mint, Payment, Transfer
 from ...system.words import quoted
-from ..exits import UNCONFIRMED, UNKNOWN, Ended, effect, sentence_of
+from ..exits import UNCONFIRMED, UNKNOWN, Ended, effect, joined, sentence_of
 
 if TYPE_CHECKING:
     from ...client.client import Sent
@@ -174,10 +174,9 @@ class Order(ABC):
 
     def _may_be_sent(self, transfer: Spend) -> None:
         self.signed, txid = transfer, txid_of(transfer)
-        effect().is_now(
-            UNKNOWN,
+        effect().may_be(
             f"Transfer {txid} may have been taken: `moneyer tx {txid}{self.where}` finds it, or says that the node has "
-            "none",
+            "none"
         )
 
     def _submitted(self, submit: Callable[[], Sent]) -> Sent:
@@ -325,7 +324,7 @@ def _unsent(order: Order, error: BaseException) -> BaseException:
         return error
     if order.how.json:
         print_json(order.report(order.signed, "unknown"))
-    return Ended(f"{sentence_of(error)}. {ended.sentence}", UNKNOWN)
+    return Ended(joined(sentence_of(error), ended.sentence), UNKNOWN)
 
 
 def _tell_as_json(order: Order, sent: Sent) -> None:

@@ -12,10 +12,12 @@ from tests.kit.running import RunningNode
 
 
 @contextmanager
-def in_front(node: RunningNode, meddle: Callable[[bytes, Callable[[], None]], bool]) -> Iterator[str]:
+def in_front(
+    node: RunningNode, meddle: Callable[[bytes, Callable[[], None]], bool], *, instead: bytes = b""
+) -> Iterator[str]:
     """The URL of a proxy. `meddle(request, forward)` is called for each request; False: the connection breaks then.
 
-    `forward()`: the node gets the request, and its answer is lost.
+    `forward()`: the node gets the request, and its answer is lost. `instead`: what is answered before it breaks.
     """
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -32,6 +34,8 @@ def in_front(node: RunningNode, meddle: Callable[[bytes, Callable[[], None]], bo
                 request += part
             if meddle(request, lambda: forward(request, lambda part: None)):
                 forward(request, sock.sendall)
+            else:
+                sock.sendall(instead)
 
     def accept() -> None:
         with suppress(OSError):

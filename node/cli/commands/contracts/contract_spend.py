@@ -416,12 +416,10 @@ def _submitted(place: ContractPlace, whole: Payment, *, replace: bool) -> dict[s
     from ....client.errors import Unanswered
     from ....core.codec import show, txid
     from ....core.errors import MoneyerError
-    from ...exits import UNCONFIRMED, UNKNOWN, effect
+    from ...exits import UNCONFIRMED, effect
 
     name = show(txid(whole))
-    effect().is_now(
-        UNKNOWN, f"Transaction {name} may have been taken: `moneyer tx {name}` finds it, or the node has none"
-    )
+    effect().may_be(f"Transaction {name} may have been taken: `moneyer tx {name}` finds it, or the node has none")
     try:
         sent = place.place.client.submit(whole, replace=replace)
     except Unanswered:

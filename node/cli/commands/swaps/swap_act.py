@@ -25,7 +25,7 @@ from ....wallet.cosigning.leaf_signing import sign_leaves, witness_size
 from ....wallet.keystore import Wallet
 from ....wallet.private_files import locked
 from ....wallet.swap_book import SwapRecord, secret_of, write_swap
-from ...exits import UNCONFIRMED, UNKNOWN, Ended, effect
+from ...exits import UNCONFIRMED, Ended, effect
 from ...output import fitted, print_json
 from ...place import Place
 from .swap_parties import Party
@@ -247,10 +247,9 @@ def secret_key(wallet: Wallet, record: SwapRecord) -> bytes:
 
 
 def _may_be_sent(spend: Spend, party: Party) -> None:
-    effect().is_now(
-        UNKNOWN,
+    effect().may_be(
         f"Transaction {show(txid(spend))} may have been taken: `moneyer swap status {party.terms.swap_id} --data"
-        f" {typed(party.sides.folder)}` shows where the swap stands, and the same command goes on",
+        f" {typed(party.sides.folder)}` shows where the swap stands, and the same command goes on"
     )
 
 
