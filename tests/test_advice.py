@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.cli.main import run
-from moneyer.node.cli.place import how_to_start
+from moneyer.node.cli.place import how_to_mine, how_to_start
 from moneyer.node.devnet.layout import ensure_network
 from moneyer.node.system.advice import start_node, typed
 from tests.conftest import REPOSITORY
@@ -58,6 +58,28 @@ def test_a_folder_whose_chain_is_on_a_server_is_started_there(tmp_path: Path) ->
     assert shlex.split(how_to_start(folder)) == ["moneyer", "node", "--data", str(folder), "--database", url]
     (folder / "chain.made").write_text("chain.db was made in this folder: chain 00\n")
     assert how_to_start(folder) == start_node(folder)
+
+
+def test_a_worker_of_a_folder_whose_chain_is_on_a_server_is_started_there(tmp_path: Path) -> None:
+    folder = _network(tmp_path / "beach")
+    url = "postgresql://moneyer@db.example/beach"
+    (folder / "chain.made").write_text(f"the chain of this folder is in {url}: chain 00\n")
+    assert shlex.split(how_to_mine(folder)) == ["moneyer", "worker", "--data", str(folder), "--database", url]
+    (folder / "chain.made").write_text("chain.db was made in this folder: chain 00\n")
+    assert shlex.split(how_to_mine(folder)) == ["moneyer", "worker", "--data", str(folder)]
+
+
+@pytest.mark.parametrize("command", [["verify"], ["db", "check"], ["db", "upgrade"], ["db", "backup", "copy.db"]])
+def test_a_command_whose_chain_is_on_a_server_asks_for_its_url_and_names_no_other_command(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_network(tmp_path, 1, None)
+    folder = tmp_path / "node1"
+    (folder / "chain.made").write_text("the chain of this folder is in postgresql://db.example/beach: chain 00\n")
+    assert run([*command, "--data", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "is in postgresql://db.example/beach: give that with --database" in said
+    assert "moneyer node" not in said
 
 
 @pytest.mark.parametrize("command", [["db", "anew"], ["verify"], ["db", "check"]])

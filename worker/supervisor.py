@@ -159,7 +159,7 @@ def _serve(worker: WorkerConfig, ending: Ending) -> None:
             coin, store = opened
             _mine(worker, coin, store, store.backend.hold(WORKER), ending, engine, speed)
         return
-    check_not_moved(worker.config)
+    check_not_moved(worker.config, "worker")
     if not _node_is_up(worker, ending):
         return
     threading.Thread(target=_end_with_node, args=(worker, ending), name="watch-node", daemon=True).start()

@@ -19,7 +19,7 @@ from ..devnet.holder import FolderToken
 from ..devnet.running import is_running
 from ..system.text import shown
 from ..system.words import nearest, quoted
-from .folders import find_folder, running_url
+from .folders import find_folder, running_url, where
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -53,6 +53,20 @@ def how_to_start(folder: Path) -> str:
 
     server = server_of_chain(Config(data=folder))
     return start_node(folder) if server is None else f"moneyer node --data {typed(folder)} --database {typed(server)}"
+
+
+def how_to_mine(folder: Path | None) -> str:
+    """The command that starts a worker for the node of a data folder, on the server where its chain is on one."""
+    if folder is None:
+        return "moneyer worker --data DIR"
+    from ..config import Config
+    from ..store.opening.made import server_of_chain
+    from ..system.advice import typed
+
+    server = server_of_chain(Config(data=folder))
+    if server is None:
+        return f"moneyer worker{where(folder)}"
+    return f"moneyer worker --data {typed(folder)} --database {typed(server)}"
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[],
     """
     from ..system.advice import typed
     from .folders import where
+    from .place import how_to_mine
 
     try:
         mining = mining_of(place, seconds, is_over)
@@ -174,7 +175,8 @@ def why_no_block(place: Place, peers: int, seconds: float, is_over: Callable[[],
     at = where(place.folder) if place.folder is not None else f" --node {typed(place.url)}"
     others = "unless another node does, nobody" if peers else "nobody"
     if not is_alive:
-        return f"{others} mines: no worker runs for this node. `moneyer worker{at}` in another terminal starts one"
+        start = how_to_mine(place.folder)
+        return f"{others} mines: no worker runs for this node. `{start}` in another terminal starts one"
     if mode == _WHEN_ASKED:
         return f"{others} mines until asked (mode demand): type `moneyer mine{at}` in another terminal"
     return None

@@ -44,6 +44,9 @@ def test_whose_chain_has_moved_to_a_server_asks_for_its_url(tmp_path: Path, comm
         said = refusal(moneyer(*command, "--data", node.config.data))
         assert "is in postgresql://moneyer@db.example/beach" in said
         assert "MONEYER_NODE_DATABASE" in said
+        again = f"moneyer {command[0]} --data {node.config.data} --database postgresql://moneyer@db.example/beach"
+        assert f"`{again}`" in said
+        assert "moneyer node" not in said
 
 
 def test_a_nodes_mode_is_shown_and_switched(tmp_path: Path) -> None:

@@ -534,7 +534,7 @@ def test_a_chain_that_moved_to_a_server_is_not_gone_on_with_in_its_file(rich: Pa
     Store.open(Config(folder, database_url=url), COIN).close()
     with pytest.raises(StoreRefused, match=f"is in {url}.*older.*MONEYER_NODE_DATABASE"):
         Store.open(Config(folder), COIN)
-    with pytest.raises(StoreRefused, match="is in postgresql"):
+    with pytest.raises(StoreRefused, match=r"is in postgresql.*copy it from there, by that URL"):
         copied(folder, tmp_path / "copy.db")
     (folder / "chain.db").unlink()
     copied(url, folder)  # the way back

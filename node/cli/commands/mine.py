@@ -77,10 +77,10 @@ def mine(blocks: int, to: str | None, timeout: int, data: Path | None, node: str
 
 
 def _no_worker(place: Place) -> str:
-    from ..folders import where
+    from ..place import how_to_mine
 
-    start = f"`moneyer worker{where(place.folder) if place.folder else ' --data DIR'}`"
-    return f"no worker mines for the node at {place.url}: start one with {start} in another terminal"
+    start = how_to_mine(place.folder)
+    return f"no worker mines for the node at {place.url}: start one with `{start}` in another terminal"
 
 
 def _follow(place: Place, job: dict[str, Any], end: float, *, quiet: bool) -> None:
@@ -155,9 +155,8 @@ def _switch(place: Place, mode: str) -> Any:
 def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[Place]:
     """The node that is meant, or every node of its network that runs. Raises ClickException where none does."""
     from ...devnet.running import network_of
-    from ...system.advice import start_node
     from ..folders import nodes_of
-    from ..place import Place, find_place
+    from ..place import Place, find_place, how_to_start
 
     if not everyone:
         yield find_place(data, node)
@@ -168,7 +167,7 @@ def _places(data: Path | None, node: str | None, *, everyone: bool) -> Iterator[
         found = True
         yield Place(each, url)
     if not found:
-        raise click.ClickException(f"no node of {folder} runs: `{start_node(folder)}` starts its network")
+        raise click.ClickException(f"no node of {folder} runs: `{how_to_start(folder)}` starts its network")
 
 
 def _show(url: str, answer: dict[str, Any]) -> None:

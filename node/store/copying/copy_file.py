@@ -117,6 +117,8 @@ class FolderEnd(FileEnd):
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
+        if (server := made.server_of_chain(self.config)) is not None:
+            raise StoreRefused(f"the chain of {self.config.data} is in {server}: copy it from there, by that URL")
         made.check_not_lost(self.config)
         if not self.file.is_file():
             raise StoreRefused(f"{self.config.data} has no chain: there is no {self.file.name} in it")

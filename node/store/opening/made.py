@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from ...config import Config
 from ...core.codec import show
@@ -12,17 +13,19 @@ from ...system.advice import typed
 from ...system.files import sweep, write_whole
 from ..errors import StoreRefused, damaged, ways_out
 
+Command = Literal["node", "worker", "stratum"]
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 """How a rollback journal begins; its bytes 16 to 19 say how many pages the file had (sqlite.org/fileformat2.html)."""
 
 
-def check_not_lost(config: Config) -> None:
+def check_not_lost(config: Config, command: Command | None = None) -> None:
     """Raises StoreRefused where the database is gone or empty, and there was one, or something else has its name.
 
     Also where the chain has moved to a server: a node that went on with the file would be a second one of its identity.
+    `command`: as `check_not_moved` takes it.
     """
     database = config.database
-    check_not_moved(config)
+    check_not_moved(config, command)
     if database.exists() and not database.is_file():
         raise damaged(database, "a folder, or what else is no file, has its name")
     # The bells are older than the mark: folders of before have them, and only a store makes them.
@@ -32,10 +35,13 @@ def check_not_lost(config: Config) -> None:
         raise lost(config)
 
 
-def check_not_moved(config: Config) -> None:
-    """Raises StoreRefused where a server's database has the chain of a data folder, and the config does not name it."""
+def check_not_moved(config: Config, command: Command | None) -> None:
+    """Raises StoreRefused where a server's database has the chain of a data folder, and the config does not name it.
+
+    `command`: what asks, to be shown as it is to be typed; None: a command with arguments of its own.
+    """
     if config.database_url is None and (server := server_of_chain(config)) is not None:
-        raise _on_server(config, server)
+        raise _on_server(config, server, command)
 
 
 def _has_log(database: Path) -> bool:
@@ -71,11 +77,18 @@ def server_of_chain(config: Config) -> str | None:
     return said.removeprefix(_ON_SERVER).partition(": chain")[0] if said.startswith(_ON_SERVER) else None
 
 
-def _on_server(config: Config, server: str) -> StoreRefused:
+def _on_server(config: Config, server: str, command: Command | None) -> StoreRefused:
+    where = f" --data {typed(config.data)} --database {typed(server)}"
+    again = {
+        None: "",
+        "node": f" (`moneyer node{where}`)",
+        "worker": f" (`moneyer worker{where}`)",
+        "stratum": f" (`moneyer stratum{where}`)",
+    }[command]
     left = f" ({config.database.name} here is older)" if config.database.exists() else ""
     return StoreRefused(
-        f"the chain of {config.data} is in {server}{left}: give that with --database, or in MONEYER_NODE_DATABASE "
-        f"(`moneyer node --data {typed(config.data)} --database {typed(server)}`). To take it back here: "
+        f"the chain of {config.data} is in {server}{left}: give that with --database, or in "
+        f"MONEYER_NODE_DATABASE{again}. To take it back here: "
         f"`moneyer db anew --data {typed(config.data)}`, then `moneyer db copy {typed(server)} {typed(config.data)}`"
     )
 

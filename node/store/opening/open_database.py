@@ -100,7 +100,7 @@ class FileOpening(Opening):
         with self.refusing():
             # Looked for first: another process that makes this folder now writes it behind its first commit.
             is_marked = config.chain_marker.exists()
-            made.check_not_lost(config)
+            made.check_not_lost(config, "node")
             schema.prepare(database)
             what = _how_much(database, check_file=check_file, may_wait=may_wait)
             is_new = check.look(database, self._coin, what)
