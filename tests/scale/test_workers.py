@@ -127,6 +127,8 @@ def test_a_worker_and_a_stratum_server_wait_for_their_chain(here: Machines) -> N
     node = here.node("api")
     wait_until(lambda: has(node, 1), 60, "the worker")
     wait_until(lambda: node.get("/v1/mining").json["stratum"], 60, "the Stratum server")
+    assert "user: a payout address" in stratum.log
+    assert "wallet" not in stratum.log, "there is none without a data folder"
 
 
 def test_a_miner_of_any_stratum_server_finds_blocks_of_the_chain(here: Machines) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from moneyer.node.config import NO_FOLDER, Config
 from moneyer.node.wallet.derive import random_key
 from moneyer.node.wallet.keystore import add_key
 from moneyer.worker.stratum.payees import Payees
@@ -196,6 +197,13 @@ def test_of_names_that_begin_alike_the_longest_counts(tmp_path: Path) -> None:
         own = node.wallet.payload_of("miner")
         assert payees.of_user("miner_two") == payees.of_user("miner_two.rig") == two
         assert payees.of_user("miner_tw") == payees.of_user("miner_twothree") == payees.of_user("miner") == own
+
+
+@pytest.mark.parametrize(("data", "tells"), [(Path("here"), True), (NO_FOLDER, False)], ids=["folder", "URL alone"])
+def test_a_user_is_told_of_names_only_where_a_wallet_can_have_them(data: Path, tells: bool) -> None:
+    with pytest.raises(StratumError) as refused:
+        Payees(COIN, Config(data)).of_user("nobody")
+    assert ("wallet" in str(refused.value)) is tells, refused.value
 
 
 @pytest.mark.parametrize("user", ["miner/", "miner+x", "miner/0", "miner+-1", "miner/nan", "miner+1e999", "miner/1+"])

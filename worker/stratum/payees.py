@@ -1,6 +1,7 @@
 """Finds whom a miner's user name pays: an address of the coin, or a name of the node's wallet.
 
-`.RIG` or `_RIG` may follow either. A file of its own because it alone reads the wallet.
+Without a data folder there is no wallet, and so it is an address. `.RIG` or `_RIG` may follow either. A file of its own
+because it alone reads the wallet.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class Payees:
         try:
             payload = self._coin.payload(user[: ends[-1]].strip())
         except BadAddress as error:
+            or_name = " or a name of the node's wallet" if self._config.has_folder else ""
             raise StratumError(
                 UNAUTHORIZED,
-                f"the user name is who gets the coins: an address ({self._coin.hrp}1…) or a name of the node's wallet, "
+                f"the user name is who gets the coins: an address ({self._coin.hrp}1…){or_name}, "
                 f"with .RIG or _RIG behind it or not; {error.message}",
             ) from None
         if not is_payable(payload):

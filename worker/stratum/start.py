@@ -72,7 +72,7 @@ async def _main(config: StratumConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    check_not_moved(config.config)
+    check_not_moved(config.config, "stratum")
     coin = await _coin_of_server(config, stopped) if config.database_url else None
     if config.database_url is None and not await node_is_up(config, stopped):
         return
@@ -134,7 +134,8 @@ async def _serve(config: StratumConfig, server: StratumServer, presence: Presenc
     except OSError as error:
         raise StratumRefused(_refusal(config, error)) from None
     host = f"[{config.host}]" if ":" in config.host else config.host
-    log.info("miners connect to stratum+tcp://%s:%d, user: a payout address or a wallet name", host, config.port)
+    user = "a payout address or a wallet name" if config.config.has_folder else "a payout address"
+    log.info("miners connect to stratum+tcp://%s:%d, user: %s", host, config.port, user)
     threading.Thread(target=server.link.run, args=(lambda: later(loop, stopped.set),), name="link", daemon=True).start()
     tasks = [loop.create_task(server.tend()), loop.create_task(_tell(server, presence))]
     try:
