@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from moneyer.node.devnet.addresses import is_free
-from tests.kit.commands import environment
+from tests.kit.commands import environment, moneyer
+from tests.kit.mining.workers import mining
 from tests.kit.net.launchers import Network
+from tests.kit.running import own_coin, own_node
 from tests.kit.system.ports import free_port
 from tools import journey, transcript
 
@@ -51,6 +54,18 @@ def test_the_walk_through_of_readme_is_what_nodes_answer(tmp_path: Path) -> None
         for command, shown in zip(transcript.commands(text), transcript.answers(text), strict=True):
             found = transcript.run(command, network.first_port, seen)
             assert without_what_changes(found) == without_what_changes(shown), command
+
+
+def test_the_commands_about_assets_work_one_after_the_other(tmp_path: Path) -> None:
+    text = transcript.README.read_text("utf-8").partition("## Assets on it")[2].partition("## ")[0]
+    issue, send = re.findall(r"`moneyer ([^`]+)`", text)
+    data = tmp_path / "data"
+    own = {"anna": "alice", "ben": "bob"}  # the names that the wallet has here
+    with own_node(data, own_coin(rules=2)), mining(data):
+        for command, says in ((issue, "1 confirmation\n"), (send, "accepted: 3 TICKET ")):
+            done = moneyer(*(own.get(word, word) for word in shlex.split(command)), "--data", data)
+            assert done.returncode == 0, (command, done.stderr)
+            assert says in done.stdout, "an asset can be sent once it is in a block"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: apt install curl")
