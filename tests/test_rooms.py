@@ -22,7 +22,6 @@ LONGEST_FUNCTION = 60
 REASONS = {
     "node/api/shapes/policies.py": "the shapes of one group of calls",
     "node/store/opening/behind.py": "the one thread of this room",
-    "node/store/glance.py": "one statement over three nouns",
     "node/web/explorer/search_page.py": "one file a group of pages",
     "node/web/explorer/block_pages.py": "one file a group of pages",
     "node/web/network/network_page.py": "one file a group of pages",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from ..core import codec
 from .errors import StoreDamaged
+from .peers import CONNECTED
 from .tables import ONE, blocks, mempool_totals, peers
 
 
@@ -23,6 +24,7 @@ class Glance:
     mempool_bytes: int
     peers: int
     """How many are known, whatever their state."""
+    peers_connected: int
 
 
 _GLANCE = (
@@ -34,6 +36,7 @@ _GLANCE = (
         select(mempool_totals.c.count).scalar_subquery().label("mempool_count"),
         select(mempool_totals.c.bytes).scalar_subquery().label("mempool_bytes"),
         select(func.count()).select_from(peers).scalar_subquery().label("peers"),
+        select(func.count()).where(peers.c.state == CONNECTED).scalar_subquery().label("peers_connected"),
     )
     .where(blocks.c.main_chain)
     .order_by(blocks.c.height.desc())
@@ -54,4 +57,5 @@ def glance(conn: Connection) -> Glance:
         mempool_count=row.mempool_count,
         mempool_bytes=row.mempool_bytes,
         peers=row.peers,
+        peers_connected=row.peers_connected,
     )

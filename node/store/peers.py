@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from .tables import peers
+
+CONNECTED: Final = "connected"
+"""The `state` of a peer that said hello when it was asked last; the other states: `p2p.table.standing`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def test_the_status_is_the_node_at_a_glance(told: RunningNode) -> None:
     assert (status["bits"], status["difficulty"]) == ("207fffff", 1.0)
     assert status["issued"] == told.coin.issued(5)
     assert (status["mempool"]["count"], status["mempool"]["bytes"]) == (1, codec.TRANSFER_BASE)
-    assert (status["peers"], status["syncing"]) == (0, False)
-    assert (status["role"], status["speaks_to_peers"]) == ("all", True)
+    assert (status["peers"], status["peers_connected"], status["syncing"]) == (0, 0, False)
+    assert (status["role"], status["speaks_to_peers"], status["speaker"]) == ("all", True, None)
     worker = status["worker"]
     assert (worker["alive"], worker["hashrate"], worker["engine"], worker["mode"]) == (False, 0.0, None, None)
     assert (worker["blocks"], worker["stale"], worker["stale_share"]) == (0, 0, 0.0)

@@ -15,6 +15,7 @@ from tests.kit.chains import key
 from tests.kit.commands import MONEYER, asked, environment, moneyer, refusal, talk
 from tests.kit.running import RunningNode, own_coin, own_node, write_wallet
 from tests.kit.system.ports import free_port
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -79,6 +80,17 @@ def test_peers_are_added_with_the_folders_token_only(node: RunningNode, tmp_path
         assert [each["url"] for each in added] == [other.url]
         host = other.url.removeprefix("http://")
         assert asked("peers", "--remove", host, "--data", node.config.data) == {"peers": []}
+
+
+def test_the_status_says_how_many_of_the_known_peers_are_connected(tmp_path: Path) -> None:
+    coin = own_coin()
+    with own_node(tmp_path / "one", coin, manual=False, discovery=False) as node:
+        assert "peers       0 known\n" in moneyer("status", "--node", node.url).stdout
+        with own_node(tmp_path / "two", coin) as other:
+            asked("peers", "--add", other.url, "--data", node.config.data)
+            assert "peers       1 of 1 connected\n" in moneyer("status", "--node", node.url).stdout
+        wait_until(lambda: node.get("/v1/status").json["peers_connected"] == 0, 60, "the other's end to be seen")
+        assert "peers       0 of 1 connected\n" in moneyer("status", "--node", node.url).stdout
 
 
 def test_a_renewed_token_counts_at_once(tmp_path: Path) -> None:

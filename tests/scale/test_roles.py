@@ -96,8 +96,11 @@ def test_a_node_of_each_role_does_what_it_is_for(here: Machines) -> None:
     assert told == [("peer", True), ("api", False)]
     shown = moneyer("status", "--node", api.url).stdout
     assert re.search(r"role +api\n", shown)
-    assert "0, another node's to speak to" in shown
-    assert "another node's" not in moneyer("status", "--node", peer.url).stdout
+    assert f"peers       0 known; the node at {peer.url} speaks to other nodes, in place of this one\n" in shown
+    assert "peers       0 known\n" in moneyer("status", "--node", peer.url).stdout
+    peer.kill()
+    wait_until(lambda: api.get("/v1/status").json["speaker"] is None, 10, "its end")
+    assert "; no node on this database speaks to other nodes now\n" in moneyer("status", "--node", api.url).stdout
 
 
 def test_an_api_node_never_takes_the_turn(here: Machines) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import asdict
-from typing import Final
+from typing import Final, NamedTuple
 
 from .... import __version__
 from ...core.codec import show, show_work
@@ -19,8 +19,15 @@ from ..shapes.v1 import CoinSummary, PoolTotals, Status, SyncStatus
 from .workers import NO_WORKER, worker_status
 
 _WORKER_SECONDS: Final = 0.25
-"""How long a look at the worker's lock, and at the bounds that refused callers, holds: a thousand requests a second are
-not as many looks."""
+"""How long a look at the worker's lock, at who speaks to other nodes, and at the bounds that refused callers, holds: a
+thousand requests a second are not as many looks."""
+
+
+class _Speaking(NamedTuple):
+    speaks: bool
+    """Whether this node speaks to others."""
+    speaker: str | None
+    """The URL of the one that does in its place."""
 
 
 class StatusPage:
@@ -33,8 +40,9 @@ class StatusPage:
         """Held while an answer is found or rendered: identical work is done once while other callers wait."""
         self._worker = NO_WORKER
         self._busy: tuple[str, ...] = ()
+        self._speaker: str | None = None
         self._looked_until = 0.0
-        self._key: tuple[int, WorkerStatus, tuple[str, ...], bool, bool, SyncProgress | None] | None = None
+        self._key: tuple[int, WorkerStatus, tuple[str, ...], _Speaking, bool, SyncProgress | None] | None = None
         self._rendered = b""
 
     def render(self) -> bytes:
@@ -43,10 +51,12 @@ class StatusPage:
             if time.monotonic() > self._looked_until:
                 self._worker = worker_status(self._node.store)
                 self._busy = self._places.busy()
+                self._speaker = None if self._node.turn.speaks else self._node.turn.speaker()
                 self._looked_until = time.monotonic() + _WORKER_SECONDS
             meter, speaks = self._node.sync.meter, self._node.turn.speaks
+            speaking = _Speaking(speaks, None if speaks else self._speaker)
             # The version is read before the rows: a commit in between makes the next caller look again.
-            key = (self._node.store.data_version(), self._worker, self._busy, speaks, meter.syncing, meter.progress)
+            key = (self._node.store.data_version(), self._worker, self._busy, speaking, meter.syncing, meter.progress)
             if key != self._key:
                 self._rendered = encode(_read(self._node, *key[1:]))
                 self._key = key
@@ -57,7 +67,7 @@ def _read(
     node: Node,
     worker: WorkerStatus,
     busy: tuple[str, ...],
-    speaks: bool,
+    speaking: _Speaking,
     syncing: bool,
     progress: SyncProgress | None,
 ) -> Status:
@@ -75,8 +85,10 @@ def _read(
         issued=coin.issued(now.height),
         mempool=PoolTotals(now.mempool_count, now.mempool_bytes, node.config.min_fee),
         peers=now.peers,
+        peers_connected=now.peers_connected,
         role=node.config.role,
-        speaks_to_peers=speaks,
+        speaks_to_peers=speaking.speaks,
+        speaker=speaking.speaker,
         worker=worker,
         syncing=syncing,
         sync=None if progress is None else SyncStatus(**asdict(progress)),

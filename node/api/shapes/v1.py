@@ -86,10 +86,14 @@ class Status(Struct):
     issued: Units
     mempool: PoolTotals
     peers: Count
+    """How many it knows; of these `peers_connected` answered when they were asked last."""
+    peers_connected: Count
     role: str
     """What it does of one chain on several machines: all, api or peer."""
     speaks_to_peers: bool
     """Whether it speaks to other nodes; of several on one database one does."""
+    speaker: str | None
+    """The URL of the node that speaks to others in this one's place; null where this one does, or none."""
     worker: WorkerStatus
     syncing: bool
     sync: SyncStatus | None

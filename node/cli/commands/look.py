@@ -49,7 +49,7 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
     coin, pool, worker = (_part(answer, name) for name in ("coin", "mempool", "worker"))
     symbol, decimals, issued = coin.get("symbol"), coin.get("decimals"), answer.get("issued")
     supply = coins(issued, decimals) if isinstance(issued, int) and isinstance(decimals, int) else "?"
-    peers, role = answer.get("peers"), answer.get("role", "all")
+    role = answer.get("role", "all")
     return [
         ("node", url),
         *([("role", role)] if role != "all" else []),
@@ -60,11 +60,22 @@ def _status_rows(url: str, answer: dict[str, Any]) -> list[tuple[str, object]]:
         ("difficulty", number(answer.get("difficulty"))),
         ("issued", f"{supply} {symbol}"),
         ("mempool", f"{counted(pool.get('count', 0), 'transfer')}, {counted(pool.get('bytes', 0), 'byte')}"),
-        ("peers", peers if answer.get("speaks_to_peers", True) else f"{peers}, another node's to speak to"),
+        ("peers", _peers(answer)),
         ("worker", _worker(worker)),
         ("syncing", "yes" if answer.get("syncing") else "no"),
         ("version", answer.get("version")),
     ]
+
+
+def _peers(answer: dict[str, Any]) -> str:
+    known, connected = answer.get("peers"), answer.get("peers_connected")
+    # A node of an earlier version does not tell how many are connected.
+    told = f"{known} known" if connected is None or not known else f"{connected} of {known} connected"
+    if answer.get("speaks_to_peers", True):
+        return told
+    if (speaker := answer.get("speaker")) is None:
+        return f"{told}; no node on this database speaks to other nodes now"
+    return f"{told}; the node at {speaker} speaks to other nodes, in place of this one"
 
 
 def _worker(worker: dict[str, Any]) -> str:

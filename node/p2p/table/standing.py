@@ -22,7 +22,7 @@ from ..peer.peer_client import PeerClient
 from ..peer.urls import PeerUrl, parse_peer_url
 from ..peer.wire import Hello
 
-CONNECTED, DOWN, REFUSED, RESERVE = "connected", "down", "refused", "reserve"
+CONNECTED, DOWN, REFUSED, RESERVE = table.CONNECTED, "down", "refused", "reserve"
 """States: said hello when last asked; did not, or lied; not taken (another coin, …); in reserve (not asked now)."""
 CUT = "cut"
 """Shown in place of the state of a peer's row while the link with it is cut for an experiment (`peer.conditioned`)."""
