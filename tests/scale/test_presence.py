@@ -192,3 +192,23 @@ def test_a_session_that_is_not_answered_is_told_of_in_words_of_ours(
     finally:
         server.resume()
     assert [each.getMessage() for each in caplog.records if each.name.startswith("psycopg")] == []
+
+
+def test_whoever_said_that_the_database_was_lost_says_that_it_is_well_again(
+    turns: Turns, server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    lost = ("does not know that this process lives", "does not tell of commits")
+    well = ("knows again that this process lives", "tells of commits again")
+    turns.wait_for_one()
+    assert not any(words in caplog.text for words in well)
+    server.kill()
+    try:
+        wait_until(lambda: all(words in caplog.text for words in lost), LOST_SECONDS, "both to say that it is lost")
+    finally:
+        server.start()
+
+    def are_all_well() -> bool:
+        return all(caplog.text.count(one) == caplog.text.count(other) for one, other in zip(lost, well, strict=True))
+
+    wait_until(are_all_well, LOST_SECONDS, "a line of each that it is well again")

@@ -124,7 +124,7 @@ class ServerPresence(Presence):
             if has_turn != self._has_turn or (not is_told and self._on_turn is not None):
                 self._tell_turn(has_turn)
                 is_told = True
-            self._trouble = ""
+            self._say_well()
             self._wake.wait(_STANDBY_SECONDS if self._on_turn is not None and not has_turn else _BEAT_SECONDS)
 
     def _lost(self) -> None:
@@ -142,6 +142,11 @@ class ServerPresence(Presence):
         if not self._trouble and not self._closed.is_set():
             log.info("the database does not know that this process lives (%s): trying again", words(error))
         self._trouble = words(error)
+
+    def _say_well(self) -> None:
+        if self._trouble:
+            self._trouble = ""
+            log.info("the database knows again that this process lives")
 
 
 def _takes_turn(connection: _Session) -> bool:

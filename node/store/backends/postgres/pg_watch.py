@@ -113,7 +113,9 @@ class ServerWatch:
                 with connect(self._conninfo) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._listening = connection
-                    told = False
+                    if told:
+                        told = False
+                        log.info("the database tells of commits again")
                     self._on_ring()  # what was committed while nobody listened
                     self._hear(connection)
             except psycopg.Error as error:
