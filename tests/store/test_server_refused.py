@@ -80,6 +80,30 @@ def test_a_server_that_may_forget_is_refused_at_a_start_and_while_a_node_runs(
         assert send_next(node) == "ready"
 
 
+def test_a_risk_that_is_taken_is_logged_once_at_a_start_with_its_settings(
+    server: PostgresServer, url: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [
+            each.getMessage() for each in caplog.records if "may lose what it has acknowledged" in each.getMessage()
+        ]
+
+    with Node(tmp_path / "safe", COIN, database_url=url, unsafe_database=True):
+        assert said() == [], "there is no risk"
+    for setting in ("synchronous_commit", "fsync"):
+        server.configure(**{setting: "off"})
+    try:
+        with Node(tmp_path / "bold", COIN, database_url=url, unsafe_database=True) as bold:
+            assert send(bold, 0) == send_next(bold) == "ready"
+        (line,) = said()
+        assert line.startswith(f"{url} may lose")
+        assert "synchronous_commit=off and fsync=off" in line
+    finally:
+        for setting in ("synchronous_commit", "fsync"):
+            server.configure(**{setting: "on"})
+        wait_until(lambda: server.ask("SHOW fsync") == [("on",)], 10)
+
+
 def test_a_role_or_database_that_has_it_off_is_refused_as_well(
     server: PostgresServer, url: str, name: str, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from ...core.coin import Coin
 from ..backends.backend import Backend
 from ..backends.sqlite import driver as sqlite
 from ..backends.sqlite.engines import FileBackend, refusing
-from ..errors import refused
+from ..errors import log, refused
 from . import check, made, schema
 from .check import Look
 from .server_url import need_psycopg
@@ -126,12 +126,18 @@ class ServerOpening(Opening):
         with self.refusing():
             database = ServerDatabase(self._config)
             try:
-                database.prepare()
+                risks = database.prepare()
                 is_new = database.look(self._coin, Look.NEWEST if check_file else Look.OWNER)
             finally:
                 database.close()
         if is_new and is_marked:
             raise made.lost_on_server(self._config, database.shown)
+        if risks:
+            log.warning(
+                "%s may lose what it has acknowledged, since its server has %s: --unsafe-database takes that risk",
+                database.shown,
+                " and ".join(risks),
+            )
         return Opened(is_new)
 
     @staticmethod

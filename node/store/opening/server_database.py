@@ -37,8 +37,11 @@ _ELSEWHERE: Final = text(
 _LOCK: Final = text(f"SELECT pg_advisory_xact_lock({OPENING_LOCK[0]}, {OPENING_LOCK[1]})")
 
 
-def check_server(conn: Connection, shown: str, *, unsafe: bool) -> None:
-    """Raises StoreRefused for a server that cannot be relied on. `unsafe`: one that may forget is taken."""
+def check_server(conn: Connection, shown: str, *, unsafe: bool) -> list[str]:
+    """The settings by which a server may forget, as `fsync=off`; only where `unsafe` says that it is taken anyway.
+
+    Raises StoreRefused for a server that cannot be relied on.
+    """
     version, encoding, synchronous, fsync, pages, is_replica = conn.execute(_ASKED).one()
     if version < OLDEST:
         raise StoreRefused(f"{shown} is on PostgreSQL {version}: it takes PostgreSQL {OLDEST} or newer")
@@ -56,6 +59,7 @@ def check_server(conn: Connection, shown: str, *, unsafe: bool) -> None:
             f"{shown} may lose what it has acknowledged, since its server has {' and '.join(wrong)}: turn that on "
             "there, or take the risk with --unsafe-database"
         )
+    return wrong
 
 
 def own_revision(conn: Connection, shown: str) -> str | None:
@@ -121,19 +125,22 @@ class ServerDatabase:
         with self.engine.begin() as conn:
             return own_revision(conn, self.shown)
 
-    def prepare(self, *, may_upgrade: bool = False) -> None:
-        """Make the schema, or upgrade it if `may_upgrade`, in one transaction.
+    def prepare(self, *, may_upgrade: bool = False) -> list[str]:
+        """Make the schema, or upgrade it if `may_upgrade`, in one transaction. What `check_server` gives back.
 
         Not by itself: other machines may be at work with it, and no backup can be made here. Raises StoreRefused, and
         then nothing has changed.
         """
         with self.engine.begin() as conn:
-            check_server(conn, self.shown, unsafe=self._unsafe)
+            risks = check_server(conn, self.shown, unsafe=self._unsafe)
         if self._config.read_database_url is not None:
             with as_sqlalchemy(b"SELECT"):
                 check_replica(self._url, self._config.read_database_url)
-        if self.revision() == SCHEMA_REVISION:
-            return
+        if self.revision() != SCHEMA_REVISION:
+            self._make_schema(may_upgrade=may_upgrade)
+        return risks
+
+    def _make_schema(self, *, may_upgrade: bool) -> None:
         with self.engine.begin() as conn:
             # Processes that start at once: the second one finds the work done.
             take_time(conn)
