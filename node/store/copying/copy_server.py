@@ -48,7 +48,18 @@ WHERE i.relnamespace = current_schema()::regnamespace
 AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = x.indexrelid)
 ORDER BY i.relname
 """
-_AMCHECK: Final = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'amcheck'"
+_AMCHECK: Final = """
+SELECT extnamespace::regnamespace::text AS room, has_schema_privilege(extnamespace, 'USAGE') AS may_enter
+FROM pg_extension WHERE extname = 'amcheck'
+"""
+_ROLE: Final = "SELECT quote_ident(rolname) AS name, rolsuper AS is_super FROM pg_roles WHERE rolname = current_user"
+_FUNCTIONS: Final = """
+SELECT p.proname || '(' || oidvectortypes(p.proargtypes) || ')', has_function_privilege(p.oid, 'EXECUTE')
+FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace AND e.extname = 'amcheck'
+"""
+"""By their numbers: a role that may not enter the schema may not ask by their names."""
+_OF_TABLES: Final = "verify_heapam(regclass, boolean, boolean, text, bigint, bigint)"
+_OF_INDEXES: Final = "bt_index_check(regclass, boolean)"
 _CHECKED_INDEXES: Final = """
 SELECT {room}.bt_index_check(x.indexrelid, true) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE i.relnamespace = current_schema()::regnamespace AND i.relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
@@ -79,8 +90,11 @@ class ServerEnd(End):
             check_schema(own_revision(conn, self._shown), self.shown, self.to_upgrade)
             yield _ServerReading(conn, self._shown)
 
-    def check(self) -> bool:
-        """Check what is in it; whether pages and indexes were looked at too. Raises StoreRefused (damaged)."""
+    def check(self) -> list[str]:
+        """Check what is in it, pages and indexes too; or else the statements of a superuser that it takes for those.
+
+        Raises StoreRefused (damaged).
+        """
         try:
             with self.reading() as read:
                 look_at(read.conn, coin_in(read.conn, self), Look.WHOLE, self._shown)
@@ -240,23 +254,40 @@ class _ServerMaking:
         _driver(self.conn).execute(statement)
 
 
-def _check_pages(conn: Connection) -> bool:
-    """Whether the server's extension amcheck is there and may be used. A damage is the server's own error."""
-    room = conn.execute(text(_AMCHECK)).scalar()
-    if room is None:
-        return False
-    of_tables = f"{room}.verify_heapam(regclass, boolean, boolean, text, bigint, bigint)"
-    of_indexes = f"{room}.bt_index_check(regclass, boolean)"
-    for function in (of_tables, of_indexes):
-        if not conn.execute(text(f"SELECT has_function_privilege('{function}', 'EXECUTE')")).scalar():
-            return False
+def _check_pages(conn: Connection) -> list[str]:
+    """As `ServerEnd.check`, by the server's extension amcheck. A damage is the server's own error."""
+    extension = conn.execute(text(_AMCHECK)).first()
+    room = None if extension is None else extension.room
+    missing = _missing(conn, room, may_enter=extension is not None and extension.may_enter)
+    if missing:
+        return missing
     for table in metadata.sorted_tables:
         looked = f"{room}.verify_heapam('{table.name}', check_toast => true)"
         wrong = conn.execute(text(f"SELECT blkno, msg FROM {looked}")).first()  # noqa: S608 - names of ours
         if wrong is not None:
             raise StoreDamaged(f"page {wrong.blkno} of {table.name}: {wrong.msg}")
     conn.execute(text(_CHECKED_INDEXES.format(room=room))).all()
-    return True
+    return []
+
+
+def _missing(conn: Connection, room: str | None, *, may_enter: bool) -> list[str]:
+    """The statements by which a superuser lets this role use amcheck. `room`: its schema, None where it is not made."""
+    role = conn.execute(text(_ROLE)).one()
+    wanted = (_OF_TABLES, _OF_INDEXES)
+    may_call = {row[0]: row[1] for row in conn.execute(text(_FUNCTIONS))}
+    statements = []
+    if room is None:
+        statements.append("CREATE EXTENSION amcheck")
+    elif any(each not in may_call for each in wanted):
+        statements.append("ALTER EXTENSION amcheck UPDATE")
+    if role.is_super:
+        return statements
+    if room is not None and not may_enter:
+        statements.append(f"GRANT USAGE ON SCHEMA {room} TO {role.name}")
+    functions = [each if room is None else f"{room}.{each}" for each in wanted if not may_call.get(each)]
+    if functions:
+        statements.append(f"GRANT EXECUTE ON FUNCTION {', '.join(functions)} TO {role.name}")
+    return statements
 
 
 @contextmanager

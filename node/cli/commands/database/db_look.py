@@ -98,7 +98,7 @@ def check(data: Path | None, database: str | None, json: bool) -> None:
 
     Pages, indexes, references, and what a node looks at when it starts; `moneyer verify` proves all that stands in it,
     too. The node may be running. Of a server's database, pages and indexes are looked at where its extension amcheck is
-    there, and may be used.
+    there, and may be used; else the sentence says what a superuser does for that.
 
     \b
     moneyer db check --data data/node1
@@ -106,9 +106,13 @@ def check(data: Path | None, database: str | None, json: bool) -> None:
     """
     server = server_of(database)
     if server is not None:
-        with_pages = server.check()
-        without = "" if with_pages else " (its pages were not looked at: there is no amcheck for this role)"
-        report = {"database": server.shown, "whole": True, "amcheck": with_pages}
+        missing = server.check()
+        without = (
+            f" (its pages were not looked at: for that, a superuser says in this database: {'; '.join(missing)})"
+            if missing
+            else ""
+        )
+        report = {"database": server.shown, "whole": True, "amcheck": not missing}
         tell(f"{server.shown} is whole{without}", report if json else None)
         return
     _check_file(up_to_date(data), json)
