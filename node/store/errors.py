@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..core.errors import MoneyerError
 from ..system.advice import typed
+from ..system.files import dead_link
 
 log = logging.getLogger("moneyer.store")
 
@@ -253,6 +254,18 @@ def damaged(database: Path | str, how: str) -> StoreRefused:
         f"{database} is damaged or no database ({how}). It was left as it is: {ways_out(database.parent)}; "
         "`moneyer verify` tells more"
     )
+
+
+def check_links(path: Path, instead: str) -> None:
+    """Raises StoreRefused where a symbolic link in `path` leads nowhere, so that nothing can be made there.
+
+    `instead`: what can be done other than to remove the link.
+    """
+    link = dead_link(path)
+    if link is not None:
+        raise StoreRefused(
+            f"{link} is a symbolic link to {link.readlink()}, which leads nowhere: remove the link, or {instead}"
+        )
 
 
 def ways_out(data: Path) -> str:

@@ -60,6 +60,11 @@ def target(path: Path) -> Path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
+def dead_link(path: Path) -> Path | None:
+    """The symbolic link in a path, itself or a folder of it, that leads nowhere or in a circle; None for none."""
+    return next((each for each in (path, *path.parents) if each.is_symlink() and not each.exists()), None)
+
+
 def sweep(path: Path) -> None:
     """Remove what killed writers of `path` left, which may hold secrets. The caller's lock keeps out living writers."""
     path = target(path)

@@ -500,6 +500,43 @@ def test_a_server_that_is_lost_at_commit_is_asked_what_became_of_it(
             assert is_untouched(server, url)
 
 
+# Links that lead nowhere
+
+
+@pytest.mark.parametrize("where", ["chain.db", "the folder", "above it", "a file", "in a circle", "a file above"])
+def test_a_target_behind_a_link_that_leads_nowhere_is_told_as_that(
+    rich: Path, rich_url: str, tmp_path: Path, where: str
+) -> None:
+    folder, gone = tmp_path / "new", tmp_path / "gone"
+    link, target = {
+        "chain.db": (folder / "chain.db", folder),
+        "the folder": (folder, folder),
+        "above it": (folder, folder / "node"),
+        "a file": (tmp_path / "monday.db", tmp_path / "monday.db"),
+        "in a circle": (tmp_path / "monday.db", tmp_path / "monday.db"),
+        "a file above": (folder, folder / "monday.db"),
+    }[where]
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(link if where == "in a circle" else gone)
+    before = sorted(tmp_path.rglob("*"))
+    for source in (rich, rich_url):
+        with pytest.raises(StoreRefused) as refused:
+            copied(source, target)
+        told = f"{link} is a symbolic link to {link.readlink()}, which leads nowhere: remove the link, or "
+        assert refused.value.message.startswith(told)
+        assert sorted(tmp_path.rglob("*")) == before
+    link.unlink()
+    target.parent.mkdir(exist_ok=True)
+    assert copied(rich, target).height == CHAIN.height
+
+
+def test_a_file_that_is_named_as_a_folder_is_none(rich: Path, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("mine")
+    with pytest.raises(StoreRefused, match="note is no folder: name another one"):
+        copy_chain(FolderEnd(rich), FolderEnd(tmp_path / "note"))
+    assert (tmp_path / "note").read_text() == "mine"
+
+
 # Who may, and where
 
 

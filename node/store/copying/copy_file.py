@@ -24,7 +24,7 @@ from ..backends.sqlite.driver import DatabaseError, driver, fold_log
 from ..backends.sqlite.engines import open_to_look, reading_a_copy, refusing
 from ..backends.statements import execute
 from ..engine import load_coin
-from ..errors import Fault, StoreRefused, cause_of, damaged
+from ..errors import Fault, StoreRefused, cause_of, check_links, damaged
 from ..opening import made, schema
 from ..tables import metadata
 from .copy_ends import NUMBERED, End, Making, Reading, Values, check_schema, names_of, selecting
@@ -46,7 +46,9 @@ class FileEnd(End):
 
     @property
     def to_upgrade(self) -> str:
-        return "restore it into a data folder first, which upgrades it"
+        return (
+            "restore it into a data folder first (a new one with the coin's coin.toml in it will do): that upgrades it"
+        )
 
     def local_coin(self) -> Coin | None:
         beside = Config(self.file.parent)
@@ -64,6 +66,7 @@ class FileEnd(End):
     def check_free(self) -> None:
         if self.file.exists():
             raise StoreRefused(f"{self.file} is there already, and nothing is written over: give another name")
+        check_links(self.file, "give another name")
         if not self.file.parent.is_dir():
             raise StoreRefused(f"there is no folder {self.file.parent} to write to: make it first")
         self._check_alone()
@@ -84,15 +87,16 @@ class FileEnd(End):
             self._keep(temporary, coin)
 
     def _keep(self, temporary: Path, coin: Coin) -> None:
-        put_new(temporary, self.file)
+        try:
+            put_new(temporary, self.file)
+        except FileExistsError:
+            raise StoreRefused(f"{self.file} is there by now, and nothing is written over: give another name") from None
         sync_folder(self.file.parent)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except FileExistsError:
-            raise StoreRefused(f"{self.file} is there by now, and nothing is written over: give another name") from None
         except OSError as error:
             raise StoreRefused(f"{self.file} cannot be written: {error.strerror}. Nothing was copied") from None
         except (DBAPIError, DatabaseError) as error:
@@ -131,6 +135,9 @@ class FolderEnd(FileEnd):
                 f"{self.config.data} has a chain already, and nothing is written over: name another folder, or move "
                 f"that chain away with `moneyer db anew --data {typed(self.config.data)}`"
             )
+        check_links(self.file, "name another folder")
+        if self.config.data.exists() and not self.config.data.is_dir():
+            raise StoreRefused(f"{self.config.data} is no folder: name another one")
         self._check_alone()
 
     @contextmanager

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from ...system.files import put_new, sweep, sync_folder
 from ..backends.sqlite.driver import DatabaseError, driver, one_at_a_time
 from ..backends.sqlite.engines import connect_to_look, copy_database, open_engine, refusing
-from ..errors import Fault, StoreRefused, cause_of, damaged
+from ..errors import Fault, StoreRefused, cause_of, check_links, damaged
 from ..tables import SCHEMA_REVISION, metadata
 
 _HEADER_SIZE = 100
@@ -152,6 +152,7 @@ def backup(database: Path, target: Path) -> None:
     try:
         if target.exists():  # said at once, and not behind minutes of copying
             raise FileExistsError
+        check_links(target, "give another name")
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
