@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sqlite3
 import stat
 import time
@@ -175,3 +177,65 @@ def test_backup_never_writes_over_a_file(folder: Path, tmp_path: Path) -> None:
     target.write_text("precious")
     assert "mine.txt" in refusal(moneyer("db", "backup", target, "--data", folder))
     assert target.read_text() == "precious"
+
+
+# Links that lead nowhere
+
+
+def test_a_backup_to_a_link_that_leads_nowhere_is_told_as_that(folder: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    for link, target in ((tmp_path / "link.db", tmp_path / "link.db"), (tmp_path / "away", tmp_path / "away" / "x.db")):
+        link.symlink_to(gone)
+        said = refusal(moneyer("db", "backup", target, "--data", folder))
+        assert f"{link} is a symbolic link to {gone}, which leads nowhere: remove the link" in said
+        link.unlink()
+        assert not gone.exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("command", ["restore", "anew"])
+def test_a_link_in_the_place_of_the_database_is_moved_away_wherever_it_leads(
+    command: str, folder: Path, tmp_path: Path
+) -> None:
+    """The disk that it leads to may be there again tomorrow."""
+    database, backup = folder / "chain.db", tmp_path / "monday.db"
+    assert moneyer("db", "backup", backup, "--data", folder).returncode == 0
+    database.unlink()
+    database.symlink_to(tmp_path / "disk" / "chain.db")
+    file = [backup] if command == "restore" else []
+    done = moneyer("db", command, *file, "--data", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (away,) = folder.glob("chain.db.*.away")
+    assert str(away) in done.stdout
+    assert away.readlink() == tmp_path / "disk" / "chain.db"
+    assert not database.is_symlink()
+    assert database.exists() == (command == "restore")
+
+
+# A backup without its folder
+
+
+@pytest.mark.parametrize("place", ["not there", "empty", "with a dot.in it", "none named"])
+def test_a_restore_without_a_data_folder_says_how_one_of_this_coin_is_made(
+    place: str, folder: Path, tmp_path: Path
+) -> None:
+    backup, target = tmp_path / "of monday.db", tmp_path / place
+    assert moneyer("db", "backup", backup, "--data", folder).returncode == 0
+    if place == "empty":
+        target.mkdir()
+    named = () if place == "none named" else ("--data", str(target))
+    said = refusal(moneyer("db", "restore", backup, *named))
+    assert "moneyer new" not in said
+    assert "data folder" in said
+    (advised,) = re.findall("`.*moneyer (db copy .*)`", said)
+    words = [str(target) if word == "DIR" else word for word in shlex.split(advised)]
+    assert words == ["db", "copy", str(backup), str(target) + "/" * (place != "none named")]
+    assert moneyer(*words, "--coin", folder / "coin.toml").returncode == 0
+    assert moneyer("verify", "--data", target).returncode == 0
+    assert load_coin(Config(data=target)) == load_coin(Config(data=folder))
+
+
+def test_a_restore_into_a_folder_that_is_a_link_to_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "node").symlink_to(tmp_path / "disk")
+    said = refusal(moneyer("db", "restore", tmp_path / "monday.db", "--data", tmp_path / "node"))
+    assert "which leads nowhere" in said

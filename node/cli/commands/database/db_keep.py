@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...exits import effect
+from ...folders import COIN_FILE, find_folder
 from ...options import FILE, as_json, data_folder, database, option, unsafe_database
 from .db_copy import copied_to
 from .db_place import alone, config_of, server_of, tell, with_database
@@ -72,7 +73,7 @@ def restore(
     """Put a backup in the place of the database.
 
     FILE is checked first, and copied. A database that is there is moved away; one of a server must be empty. The node
-    must not be running.
+    must not be running. The folder must be there: `moneyer db copy FILE DIR` makes one.
 
     \b
     moneyer db restore chain-monday.db --data data/node1
@@ -83,7 +84,7 @@ def restore(
 
     server = server_of(database, unsafe=unsafe_database)
     if server is None:
-        shown, away = _restore_file(config_of(data), file)
+        shown, away = _restore_file(_config_for(data, file), file)
     else:
         copied_to(FileEnd(file), server, coin=None if coin is None else read_coin(coin))
         shown, away = server.shown, None
@@ -91,6 +92,33 @@ def restore(
         f"{shown} is {file} now{_and_where(away)}",
         {"database": shown, "backup": str(file), "moved_to": _text(away)} if json else None,
     )
+
+
+def _config_for(data: Path | None, file: Path) -> Config:
+    """The config of the data folder that a backup goes into.
+
+    Raises ClickException where there is none, with what makes one of the backup's coin: `moneyer new` would make
+    another coin.
+    """
+    from ....config import Config
+    from ....store.errors import check_links
+    from ....system.advice import typed
+
+    if data is not None:
+        check_links(data.absolute(), "name another folder")
+    folder = find_folder(data) if data is None or data.is_dir() else data
+    if folder is None:
+        raise click.ClickException(
+            f"there is no data folder here: name one with --data DIR, or `moneyer db copy {typed(file)} DIR` makes one "
+            "with this chain"
+        )
+    if not (folder / COIN_FILE).is_file():
+        lacks = f"there is no {COIN_FILE} in it" if folder.exists() else "it is not there"
+        raise click.ClickException(
+            f"{folder} is no data folder of a node ({lacks}): `moneyer db copy {typed(file)} {typed(f'{folder}/')}` "
+            "makes it one, with this chain"
+        )
+    return Config(data=folder)
 
 
 def _restore_file(config: Config, file: Path) -> tuple[str, Path | None]:
@@ -159,14 +187,16 @@ def _move_away(config: Config) -> Path | None:
     from ....store.backends.sqlite.driver import fold_log
 
     database = config.database
-    is_kept = database.exists() and database.stat().st_size > 0
-    if is_kept:
+    has_rows = database.exists() and database.stat().st_size > 0
+    if has_rows:
         fold_log(database)
+    # A link that leads nowhere may do so until its disk is there again.
+    is_kept = has_rows or database.is_symlink()
     away = database.with_name(f"{database.name}.{time.strftime('%Y%m%d-%H%M%S')}.away")
     # The log first: if this is killed midway, what is left in place is still a database.
     for suffix in ("-wal", "-journal", "-shm", ""):
         part = database.with_name(f"{database.name}{suffix}")
-        if part.exists():
+        if part.exists() or part.is_symlink():
             part.rename(away.with_name(f"{away.name}{suffix}"))
     return away if is_kept else None
 
