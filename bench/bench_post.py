@@ -44,6 +44,8 @@ from tests.kit.callers.handlers import HERE
 
 CONNECTIONS = 8
 ROUNDS = 3 if SHORT else 5
+HELD_ROUNDS = 10
+"""The least of three swings by a third."""
 COUNT = 500 if SHORT else 3_000
 """Transfers a round."""
 POOLS = (0, 2_000) if SHORT else (0, 40_000, 200_000)
@@ -146,7 +148,7 @@ def deliveries(coin: Coin) -> list[Figure]:
             ours = open_node(data / "node", coin)
             fill_pool(ours, size, count(), Random(1))
             work = partial(delivering, ours, ApiParts.of(ours), Payments(coin, group=1))
-            delivered, checked = in_turns(ROUNDS, work, lambda: checking(coin, transfers))
+            delivered, checked = in_turns(HELD_ROUNDS, work, lambda: checking(coin, transfers))
             ours.close()
         what = f"batches of {AT_ONCE} on {size:,}"
         figures += [

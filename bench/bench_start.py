@@ -29,6 +29,8 @@ TRANSFERS = 2_000 if SHORT else 20_000
 """In the first blocks of each chain, one in a block."""
 NODES = 3 if SHORT else 10
 ROUNDS = 2 if SHORT else 7
+HELD_ROUNDS = 9
+"""The least of three swings too much to be held."""
 _AT_ONCE = 1_000
 """Blocks to a transaction while a chain is made."""
 _LIMIT = 120.0
@@ -50,7 +52,7 @@ def _empty(coin: Coin) -> list[Figure]:
     # SQLAlchemy and the server are most of what a start has to load.
     bare = [sys.executable, "-c", "import sqlalchemy, granian.server"]
     started, loaded = in_turns(
-        max(3, ROUNDS),
+        HELD_ROUNDS,
         start,
         lambda: costs(1, lambda: subprocess.run(bare, check=True), of_children),
     )
