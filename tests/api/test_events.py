@@ -285,6 +285,7 @@ def test_too_many_clients_are_refused_and_the_others_still_answered(fresh: Runni
     wait_until(lambda: metric(fresh, "moneyer_event_clients") == 0, 30, "their going to be noticed")
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite_only("it is about HTTP")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process its own connections")
 def test_a_client_that_reads_nothing_is_dropped_and_no_other_waits_for_it(fresh: RunningNode) -> None:

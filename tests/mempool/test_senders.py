@@ -126,6 +126,7 @@ operations = st.lists(
 )
 
 
+@pytest.mark.slow
 @examples(60, 15, operations)
 def test_after_any_operations_of_two_processes_what_each_knows_is_what_the_rows_say(
     tmp_path_factory: Any, plan: list[tuple[Any, ...]]

@@ -156,6 +156,7 @@ def test_a_block_that_was_never_connected_and_is_marked_so_is_found(tmp_path: Pa
     assert is_found(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite_only("pages of its file")
 @pytest.mark.parametrize("seed", range(3))
 def test_what_the_node_refuses_and_db_check_finds_verify_finds_too(tmp_path: Path, branched: Path, seed: int) -> None:
