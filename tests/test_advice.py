@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,22 +51,22 @@ def test_any_other_folder_is_started_as_it_is(tmp_path: Path, wallet: bytes) -> 
     assert shlex.split(start_node(folder)) == ["moneyer", "node", "--data", str(folder)]
 
 
-def test_a_folder_whose_chain_is_on_a_server_is_started_there(tmp_path: Path) -> None:
+def _worker_of(folder: Path) -> str:
+    return f"moneyer worker --data {typed(folder)}"
+
+
+@pytest.mark.parametrize(
+    ("advice", "name", "elsewhere"), [(how_to_start, "node", start_node), (how_to_mine, "worker", _worker_of)]
+)
+def test_what_a_folder_needs_whose_chain_is_on_a_server_is_started_there(
+    advice: Callable[[Path], str], name: str, elsewhere: Callable[[Path], str], tmp_path: Path
+) -> None:
     folder = _network(tmp_path / "beach")
     url = "postgresql://moneyer@db.example/beach"
     (folder / "chain.made").write_text(f"the chain of this folder is in {url}: chain 00\n")
-    assert shlex.split(how_to_start(folder)) == ["moneyer", "node", "--data", str(folder), "--database", url]
+    assert shlex.split(advice(folder)) == ["moneyer", name, "--data", str(folder), "--database", url]
     (folder / "chain.made").write_text("chain.db was made in this folder: chain 00\n")
-    assert how_to_start(folder) == start_node(folder)
-
-
-def test_a_worker_of_a_folder_whose_chain_is_on_a_server_is_started_there(tmp_path: Path) -> None:
-    folder = _network(tmp_path / "beach")
-    url = "postgresql://moneyer@db.example/beach"
-    (folder / "chain.made").write_text(f"the chain of this folder is in {url}: chain 00\n")
-    assert shlex.split(how_to_mine(folder)) == ["moneyer", "worker", "--data", str(folder), "--database", url]
-    (folder / "chain.made").write_text("chain.db was made in this folder: chain 00\n")
-    assert shlex.split(how_to_mine(folder)) == ["moneyer", "worker", "--data", str(folder)]
+    assert advice(folder) == elsewhere(folder)
 
 
 @pytest.mark.parametrize("command", [["verify"], ["db", "check"], ["db", "upgrade"], ["db", "backup", "copy.db"]])

@@ -47,26 +47,19 @@ class WrongCoin(MoneyerError):
 
 def how_to_start(folder: Path) -> str:
     """The command that starts the node of a data folder, on the server where its chain is on one."""
-    from ..config import Config
-    from ..store.opening.made import server_of_chain
-    from ..system.advice import start_node, typed
+    from ..store.opening.made import typed_on_server
+    from ..system.advice import start_node
 
-    server = server_of_chain(Config(data=folder))
-    return start_node(folder) if server is None else f"moneyer node --data {typed(folder)} --database {typed(server)}"
+    return typed_on_server("node", folder) or start_node(folder)
 
 
 def how_to_mine(folder: Path | None) -> str:
     """The command that starts a worker for the node of a data folder, on the server where its chain is on one."""
     if folder is None:
         return "moneyer worker --data DIR"
-    from ..config import Config
-    from ..store.opening.made import server_of_chain
-    from ..system.advice import typed
+    from ..store.opening.made import typed_on_server
 
-    server = server_of_chain(Config(data=folder))
-    if server is None:
-        return f"moneyer worker{where(folder)}"
-    return f"moneyer worker --data {typed(folder)} --database {typed(server)}"
+    return typed_on_server("worker", folder) or f"moneyer worker{where(folder)}"
 
 
 @dataclass(frozen=True)

@@ -275,6 +275,7 @@ def test_ten_times_the_miners_are_made_up_for_by_the_retarget(page: Page, node: 
     page.get_by_role("button", name="Back to the usual").click()
     mine.click()
     expect_done(page, "slow")
+    expect(verdict(page, "own-verdict")).to_contain_text("Every one is what the rule asks for.")
     rows = page.locator("#own-rows tr")
     expect(rows).to_have_count(8)
     expect(rows.first.locator("td").nth(1)).to_have_text(f"{node.chain.tip.header.bits:08x}")

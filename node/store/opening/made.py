@@ -77,14 +77,21 @@ def server_of_chain(config: Config) -> str | None:
     return said.removeprefix(_ON_SERVER).partition(": chain")[0] if said.startswith(_ON_SERVER) else None
 
 
+def typed_on_server(command: Command, data: Path) -> str | None:
+    """A command for a data folder as it is typed where a server has its chain; None where no server has it."""
+    server = server_of_chain(Config(data=data))
+    if server is None:
+        return None
+    commands: dict[Command, str] = {
+        "node": f"moneyer node --data {typed(data)} --database {typed(server)}",
+        "worker": f"moneyer worker --data {typed(data)} --database {typed(server)}",
+        "stratum": f"moneyer stratum --data {typed(data)} --database {typed(server)}",
+    }
+    return commands[command]
+
+
 def _on_server(config: Config, server: str, command: Command | None) -> StoreRefused:
-    where = f" --data {typed(config.data)} --database {typed(server)}"
-    again = {
-        None: "",
-        "node": f" (`moneyer node{where}`)",
-        "worker": f" (`moneyer worker{where}`)",
-        "stratum": f" (`moneyer stratum{where}`)",
-    }[command]
+    again = "" if command is None else f" (`{typed_on_server(command, config.data)}`)"
     left = f" ({config.database.name} here is older)" if config.database.exists() else ""
     return StoreRefused(
         f"the chain of {config.data} is in {server}{left}: give that with --database, or in "
